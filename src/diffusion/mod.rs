@@ -1,0 +1,1 @@
+//! Schedule, noise and samplers of the reverse diffusion process.

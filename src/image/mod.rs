@@ -1,0 +1,1 @@
+//! Pictures: codecs, colour, bicubic resampling, quality metrics.

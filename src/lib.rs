@@ -1,0 +1,5 @@
+//! srdiff: diffusion super-resolution (SRDiff, Li et al. 2022) on any GPU and on the CPU.
+
+pub mod diffusion;
+pub mod image;
+pub mod model;

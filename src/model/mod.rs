@@ -1,0 +1,1 @@
+//! The SRDiff model: settings, weights, conversion of published checkpoints.

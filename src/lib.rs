@@ -1,5 +1,8 @@
 //! srdiff: diffusion super-resolution (SRDiff, Li et al. 2022) on any GPU and on the CPU.
 
 pub mod diffusion;
+pub mod exec;
+pub mod graph;
 pub mod image;
 pub mod model;
+pub mod ops;

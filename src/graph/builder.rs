@@ -1,0 +1,257 @@
+//! Builds graphs, checking every shape on the way.
+
+use super::{Element, Graph, GraphError, Node, Role, Shape, Value, ValueId};
+use crate::ops::Op;
+use std::collections::HashSet;
+
+/// Builds one [`Graph`].
+///
+/// An operation either makes a new temporary ([`push`](Self::push)) or writes
+/// into a value made before ([`push_into`](Self::push_into)): that is how a
+/// concatenation costs nothing. Make the concatenation first, and let its
+/// parts be written through [`segments`](Self::segments) views of it.
+#[derive(Debug)]
+pub struct GraphBuilder {
+    graph: Graph,
+    names: HashSet<String>,
+    /// Roots (or views) that hold data, for the read-before-write check.
+    written: HashSet<(ValueId, usize)>,
+}
+
+impl GraphBuilder {
+    /// Starts an empty graph for the phase `name`.
+    pub fn new(name: &str) -> Self {
+        Self {
+            graph: Graph {
+                name: name.to_owned(),
+                values: Vec::new(),
+                nodes: Vec::new(),
+            },
+            names: HashSet::new(),
+            written: HashSet::new(),
+        }
+    }
+
+    /// Adds a value.
+    ///
+    /// # Errors
+    /// When the name is taken.
+    pub fn value(
+        &mut self,
+        name: &str,
+        shape: Shape,
+        role: Role,
+        element: Element,
+    ) -> Result<ValueId, GraphError> {
+        self.add(Value {
+            name: name.to_owned(),
+            shape,
+            role,
+            element,
+            segments: vec![shape.c],
+            view_of: None,
+        })
+    }
+
+    /// Adds a weight. A weight that several nodes read is added once: asking
+    /// again for the same name and shape gives the same value.
+    ///
+    /// # Errors
+    /// When the name is taken by a value of another shape or role.
+    pub fn parameter(&mut self, name: &str, shape: Shape) -> Result<ValueId, GraphError> {
+        if let Some(id) = self.graph.find(name) {
+            let known = self.graph.value(id);
+            if known.role == Role::Parameter && known.shape == shape {
+                return Ok(id);
+            }
+        }
+        self.value(name, shape, Role::Parameter, Element::Real)
+    }
+
+    /// Adds a temporary made of several channel groups: the concatenation of
+    /// values of `segments[i]` channels each.
+    ///
+    /// # Errors
+    /// When the name is taken.
+    pub fn concat(
+        &mut self,
+        name: &str,
+        shape: Shape,
+        segments: &[usize],
+    ) -> Result<ValueId, GraphError> {
+        assert_eq!(
+            segments.iter().sum::<usize>(),
+            shape.c,
+            "concat '{name}' {shape}: segments {segments:?} do not add up"
+        );
+        self.add(Value {
+            name: name.to_owned(),
+            shape,
+            role: Role::Temporary,
+            element: Element::Real,
+            segments: segments.to_vec(),
+            view_of: None,
+        })
+    }
+
+    /// A view of `count` channel groups of a concatenation, from group `first`.
+    ///
+    /// # Errors
+    /// When the name is taken.
+    pub fn segments(
+        &mut self,
+        name: &str,
+        of: ValueId,
+        first: usize,
+        count: usize,
+    ) -> Result<ValueId, GraphError> {
+        let parent = self.graph.value(of);
+        assert!(
+            parent.view_of.is_none() && first + count <= parent.segments.len(),
+            "view '{name}': groups {first}..{} of '{}', which has {} and must not be a view",
+            first + count,
+            parent.name,
+            parent.segments.len()
+        );
+        let segments = parent.segments[first..first + count].to_vec();
+        let value = Value {
+            name: name.to_owned(),
+            shape: parent.shape.with_channels(segments.iter().sum()),
+            role: parent.role,
+            element: parent.element,
+            segments,
+            view_of: Some((of, first)),
+        };
+        self.add(value)
+    }
+
+    /// Appends an operation whose results are new temporaries; the first one
+    /// is named `name` and returned.
+    ///
+    /// # Errors
+    /// When the operand shapes do not fit, or an operand was never written.
+    pub fn push(&mut self, name: &str, op: Op, inputs: &[ValueId]) -> Result<ValueId, GraphError> {
+        let shapes = self.infer(name, &op, inputs)?;
+        let first = self.value(name, shapes[0], Role::Temporary, op.result_element())?;
+        self.finish(name, op, inputs, &[first], &shapes)?;
+        Ok(first)
+    }
+
+    /// Appends an operation whose first results are written into `into`.
+    ///
+    /// # Errors
+    /// When the operand shapes or the shapes of `into` do not fit, or an
+    /// operand was never written.
+    pub fn push_into(
+        &mut self,
+        into: &[ValueId],
+        op: Op,
+        inputs: &[ValueId],
+    ) -> Result<(), GraphError> {
+        let name = self.graph.value(into[0]).name.clone();
+        let shapes = self.infer(&name, &op, inputs)?;
+        for (&id, &shape) in into.iter().zip(&shapes) {
+            if self.shape(id) != shape {
+                return Err(GraphError::Shape {
+                    op: op.name(),
+                    name: self.graph.value(id).name.clone(),
+                    reason: format!(
+                        "gives {shape}, but is to be written into {}",
+                        self.shape(id)
+                    ),
+                });
+            }
+        }
+        self.finish(&name, op, inputs, into, &shapes)
+    }
+
+    /// Shape of a value.
+    pub fn shape(&self, id: ValueId) -> Shape {
+        self.graph.value(id).shape
+    }
+
+    /// The finished graph.
+    pub fn build(self) -> Graph {
+        self.graph
+    }
+
+    fn add(&mut self, value: Value) -> Result<ValueId, GraphError> {
+        if !self.names.insert(value.name.clone()) {
+            return Err(GraphError::DuplicateName {
+                graph: self.graph.name.clone(),
+                name: value.name,
+            });
+        }
+        self.graph.values.push(value);
+        Ok(ValueId(self.graph.values.len() - 1))
+    }
+
+    fn infer(&self, name: &str, op: &Op, inputs: &[ValueId]) -> Result<Vec<Shape>, GraphError> {
+        for &id in inputs {
+            if !self.is_written(id) {
+                return Err(GraphError::ReadBeforeWrite {
+                    graph: self.graph.name.clone(),
+                    op: op.name(),
+                    name: self.graph.value(id).name.clone(),
+                });
+            }
+        }
+        let shapes: Vec<Shape> = inputs.iter().map(|&id| self.shape(id)).collect();
+        op.infer(&shapes).map_err(|reason| GraphError::Shape {
+            op: op.name(),
+            name: name.to_owned(),
+            reason,
+        })
+    }
+
+    fn finish(
+        &mut self,
+        name: &str,
+        op: Op,
+        inputs: &[ValueId],
+        into: &[ValueId],
+        shapes: &[Shape],
+    ) -> Result<(), GraphError> {
+        let mut outputs = into.to_vec();
+        for (suffix, &shape) in op.scratch_names().iter().zip(&shapes[into.len()..]) {
+            let scratch = format!("{name}.{suffix}");
+            outputs.push(self.value(&scratch, shape, Role::Temporary, Element::Full)?);
+        }
+        assert_eq!(
+            outputs.len(),
+            shapes.len(),
+            "{} '{name}': results",
+            op.name()
+        );
+        for &id in &outputs {
+            self.mark_written(id);
+        }
+        self.graph.nodes.push(Node {
+            op,
+            inputs: inputs.to_vec(),
+            outputs,
+        });
+        Ok(())
+    }
+
+    /// Every (root, segment) that a value covers.
+    fn cells(&self, id: ValueId) -> impl Iterator<Item = (ValueId, usize)> + use<> {
+        let value = self.graph.value(id);
+        let (root, first) = value.view_of.unwrap_or((id, 0));
+        (first..first + value.segments.len()).map(move |segment| (root, segment))
+    }
+
+    fn is_written(&self, id: ValueId) -> bool {
+        match self.graph.value(id).role {
+            Role::Input | Role::State | Role::Parameter => true,
+            Role::Output | Role::Temporary => {
+                self.cells(id).all(|cell| self.written.contains(&cell))
+            }
+        }
+    }
+
+    fn mark_written(&mut self, id: ValueId) {
+        let cells: Vec<_> = self.cells(id).collect();
+        self.written.extend(cells);
+    }
+}

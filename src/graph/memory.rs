@@ -1,0 +1,116 @@
+//! Lifetimes and memory slots.
+
+use serde::{Deserialize, Serialize};
+
+/// The steps during which an array must keep its memory, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interval {
+    /// Step that first writes it.
+    pub first: usize,
+    /// Step that last reads (or writes) it.
+    pub last: usize,
+    /// Size.
+    pub bytes: u64,
+}
+
+impl Interval {
+    /// Whether both are alive at some step.
+    pub fn overlaps(&self, other: &Interval) -> bool {
+        self.first <= other.last && other.first <= self.last
+    }
+}
+
+/// What a program's memory amounts to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryReport {
+    /// Inputs, states and outputs, which share no memory.
+    pub persistent_bytes: u64,
+    /// All slots of temporaries.
+    pub temporary_bytes: u64,
+    /// Lower bound for `temporary_bytes`: the largest set of temporaries
+    /// alive at one step.
+    pub largest_live_set: u64,
+    /// Temporaries if none shared a slot.
+    pub unshared_bytes: u64,
+}
+
+/// Gives each interval a slot such that no two in one slot overlap.
+///
+/// Greedy by size: the largest first, each into the smallest slot that is
+/// free during its life, else into a new one. Returns the slot of each
+/// interval and the size of each slot.
+pub fn assign_slots(intervals: &[Interval]) -> (Vec<usize>, Vec<u64>) {
+    let mut order: Vec<usize> = (0..intervals.len()).collect();
+    order.sort_by_key(|&i| (std::cmp::Reverse(intervals[i].bytes), intervals[i].first));
+    let mut assignment = vec![usize::MAX; intervals.len()];
+    let mut occupants: Vec<Vec<usize>> = Vec::new();
+    let mut sizes: Vec<u64> = Vec::new();
+    for i in order {
+        // Slots were opened largest first, so the last free one is the tightest.
+        let free = (0..occupants.len()).rev().find(|&slot| {
+            occupants[slot]
+                .iter()
+                .all(|&other| !intervals[other].overlaps(&intervals[i]))
+        });
+        let slot = free.unwrap_or_else(|| {
+            occupants.push(Vec::new());
+            sizes.push(intervals[i].bytes);
+            occupants.len() - 1
+        });
+        occupants[slot].push(i);
+        assignment[i] = slot;
+    }
+    (assignment, sizes)
+}
+
+/// The most bytes alive at one step: no assignment can need less.
+pub fn largest_live_set(intervals: &[Interval]) -> u64 {
+    intervals
+        .iter()
+        .map(|at| {
+            intervals
+                .iter()
+                .filter(|other| other.first <= at.first && at.first <= other.last)
+                .map(|other| other.bytes)
+                .sum()
+        })
+        .max()
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interval(first: usize, last: usize, bytes: u64) -> Interval {
+        Interval { first, last, bytes }
+    }
+
+    #[test]
+    fn chain_needs_two_slots() {
+        let chain: Vec<_> = (0..10).map(|i| interval(i, i + 1, 100)).collect();
+        let (assignment, sizes) = assign_slots(&chain);
+        assert_eq!(sizes, [100, 100]);
+        for pair in assignment.windows(2) {
+            assert_ne!(pair[0], pair[1]);
+        }
+        assert_eq!(largest_live_set(&chain), 200);
+    }
+
+    #[test]
+    fn touching_lives_do_not_share() {
+        // A step reads its operand while it writes its result.
+        let (assignment, _) = assign_slots(&[interval(0, 3, 8), interval(3, 4, 8)]);
+        assert_ne!(assignment[0], assignment[1]);
+        let (assignment, _) = assign_slots(&[interval(0, 3, 8), interval(4, 4, 8)]);
+        assert_eq!(assignment[0], assignment[1]);
+    }
+
+    #[test]
+    fn small_values_take_the_tightest_free_slot() {
+        let lives = [interval(0, 0, 100), interval(0, 0, 10), interval(1, 1, 9)];
+        let (assignment, sizes) = assign_slots(&lives);
+        assert_eq!(sizes, [100, 10]);
+        assert_eq!(assignment[2], assignment[1]);
+    }
+}

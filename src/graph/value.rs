@@ -1,0 +1,142 @@
+//! Values, nodes and graphs.
+
+use super::Shape;
+use crate::ops::Op;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Index of a value in its graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ValueId(pub usize);
+
+/// What a value is to the world outside its graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Role {
+    /// Written by the host before the phase runs.
+    Input,
+    /// A weight of the model; packed once by the kernel that reads it.
+    Parameter,
+    /// Lives from one run of a phase to the next, and from phase to phase
+    /// under its name: `x_t`, the conditioning, the time table.
+    State,
+    /// Read by the host after the phase ran.
+    Output,
+    /// Lives only inside one run of its phase; its memory is shared.
+    Temporary,
+}
+
+impl Role {
+    /// Whether the value keeps its own memory from run to run.
+    pub fn is_persistent(self) -> bool {
+        matches!(self, Role::Input | Role::State | Role::Output)
+    }
+}
+
+/// What one element of a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Element {
+    /// A real number that must be stored in f32 whatever the precision: the
+    /// diffusion state, images, statistics.
+    Full,
+    /// A real number stored in the precision that the plan chooses.
+    Real,
+    /// A pixel of four bytes R, G, B, A in one little-endian u32; the
+    /// value's shape has one channel.
+    Pixel,
+}
+
+/// One value of a graph: an array with a shape, or a range of channels of
+/// another one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Value {
+    /// Unique in its graph; persistent values of one name are one array in
+    /// all phases of a program.
+    pub name: String,
+    /// Logical shape.
+    pub shape: Shape,
+    /// What it is to the world outside.
+    pub role: Role,
+    /// What one element is.
+    pub element: Element,
+    /// Sizes of the channel groups that it is made of, in order: one for an
+    /// ordinary value, several for a concatenation. A layout may pad each
+    /// group, so that every group starts at an aligned channel.
+    pub segments: Vec<usize>,
+    /// For a view: the value that it is part of, and its first segment there.
+    pub view_of: Option<(ValueId, usize)>,
+}
+
+/// One operation of a graph.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    /// The operation and its parameters.
+    pub op: Op,
+    /// Operands, in the order that the operation documents.
+    pub inputs: Vec<ValueId>,
+    /// Results, in the order that the operation documents.
+    pub outputs: Vec<ValueId>,
+}
+
+/// A list of operations in the order they run, and the values they work on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Graph {
+    /// Name of the phase: "model", "image", "step", ...
+    pub name: String,
+    /// All values.
+    pub values: Vec<Value>,
+    /// All operations, in execution order.
+    pub nodes: Vec<Node>,
+}
+
+impl Graph {
+    /// The value behind `id`.
+    pub fn value(&self, id: ValueId) -> &Value {
+        &self.values[id.0]
+    }
+
+    /// The value that holds the memory of `id`: itself, or what it is a view of.
+    pub fn root(&self, id: ValueId) -> ValueId {
+        match self.value(id).view_of {
+            Some((parent, _)) => self.root(parent),
+            None => id,
+        }
+    }
+
+    /// Finds a value by name.
+    pub fn find(&self, name: &str) -> Option<ValueId> {
+        self.values.iter().position(|v| v.name == name).map(ValueId)
+    }
+}
+
+/// A graph that cannot be built.
+#[derive(Debug, Error, PartialEq)]
+pub enum GraphError {
+    /// Operand shapes that do not fit the operation.
+    #[error("{op} '{name}': {reason}")]
+    Shape {
+        /// Operation.
+        op: &'static str,
+        /// Name given to its result.
+        name: String,
+        /// What does not fit, with the shapes.
+        reason: String,
+    },
+    /// Two values of one name.
+    #[error("graph '{graph}': a value named '{name}' exists already; give each value its own name")]
+    DuplicateName {
+        /// Graph.
+        graph: String,
+        /// Name.
+        name: String,
+    },
+    /// A value is read before anything wrote it.
+    #[error("graph '{graph}': {op} reads '{name}' before anything has written it")]
+    ReadBeforeWrite {
+        /// Graph.
+        graph: String,
+        /// Operation.
+        op: &'static str,
+        /// Name.
+        name: String,
+    },
+}

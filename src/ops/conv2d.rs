@@ -1,0 +1,88 @@
+//! Two-dimensional convolution, `torch.nn.Conv2d`.
+
+use super::{Epilogue, Rules, expect_operands, expect_shape};
+use crate::graph::Shape;
+use serde::{Deserialize, Serialize};
+
+/// What stands beyond the border of a 3x3 convolution's operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Padding {
+    /// Zeros, `padding=1`.
+    Zero,
+    /// The picture mirrored about its border pixel, `torch.nn.ReflectionPad2d(1)`.
+    Reflect,
+}
+
+/// `y[n, o, i, j] = epilogue(bias[o] + sum_{c, u, v} w[o, c, u, v] * x[n, c, s*i + u - p, s*j + v - p])`
+/// with kernel `k x k`, stride `s` and padding `p = (k - 1) / 2`.
+///
+/// Operands: x `[n, c, h, w]`, weight `[o, c, k, k]`, bias `[1, o, 1, 1]` if
+/// `bias`, then the epilogue's. Result: y `[n, o, ceil(h / s), ceil(w / s)]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Conv2d {
+    /// Kernel side: 1 or 3.
+    pub kernel: usize,
+    /// 1 or 2.
+    pub stride: usize,
+    /// Beyond the border (of no effect for a 1x1 kernel).
+    pub padding: Padding,
+    /// Whether there is a bias.
+    pub bias: bool,
+    /// Fused into the store.
+    pub epilogue: Epilogue,
+}
+
+impl Conv2d {
+    /// Index of the operand x.
+    pub const X: usize = 0;
+    /// Index of the operand weight.
+    pub const WEIGHT: usize = 1;
+    /// Index of the operand bias.
+    pub const BIAS: usize = 2;
+
+    /// Number of operands before those of the epilogue.
+    pub fn operands(&self) -> usize {
+        2 + usize::from(self.bias)
+    }
+}
+
+impl Rules for Conv2d {
+    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        if !matches!((self.kernel, self.stride), (1, 1) | (3, 1) | (3, 2)) {
+            return Err(format!(
+                "kernel {} with stride {} is not supported (1x1 stride 1, 3x3 stride 1 or 2)",
+                self.kernel, self.stride
+            ));
+        }
+        let operands = self.operands();
+        if inputs.len() < operands {
+            expect_operands(inputs, operands, "x, weight, bias")?;
+        }
+        let (x, weight) = (inputs[Self::X], inputs[Self::WEIGHT]);
+        expect_shape(
+            "the weight",
+            weight,
+            Shape::new(weight.n, x.c, self.kernel, self.kernel),
+        )?;
+        if self.bias {
+            expect_shape("the bias", inputs[Self::BIAS], Shape::vector(weight.n))?;
+        }
+        if self.kernel == 3 && self.padding == Padding::Reflect && x.h.min(x.w) < 2 {
+            return Err(format!(
+                "reflection needs at least 2 pixels a side, but x is {x}"
+            ));
+        }
+        let y = Shape::new(
+            x.n,
+            weight.n,
+            x.h.div_ceil(self.stride),
+            x.w.div_ceil(self.stride),
+        );
+        self.epilogue.check(&inputs[operands..], y)?;
+        Ok(vec![y])
+    }
+
+    fn flops(&self, inputs: &[Shape], outputs: &[Shape]) -> u64 {
+        (2 * outputs[0].elements() * inputs[Self::X].c * self.kernel * self.kernel) as u64
+    }
+}

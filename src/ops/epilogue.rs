@@ -1,0 +1,95 @@
+//! What a kernel does to its result before storing it.
+
+use crate::graph::Shape;
+use serde::{Deserialize, Serialize};
+
+/// Residuals that one epilogue can add at most.
+pub const MAX_RESIDUALS: usize = 2;
+
+/// A pointwise function.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Activation {
+    /// `v`
+    None,
+    /// `max(v, slope * v)`, `torch.nn.LeakyReLU(slope)`, slope in 0..1.
+    LeakyRelu {
+        /// Factor of negative values.
+        slope: f32,
+    },
+    /// `v * tanh(ln(1 + exp(v)))`, `torch.nn.Mish`.
+    Mish,
+}
+
+/// Fused at the end of a convolution or a normalisation with result `v`:
+///
+/// `y = scale * activation(v) + shift + table[row, c] + sum_i residual_scale_i * residual_i`
+///
+/// Its operands follow those of the operation: first, if `table_add`, a table
+/// `[rows, channels]` of which the running step chooses the row (the time
+/// embedding of every timestep); then the residuals, of the result's shape.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Epilogue {
+    /// Pointwise function.
+    pub activation: Activation,
+    /// Factor of the activated result.
+    pub scale: f32,
+    /// Constant added to every channel.
+    pub shift: f32,
+    /// Whether a row of a table is added.
+    pub table_add: bool,
+    /// Factor of each residual; at most [`MAX_RESIDUALS`].
+    pub residual_scales: Vec<f32>,
+}
+
+impl Epilogue {
+    /// Stores the result as it is.
+    pub fn none() -> Self {
+        Self::activation(Activation::None)
+    }
+
+    /// Applies a pointwise function.
+    pub fn activation(activation: Activation) -> Self {
+        Self {
+            activation,
+            scale: 1.0,
+            shift: 0.0,
+            table_add: false,
+            residual_scales: Vec::new(),
+        }
+    }
+
+    /// Number of operands.
+    pub fn operands(&self) -> usize {
+        usize::from(self.table_add) + self.residual_scales.len()
+    }
+
+    /// Checks the operands against the shape of the result.
+    pub(super) fn check(&self, inputs: &[Shape], result: Shape) -> Result<(), String> {
+        if self.residual_scales.len() > MAX_RESIDUALS {
+            return Err(format!(
+                "an epilogue adds at most {MAX_RESIDUALS} residuals, not {}",
+                self.residual_scales.len()
+            ));
+        }
+        if inputs.len() != self.operands() {
+            return Err(format!(
+                "the epilogue takes {} operands, but was given {}",
+                self.operands(),
+                inputs.len()
+            ));
+        }
+        let (tables, residuals) = inputs.split_at(usize::from(self.table_add));
+        for table in tables {
+            if table.c != result.c || table.pixels() != 1 {
+                return Err(format!(
+                    "the table added must be [rows, {}, 1, 1], but is {table}",
+                    result.c
+                ));
+            }
+        }
+        for &residual in residuals {
+            super::expect_shape("a residual", residual, result)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,56 @@
+//! Group normalisation, `torch.nn.GroupNorm`.
+
+use super::{Epilogue, Rules, expect_operands, expect_shape};
+use crate::graph::Shape;
+use serde::{Deserialize, Serialize};
+
+/// `y = epilogue((x - mean) / sqrt(variance + epsilon) * weight[c] + bias[c])`,
+/// mean and (biased) variance over each sample's group of `c / groups`
+/// channels and all pixels.
+///
+/// Operands: x `[n, c, h, w]`, weight and bias `[1, c, 1, 1]`, then the
+/// epilogue's. Results: y of x's shape; scratch: mean and reciprocal standard
+/// deviation of each group `[n, 2 * groups, 1, 1]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupNorm {
+    /// Number of groups; divides the channels.
+    pub groups: usize,
+    /// Added to the variance (PyTorch: 1e-5).
+    pub epsilon: f32,
+    /// Fused into the store.
+    pub epilogue: Epilogue,
+}
+
+impl GroupNorm {
+    /// Index of the operand x.
+    pub const X: usize = 0;
+    /// Index of the operand weight.
+    pub const WEIGHT: usize = 1;
+    /// Index of the operand bias.
+    pub const BIAS: usize = 2;
+    /// Number of operands before those of the epilogue.
+    pub const OPERANDS: usize = 3;
+}
+
+impl Rules for GroupNorm {
+    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        if inputs.len() < Self::OPERANDS {
+            expect_operands(inputs, Self::OPERANDS, "x, weight, bias")?;
+        }
+        let x = inputs[Self::X];
+        if self.groups == 0 || x.c % self.groups != 0 {
+            return Err(format!(
+                "{} channels do not divide into {} groups",
+                x.c, self.groups
+            ));
+        }
+        expect_shape("the weight", inputs[Self::WEIGHT], Shape::vector(x.c))?;
+        expect_shape("the bias", inputs[Self::BIAS], Shape::vector(x.c))?;
+        self.epilogue.check(&inputs[Self::OPERANDS..], x)?;
+        Ok(vec![x, Shape::matrix(x.n, 2 * self.groups)])
+    }
+
+    fn flops(&self, inputs: &[Shape], _outputs: &[Shape]) -> u64 {
+        8 * inputs[Self::X].elements() as u64
+    }
+}

@@ -1,0 +1,119 @@
+// group_norm: group normalisation, torch.nn.GroupNorm.
+//
+//   y = epilogue((x - mean) / sqrt(variance + epsilon) * weight[c] + bias[c])
+//
+// mean and biased variance over a sample's group of C / GROUPS channels and
+// all pixels. Two kernels: `statistics`, then `normalize`.
+//
+// Layout: x and y are (N, C/4, H, W) of vec4; a group may begin and end
+// inside a block of 4 channels. statistics is (N, 2 * GROUPS) in scalars:
+// mean, then 1 / sqrt(variance + epsilon), of each group.
+//
+// Dispatch: statistics: a workgroup of 256 for each sample and group,
+// grid (GROUPS, N, 1); it sums in a fixed order, twice (mean first, then
+// squared differences), so that a large mean costs no accuracy.
+// normalize: workgroups of 16 x 4 pixels, grid (ceil(W/16), ceil(H/4), N*C/4).
+// Needs: include/epilogue.wgsl.
+
+override CHANNELS: u32 = 4u; // C
+override GROUPS: u32 = 1u;
+override EPSILON: f32 = 1e-5;
+
+const THREADS: u32 = 256u;
+
+struct Dims {
+    height: u32,
+    width: u32,
+    x_offset: u32,
+    x_batch: u32,
+    statistics_stride: u32, // scalars of a sample
+    padding_0: u32,
+    padding_1: u32,
+    padding_2: u32,
+    epilogue: EpilogueDims,
+}
+
+@group(0) @binding(0) var<uniform> dims: Dims; // one struct
+@group(0) @binding(1) var<storage, read> x: array<x_t>; // (N, C/4, H, W)
+@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>; // (C/4)
+@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>; // (C/4)
+@group(0) @binding(8) var<storage, read_write> statistics: array<f32>; // (N, 2 * GROUPS)
+
+var<workgroup> sums: array<f32, THREADS>;
+
+// Sum of `v` over the workgroup, in a fixed order.
+fn workgroup_sum(thread: u32, v: f32) -> f32 {
+    sums[thread] = v;
+    workgroupBarrier();
+    for (var reach = THREADS / 2u; reach > 0u; reach /= 2u) {
+        if thread < reach {
+            sums[thread] += sums[thread + reach];
+        }
+        workgroupBarrier();
+    }
+    let sum = sums[0];
+    workgroupBarrier();
+    return sum;
+}
+
+@compute @workgroup_size(256, 1, 1)
+fn statistics_of_group(
+    @builtin(workgroup_id) id: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let group = id.x;
+    let n = id.y;
+    let plane = dims.height * dims.width;
+    let base = dims.x_offset + n * dims.x_batch;
+    let channels = CHANNELS / GROUPS;
+    let count = f32(channels * plane);
+
+    var sum = 0.0;
+    for (var c = group * channels; c < (group + 1u) * channels; c++) {
+        let block = base + (c / 4u) * plane;
+        for (var p = thread; p < plane; p += THREADS) {
+            sum += vec4<f32>(x[block + p])[c % 4u];
+        }
+    }
+    let mean = workgroup_sum(thread, sum) / count;
+
+    var squares = 0.0;
+    for (var c = group * channels; c < (group + 1u) * channels; c++) {
+        let block = base + (c / 4u) * plane;
+        for (var p = thread; p < plane; p += THREADS) {
+            let d = vec4<f32>(x[block + p])[c % 4u] - mean;
+            squares += d * d;
+        }
+    }
+    let variance = workgroup_sum(thread, squares) / count;
+
+    if thread == 0u {
+        let at = n * dims.statistics_stride + 2u * group;
+        statistics[at] = mean;
+        statistics[at + 1u] = 1.0 / sqrt(variance + EPSILON);
+    }
+}
+
+@compute @workgroup_size(16, 4, 1)
+fn normalize(@builtin(global_invocation_id) id: vec3<u32>) {
+    if id.x >= dims.width || id.y >= dims.height {
+        return;
+    }
+    let blocks = (CHANNELS + 3u) / 4u;
+    let block = id.z % blocks;
+    let n = id.z / blocks;
+    let position = (block * dims.height + id.y) * dims.width + id.x;
+    var mean: vec4<f32>;
+    var scale: vec4<f32>;
+    for (var lane = 0u; lane < 4u; lane++) {
+        // Padding channels take the last group's statistics; weight and bias
+        // are zero there.
+        let c = min(4u * block + lane, CHANNELS - 1u);
+        let at = n * dims.statistics_stride + 2u * (c / (CHANNELS / GROUPS));
+        mean[lane] = statistics[at];
+        scale[lane] = statistics[at + 1u];
+    }
+    let v = vec4<f32>(x[dims.x_offset + n * dims.x_batch + position]);
+    let r = (v - mean) * scale * w[block] + bias[block];
+    finish(dims.epilogue, r, n, block, position);
+}

@@ -1,0 +1,20 @@
+// The record of the running step: one row of a table that is uploaded once,
+// chosen by dynamic offset. Twin of `exec::StepRecord` (64 bytes).
+
+struct StepRecord {
+    table_row: u32,
+    noise_step: u32,
+    seed: vec2<u32>,
+    origin: vec2<u32>,
+    sample: u32,
+    clip: f32,
+    x0_from_x: f32,
+    x0_from_eps: f32,
+    from_x: f32,
+    from_x0: f32,
+    from_previous_x0: f32,
+    sigma: f32,
+    padding: vec2<u32>,
+}
+
+@group(1) @binding(0) var<uniform> record: StepRecord; // one record

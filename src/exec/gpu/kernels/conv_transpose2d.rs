@@ -1,0 +1,47 @@
+//! `shaders/conv_transpose2d.wgsl`.
+
+use super::{Dispatch, Lowering, Packing, View, blocks, tile_grid};
+use crate::exec::gpu::shader::Shader;
+use crate::ops::ConvTranspose2d;
+
+pub(super) fn lower(context: &Lowering, op: &ConvTranspose2d) -> Vec<Dispatch> {
+    let (x, y) = (context.input(ConvTranspose2d::X), context.output(0));
+    let weight = context.input(ConvTranspose2d::WEIGHT);
+    let (in_blocks, out_blocks) = (blocks(x), blocks(y));
+    let (from, to) = (View::of(x), View::of(y));
+    let packing = Packing::ConvTranspose2d {
+        channels: x.channel_map(),
+        in_blocks,
+        stride: op.stride,
+    };
+    let pairs = out_blocks.div_ceil(2);
+    let planes = x.shape.n * op.stride * op.stride * pairs;
+    vec![Dispatch {
+        shader: Shader::ConvTranspose2d,
+        entry: "conv_transpose2d",
+        types: vec![("x_t", x.precision), ("w_t", weight.precision), ("y_t", y.precision)],
+        constants: vec![
+            ("STRIDE", op.stride as f64),
+            ("IN_BLOCKS", in_blocks as f64),
+            ("OUT_BLOCKS", out_blocks as f64),
+        ],
+        dims: vec![
+            x.shape.h as u32,
+            x.shape.w as u32,
+            from.offset,
+            from.batch,
+            to.offset,
+            to.batch,
+            0,
+            0,
+        ],
+        bindings: vec![
+            (1, context.bind_input(ConvTranspose2d::X)),
+            (2, context.bind_weight(ConvTranspose2d::WEIGHT, packing)),
+            (3, context.bind_vector(ConvTranspose2d::BIAS, 2 * pairs)),
+            (4, context.bind_output(0)),
+        ],
+        workgroups: tile_grid(x.shape.h, x.shape.w, planes),
+        flops: 0,
+    }]
+}

@@ -6,6 +6,7 @@
 //! the reverse process; between two runs nothing travels unless it asks.
 
 pub mod cpu;
+pub mod gpu;
 mod steps;
 
 pub use steps::StepRecord;

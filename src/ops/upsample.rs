@@ -51,3 +51,9 @@ impl Rules for UpsampleBicubic {
         2 * 20 * outputs[0].elements() as u64
     }
 }
+
+/// placeholder until the image module lands
+pub fn bicubic_taps(factor: usize) -> Vec<([f32; 4], isize)> {
+    let _ = factor;
+    todo!()
+}

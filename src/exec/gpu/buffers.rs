@@ -1,0 +1,241 @@
+//! Device memory: slots, weights, dimensions, step records.
+
+use super::adapter::Gpu;
+use super::kernels::{Binding, Dispatch, Packing};
+use crate::exec::{ExecError, Parameters};
+use crate::graph::{Plan, Precision, Program};
+use half::f16;
+use std::collections::HashMap;
+
+/// Distance of structs in a uniform buffer; WebGPU's default alignment.
+pub(super) const UNIFORM_STRIDE: u64 = 256;
+
+/// All buffers of a program.
+pub(super) struct Buffers {
+    pub slots: Vec<wgpu::Buffer>,
+    parameters: HashMap<ParameterKey, wgpu::Buffer>,
+    /// The dimensions of every dispatch, one after the other.
+    dims: wgpu::Buffer,
+    dims_offset: Vec<(u64, u64)>,
+    dummy: wgpu::Buffer,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum ParameterKey {
+    Weight(String, Packing, Precision),
+    Zeros(usize),
+}
+
+impl Buffers {
+    /// Makes the buffers of a program whose dispatches, phase after phase,
+    /// are `dispatches`.
+    pub(super) fn new(
+        gpu: &Gpu,
+        program: &Program,
+        dispatches: &[(usize, Dispatch)],
+        parameters: &dyn Parameters,
+    ) -> Result<Self, ExecError> {
+        check_limits(gpu, program, dispatches)?;
+        let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let result = Self::allocate(gpu, program, dispatches, parameters);
+        if pollster::block_on(scope.pop()).is_some() {
+            return Err(ExecError::OutOfMemory {
+                device: gpu.summary.name.clone(),
+                needed_mib: program.slot_bytes() >> 20,
+                hint: String::new(),
+            });
+        }
+        result
+    }
+
+    fn allocate(
+        gpu: &Gpu,
+        program: &Program,
+        dispatches: &[(usize, Dispatch)],
+        parameters: &dyn Parameters,
+    ) -> Result<Self, ExecError> {
+        let usage = wgpu::BufferUsages::STORAGE
+            | wgpu::BufferUsages::COPY_SRC
+            | wgpu::BufferUsages::COPY_DST;
+        let slots = program
+            .slots
+            .iter()
+            .map(|slot| {
+                let label = slot.owner.as_deref().unwrap_or("temporaries");
+                buffer(gpu, label, slot.bytes.next_multiple_of(16), usage)
+            })
+            .collect();
+
+        let mut packed = HashMap::new();
+        for (phase, dispatch) in dispatches {
+            for (_, binding) in &dispatch.bindings {
+                let Some(key) = ParameterKey::of(&program.phases[*phase], binding) else {
+                    continue;
+                };
+                if !packed.contains_key(&key) {
+                    let value = parameter_buffer(gpu, &program.phases[*phase], binding, parameters)?;
+                    packed.insert(key, value);
+                }
+            }
+        }
+
+        let mut offset = 0;
+        let mut dims_offset = Vec::new();
+        for (_, dispatch) in dispatches {
+            let size = 4 * dispatch.dims.len() as u64;
+            dims_offset.push((offset, size));
+            offset += size.next_multiple_of(UNIFORM_STRIDE);
+        }
+        let dims = buffer(gpu, "dims", offset.max(UNIFORM_STRIDE), uniform_usage());
+        for ((_, dispatch), &(offset, _)) in dispatches.iter().zip(&dims_offset) {
+            gpu.queue.write_buffer(&dims, offset, bytemuck::cast_slice(&dispatch.dims));
+        }
+
+        Ok(Self {
+            slots,
+            parameters: packed,
+            dims,
+            dims_offset,
+            dummy: buffer(gpu, "dummy", 16, usage),
+        })
+    }
+
+    /// The bind group of the dispatch at `index`.
+    pub(super) fn bind(
+        &self,
+        gpu: &Gpu,
+        plan: &Plan,
+        index: usize,
+        dispatch: &Dispatch,
+        layout: &wgpu::BindGroupLayout,
+    ) -> wgpu::BindGroup {
+        let (offset, size) = self.dims_offset[index];
+        let mut entries = vec![wgpu::BindGroupEntry {
+            binding: 0,
+            resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer: &self.dims,
+                offset,
+                size: wgpu::BufferSize::new(size),
+            }),
+        }];
+        for (at, binding) in &dispatch.bindings {
+            let buffer = match binding {
+                Binding::Value(value) => &self.slots[plan.values[*value].place().0],
+                Binding::Dummy => &self.dummy,
+                Binding::Parameter { .. } | Binding::Zeros { .. } => {
+                    let key = ParameterKey::of(plan, binding).expect("a weight has a key");
+                    &self.parameters[&key]
+                }
+            };
+            entries.push(wgpu::BindGroupEntry {
+                binding: *at,
+                resource: buffer.as_entire_binding(),
+            });
+        }
+        gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(dispatch.entry),
+            layout,
+            entries: &entries,
+        })
+    }
+}
+
+impl ParameterKey {
+    fn of(plan: &Plan, binding: &Binding) -> Option<Self> {
+        match binding {
+            Binding::Parameter {
+                value,
+                packing,
+                precision,
+            } => Some(Self::Weight(
+                plan.values[*value].name.clone(),
+                packing.clone(),
+                *precision,
+            )),
+            Binding::Zeros { blocks } => Some(Self::Zeros(*blocks)),
+            Binding::Value(_) | Binding::Dummy => None,
+        }
+    }
+}
+
+fn parameter_buffer(
+    gpu: &Gpu,
+    plan: &Plan,
+    binding: &Binding,
+    parameters: &dyn Parameters,
+) -> Result<wgpu::Buffer, ExecError> {
+    let (name, packed, precision) = match binding {
+        Binding::Parameter {
+            value,
+            packing,
+            precision,
+        } => {
+            let value = &plan.values[*value];
+            let weight = parameters.parameter(&value.name, value.shape)?;
+            (value.name.as_str(), packing.apply(&weight, value.shape), *precision)
+        }
+        Binding::Zeros { blocks } => ("zeros", vec![0.0; 4 * blocks], Precision::F32),
+        Binding::Value(_) | Binding::Dummy => panic!("{binding:?} is no weight"),
+    };
+    let halves: Vec<u16>;
+    let bytes: &[u8] = match precision {
+        Precision::F32 => bytemuck::cast_slice(&packed),
+        Precision::F16 => {
+            halves = packed.iter().map(|&v| f16::from_f32(v).to_bits()).collect();
+            bytemuck::cast_slice(&halves)
+        }
+    };
+    let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
+    let buffer = buffer(gpu, name, bytes.len() as u64, usage);
+    gpu.queue.write_buffer(&buffer, 0, bytes);
+    Ok(buffer)
+}
+
+pub(super) fn uniform_usage() -> wgpu::BufferUsages {
+    wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST
+}
+
+pub(super) fn buffer(
+    gpu: &Gpu,
+    label: &str,
+    size: u64,
+    usage: wgpu::BufferUsages,
+) -> wgpu::Buffer {
+    gpu.device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some(label),
+        size,
+        usage,
+        mapped_at_creation: false,
+    })
+}
+
+/// Refuses, before any work, what the adapter cannot do.
+fn check_limits(
+    gpu: &Gpu,
+    program: &Program,
+    dispatches: &[(usize, Dispatch)],
+) -> Result<(), ExecError> {
+    let summary = &gpu.summary;
+    let check = |what: &str, needed: u64, limit: u64| {
+        if needed <= limit {
+            return Ok(());
+        }
+        Err(ExecError::Limit {
+            device: summary.name.clone(),
+            what: what.to_owned(),
+            needed,
+            limit,
+        })
+    };
+    let bytes = summary.max_binding_bytes.min(summary.max_buffer_bytes);
+    for slot in &program.slots {
+        check("the size of an array in bytes", slot.bytes, bytes)?;
+    }
+    for (_, dispatch) in dispatches {
+        for count in dispatch.workgroups {
+            let limit = u64::from(summary.max_workgroups);
+            check("the number of workgroups in a row", u64::from(count), limit)?;
+        }
+    }
+    Ok(())
+}

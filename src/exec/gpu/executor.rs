@@ -1,0 +1,270 @@
+//! Runs a program on a GPU.
+
+use super::adapter::Gpu;
+use super::buffers::{Buffers, UNIFORM_STRIDE, buffer, uniform_usage};
+use super::kernels::{Dispatch, lower};
+use super::pipelines::Pipelines;
+use super::{layout, readback};
+use crate::exec::{ExecError, Executor, Parameters, StepRecord};
+use crate::graph::{PlannedValue, Program};
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Work of one submit at most. A GPU that sustains 100 GFLOP/s, slower than
+/// any of the last ten years, is done in half a second: well under the two
+/// seconds after which drivers call a GPU hung.
+const SUBMIT_FLOPS: u64 = 50_000_000_000;
+
+/// A program loaded on a GPU. Buffers, pipelines and bind groups are all made
+/// by [`new`](Self::new); running allocates nothing on the device.
+pub struct GpuExecutor {
+    gpu: Arc<Gpu>,
+    program: Program,
+    pub(super) commands: Vec<Command>,
+    /// Commands of each phase.
+    pub(super) phases: Vec<Range<usize>>,
+    pub(super) buffers: Buffers,
+    records: Records,
+    submitted: VecDeque<wgpu::SubmissionIndex>,
+}
+
+/// A dispatch with everything that it binds.
+pub(super) struct Command {
+    pub dispatch: Dispatch,
+    /// Index of the plan's step.
+    pub step: usize,
+    pipeline: wgpu::ComputePipeline,
+    arrays: wgpu::BindGroup,
+    reads_record: bool,
+}
+
+/// The table of step records.
+struct Records {
+    layout: wgpu::BindGroupLayout,
+    group: wgpu::BindGroup,
+    buffer: wgpu::Buffer,
+    count: usize,
+}
+
+impl GpuExecutor {
+    /// Loads a program: compiles its kernels, allocates its memory, packs and
+    /// uploads its weights.
+    ///
+    /// # Errors
+    /// When the program exceeds a limit or the memory of the GPU, a weight is
+    /// missing, or the driver fails.
+    pub fn new(
+        gpu: Arc<Gpu>,
+        program: Program,
+        parameters: &dyn Parameters,
+    ) -> Result<Self, ExecError> {
+        let mut lowered: Vec<(usize, Dispatch)> = Vec::new();
+        let mut steps = Vec::new();
+        let mut phases = Vec::new();
+        for (phase, plan) in program.phases.iter().enumerate() {
+            let start = lowered.len();
+            for (index, step) in plan.steps.iter().enumerate() {
+                for dispatch in lower(plan, step)? {
+                    lowered.push((phase, dispatch));
+                    steps.push(index);
+                }
+            }
+            phases.push(start..lowered.len());
+        }
+
+        let buffers = Buffers::new(&gpu, &program, &lowered, parameters)?;
+        let dispatches: Vec<&Dispatch> = lowered.iter().map(|(_, dispatch)| dispatch).collect();
+        let pipelines = Pipelines::new(&gpu, &dispatches)?;
+        let commands = lowered
+            .into_iter()
+            .zip(steps)
+            .enumerate()
+            .map(|(index, ((phase, dispatch), step))| {
+                let pipeline = &pipelines.pipelines[pipelines.of_dispatch[index]];
+                let plan = &program.phases[phase];
+                Command {
+                    arrays: buffers.bind(&gpu, plan, index, &dispatch, &pipeline.arrays),
+                    pipeline: pipeline.pipeline.clone(),
+                    reads_record: pipeline.reads_record,
+                    dispatch,
+                    step,
+                }
+            })
+            .collect();
+        let records = Records::new(&gpu, pipelines.record, &[StepRecord::default()]);
+        // Uploads so far are done before anything else is asked for.
+        gpu.queue.submit([]);
+        gpu.failure.check()?;
+        Ok(Self {
+            gpu,
+            program,
+            commands,
+            phases,
+            buffers,
+            records,
+            submitted: VecDeque::new(),
+        })
+    }
+
+    /// The GPU.
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    fn find(&self, name: &str) -> Result<&PlannedValue, ExecError> {
+        self.program
+            .find_persistent(name)
+            .ok_or_else(|| self.gpu.failure.error(format!("no value '{name}' to read or write")))
+    }
+
+    pub(super) fn encode<'a>(
+        &'a self,
+        pass: &mut wgpu::ComputePass<'a>,
+        command: &'a Command,
+        record: usize,
+    ) {
+        pass.set_pipeline(&command.pipeline);
+        pass.set_bind_group(0, &command.arrays, &[]);
+        if command.reads_record {
+            let offset = (record as u64 * UNIFORM_STRIDE) as u32;
+            pass.set_bind_group(1, &self.records.group, &[offset]);
+        }
+        let [x, y, z] = command.dispatch.workgroups;
+        pass.dispatch_workgroups(x, y, z);
+    }
+
+    /// Splits the commands of a phase so that no submit does too much.
+    fn submits(&self, phase: usize) -> Vec<Range<usize>> {
+        let mut submits = Vec::new();
+        let (mut start, mut flops) = (self.phases[phase].start, 0);
+        for index in self.phases[phase].clone() {
+            let next = self.commands[index].dispatch.flops;
+            if flops > 0 && flops + next > SUBMIT_FLOPS {
+                submits.push(start..index);
+                (start, flops) = (index, 0);
+            }
+            flops += next;
+        }
+        submits.push(start..self.phases[phase].end);
+        submits
+    }
+
+    fn write_bytes(&mut self, slot: usize, bytes: &[u8]) -> Result<(), ExecError> {
+        self.gpu.queue.write_buffer(&self.buffers.slots[slot], 0, bytes);
+        self.gpu.failure.check()
+    }
+
+    fn read_bytes(&mut self, slot: usize) -> Result<Vec<u8>, ExecError> {
+        let bytes = self.program.slots[slot].bytes;
+        readback::read(&self.gpu, &self.buffers.slots[slot], bytes)
+    }
+}
+
+impl Records {
+    fn new(gpu: &Gpu, layout: wgpu::BindGroupLayout, records: &[StepRecord]) -> Self {
+        let size = UNIFORM_STRIDE * records.len().max(1) as u64;
+        let buffer = buffer(gpu, "step records", size, uniform_usage());
+        let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("step record"),
+            layout: &layout,
+            entries: &[wgpu::BindGroupEntry {
+                binding: 0,
+                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer: &buffer,
+                    offset: 0,
+                    size: wgpu::BufferSize::new(size_of::<StepRecord>() as u64),
+                }),
+            }],
+        });
+        let records_ = Self {
+            layout,
+            group,
+            buffer,
+            count: records.len(),
+        };
+        records_.upload(gpu, records);
+        records_
+    }
+
+    fn upload(&self, gpu: &Gpu, records: &[StepRecord]) {
+        let mut bytes = vec![0; records.len() * UNIFORM_STRIDE as usize];
+        for (row, record) in bytes.chunks_exact_mut(UNIFORM_STRIDE as usize).zip(records) {
+            row[..size_of::<StepRecord>()].copy_from_slice(bytemuck::bytes_of(record));
+        }
+        gpu.queue.write_buffer(&self.buffer, 0, &bytes);
+    }
+}
+
+impl Executor for GpuExecutor {
+    fn write(&mut self, name: &str, elements: &[f32]) -> Result<(), ExecError> {
+        let value = self.find(name)?.clone();
+        let (slot, _, channel_stride) = value.place();
+        let mut bytes = if channel_stride == value.stored_channels() {
+            vec![0; self.program.slots[slot].bytes as usize]
+        } else {
+            // A group of channels: the others stay as they are.
+            self.read_bytes(slot)?
+        };
+        layout::scatter(&value, elements, &mut bytes);
+        self.write_bytes(slot, &bytes)
+    }
+
+    fn write_pixels(&mut self, name: &str, pixels: &[u32]) -> Result<(), ExecError> {
+        let value = self.find(name)?;
+        assert_eq!(pixels.len(), value.shape.elements(), "writing '{name}'");
+        let slot = value.place().0;
+        self.write_bytes(slot, bytemuck::cast_slice(pixels))
+    }
+
+    fn set_steps(&mut self, steps: &[StepRecord]) -> Result<(), ExecError> {
+        if steps.len() > self.records.count {
+            let layout = self.records.layout.clone();
+            self.records = Records::new(&self.gpu, layout, steps);
+        } else {
+            self.records.upload(&self.gpu, steps);
+        }
+        self.gpu.failure.check()
+    }
+
+    fn run(&mut self, phase: usize, step: usize) -> Result<(), ExecError> {
+        assert!(step < self.records.count, "step {step} of {}", self.records.count);
+        for submit in self.submits(phase) {
+            let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+            {
+                let mut pass = encoder.begin_compute_pass(&Default::default());
+                for command in &self.commands[submit] {
+                    self.encode(&mut pass, command, step);
+                }
+            }
+            let index = self.gpu.queue.submit([encoder.finish()]);
+            self.submitted.push_back(index);
+        }
+        self.gpu.failure.check()
+    }
+
+    fn wait(&mut self, pending: usize) -> Result<(), ExecError> {
+        let done = self.submitted.len().saturating_sub(pending);
+        if let Some(index) = self.submitted.drain(..done).next_back() {
+            readback::wait(&self.gpu, Some(index))?;
+        }
+        self.gpu.failure.check()
+    }
+
+    fn read(&mut self, name: &str) -> Result<Vec<f32>, ExecError> {
+        let value = self.find(name)?.clone();
+        let bytes = self.read_bytes(value.place().0)?;
+        Ok(layout::gather(&value, &bytes))
+    }
+
+    fn read_pixels(&mut self, name: &str) -> Result<Vec<u32>, ExecError> {
+        let value = self.find(name)?;
+        let (slot, pixels) = (value.place().0, value.shape.elements());
+        let bytes = self.read_bytes(slot)?;
+        Ok(bytemuck::pod_collect_to_vec(&bytes[..4 * pixels]))
+    }
+
+    fn program(&self) -> &Program {
+        &self.program
+    }
+}

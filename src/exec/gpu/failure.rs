@@ -1,0 +1,54 @@
+//! What the driver reports out of turn, turned into errors.
+
+use crate::exec::ExecError;
+use std::sync::{Arc, Mutex};
+
+/// The first failure that the driver reported, if any. (By default wgpu
+/// panics instead.)
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    device: String,
+    reason: Arc<Mutex<Option<String>>>,
+}
+
+impl Failure {
+    pub(super) fn watch(device: &wgpu::Device, name: &str) -> Self {
+        let failure = Self {
+            device: name.to_owned(),
+            reason: Arc::default(),
+        };
+        let seen = failure.clone();
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            seen.set(error.to_string());
+        }));
+        let seen = failure.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            // Dropping the device is reported too, and is no failure.
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                seen.set(format!("the device was lost: {message}"));
+            }
+        });
+        failure
+    }
+
+    fn set(&self, reason: String) {
+        let mut known = self.reason.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        known.get_or_insert(reason);
+    }
+
+    pub(super) fn error(&self, reason: impl ToString) -> ExecError {
+        ExecError::Device {
+            device: self.device.clone(),
+            reason: reason.to_string(),
+        }
+    }
+
+    /// The failure, if there was one.
+    pub(super) fn check(&self) -> Result<(), ExecError> {
+        let known = self.reason.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        match &*known {
+            Some(reason) => Err(self.error(reason)),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! The GPU executor, on wgpu: Vulkan, Metal or DX12.
+//!
+//! [`kernels`] turns plan steps into dispatches (plain data); the rest makes
+//! pipelines, buffers and bind groups of them once, and submits.
+
+mod adapter;
+mod buffers;
+mod executor;
+mod failure;
+pub mod kernels;
+mod layout;
+mod pipelines;
+mod readback;
+pub mod shader;
+mod timing;
+
+pub use adapter::{AdapterKind, AdapterSummary, Gpu, GpuOptions, list_adapters};
+pub use executor::GpuExecutor;
+pub use timing::DispatchTime;
+
+use crate::graph::{Layout, PlanOptions, Precision};
+
+/// The plan options that this executor takes.
+pub fn plan_options(precision: Precision) -> PlanOptions {
+    PlanOptions {
+        layout: Layout::ChannelBlocks4,
+        precision,
+    }
+}

@@ -1,0 +1,28 @@
+//! Denoising diffusion implicit models (Song et al. 2021, arXiv 2010.02502).
+
+use super::sampler::Update;
+
+/// Goes from `alphas_cumprod` `abar` to `abar_next` (Song et al. 2021, eq. 12
+/// and 16):
+///
+/// ```text
+/// e     = (x - sqrt(abar) x0) / sqrt(1 - abar)
+/// sigma = eta sqrt((1 - abar_next) / (1 - abar)) sqrt(1 - abar / abar_next)
+/// x'    = sqrt(abar_next) x0 + sqrt(1 - abar_next - sigma^2) e + sigma z
+/// ```
+///
+/// `e` is taken from the clamped `x0`, not from the network, so that the two
+/// stay consistent.
+pub(super) fn step(eta: f64, abar: f64, abar_next: f64) -> Update {
+    let variance =
+        eta * eta * (1.0 - abar_next) / (1.0 - abar) * (1.0 - abar / abar_next);
+    // At eta = 1 and abar near 0 the difference may round below zero.
+    let direction = (1.0 - abar_next - variance).max(0.0).sqrt();
+    let from_x = direction / (1.0 - abar).sqrt();
+    Update {
+        from_x,
+        from_x0: abar_next.sqrt() - from_x * abar.sqrt(),
+        from_previous_x0: 0.0,
+        sigma: variance.sqrt(),
+    }
+}

@@ -1,0 +1,33 @@
+//! DPM-Solver++(2M): second-order multistep, data prediction, deterministic
+//! (Lu et al. 2022, arXiv 2211.01095, algorithm 2).
+
+use super::sampler::Update;
+
+/// Goes from `alphas_cumprod` `abar` to `abar_next`; `abar_previous` is where
+/// the step before this one started, `None` on the first step, which is then of
+/// first order (and the same as DDIM with eta 0).
+///
+/// With `alpha = sqrt(abar)`, `sigma = sqrt(1 - abar)`, `lambda = ln(alpha / sigma)`,
+/// `h = lambda_next - lambda` and `r = h_previous / h`:
+///
+/// ```text
+/// d  = (1 + 1 / (2 r)) x0 - 1 / (2 r) previous_x0
+/// x' = sigma_next / sigma x - alpha_next (exp(-h) - 1) d
+/// ```
+pub(super) fn step(abar_previous: Option<f64>, abar: f64, abar_next: f64) -> Update {
+    let h = lambda(abar_next) - lambda(abar);
+    let gain = -abar_next.sqrt() * (-h).exp_m1();
+    let extrapolation =
+        abar_previous.map_or(0.0, |previous| h / (2.0 * (lambda(abar) - lambda(previous))));
+    Update {
+        from_x: ((1.0 - abar_next) / (1.0 - abar)).sqrt(),
+        from_x0: gain * (1.0 + extrapolation),
+        from_previous_x0: -gain * extrapolation,
+        sigma: 0.0,
+    }
+}
+
+/// Half the logarithm of the signal-to-noise ratio.
+fn lambda(abar: f64) -> f64 {
+    0.5 * (abar / (1.0 - abar)).ln()
+}

@@ -1,19 +1,394 @@
-//! stub
+//! What a model is: its sizes, scale, noise schedule and input scaling.
+
 use serde::{Deserialize, Serialize};
-/// stub
+
+use super::{
+    config::Config,
+    layout::{Shapes, is_sr_head},
+};
+use crate::diffusion::{BetaSchedule, Schedule, ScheduleError};
+
+/// What a model is.
+///
+/// Sizes come from the shapes of its tensors; what shapes cannot tell comes
+/// from the file's metadata. Names in parentheses are those of the published
+/// settings files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
+    /// Base channels of the U-Net and features of its time embedding
+    /// (`hidden_size`); even, at least 4.
     pub hidden: usize,
+    /// Channels of each U-Net level in units of `hidden`, finest level first
+    /// (`unet_dim_mults`); the first is 1.
     pub mults: Vec<usize>,
+    /// Features of the encoder, nf (`rrdb_num_feat`).
     pub rrdb_features: usize,
+    /// RRDBs of the encoder, nb (`rrdb_num_block`); at least 2.
     pub rrdb_blocks: usize,
+    /// Growth of the encoder's dense blocks, gc; nf / 2 in published models.
     pub rrdb_growth: usize,
+    /// Enlargement (`sr_scale`): 2, 4, 8 or a higher power of two.
     pub scale: usize,
-    pub groups: usize,
-    pub timesteps: usize,
-    pub res_rescale: f64,
-    pub lr_up_divisor: f64,
-    pub use_attn: bool,
+    /// Groups of every group norm of the U-Net (`gn_groups`), `None` without.
+    pub groups: Option<usize>,
+    /// Linear attention between the middle blocks (`use_attn`), `None` without.
+    pub attention: Option<Attention>,
+    /// Does the U-Net also see the enlarged LR (`up_input`)?
     pub up_input: bool,
+    /// Are the tensors of the encoder's own super-resolution head there?
     pub has_sr_head: bool,
+    /// Timesteps of the diffusion, T (`timesteps`); 1 to 4096.
+    pub timesteps: usize,
+    /// Noise schedule (`beta_schedule` and its parameters).
+    pub schedule: BetaSchedule,
+    /// The residual is `(x_H - up(x_L)) * res_rescale`; positive, 2 as published.
+    pub res_rescale: f64,
+    /// The enlarged LR is `u8 / lr_up_divisor * 2 - 1`: 255, or 256 in models
+    /// trained with the published code. The encoder's LR is always over 255.
+    pub lr_up_divisor: f64,
+    /// Is the residual clamped to [-1, 1] before the enlarged LR is added?
+    pub clip_input: bool,
+    /// Is each estimate of x_0 clamped to [-1, 1]?
+    pub clip_denoised: bool,
+}
+
+/// Sizes of the linear attention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attention {
+    /// Number of heads; 4 in published code.
+    pub heads: usize,
+    /// Channels of one head; 32 in published code.
+    pub head_dim: usize,
+}
+
+/// Settings that are missing, wrong, or not those of the tensors.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum SettingsError {
+    /// There are none.
+    #[error("has no `config` in its metadata; make the file with `srdiff convert`")]
+    MissingConfig,
+    /// They are not JSON of the expected form.
+    #[error("metadata `config` is not valid ({0}); correct it or make the file with `srdiff convert`")]
+    Config(String),
+    /// One that tensors cannot tell is absent.
+    #[error("metadata `config` has no `{0}`, which the tensors cannot tell; add it")]
+    MissingKey(&'static str),
+    /// A value outside its range.
+    #[error("setting `{key}` is {value}, but must be {allowed}; correct it")]
+    Value {
+        /// The setting.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+    /// Settings and tensors say different things.
+    #[error("setting `{key}` is {setting}, but by tensor `{tensor}` it is {found}; settings and tensors must be of one model")]
+    Disagree {
+        /// The setting.
+        key: &'static str,
+        /// What the settings say.
+        setting: String,
+        /// The tensor held against it.
+        tensor: String,
+        /// What that tensor says.
+        found: String,
+    },
+    /// A tensor that sizes are read from is absent.
+    #[error("tensor `{0}` is missing, from which the model's sizes are read; this is not a whole SRDiff model")]
+    MissingTensor(String),
+    /// A tensor that sizes are read from has an impossible shape.
+    #[error("tensor `{name}` has shape {shape:?}, but must have {expected}; this is not an SRDiff model")]
+    Shape {
+        /// The tensor.
+        name: String,
+        /// Its shape.
+        shape: Vec<usize>,
+        /// What it must have.
+        expected: &'static str,
+    },
+    /// Normalised, but the number of groups is not known.
+    #[error("tensor `{0}` is a group norm's, but setting `gn_groups` is absent or 0; set it to the number of groups the model was trained with")]
+    GroupsMissing(String),
+    /// The number of groups does not divide a level's channels.
+    #[error("setting `gn_groups` is {groups}, which does not divide the {channels} channels of `{tensor}`; correct it")]
+    GroupsDivide {
+        /// Number of groups.
+        groups: usize,
+        /// Channels of the level.
+        channels: usize,
+        /// A tensor of the level.
+        tensor: String,
+    },
+    /// The noise schedule cannot be used.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+}
+
+/// More than any real model has, and small enough that products of a few
+/// dimensions cannot overflow.
+const MAX_DIM: usize = 1 << 16;
+/// 2 to the number of levels divides the picture; deeper would be no picture.
+const MAX_LEVELS: usize = 8;
+
+impl Settings {
+    /// Number of U-Net levels; each but the first halves the resolution.
+    pub fn levels(&self) -> usize {
+        self.mults.len()
+    }
+
+    /// Channels of U-Net level `level`, 0 the finest.
+    ///
+    /// # Panics
+    /// When there is no such level.
+    pub fn channels(&self, level: usize) -> usize {
+        self.hidden * self.mults[level]
+    }
+
+    /// Height and width of a U-Net input must be multiples of this.
+    pub fn size_multiple(&self) -> usize {
+        1 << (self.levels() - 1)
+    }
+
+    /// How many of the encoder's features condition the U-Net: those at
+    /// indices 2, 5, 8, ... of its `rrdb_blocks + 1`.
+    pub fn conditioning_maps(&self) -> usize {
+        (self.rrdb_blocks + 1) / 3
+    }
+
+    /// Channels of the conditioning, which is the concat of these features.
+    pub fn conditioning_channels(&self) -> usize {
+        self.rrdb_features * self.conditioning_maps()
+    }
+
+    /// The settings as JSON for the metadata key `config`.
+    pub fn to_config(&self) -> String {
+        Config::from(self).to_json()
+    }
+
+    /// Reads the sizes from `shapes` and the rest from `config`, and holds the
+    /// sizes that `config` gives against the tensors.
+    pub(crate) fn read(shapes: &Shapes, config: &Config) -> Result<Self, SettingsError> {
+        let tensors = Sizes(shapes);
+        let hidden = tensors.hidden(config)?;
+        let mults = tensors.mults(hidden, config)?;
+        let settings = Self {
+            groups: tensors.groups(config)?,
+            attention: tensors.attention(config)?,
+            up_input: tensors.up_input(config)?,
+            scale: tensors.scale(config)?,
+            rrdb_features: tensors.rrdb_features(config)?,
+            rrdb_blocks: tensors.rrdb_blocks(config)?,
+            rrdb_growth: tensors.dim("rrdb.RRDB_trunk.0.RDB1.conv1.weight", 4, 0)?,
+            has_sr_head: shapes.keys().any(|name| is_sr_head(name)),
+            hidden,
+            mults,
+            timesteps: config
+                .timesteps
+                .ok_or(SettingsError::MissingKey("timesteps"))?,
+            schedule: config.schedule()?,
+            res_rescale: config
+                .res_rescale
+                .ok_or(SettingsError::MissingKey("res_rescale"))?,
+            lr_up_divisor: config.lr_up_divisor.unwrap_or(255.0),
+            clip_input: config.clip_input.unwrap_or(true),
+            clip_denoised: config.clip_denoised.unwrap_or(true),
+        };
+        if config.res == Some(false) {
+            return Err(value("res", false, "true (a model of residuals)"));
+        }
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<(), SettingsError> {
+        if let Some(groups) = self.groups {
+            for level in 0..self.levels() {
+                let channels = self.channels(level);
+                if channels % groups != 0 {
+                    return Err(SettingsError::GroupsDivide {
+                        groups,
+                        channels,
+                        tensor: format!("denoise_fn.downs.{level}.0.block1.block.2.weight"),
+                    });
+                }
+            }
+        }
+        for (key, setting) in [
+            ("res_rescale", self.res_rescale),
+            ("lr_up_divisor", self.lr_up_divisor),
+        ] {
+            if !(setting.is_finite() && setting > 0.0) {
+                return Err(value(key, setting, "a positive number"));
+            }
+        }
+        Schedule::new(&self.schedule, self.timesteps)?;
+        Ok(())
+    }
+}
+
+/// The shapes that sizes are read from.
+struct Sizes<'a>(&'a Shapes);
+
+impl Sizes<'_> {
+    fn hidden(&self, config: &Config) -> Result<usize, SettingsError> {
+        let name = "denoise_fn.mlp.0.weight";
+        let hidden = self.dim(name, 2, 1)?;
+        if hidden < 4 || hidden % 2 != 0 {
+            return Err(value("hidden_size", hidden, "even and at least 4"));
+        }
+        agree("hidden_size", &config.hidden_size, &hidden, name)?;
+        Ok(hidden)
+    }
+
+    fn mults(&self, hidden: usize, config: &Config) -> Result<Vec<usize>, SettingsError> {
+        let name = |level| format!("denoise_fn.downs.{level}.0.block1.block.1.weight");
+        let levels = self.count(name)?;
+        if levels > MAX_LEVELS {
+            return Err(value("unet_dim_mults", format!("{levels} levels"), "8 levels at most"));
+        }
+        let mut mults = Vec::with_capacity(levels);
+        for level in 0..levels {
+            let channels = self.dim(&name(level), 4, 0)?;
+            if channels % hidden != 0 {
+                return Err(SettingsError::Shape {
+                    name: name(level),
+                    shape: self.0[&name(level)].clone(),
+                    expected: "a multiple of the U-Net's base channels first",
+                });
+            }
+            mults.push(channels / hidden);
+        }
+        agree("unet_dim_mults", &config.unet_dim_mults, &mults, &name(0))?;
+        if mults[0] != 1 {
+            return Err(value("unet_dim_mults", format!("{mults:?}"), "a list that starts with 1"));
+        }
+        Ok(mults)
+    }
+
+    fn scale(&self, config: &Config) -> Result<usize, SettingsError> {
+        let name = "denoise_fn.cond_proj.weight";
+        let kernel = self.dim(name, 4, 2)?;
+        let scale = kernel / 2;
+        if kernel % 2 != 0 || scale < 2 || !scale.is_power_of_two() {
+            return Err(SettingsError::Shape {
+                name: name.to_owned(),
+                shape: self.0[name].clone(),
+                expected: "a kernel of 4, 8, 16 or a higher power of two, twice the scale",
+            });
+        }
+        agree("sr_scale", &config.sr_scale, &scale, name)?;
+        Ok(scale)
+    }
+
+    fn rrdb_features(&self, config: &Config) -> Result<usize, SettingsError> {
+        let name = "rrdb.conv_first.weight";
+        let features = self.dim(name, 4, 0)?;
+        agree("rrdb_num_feat", &config.rrdb_num_feat, &features, name)?;
+        Ok(features)
+    }
+
+    fn rrdb_blocks(&self, config: &Config) -> Result<usize, SettingsError> {
+        let name = |block| format!("rrdb.RRDB_trunk.{block}.RDB1.conv1.weight");
+        let blocks = self.count(name)?;
+        agree("rrdb_num_block", &config.rrdb_num_block, &blocks, &name(blocks - 1))?;
+        if blocks < 2 {
+            return Err(value("rrdb_num_block", blocks, "at least 2"));
+        }
+        Ok(blocks)
+    }
+
+    fn groups(&self, config: &Config) -> Result<Option<usize>, SettingsError> {
+        let name = "denoise_fn.downs.0.0.block1.block.2.weight";
+        match (self.0.contains_key(name), config.gn_groups) {
+            (false, None | Some(0)) => Ok(None),
+            (false, Some(groups)) => Err(SettingsError::Disagree {
+                key: "gn_groups",
+                setting: groups.to_string(),
+                tensor: name.to_owned(),
+                found: "0, there being no such tensor".to_owned(),
+            }),
+            (true, None | Some(0)) => Err(SettingsError::GroupsMissing(name.to_owned())),
+            (true, groups) => Ok(groups),
+        }
+    }
+
+    fn attention(&self, config: &Config) -> Result<Option<Attention>, SettingsError> {
+        let name = "denoise_fn.mid_attn.fn.fn.to_out.weight";
+        let present = self.0.contains_key(name);
+        agree("use_attn", &config.use_attn, &present, name)?;
+        if !present {
+            return Ok(None);
+        }
+        let inner = self.dim(name, 4, 1)?;
+        let heads = config.attn_heads.unwrap_or(4);
+        if heads == 0 || inner % heads != 0 {
+            return Err(value("attn_heads", heads, "a divisor of the attention's channels"));
+        }
+        Ok(Some(Attention {
+            heads,
+            head_dim: inner / heads,
+        }))
+    }
+
+    fn up_input(&self, config: &Config) -> Result<bool, SettingsError> {
+        let name = "denoise_fn.up_proj.1.weight";
+        let present = self.0.contains_key(name);
+        agree("up_input", &config.up_input, &present, name)?;
+        Ok(present)
+    }
+
+    /// How many of `name(0)`, `name(1)`, ... there are; at least one.
+    fn count(&self, name: impl Fn(usize) -> String) -> Result<usize, SettingsError> {
+        match (0..).take_while(|&i| self.0.contains_key(&name(i))).count() {
+            0 => Err(SettingsError::MissingTensor(name(0))),
+            count => Ok(count),
+        }
+    }
+
+    /// Size of dimension `axis` of a tensor of `rank` dimensions.
+    fn dim(&self, name: &str, rank: usize, axis: usize) -> Result<usize, SettingsError> {
+        let shape = self
+            .0
+            .get(name)
+            .ok_or_else(|| SettingsError::MissingTensor(name.to_owned()))?;
+        if shape.len() != rank || !(1..=MAX_DIM).contains(&shape[axis]) {
+            return Err(SettingsError::Shape {
+                name: name.to_owned(),
+                shape: shape.clone(),
+                expected: match rank {
+                    2 => "2 dimensions of 1 to 65536",
+                    _ => "4 dimensions of 1 to 65536",
+                },
+            });
+        }
+        Ok(shape[axis])
+    }
+}
+
+fn value(key: &'static str, value: impl ToString, allowed: &'static str) -> SettingsError {
+    SettingsError::Value {
+        key,
+        value: value.to_string(),
+        allowed,
+    }
+}
+
+/// Holds a setting, where it is given, against what a tensor says.
+fn agree<T: PartialEq + std::fmt::Debug>(
+    key: &'static str,
+    setting: &Option<T>,
+    found: &T,
+    tensor: &str,
+) -> Result<(), SettingsError> {
+    match setting {
+        Some(setting) if setting != found => Err(SettingsError::Disagree {
+            key,
+            setting: format!("{setting:?}"),
+            tensor: tensor.to_owned(),
+            found: format!("{found:?}"),
+        }),
+        _ => Ok(()),
+    }
 }

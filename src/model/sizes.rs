@@ -3,17 +3,6 @@
 use super::Settings;
 
 impl Settings {
-    /// Feature maps that make up the conditioning: every third of the
-    /// encoder's `blocks + 1`, from index 2.
-    pub fn conditioning_maps(&self) -> usize {
-        (self.rrdb_blocks + 1) / 3
-    }
-
-    /// Channels of the U-Net's level `level`.
-    pub fn level_channels(&self, level: usize) -> usize {
-        self.hidden * self.mults[level]
-    }
-
     /// LR heights and widths must be multiples of this, so that every level
     /// of the U-Net divides evenly and its last one has at least 2 pixels a
     /// side, as reflection padding needs.
@@ -35,15 +24,5 @@ impl Settings {
     pub fn padded_lr_side(&self, side: usize) -> usize {
         side.next_multiple_of(self.lr_size_multiple())
             .max(self.lr_size_minimum())
-    }
-
-    /// Heads of the linear attention.
-    pub fn attention_heads(&self) -> usize {
-        4
-    }
-
-    /// Channels of one attention head.
-    pub fn attention_head_channels(&self) -> usize {
-        32
     }
 }

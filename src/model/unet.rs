@@ -1,7 +1,7 @@
 //! The conditional noise predictor eps_theta (SRDiff section 3.3): a U-Net of
 //! ResNet blocks.
 
-use super::{Settings, time};
+use super::{Attention, Settings, time};
 use crate::graph::{Element, GraphBuilder, GraphError, Role, Shape, ValueId};
 use crate::ops::{
     Activation, Conv2d, ConvTranspose2d, Epilogue, GroupNorm, LinearAttention, Op, Padding,
@@ -16,16 +16,16 @@ pub(super) fn resnet_blocks(settings: &Settings) -> Vec<(String, usize)> {
     let mut blocks = Vec::new();
     for level in 0..levels {
         for k in 0..2 {
-            blocks.push((format!("downs.{level}.{k}"), settings.level_channels(level)));
+            blocks.push((format!("downs.{level}.{k}"), settings.channels(level)));
         }
     }
     for k in 1..=2 {
-        let channels = settings.level_channels(levels - 1);
+        let channels = settings.channels(levels - 1);
         blocks.push((format!("mid_block{k}"), channels));
     }
     for (j, level) in (1..levels).rev().enumerate() {
         for k in 0..2 {
-            let channels = settings.level_channels(level - 1);
+            let channels = settings.channels(level - 1);
             blocks.push((format!("ups.{j}.{k}"), channels));
         }
     }
@@ -55,7 +55,7 @@ pub(super) fn build(
 
     let mut h = x;
     for level in 0..levels {
-        let channels = settings.level_channels(level);
+        let channels = settings.channels(level);
         h = net.resnet(&format!("downs.{level}.0"), h, channels, None, &[])?;
         let name = format!("unet.down.{level}");
         let (into, extra) = match joined[level] {
@@ -69,10 +69,10 @@ pub(super) fn build(
         }
     }
 
-    let channels = settings.level_channels(levels - 1);
+    let channels = settings.channels(levels - 1);
     h = net.resnet("mid_block1", h, channels, None, &[])?;
-    if settings.use_attn {
-        h = net.attention(h)?;
+    if let Some(attention) = settings.attention {
+        h = net.attention(h, attention)?;
     }
     let mid = match joined[levels - 1] {
         Some(joined) => net.b.segments("unet.mid", joined, 0, 1)?,
@@ -82,7 +82,7 @@ pub(super) fn build(
     h = mid;
 
     for (j, level) in (1..levels).rev().enumerate() {
-        let channels = settings.level_channels(level - 1);
+        let channels = settings.channels(level - 1);
         let wide = joined[level].expect("every level but the first has a skip");
         h = net.resnet(&format!("ups.{j}.0"), wide, channels, None, &[])?;
         h = net.resnet(&format!("ups.{j}.1"), h, channels, None, &[])?;
@@ -124,7 +124,7 @@ impl Unet<'_> {
     }
 
     fn joined(&mut self, level: usize, x: ValueId) -> Result<ValueId, GraphError> {
-        let channels = self.settings.level_channels(level);
+        let channels = self.settings.channels(level);
         let full = self.b.shape(x);
         let shape = Shape::new(full.n, 2 * channels, full.h >> level, full.w >> level);
         let name = format!("unet.joined.{level}");
@@ -190,9 +190,9 @@ impl Unet<'_> {
         operands: &[ValueId],
     ) -> Result<(), GraphError> {
         let conv = format!("{name}.block.1");
-        if self.settings.groups == 0 {
+        let Some(groups) = self.settings.groups else {
             return self.conv(&conv, x, into, 3, 1, epilogue, operands);
-        }
+        };
         let shape = self.b.shape(into);
         let raw = self.temporary(&format!("{name}.raw"), shape)?;
         self.conv(&conv, x, raw, 3, 1, Epilogue::none(), &[])?;
@@ -201,7 +201,7 @@ impl Unet<'_> {
         let weight = self.b.parameter(&format!("{norm}.weight"), vector)?;
         let bias = self.b.parameter(&format!("{norm}.bias"), vector)?;
         let op = Op::GroupNorm(GroupNorm {
-            groups: self.settings.groups,
+            groups,
             epsilon: GROUP_NORM_EPSILON,
             epilogue,
         });
@@ -253,11 +253,8 @@ impl Unet<'_> {
         conv_transpose_into(self.b, &format!("denoise_fn.{name}.conv.0"), x, into, 2)
     }
 
-    fn attention(&mut self, x: ValueId) -> Result<ValueId, GraphError> {
-        let (heads, head_channels) = (
-            self.settings.attention_heads(),
-            self.settings.attention_head_channels(),
-        );
+    fn attention(&mut self, x: ValueId, sizes: Attention) -> Result<ValueId, GraphError> {
+        let (heads, head_channels) = (sizes.heads, sizes.head_dim);
         let shape = self.b.shape(x);
         let inner = heads * head_channels;
         let qkv = self.temporary("mid_attn.qkv", shape.with_channels(3 * inner))?;

@@ -1,0 +1,113 @@
+//! The JSON in a model file's metadata key `config`.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Settings, settings::SettingsError};
+use crate::diffusion::BetaSchedule;
+
+/// Settings as written, under the names of the published settings files.
+///
+/// Every one may be absent, and keys that are not listed are ignored. Sizes
+/// are read from the tensors and only held against these.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Config {
+    pub hidden_size: Option<usize>,
+    pub unet_dim_mults: Option<Vec<usize>>,
+    pub rrdb_num_feat: Option<usize>,
+    pub rrdb_num_block: Option<usize>,
+    pub sr_scale: Option<usize>,
+    pub gn_groups: Option<usize>,
+    pub use_attn: Option<bool>,
+    pub attn_heads: Option<usize>,
+    pub up_input: Option<bool>,
+    pub timesteps: Option<usize>,
+    pub beta_schedule: Option<String>,
+    pub beta_s: Option<f64>,
+    pub beta_start: Option<f64>,
+    pub beta_end: Option<f64>,
+    /// Whether the model predicts the residual over the bicubic enlargement.
+    pub res: Option<bool>,
+    pub res_rescale: Option<f64>,
+    pub lr_up_divisor: Option<f64>,
+    pub clip_input: Option<bool>,
+    pub clip_denoised: Option<bool>,
+}
+
+impl Config {
+    /// Offset of the published cosine schedules.
+    pub const BETA_S: f64 = 0.008;
+    /// First beta of the published linear schedules.
+    pub const BETA_START: f64 = 1e-4;
+    /// Where the betas of the published linear schedules end.
+    pub const BETA_END: f64 = 0.02;
+
+    pub fn parse(json: &str) -> Result<Self, SettingsError> {
+        serde_json::from_str(json).map_err(|error| SettingsError::Config(error.to_string()))
+    }
+
+    pub fn to_json(&self) -> String {
+        let mut json = serde_json::to_value(self).expect("a config is plain data");
+        if let Some(keys) = json.as_object_mut() {
+            keys.retain(|_, value| !value.is_null());
+        }
+        json.to_string()
+    }
+
+    /// The noise schedule, with the published parameters where none are given.
+    pub fn schedule(&self) -> Result<BetaSchedule, SettingsError> {
+        match self.beta_schedule.as_deref() {
+            Some("cosine") => Ok(BetaSchedule::Cosine {
+                s: self.beta_s.unwrap_or(Self::BETA_S),
+            }),
+            Some("linear") => Ok(BetaSchedule::Linear {
+                start: self.beta_start.unwrap_or(Self::BETA_START),
+                end: self.beta_end.unwrap_or(Self::BETA_END),
+            }),
+            Some(other) => Err(SettingsError::Value {
+                key: "beta_schedule",
+                value: format!("`{other}`"),
+                allowed: "`cosine` or `linear`",
+            }),
+            None => Err(SettingsError::MissingKey("beta_schedule")),
+        }
+    }
+
+    pub fn set_schedule(&mut self, schedule: &BetaSchedule) {
+        (self.beta_s, self.beta_start, self.beta_end) = (None, None, None);
+        match *schedule {
+            BetaSchedule::Cosine { s } => {
+                self.beta_schedule = Some("cosine".to_owned());
+                self.beta_s = Some(s);
+            }
+            BetaSchedule::Linear { start, end } => {
+                self.beta_schedule = Some("linear".to_owned());
+                (self.beta_start, self.beta_end) = (Some(start), Some(end));
+            }
+        }
+    }
+}
+
+impl From<&Settings> for Config {
+    fn from(settings: &Settings) -> Self {
+        let mut config = Self {
+            hidden_size: Some(settings.hidden),
+            unet_dim_mults: Some(settings.mults.clone()),
+            rrdb_num_feat: Some(settings.rrdb_features),
+            rrdb_num_block: Some(settings.rrdb_blocks),
+            sr_scale: Some(settings.scale),
+            gn_groups: Some(settings.groups.unwrap_or(0)),
+            use_attn: Some(settings.attention.is_some()),
+            attn_heads: settings.attention.map(|attention| attention.heads),
+            up_input: Some(settings.up_input),
+            timesteps: Some(settings.timesteps),
+            res_rescale: Some(settings.res_rescale),
+            lr_up_divisor: Some(settings.lr_up_divisor),
+            clip_input: Some(settings.clip_input),
+            clip_denoised: Some(settings.clip_denoised),
+            ..Self::default()
+        };
+        config.set_schedule(&settings.schedule);
+        config
+    }
+}

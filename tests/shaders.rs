@@ -1,0 +1,9 @@
+//! Every shader parses, validates and translates to every backend's language;
+//! the baseline keeps to standard WGSL and WebGPU's default limits; and its
+//! bindings, structs and overrides are those that the Rust side fills in.
+
+mod shaders {
+    pub mod contract;
+    pub mod style;
+    pub mod translate;
+}

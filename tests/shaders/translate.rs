@@ -1,0 +1,138 @@
+//! Parsing, validation, limits and translation.
+
+use naga::back::{hlsl, msl, spv};
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use srdiff::exec::gpu::shader::{ArrayType, Shader};
+use srdiff::graph::Precision;
+
+/// WebGPU's default limits (the specification's table).
+const MAX_STORAGE_BUFFERS: usize = 8;
+const MAX_UNIFORM_BUFFERS: usize = 12;
+const MAX_WORKGROUP_BYTES: u32 = 16 * 1024;
+const MAX_INVOCATIONS: u32 = 256;
+const MAX_WORKGROUP_SIZE: [u32; 3] = [256, 256, 64];
+
+fn types(shader: Shader, precision: Precision) -> Vec<ArrayType> {
+    shader
+        .array_types()
+        .into_iter()
+        .map(|alias| (&*alias.leak(), precision))
+        .collect()
+}
+
+fn validate(
+    module: &naga::Module,
+    capabilities: Capabilities,
+) -> Result<ModuleInfo, Box<naga::WithSpan<naga::valid::ValidationError>>> {
+    Validator::new(ValidationFlags::all(), capabilities)
+        .validate(module)
+        .map_err(Box::new)
+}
+
+#[test]
+fn baseline_is_standard_wgsl_within_default_limits() {
+    for &shader in Shader::ALL {
+        let types = types(shader, Precision::F32);
+        let source = shader.source(&types);
+        for word in ["enable ", "requires ", "immediate", "subgroup"] {
+            let code = source.lines().map(|line| line.split("//").next().unwrap_or(""));
+            assert!(
+                !code.into_iter().any(|line| line.contains(word)),
+                "{} uses '{word}'",
+                shader.name()
+            );
+        }
+        let module = shader.module(&types);
+        if let Err(error) = validate(&module, Capabilities::empty()) {
+            panic!("{}: {error:?}", shader.name());
+        }
+        check_limits(shader, &module);
+    }
+}
+
+fn check_limits(shader: Shader, module: &naga::Module) {
+    let name = shader.name();
+    let variables = || module.global_variables.iter().map(|(_, variable)| variable);
+    let storage = variables()
+        .filter(|v| matches!(v.space, naga::AddressSpace::Storage { .. }))
+        .count();
+    let uniforms = variables()
+        .filter(|v| v.space == naga::AddressSpace::Uniform)
+        .count();
+    let workgroup: u32 = variables()
+        .filter(|v| v.space == naga::AddressSpace::WorkGroup)
+        .map(|v| module.types[v.ty].inner.size(module.to_ctx()))
+        .sum();
+    assert!(storage <= MAX_STORAGE_BUFFERS, "{name}: {storage} storage buffers");
+    assert!(uniforms <= MAX_UNIFORM_BUFFERS, "{name}: {uniforms} uniforms");
+    assert!(workgroup <= MAX_WORKGROUP_BYTES, "{name}: {workgroup} bytes");
+    assert!(!module.entry_points.is_empty(), "{name} has no entry point");
+    for entry in &module.entry_points {
+        let size = entry.workgroup_size;
+        let invocations: u32 = size.iter().product();
+        assert!(invocations <= MAX_INVOCATIONS, "{name}/{}: {size:?}", entry.name);
+        for (side, most) in size.iter().zip(MAX_WORKGROUP_SIZE) {
+            assert!(*side <= most, "{name}/{}: {size:?}", entry.name);
+        }
+    }
+}
+
+#[test]
+fn every_variant_translates_to_spirv_msl_and_hlsl() {
+    for &shader in Shader::ALL {
+        for precision in [Precision::F32, Precision::F16] {
+            let module = shader.module(&types(shader, precision));
+            let info = match validate(&module, Capabilities::SHADER_FLOAT16) {
+                Ok(info) => info,
+                Err(error) => panic!("{} {precision:?}: {error:?}", shader.name()),
+            };
+            let none = naga::back::PipelineConstants::default();
+            for entry in &module.entry_points {
+                let at = (naga::ShaderStage::Compute, entry.name.as_str());
+                let (module, info) =
+                    naga::back::pipeline_constants::process_overrides(&module, &info, Some(at), &none)
+                        .unwrap_or_else(|error| panic!("{}: {error}", shader.name()));
+                translate(shader, &module, &info, &entry.name);
+            }
+        }
+    }
+}
+
+fn translate(shader: Shader, module: &naga::Module, info: &ModuleInfo, entry: &str) {
+    let name = shader.name();
+    let pipeline = spv::PipelineOptions {
+        shader_stage: naga::ShaderStage::Compute,
+        entry_point: entry.to_owned(),
+    };
+    let words = spv::write_vec(module, info, &spv::Options::default(), Some(&pipeline))
+        .unwrap_or_else(|error| panic!("{name}/{entry} to SPIR-V: {error}"));
+    assert_eq!(words[0], 0x0723_0203, "{name}/{entry}: SPIR-V's magic number");
+
+    let options = msl::Options {
+        fake_missing_bindings: true,
+        lang_version: (2, 4),
+        ..Default::default()
+    };
+    let (text, _) = msl::write_string(module, info, &options, &msl::PipelineOptions::default())
+        .unwrap_or_else(|error| panic!("{name}/{entry} to MSL: {error}"));
+    assert!(text.contains("kernel void"), "{name}/{entry}: MSL without a kernel");
+
+    let options = hlsl::Options {
+        shader_model: hlsl::ShaderModel::V6_2,
+        ..Default::default()
+    };
+    let mut text = String::new();
+    hlsl::Writer::new(&mut text, &options, &hlsl::PipelineOptions::default())
+        .write(module, info, None)
+        .unwrap_or_else(|error| panic!("{name}/{entry} to HLSL: {error}"));
+    assert!(text.contains("numthreads"), "{name}/{entry}: HLSL without a kernel");
+}
+
+#[test]
+fn a_shader_beyond_the_limits_is_noticed() {
+    let source = "var<workgroup> big: array<f32, 5000>;
+        @compute @workgroup_size(64) fn main() { big[0] = 1.0; }";
+    let module = naga::front::wgsl::parse_str(source).expect("valid WGSL");
+    let result = std::panic::catch_unwind(|| check_limits(Shader::Mish, &module));
+    assert!(result.is_err());
+}

@@ -13,7 +13,11 @@ use srdiff::diffusion::{NoiseLayout, NoiseRegion, fill_noise};
 #[test]
 fn philox_gives_the_published_known_answers() {
     let cases = [
-        ([0; 4], [0; 2], [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8]),
+        (
+            [0; 4],
+            [0; 2],
+            [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8],
+        ),
         (
             [0xffff_ffff; 4],
             [0xffff_ffff; 2],
@@ -27,7 +31,10 @@ fn philox_gives_the_published_known_answers() {
     ];
     for (counter, key, expected) in cases {
         let words = philox4x32(counter, key);
-        assert_eq!(words, expected, "philox4x32({counter:x?}, {key:x?}) is {words:x?}");
+        assert_eq!(
+            words, expected,
+            "philox4x32({counter:x?}, {key:x?}) is {words:x?}"
+        );
     }
 }
 
@@ -55,7 +62,13 @@ fn boundary_words() -> Vec<u32> {
     }
     for eighth in 0..8u32 {
         let edge = eighth << 29;
-        words.extend([edge, edge.wrapping_sub(1), edge.wrapping_sub(64), edge + 63, edge + 64]);
+        words.extend([
+            edge,
+            edge.wrapping_sub(1),
+            edge.wrapping_sub(64),
+            edge + 63,
+            edge + 64,
+        ]);
     }
     words
 }
@@ -90,7 +103,10 @@ fn small_radii_are_relatively_precise() {
         let [value, ..] = normals_from_words([radius_word, 0, 0, 0]);
         let [expected, _] = box_muller_f64(radius_word, 0);
         let error = (f64::from(value) / expected - 1.0).abs();
-        assert!(error < 1e-6, "word {radius_word:#x}: {value} for {expected}");
+        assert!(
+            error < 1e-6,
+            "word {radius_word:#x}: {value} for {expected}"
+        );
     }
 }
 
@@ -106,7 +122,10 @@ fn both_pairs_use_the_same_transform_and_the_tail_reaches_six_sigma() {
 #[test]
 fn normal4_packs_seed_position_sample_step_and_channel() {
     let seed = 0x0123_4567_89ab_cdef;
-    let words = philox4x32([5, (-3i32) as u32, 9, 100 << 12 | 2], [0x89ab_cdef, 0x0123_4567]);
+    let words = philox4x32(
+        [5, (-3i32) as u32, 9, 100 << 12 | 2],
+        [0x89ab_cdef, 0x0123_4567],
+    );
     assert_eq!(
         normal4(seed, 5, (-3i32) as u32, 9, 100, 2),
         normals_from_words(words)
@@ -119,7 +138,13 @@ fn normal4_packs_seed_position_sample_step_and_channel() {
 fn fill_noise_puts_each_value_where_its_layout_says() {
     let (seed, sample, step) = (77, 3, 42);
     for channels in [1, 3, 4, 6] {
-        let region = NoiseRegion { x: -2, y: -1, width: 7, height: 5, channels };
+        let region = NoiseRegion {
+            x: -2,
+            y: -1,
+            width: 7,
+            height: 5,
+            channels,
+        };
         let mut hwc = vec![f32::NAN; 7 * 5 * channels];
         let mut chw = hwc.clone();
         fill_noise(&mut hwc, NoiseLayout::Hwc, &region, seed, sample, step);
@@ -140,8 +165,20 @@ fn fill_noise_puts_each_value_where_its_layout_says() {
 /// A tile's noise is that part of the whole picture's.
 #[test]
 fn tiles_see_one_field() {
-    let whole = NoiseRegion { x: 0, y: 0, width: 20, height: 12, channels: 3 };
-    let tile = NoiseRegion { x: 13, y: 4, width: 6, height: 5, channels: 3 };
+    let whole = NoiseRegion {
+        x: 0,
+        y: 0,
+        width: 20,
+        height: 12,
+        channels: 3,
+    };
+    let tile = NoiseRegion {
+        x: 13,
+        y: 4,
+        width: 6,
+        height: 5,
+        channels: 3,
+    };
     let fill = |region: &NoiseRegion| {
         let mut buffer = vec![0.0; region.width * region.height * region.channels];
         fill_noise(&mut buffer, NoiseLayout::Hwc, region, 5, 0, 100);
@@ -156,7 +193,13 @@ fn tiles_see_one_field() {
 
 #[test]
 fn an_empty_region_is_no_noise() {
-    let region = NoiseRegion { x: 0, y: 0, width: 0, height: 4, channels: 3 };
+    let region = NoiseRegion {
+        x: 0,
+        y: 0,
+        width: 0,
+        height: 4,
+        channels: 3,
+    };
     fill_noise(&mut [], NoiseLayout::Hwc, &region, 0, 0, 0);
     fill_noise(&mut [], NoiseLayout::Chw, &region, 0, 0, 0);
 }
@@ -164,6 +207,12 @@ fn an_empty_region_is_no_noise() {
 #[test]
 #[should_panic(expected = "fill_noise: buffer length")]
 fn a_buffer_of_another_size_is_refused() {
-    let region = NoiseRegion { x: 0, y: 0, width: 2, height: 2, channels: 3 };
+    let region = NoiseRegion {
+        x: 0,
+        y: 0,
+        width: 2,
+        height: 2,
+        channels: 3,
+    };
     fill_noise(&mut [0.0; 11], NoiseLayout::Hwc, &region, 0, 0, 0);
 }

@@ -2,8 +2,9 @@
 //! the baseline keeps to standard WGSL and WebGPU's default limits; and its
 //! bindings, structs and overrides are those that the Rust side fills in.
 
-mod shaders {
-    pub mod contract;
-    pub mod style;
-    pub mod translate;
-}
+#[path = "shaders/contract.rs"]
+mod contract;
+#[path = "shaders/style.rs"]
+mod style;
+#[path = "shaders/translate.rs"]
+mod translate;

@@ -14,8 +14,7 @@ use super::sampler::Update;
 /// `e` is taken from the clamped `x0`, not from the network, so that the two
 /// stay consistent.
 pub(super) fn step(eta: f64, abar: f64, abar_next: f64) -> Update {
-    let variance =
-        eta * eta * (1.0 - abar_next) / (1.0 - abar) * (1.0 - abar / abar_next);
+    let variance = eta * eta * (1.0 - abar_next) / (1.0 - abar) * (1.0 - abar / abar_next);
     // At eta = 1 and abar near 0 the difference may round below zero.
     let direction = (1.0 - abar_next - variance).max(0.0).sqrt();
     let from_x = direction / (1.0 - abar).sqrt();

@@ -17,8 +17,9 @@ use super::sampler::Update;
 pub(super) fn step(abar_previous: Option<f64>, abar: f64, abar_next: f64) -> Update {
     let h = lambda(abar_next) - lambda(abar);
     let gain = -abar_next.sqrt() * (-h).exp_m1();
-    let extrapolation =
-        abar_previous.map_or(0.0, |previous| h / (2.0 * (lambda(abar) - lambda(previous))));
+    let extrapolation = abar_previous.map_or(0.0, |previous| {
+        h / (2.0 * (lambda(abar) - lambda(previous)))
+    });
     Update {
         from_x: ((1.0 - abar_next) / (1.0 - abar)).sqrt(),
         from_x0: gain * (1.0 + extrapolation),

@@ -71,14 +71,7 @@ fn multiply(a: u32, b: u32) -> (u32, u32) {
 /// In debug builds, when `step` is 2^20 or more or `channel_block` 4096 or
 /// more: they share a word of the counter.
 #[inline]
-pub fn normal4(
-    seed: u64,
-    x: u32,
-    y: u32,
-    sample: u32,
-    step: u32,
-    channel_block: u32,
-) -> [f32; 4] {
+pub fn normal4(seed: u64, x: u32, y: u32, sample: u32, step: u32, channel_block: u32) -> [f32; 4] {
     debug_assert!(
         step < 1 << (32 - CHANNEL_BLOCK_BITS) && channel_block < 1 << CHANNEL_BLOCK_BITS,
         "normal4: step {step}, channel block {channel_block}",
@@ -130,10 +123,16 @@ fn negative_log(word: u32) -> f32 {
     let mantissa = n << zeros;
     let (z, k) = if mantissa >= SQRT_HALF {
         // 1 + z = mantissa / 2^32.
-        (-(leading_24_bits(!mantissa) + 0.5) * TWO_POW_MINUS_32, 1 + zeros - top)
+        (
+            -(leading_24_bits(!mantissa) + 0.5) * TWO_POW_MINUS_32,
+            1 + zeros - top,
+        )
     } else {
         // 1 + z = mantissa / 2^31.
-        (leading_24_bits(mantissa - (1 << 31)) * TWO_POW_MINUS_31, 2 + zeros - top)
+        (
+            leading_24_bits(mantissa - (1 << 31)) * TWO_POW_MINUS_31,
+            2 + zeros - top,
+        )
     };
     k as f32 * std::f32::consts::LN_2 - log1p(z)
 }
@@ -237,7 +236,13 @@ pub fn fill_noise(
     sample: u32,
     step: u32,
 ) {
-    let NoiseRegion { x, y, width, height, channels } = *region;
+    let NoiseRegion {
+        x,
+        y,
+        width,
+        height,
+        channels,
+    } = *region;
     assert_eq!(
         buffer.len(),
         width * height * channels,

@@ -197,10 +197,7 @@ impl StepUniform {
     /// number when `sigma` is zero.
     #[inline]
     pub fn next_x(&self, x: f32, x0: f32, previous_x0: f32, z: f32) -> f32 {
-        self.from_x * x
-            + self.from_x0 * x0
-            + self.from_previous_x0 * previous_x0
-            + self.sigma * z
+        self.from_x * x + self.from_x0 * x0 + self.from_previous_x0 * previous_x0 + self.sigma * z
     }
 }
 

@@ -155,8 +155,16 @@ impl Schedule {
     /// # Panics
     /// When `t` is not below `timesteps()`, as do the methods below.
     pub fn alpha_cumprod_before(&self, t: usize) -> f64 {
-        assert!(t < self.timesteps(), "schedule: timestep {t} of {}", self.timesteps());
-        if t == 0 { 1.0 } else { self.alphas_cumprod[t - 1] }
+        assert!(
+            t < self.timesteps(),
+            "schedule: timestep {t} of {}",
+            self.timesteps()
+        );
+        if t == 0 {
+            1.0
+        } else {
+            self.alphas_cumprod[t - 1]
+        }
     }
 
     /// `(sqrt(abar_t), sqrt(1 - abar_t))`: the weights of `x_0` and `eps` in

@@ -19,7 +19,9 @@ pub enum ModelProblem {
     #[error("cannot be read ({0}); check the path of the model file")]
     Read(String),
     /// Its bytes are not a whole safetensors file.
-    #[error("is not a whole safetensors file ({0}); fetch it again, or make one with `srdiff convert`")]
+    #[error(
+        "is not a whole safetensors file ({0}); fetch it again, or make one with `srdiff convert`"
+    )]
     Format(String),
     /// Its settings are missing, wrong, or not those of its tensors.
     #[error(transparent)]
@@ -31,10 +33,14 @@ pub enum ModelProblem {
     #[error("tensor `{0}` is missing; the file is incomplete, fetch or convert it again")]
     Missing(String),
     /// A tensor that no model with its settings has.
-    #[error("tensor `{0}` does not belong to a model with these settings; remove it or correct the settings")]
+    #[error(
+        "tensor `{0}` does not belong to a model with these settings; remove it or correct the settings"
+    )]
     Extra(String),
     /// A tensor of the wrong shape.
-    #[error("tensor `{name}` has shape {found:?}, but the settings ask for {expected:?}; tensors and settings must be of one model")]
+    #[error(
+        "tensor `{name}` has shape {found:?}, but the settings ask for {expected:?}; tensors and settings must be of one model"
+    )]
     Shape {
         /// The tensor.
         name: String,
@@ -44,7 +50,10 @@ pub enum ModelProblem {
         expected: Vec<usize>,
     },
     /// A tensor of a number format that weights are not stored in.
-    #[error("tensor `{name}` is stored as {found}; weights are stored as {}, convert it to one of them", FloatType::LIST)]
+    #[error(
+        "tensor `{name}` is stored as {found}; weights are stored as {}, convert it to one of them",
+        FloatType::LIST
+    )]
     Type {
         /// The tensor.
         name: String,
@@ -52,7 +61,9 @@ pub enum ModelProblem {
         found: String,
     },
     /// A tensor that holds NaN or an infinity.
-    #[error("tensor `{name}` holds {value} at element {index}; the file is damaged or its training diverged, use another")]
+    #[error(
+        "tensor `{name}` holds {value} at element {index}; the file is damaged or its training diverged, use another"
+    )]
     NotFinite {
         /// The tensor.
         name: String,
@@ -62,7 +73,9 @@ pub enum ModelProblem {
         value: f32,
     },
     /// Weight normalisation in an impossible form.
-    #[error("tensor `{name}` {reason}; weight normalisation is a pair `weight_g`, `weight_v` in place of `weight`")]
+    #[error(
+        "tensor `{name}` {reason}; weight normalisation is a pair `weight_g`, `weight_v` in place of `weight`"
+    )]
     WeightNorm {
         /// The tensor.
         name: String,

@@ -68,7 +68,9 @@ pub enum SettingsError {
     #[error("has no `config` in its metadata; make the file with `srdiff convert`")]
     MissingConfig,
     /// They are not JSON of the expected form.
-    #[error("metadata `config` is not valid ({0}); correct it or make the file with `srdiff convert`")]
+    #[error(
+        "metadata `config` is not valid ({0}); correct it or make the file with `srdiff convert`"
+    )]
     Config(String),
     /// One that tensors cannot tell is absent.
     #[error("metadata `config` has no `{0}`, which the tensors cannot tell; add it")]
@@ -84,7 +86,9 @@ pub enum SettingsError {
         allowed: &'static str,
     },
     /// Settings and tensors say different things.
-    #[error("setting `{key}` is {setting}, but by tensor `{tensor}` it is {found}; settings and tensors must be of one model")]
+    #[error(
+        "setting `{key}` is {setting}, but by tensor `{tensor}` it is {found}; settings and tensors must be of one model"
+    )]
     Disagree {
         /// The setting.
         key: &'static str,
@@ -96,10 +100,14 @@ pub enum SettingsError {
         found: String,
     },
     /// A tensor that sizes are read from is absent.
-    #[error("tensor `{0}` is missing, from which the model's sizes are read; this is not a whole SRDiff model")]
+    #[error(
+        "tensor `{0}` is missing, from which the model's sizes are read; this is not a whole SRDiff model"
+    )]
     MissingTensor(String),
     /// A tensor that sizes are read from has an impossible shape.
-    #[error("tensor `{name}` has shape {shape:?}, but must have {expected}; this is not an SRDiff model")]
+    #[error(
+        "tensor `{name}` has shape {shape:?}, but must have {expected}; this is not an SRDiff model"
+    )]
     Shape {
         /// The tensor.
         name: String,
@@ -109,10 +117,14 @@ pub enum SettingsError {
         expected: &'static str,
     },
     /// Normalised, but the number of groups is not known.
-    #[error("tensor `{0}` is a group norm's, but setting `gn_groups` is absent or 0; set it to the number of groups the model was trained with")]
+    #[error(
+        "tensor `{0}` is a group norm's, but setting `gn_groups` is absent or 0; set it to the number of groups the model was trained with"
+    )]
     GroupsMissing(String),
     /// The number of groups does not divide a level's channels.
-    #[error("setting `gn_groups` is {groups}, which does not divide the {channels} channels of `{tensor}`; correct it")]
+    #[error(
+        "setting `gn_groups` is {groups}, which does not divide the {channels} channels of `{tensor}`; correct it"
+    )]
     GroupsDivide {
         /// Number of groups.
         groups: usize,
@@ -246,7 +258,11 @@ impl Sizes<'_> {
         let name = |level| format!("denoise_fn.downs.{level}.0.block1.block.1.weight");
         let levels = self.count(name)?;
         if levels > MAX_LEVELS {
-            return Err(value("unet_dim_mults", format!("{levels} levels"), "8 levels at most"));
+            return Err(value(
+                "unet_dim_mults",
+                format!("{levels} levels"),
+                "8 levels at most",
+            ));
         }
         let mut mults = Vec::with_capacity(levels);
         for level in 0..levels {
@@ -262,7 +278,11 @@ impl Sizes<'_> {
         }
         agree("unet_dim_mults", &config.unet_dim_mults, &mults, &name(0))?;
         if mults[0] != 1 {
-            return Err(value("unet_dim_mults", format!("{mults:?}"), "a list that starts with 1"));
+            return Err(value(
+                "unet_dim_mults",
+                format!("{mults:?}"),
+                "a list that starts with 1",
+            ));
         }
         Ok(mults)
     }
@@ -292,7 +312,12 @@ impl Sizes<'_> {
     fn rrdb_blocks(&self, config: &Config) -> Result<usize, SettingsError> {
         let name = |block| format!("rrdb.RRDB_trunk.{block}.RDB1.conv1.weight");
         let blocks = self.count(name)?;
-        agree("rrdb_num_block", &config.rrdb_num_block, &blocks, &name(blocks - 1))?;
+        agree(
+            "rrdb_num_block",
+            &config.rrdb_num_block,
+            &blocks,
+            &name(blocks - 1),
+        )?;
         if blocks < 2 {
             return Err(value("rrdb_num_block", blocks, "at least 2"));
         }
@@ -324,7 +349,11 @@ impl Sizes<'_> {
         let inner = self.dim(name, 4, 1)?;
         let heads = config.attn_heads.unwrap_or(4);
         if heads == 0 || inner % heads != 0 {
-            return Err(value("attn_heads", heads, "a divisor of the attention's channels"));
+            return Err(value(
+                "attn_heads",
+                heads,
+                "a divisor of the attention's channels",
+            ));
         }
         Ok(Some(Attention {
             heads,

@@ -68,7 +68,10 @@ struct Raw {
 enum Stored {
     Plain(Raw),
     /// Magnitude and direction, PyTorch's `weight_norm` with dim 0.
-    WeightNorm { g: Raw, v: Raw },
+    WeightNorm {
+        g: Raw,
+        v: Raw,
+    },
 }
 
 impl Stored {
@@ -124,7 +127,8 @@ impl Weights {
     }
 
     fn parse(bytes: Bytes, file: &str, prefix: &str) -> Result<Self, ModelError> {
-        let (metadata, tensors) = read_header(&bytes, prefix).map_err(|problem| problem.of(file))?;
+        let (metadata, tensors) =
+            read_header(&bytes, prefix).map_err(|problem| problem.of(file))?;
         Ok(Self {
             bytes,
             file: file.to_owned(),
@@ -284,7 +288,10 @@ pub(super) fn fold_weight_norm(g: &[f32], v: &[f32]) -> Vec<f32> {
     let mut w = Vec::with_capacity(v.len());
     for (&g, v) in g.iter().zip(v.chunks_exact(slice.max(1))) {
         let norm = v.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
-        w.extend(v.iter().map(|&x| (f64::from(g) * f64::from(x) / norm) as f32));
+        w.extend(
+            v.iter()
+                .map(|&x| (f64::from(g) * f64::from(x) / norm) as f32),
+        );
     }
     w
 }
@@ -298,8 +305,11 @@ pub(super) fn first_not_finite(values: &[f32]) -> Option<(usize, f32)> {
 /// Is `g` the shape of the magnitudes of a weight normalisation of `v`,
 /// that is `[v[0], 1, 1, ...]`?
 pub(super) fn is_weight_norm_of(g: &[usize], v: &[usize]) -> bool {
-    g.len() == v.len() && g.first() == v.first() && g.iter().skip(1).all(|&size| size == 1)
-        && v.iter().all(|&size| size > 0) && !v.is_empty()
+    g.len() == v.len()
+        && g.first() == v.first()
+        && g.iter().skip(1).all(|&size| size == 1)
+        && v.iter().all(|&size| size > 0)
+        && !v.is_empty()
 }
 
 type Header = (HashMap<String, String>, BTreeMap<String, Stored>);
@@ -341,7 +351,9 @@ fn read_header(bytes: &[u8], prefix: &str) -> Result<Header, ModelProblem> {
 }
 
 /// Puts each `weight_g` and `weight_v` together under the name `weight`.
-fn pair_weight_norms(mut raws: BTreeMap<String, Raw>) -> Result<BTreeMap<String, Stored>, ModelProblem> {
+fn pair_weight_norms(
+    mut raws: BTreeMap<String, Raw>,
+) -> Result<BTreeMap<String, Stored>, ModelProblem> {
     let problem = |name: &str, reason| ModelProblem::WeightNorm {
         name: name.to_owned(),
         reason,
@@ -353,7 +365,10 @@ fn pair_weight_norms(mut raws: BTreeMap<String, Raw>) -> Result<BTreeMap<String,
                 .remove(&format!("{stem}weight_v"))
                 .ok_or_else(|| problem(&name, "has no `weight_v` beside it"))?;
             if !is_weight_norm_of(&raw.shape, &v.shape) {
-                return Err(problem(&name, "does not have the shape of magnitudes of its `weight_v`"));
+                return Err(problem(
+                    &name,
+                    "does not have the shape of magnitudes of its `weight_v`",
+                ));
             }
             (format!("{stem}weight"), Stored::WeightNorm { g: raw, v })
         } else if name.ends_with("weight_v") {

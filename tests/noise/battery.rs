@@ -17,7 +17,14 @@ struct Address {
     block: u32,
 }
 
-const BASE: Address = Address { seed: 0, x: 0, y: 0, sample: 0, step: 99, block: 0 };
+const BASE: Address = Address {
+    seed: 0,
+    x: 0,
+    y: 0,
+    sample: 0,
+    step: 99,
+    block: 0,
+};
 
 type Generator<'a> = &'a (dyn Fn(Address) -> [u32; 4] + Sync);
 
@@ -44,7 +51,13 @@ const AVALANCHE_SCORE: f64 = 5.5;
 fn failures(generator: Generator) -> Vec<String> {
     let words: Vec<[u32; 4]> = (0..SIDE * SIDE)
         .into_par_iter()
-        .map(|i| generator(Address { x: i % SIDE, y: i / SIDE, ..BASE }))
+        .map(|i| {
+            generator(Address {
+                x: i % SIDE,
+                y: i / SIDE,
+                ..BASE
+            })
+        })
         .collect();
     let normals: Vec<[f32; 4]> = words.iter().map(|&w| normals_from_words(w)).collect();
     let mut scores = moments(&normals);
@@ -67,15 +80,28 @@ type Score = (String, f64);
 /// Mean of `x^p` against the normal distribution's, for p = 1, 2, 3, 4, 6.
 fn moments(normals: &[[f32; 4]]) -> Vec<Score> {
     // E x^p and E x^2p.
-    [(1, 0.0, 1.0), (2, 1.0, 3.0), (3, 0.0, 15.0), (4, 3.0, 105.0), (6, 15.0, 10_395.0)]
-        .into_iter()
-        .map(|(power, expected, square)| {
-            let n = (normals.len() * 4) as f64;
-            let sum: f64 = normals.iter().flatten().map(|&z| f64::from(z).powi(power)).sum();
-            let deviation: f64 = f64::sqrt(square - expected * expected);
-            (format!("moment {power}"), (sum / n - expected) * n.sqrt() / deviation)
-        })
-        .collect()
+    [
+        (1, 0.0, 1.0),
+        (2, 1.0, 3.0),
+        (3, 0.0, 15.0),
+        (4, 3.0, 105.0),
+        (6, 15.0, 10_395.0),
+    ]
+    .into_iter()
+    .map(|(power, expected, square)| {
+        let n = (normals.len() * 4) as f64;
+        let sum: f64 = normals
+            .iter()
+            .flatten()
+            .map(|&z| f64::from(z).powi(power))
+            .sum();
+        let deviation: f64 = f64::sqrt(square - expected * expected);
+        (
+            format!("moment {power}"),
+            (sum / n - expected) * n.sqrt() / deviation,
+        )
+    })
+    .collect()
 }
 
 /// How many values lie beyond some sigmas, on each side.
@@ -91,7 +117,11 @@ fn tails(normals: &[[f32; 4]]) -> Vec<Score> {
     let mut scores = Vec::new();
     for (threshold, p) in upper {
         for sign in [1.0, -1.0f32] {
-            let count = normals.iter().flatten().filter(|&&z| z * sign > threshold).count();
+            let count = normals
+                .iter()
+                .flatten()
+                .filter(|&&z| z * sign > threshold)
+                .count();
             let n = (normals.len() * 4) as f64;
             let score = (count as f64 - n * p) / (n * p * (1.0 - p)).sqrt();
             scores.push((format!("tail beyond {}", threshold * sign), score));
@@ -104,7 +134,13 @@ fn tails(normals: &[[f32; 4]]) -> Vec<Score> {
 fn histogram(normals: &[[f32; 4]]) -> Score {
     // Phi^-1(k / 16) for k = 8..16; the others are their negatives.
     const EDGES: [f32; 8] = [
-        0.0, 0.157_310_68, 0.318_639_36, 0.488_776_4, 0.674_489_74, 0.887_146_56, 1.150_349_4,
+        0.0,
+        0.157_310_68,
+        0.318_639_36,
+        0.488_776_4,
+        0.674_489_74,
+        0.887_146_56,
+        1.150_349_4,
         1.534_120_5,
     ];
     let mut counts = [0u32; 16];
@@ -124,7 +160,10 @@ fn bytes(words: &[[u32; 4]]) -> Vec<Score> {
             for w in words {
                 counts[w[word].to_le_bytes()[byte] as usize] += 1;
             }
-            scores.push((format!("byte {byte} of word {word}"), chi_square_score(&counts)));
+            scores.push((
+                format!("byte {byte} of word {word}"),
+                chi_square_score(&counts),
+            ));
         }
     }
     scores
@@ -135,7 +174,10 @@ fn bytes(words: &[[u32; 4]]) -> Vec<Score> {
 fn chi_square_score(counts: &[u32]) -> f64 {
     let total: f64 = counts.iter().map(|&c| f64::from(c)).sum();
     let expected = total / counts.len() as f64;
-    let chi: f64 = counts.iter().map(|&c| (f64::from(c) - expected).powi(2) / expected).sum();
+    let chi: f64 = counts
+        .iter()
+        .map(|&c| (f64::from(c) - expected).powi(2) / expected)
+        .sum();
     let freedom = (counts.len() - 1) as f64;
     let variance = 2.0 / (9.0 * freedom);
     ((chi / freedom).cbrt() - (1.0 - variance)) / variance.sqrt()
@@ -170,17 +212,55 @@ fn correlations(generator: Generator, normals: &[[f32; 4]]) -> Vec<Score> {
         ("x + 1", |a| Address { x: a.x + 1, ..a }),
         ("x + 2", |a| Address { x: a.x + 2, ..a }),
         ("y + 1", |a| Address { y: a.y + 1, ..a }),
-        ("x + 1, y + 1", |a| Address { x: a.x + 1, y: a.y + 1, ..a }),
-        ("x + 1, y - 1", |a| Address { x: a.x + 1, y: a.y.wrapping_sub(1), ..a }),
-        (EXCHANGED, |a| Address { x: a.y, y: a.x, ..a }),
-        ("sample + 1", |a| Address { sample: a.sample + 1, ..a }),
-        ("step - 1", |a| Address { step: a.step - 1, ..a }),
-        ("step + 1", |a| Address { step: a.step + 1, ..a }),
-        ("channel block + 1", |a| Address { block: a.block + 1, ..a }),
-        ("sample + 1, step - 1", |a| Address { sample: 1, step: a.step - 1, ..a }),
-        ("seed + 1", |a| Address { seed: a.seed + 1, ..a }),
-        ("seed + 2^32", |a| Address { seed: a.seed + (1 << 32), ..a }),
-        ("seed + 1, x + 1", |a| Address { seed: a.seed + 1, x: a.x + 1, ..a }),
+        ("x + 1, y + 1", |a| Address {
+            x: a.x + 1,
+            y: a.y + 1,
+            ..a
+        }),
+        ("x + 1, y - 1", |a| Address {
+            x: a.x + 1,
+            y: a.y.wrapping_sub(1),
+            ..a
+        }),
+        (EXCHANGED, |a| Address {
+            x: a.y,
+            y: a.x,
+            ..a
+        }),
+        ("sample + 1", |a| Address {
+            sample: a.sample + 1,
+            ..a
+        }),
+        ("step - 1", |a| Address {
+            step: a.step - 1,
+            ..a
+        }),
+        ("step + 1", |a| Address {
+            step: a.step + 1,
+            ..a
+        }),
+        ("channel block + 1", |a| Address {
+            block: a.block + 1,
+            ..a
+        }),
+        ("sample + 1, step - 1", |a| Address {
+            sample: 1,
+            step: a.step - 1,
+            ..a
+        }),
+        ("seed + 1", |a| Address {
+            seed: a.seed + 1,
+            ..a
+        }),
+        ("seed + 2^32", |a| Address {
+            seed: a.seed + (1 << 32),
+            ..a
+        }),
+        ("seed + 1, x + 1", |a| Address {
+            seed: a.seed + 1,
+            x: a.x + 1,
+            ..a
+        }),
     ];
     let mut scores = Vec::new();
     for (name, neighbour) in neighbours {
@@ -211,7 +291,10 @@ fn correlations(generator: Generator, normals: &[[f32; 4]]) -> Vec<Score> {
                 continue;
             }
             scores.push((format!("channel {a} with {b} at {name}"), sum[0] / scale));
-            scores.push((format!("channel {a} with {b} at {name}, squared"), sum[1] / scale));
+            scores.push((
+                format!("channel {a} with {b} at {name}, squared"),
+                sum[1] / scale,
+            ));
         }
     }
     scores
@@ -222,12 +305,30 @@ fn correlations(generator: Generator, normals: &[[f32; 4]]) -> Vec<Score> {
 fn avalanche(generator: Generator) -> Vec<String> {
     type Flip = fn(Address, u32) -> Address;
     let arguments: [(&str, u32, Flip); 6] = [
-        ("x", 32, |a, bit| Address { x: a.x ^ 1 << bit, ..a }),
-        ("y", 32, |a, bit| Address { y: a.y ^ 1 << bit, ..a }),
-        ("sample", 8, |a, bit| Address { sample: a.sample ^ 1 << bit, ..a }),
-        ("step", 13, |a, bit| Address { step: a.step ^ 1 << bit, ..a }),
-        ("channel block", 2, |a, bit| Address { block: a.block ^ 1 << bit, ..a }),
-        ("seed", 64, |a, bit| Address { seed: a.seed ^ 1 << bit, ..a }),
+        ("x", 32, |a, bit| Address {
+            x: a.x ^ 1 << bit,
+            ..a
+        }),
+        ("y", 32, |a, bit| Address {
+            y: a.y ^ 1 << bit,
+            ..a
+        }),
+        ("sample", 8, |a, bit| Address {
+            sample: a.sample ^ 1 << bit,
+            ..a
+        }),
+        ("step", 13, |a, bit| Address {
+            step: a.step ^ 1 << bit,
+            ..a
+        }),
+        ("channel block", 2, |a, bit| Address {
+            block: a.block ^ 1 << bit,
+            ..a
+        }),
+        ("seed", 64, |a, bit| Address {
+            seed: a.seed ^ 1 << bit,
+            ..a
+        }),
     ];
     const TRIALS: u32 = 4096;
     let mut failures = Vec::new();
@@ -235,7 +336,11 @@ fn avalanche(generator: Generator) -> Vec<String> {
         for bit in 0..bits {
             let mut flips = [0u32; 128];
             for trial in 0..TRIALS {
-                let address = Address { x: trial % 64, y: trial / 64, ..BASE };
+                let address = Address {
+                    x: trial % 64,
+                    y: trial / 64,
+                    ..BASE
+                };
                 let (a, b) = (generator(address), generator(flip(address, bit)));
                 for (k, count) in flips.iter_mut().enumerate() {
                     *count += (a[k / 32] ^ b[k / 32]) >> (k % 32) & 1;
@@ -247,7 +352,9 @@ fn avalanche(generator: Generator) -> Vec<String> {
                 .map(|&count| (f64::from(count) - n / 2.0).abs() / (n / 4.0).sqrt())
                 .fold(0.0, f64::max);
             if worst >= AVALANCHE_SCORE {
-                failures.push(format!("avalanche of bit {bit} of {name}: score {worst:.1}"));
+                failures.push(format!(
+                    "avalanche of bit {bit} of {name}: score {worst:.1}"
+                ));
             }
         }
     }
@@ -276,38 +383,95 @@ fn philox_rounds(rounds: u32, c: [u32; 4], k: [u32; 2]) -> [u32; 4] {
         let q = u64::from(c[2]) * 0xCD9E_8D57;
         let k0 = k[0].wrapping_add(round.wrapping_mul(0x9E37_79B9));
         let k1 = k[1].wrapping_add(round.wrapping_mul(0xBB67_AE85));
-        [(q >> 32) as u32 ^ c[1] ^ k0, q as u32, (p >> 32) as u32 ^ c[3] ^ k1, p as u32]
+        [
+            (q >> 32) as u32 ^ c[1] ^ k0,
+            q as u32,
+            (p >> 32) as u32 ^ c[3] ^ k1,
+            p as u32,
+        ]
     })
 }
 
 #[test]
 fn three_rounds_are_too_few() {
-    let a = Address { seed: 12345, x: 6, y: 7, ..BASE };
+    let a = Address {
+        seed: 12345,
+        x: 6,
+        y: 7,
+        ..BASE
+    };
     assert_eq!(philox_rounds(10, counter(a), key(a)), product(a));
-    assert_caught(&|a| philox_rounds(3, counter(a), key(a)), "avalanche of bit 0 of x");
+    assert_caught(
+        &|a| philox_rounds(3, counter(a), key(a)),
+        "avalanche of bit 0 of x",
+    );
 }
 
 #[test]
 fn x_and_y_in_one_word_are_caught() {
-    let sum = |a: Address| product(Address { x: a.x.wrapping_add(a.y), y: 0, ..a });
+    let sum = |a: Address| {
+        product(Address {
+            x: a.x.wrapping_add(a.y),
+            y: 0,
+            ..a
+        })
+    };
     assert_caught(&sum, "channel 0 with 0 at x + 1, y - 1");
-    let symmetric = |a: Address| product(Address { x: a.x.min(a.y), y: a.x.max(a.y), ..a });
+    let symmetric = |a: Address| {
+        product(Address {
+            x: a.x.min(a.y),
+            y: a.x.max(a.y),
+            ..a
+        })
+    };
     assert_caught(&symmetric, "channel 0 with 0 at x and y exchanged");
     // Packed for pictures of at most 512 pixels a row.
-    let packed = |a: Address| product(Address { x: a.x | a.y << 9, y: 0, ..a });
+    let packed = |a: Address| {
+        product(Address {
+            x: a.x | a.y << 9,
+            y: 0,
+            ..a
+        })
+    };
     assert_caught(&packed, "channel 0 with 0 at y + 1");
 }
 
 #[test]
 fn arguments_left_out_are_caught() {
-    assert_caught(&|a| product(Address { step: 0, ..a }), "channel 0 with 0 at step - 1");
-    assert_caught(&|a| product(Address { sample: 0, ..a }), "channel 0 with 0 at sample + 1");
-    assert_caught(&|a| product(Address { block: 0, ..a }), "channel 0 with 0 at channel block");
-    let low_seed = |a: Address| product(Address { seed: a.seed & 0xffff_ffff, ..a });
+    assert_caught(
+        &|a| product(Address { step: 0, ..a }),
+        "channel 0 with 0 at step - 1",
+    );
+    assert_caught(
+        &|a| product(Address { sample: 0, ..a }),
+        "channel 0 with 0 at sample + 1",
+    );
+    assert_caught(
+        &|a| product(Address { block: 0, ..a }),
+        "channel 0 with 0 at channel block",
+    );
+    let low_seed = |a: Address| {
+        product(Address {
+            seed: a.seed & 0xffff_ffff,
+            ..a
+        })
+    };
     assert_caught(&low_seed, "channel 0 with 0 at seed + 2^32");
-    let mixed = |a: Address| product(Address { step: a.step + a.sample, sample: 0, ..a });
+    let mixed = |a: Address| {
+        product(Address {
+            step: a.step + a.sample,
+            sample: 0,
+            ..a
+        })
+    };
     assert_caught(&mixed, "channel 0 with 0 at sample + 1, step - 1");
-    let walking = |a: Address| product(Address { x: a.x.wrapping_sub(a.seed as u32), seed: 0, ..a });
+    let walking = |a: Address| {
+        product(Address {
+            x: a.x.wrapping_sub(a.seed as u32),
+            seed: 0,
+            ..a
+        })
+    };
     assert_caught(&walking, "channel 0 with 0 at seed + 1, x + 1");
 }
 
@@ -330,7 +494,10 @@ fn poor_words_are_caught() {
         let [a, b, _, d] = product(a);
         [a, b, a, d]
     };
-    assert_caught(&same_radius, "channel 0 with 2 at the pixel itself, squared");
+    assert_caught(
+        &same_radius,
+        "channel 0 with 2 at the pixel itself, squared",
+    );
     // Radii of 12 bits end at 4.1 sigma.
     let short_tail = |a: Address| {
         let [a, b, c, d] = product(a);

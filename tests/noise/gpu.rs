@@ -43,7 +43,10 @@ fn the_shader_is_valid_wgsl() {
     .unwrap_or_else(|error| panic!("{}", error.emit_to_string(LIBRARY)));
     assert!(module.entry_points.is_empty() && module.global_variables.is_empty());
     for name in ["philox4x32", "normal4"] {
-        let found = module.functions.iter().any(|(_, f)| f.name.as_deref() == Some(name));
+        let found = module
+            .functions
+            .iter()
+            .any(|(_, f)| f.name.as_deref() == Some(name));
         assert!(found, "no function {name}");
     }
 }
@@ -87,12 +90,18 @@ fn compare(adapter: &wgpu::Adapter, name: &str) {
         for (normals, expected) in normals[2 * i..].iter().zip(expected) {
             for (normal, expected) in normals.iter().zip(expected) {
                 let error = (normal - expected).abs();
-                assert!(error <= 2e-6, "{name}: {normal} for {expected} in {case:x?}");
+                assert!(
+                    error <= 2e-6,
+                    "{name}: {normal} for {expected} in {case:x?}"
+                );
                 worst = worst.max(error);
             }
         }
     }
-    println!("{name}: {} cases, words equal, largest difference {worst:.1e}", cases.len());
+    println!(
+        "{name}: {} cases, words equal, largest difference {worst:.1e}",
+        cases.len()
+    );
 }
 
 #[test]
@@ -162,10 +171,17 @@ fn run(adapter: &wgpu::Adapter, cases: &[Case]) -> (Vec<[u32; 4]>, Vec<[f32; 4]>
     pass.dispatch_workgroups(cases.len().div_ceil(64) as u32, 1, 1);
     drop(pass);
     queue.submit([encoder.finish()]);
-    (read(&device, &queue, &integers), read(&device, &queue, &normals))
+    (
+        read(&device, &queue, &integers),
+        read(&device, &queue, &normals),
+    )
 }
 
-fn read<T: bytemuck::Pod>(device: &wgpu::Device, queue: &wgpu::Queue, buffer: &wgpu::Buffer) -> Vec<T> {
+fn read<T: bytemuck::Pod>(
+    device: &wgpu::Device,
+    queue: &wgpu::Queue,
+    buffer: &wgpu::Buffer,
+) -> Vec<T> {
     let copy = device.create_buffer(&wgpu::BufferDescriptor {
         label: Some("readback"),
         size: buffer.size(),
@@ -175,8 +191,12 @@ fn read<T: bytemuck::Pod>(device: &wgpu::Device, queue: &wgpu::Queue, buffer: &w
     let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
     encoder.copy_buffer_to_buffer(buffer, 0, &copy, 0, buffer.size());
     queue.submit([encoder.finish()]);
-    copy.map_async(wgpu::MapMode::Read, .., |result| result.expect("mapping the readback"));
-    device.poll(wgpu::PollType::wait_indefinitely()).expect("the device finishes");
+    copy.map_async(wgpu::MapMode::Read, .., |result| {
+        result.expect("mapping the readback")
+    });
+    device
+        .poll(wgpu::PollType::wait_indefinitely())
+        .expect("the device finishes");
     let bytes = copy.get_mapped_range(..).expect("a mapped range");
     bytemuck::pod_collect_to_vec(&bytes)
 }

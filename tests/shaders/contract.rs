@@ -2,12 +2,13 @@
 //! dispatch of real plans must fill exactly what its shader declares.
 
 use naga::TypeInner;
+use srdiff::diffusion::BetaSchedule;
 use srdiff::exec::StepRecord;
 use srdiff::exec::gpu::kernels::{Dispatch, lower};
 use srdiff::exec::gpu::plan_options;
 use srdiff::exec::gpu::shader::{BindingKind, Shader, reflect};
 use srdiff::graph::{Precision, plan};
-use srdiff::model::{PhaseOptions, Settings, phases};
+use srdiff::model::{Attention, PhaseOptions, Settings, phases};
 use srdiff::ops::NoiseSource;
 use std::collections::HashSet;
 use std::mem::offset_of;
@@ -21,16 +22,31 @@ fn dispatches() -> Vec<Dispatch> {
         rrdb_blocks: 5,
         rrdb_growth: 4,
         scale: 4,
-        ..super::super::common_settings()
+        groups: None,
+        attention: None,
+        up_input: false,
+        has_sr_head: true,
+        timesteps: 10,
+        schedule: BetaSchedule::Cosine { s: 0.008 },
+        res_rescale: 2.0,
+        lr_up_divisor: 255.0,
+        clip_input: true,
+        clip_denoised: true,
     };
     let rich = Settings {
-        groups: 4,
+        groups: Some(4),
         up_input: true,
-        attention: super::super::attention(),
+        attention: Some(Attention {
+            heads: 2,
+            head_dim: 4,
+        }),
         ..plain.clone()
     };
     let mut all = Vec::new();
-    for (settings, noise) in [(plain, NoiseSource::Generated), (rich, NoiseSource::Replayed)] {
+    for (settings, noise) in [
+        (plain, NoiseSource::Generated),
+        (rich, NoiseSource::Replayed),
+    ] {
         let options = PhaseOptions {
             batch: 2,
             height: 8,
@@ -64,13 +80,21 @@ fn every_dispatch_fills_what_its_shader_declares() {
 }
 
 fn check(dispatch: &Dispatch) -> Result<(), String> {
-    let mut given: Vec<String> = dispatch.types.iter().map(|(alias, _)| (*alias).to_owned()).collect();
+    let mut given: Vec<String> = dispatch
+        .types
+        .iter()
+        .map(|(alias, _)| (*alias).to_owned())
+        .collect();
     given.sort();
     if given != dispatch.shader.array_types() {
         return Err(format!("array types {:?}", dispatch.shader.array_types()));
     }
     let module = dispatch.shader.module(&dispatch.types);
-    if !module.entry_points.iter().any(|entry| entry.name == dispatch.entry) {
+    if !module
+        .entry_points
+        .iter()
+        .any(|entry| entry.name == dispatch.entry)
+    {
         return Err("no such entry point".to_owned());
     }
     for (name, _) in &dispatch.constants {
@@ -83,7 +107,11 @@ fn check(dispatch: &Dispatch) -> Result<(), String> {
     bound.push(0);
     bound.sort_unstable();
     let declared = reflect(&module);
-    let arrays: Vec<u32> = declared.iter().filter(|b| b.group == 0).map(|b| b.binding).collect();
+    let arrays: Vec<u32> = declared
+        .iter()
+        .filter(|b| b.group == 0)
+        .map(|b| b.binding)
+        .collect();
     if arrays != bound {
         return Err(format!("declares bindings {arrays:?}"));
     }
@@ -93,7 +121,10 @@ fn check(dispatch: &Dispatch) -> Result<(), String> {
             _ => size_of::<StepRecord>() as u32,
         };
         if binding.kind != BindingKind::Uniform(expected) {
-            return Err(format!("{} is {:?}, not {expected} bytes", binding.name, binding.kind));
+            return Err(format!(
+                "{} is {:?}, not {expected} bytes",
+                binding.name, binding.kind
+            ));
         }
     }
     Ok(())
@@ -118,10 +149,8 @@ fn a_broken_contract_is_noticed() {
 
 #[test]
 fn the_step_record_has_the_shaders_layout() {
-    let module = Shader::SamplerUpdate.module(&[
-        ("eps_t", Precision::F32),
-        ("z_t", Precision::F32),
-    ]);
+    let module =
+        Shader::SamplerUpdate.module(&[("eps_t", Precision::F32), ("z_t", Precision::F32)]);
     let (_, record) = module
         .types
         .iter()

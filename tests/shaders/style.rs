@@ -24,7 +24,10 @@ fn files_open_with_what_they_compute_and_bindings_end_with_shapes() {
 
 fn problems(text: &str, is_kernel: bool) -> Vec<String> {
     let mut problems = Vec::new();
-    let header: Vec<&str> = text.lines().take_while(|line| line.starts_with("//")).collect();
+    let header: Vec<&str> = text
+        .lines()
+        .take_while(|line| line.starts_with("//"))
+        .collect();
     if header.is_empty() {
         problems.push("no opening comment".to_owned());
     }

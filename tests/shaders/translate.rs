@@ -35,7 +35,9 @@ fn baseline_is_standard_wgsl_within_default_limits() {
         let types = types(shader, Precision::F32);
         let source = shader.source(&types);
         for word in ["enable ", "requires ", "immediate", "subgroup"] {
-            let code = source.lines().map(|line| line.split("//").next().unwrap_or(""));
+            let code = source
+                .lines()
+                .map(|line| line.split("//").next().unwrap_or(""));
             assert!(
                 !code.into_iter().any(|line| line.contains(word)),
                 "{} uses '{word}'",
@@ -63,14 +65,27 @@ fn check_limits(shader: Shader, module: &naga::Module) {
         .filter(|v| v.space == naga::AddressSpace::WorkGroup)
         .map(|v| module.types[v.ty].inner.size(module.to_ctx()))
         .sum();
-    assert!(storage <= MAX_STORAGE_BUFFERS, "{name}: {storage} storage buffers");
-    assert!(uniforms <= MAX_UNIFORM_BUFFERS, "{name}: {uniforms} uniforms");
-    assert!(workgroup <= MAX_WORKGROUP_BYTES, "{name}: {workgroup} bytes");
+    assert!(
+        storage <= MAX_STORAGE_BUFFERS,
+        "{name}: {storage} storage buffers"
+    );
+    assert!(
+        uniforms <= MAX_UNIFORM_BUFFERS,
+        "{name}: {uniforms} uniforms"
+    );
+    assert!(
+        workgroup <= MAX_WORKGROUP_BYTES,
+        "{name}: {workgroup} bytes"
+    );
     assert!(!module.entry_points.is_empty(), "{name} has no entry point");
     for entry in &module.entry_points {
         let size = entry.workgroup_size;
         let invocations: u32 = size.iter().product();
-        assert!(invocations <= MAX_INVOCATIONS, "{name}/{}: {size:?}", entry.name);
+        assert!(
+            invocations <= MAX_INVOCATIONS,
+            "{name}/{}: {size:?}",
+            entry.name
+        );
         for (side, most) in size.iter().zip(MAX_WORKGROUP_SIZE) {
             assert!(*side <= most, "{name}/{}: {size:?}", entry.name);
         }
@@ -89,9 +104,13 @@ fn every_variant_translates_to_spirv_msl_and_hlsl() {
             let none = naga::back::PipelineConstants::default();
             for entry in &module.entry_points {
                 let at = (naga::ShaderStage::Compute, entry.name.as_str());
-                let (module, info) =
-                    naga::back::pipeline_constants::process_overrides(&module, &info, Some(at), &none)
-                        .unwrap_or_else(|error| panic!("{}: {error}", shader.name()));
+                let (module, info) = naga::back::pipeline_constants::process_overrides(
+                    &module,
+                    &info,
+                    Some(at),
+                    &none,
+                )
+                .unwrap_or_else(|error| panic!("{}: {error}", shader.name()));
                 translate(shader, &module, &info, &entry.name);
             }
         }
@@ -106,7 +125,10 @@ fn translate(shader: Shader, module: &naga::Module, info: &ModuleInfo, entry: &s
     };
     let words = spv::write_vec(module, info, &spv::Options::default(), Some(&pipeline))
         .unwrap_or_else(|error| panic!("{name}/{entry} to SPIR-V: {error}"));
-    assert_eq!(words[0], 0x0723_0203, "{name}/{entry}: SPIR-V's magic number");
+    assert_eq!(
+        words[0], 0x0723_0203,
+        "{name}/{entry}: SPIR-V's magic number"
+    );
 
     let options = msl::Options {
         fake_missing_bindings: true,
@@ -115,7 +137,10 @@ fn translate(shader: Shader, module: &naga::Module, info: &ModuleInfo, entry: &s
     };
     let (text, _) = msl::write_string(module, info, &options, &msl::PipelineOptions::default())
         .unwrap_or_else(|error| panic!("{name}/{entry} to MSL: {error}"));
-    assert!(text.contains("kernel void"), "{name}/{entry}: MSL without a kernel");
+    assert!(
+        text.contains("kernel void"),
+        "{name}/{entry}: MSL without a kernel"
+    );
 
     let options = hlsl::Options {
         shader_model: hlsl::ShaderModel::V6_2,
@@ -125,7 +150,10 @@ fn translate(shader: Shader, module: &naga::Module, info: &ModuleInfo, entry: &s
     hlsl::Writer::new(&mut text, &options, &hlsl::PipelineOptions::default())
         .write(module, info, None)
         .unwrap_or_else(|error| panic!("{name}/{entry} to HLSL: {error}"));
-    assert!(text.contains("numthreads"), "{name}/{entry}: HLSL without a kernel");
+    assert!(
+        text.contains("numthreads"),
+        "{name}/{entry}: HLSL without a kernel"
+    );
 }
 
 #[test]

@@ -97,7 +97,9 @@ pub(super) fn summarize(index: usize, adapter: &wgpu::Adapter) -> AdapterSummary
             wgpu::DeviceType::Other => AdapterKind::Unknown,
         },
         backend: info.backend.to_string(),
-        driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+        driver: format!("{} {}", info.driver, info.driver_info)
+            .trim()
+            .to_owned(),
         f16: features.contains(wgpu::Features::SHADER_F16),
         timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
         subgroups: features.contains(wgpu::Features::SUBGROUP),
@@ -157,12 +159,13 @@ impl Gpu {
             memory_hints: wgpu::MemoryHints::Performance,
             trace: wgpu::Trace::Off,
         };
-        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).map_err(
-            |error| ExecError::Device {
-                device: summary.name.clone(),
-                reason: error.to_string(),
-            },
-        )?;
+        let (device, queue) =
+            pollster::block_on(adapter.request_device(&descriptor)).map_err(|error| {
+                ExecError::Device {
+                    device: summary.name.clone(),
+                    reason: error.to_string(),
+                }
+            })?;
         let failure = super::failure::Failure::watch(&device, &summary.name);
         Ok(Self {
             device,

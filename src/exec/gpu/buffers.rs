@@ -73,7 +73,8 @@ impl Buffers {
                     continue;
                 };
                 if !packed.contains_key(&key) {
-                    let value = parameter_buffer(gpu, &program.phases[*phase], binding, parameters)?;
+                    let value =
+                        parameter_buffer(gpu, &program.phases[*phase], binding, parameters)?;
                     packed.insert(key, value);
                 }
             }
@@ -88,7 +89,8 @@ impl Buffers {
         }
         let dims = buffer(gpu, "dims", offset.max(UNIFORM_STRIDE), uniform_usage());
         for ((_, dispatch), &(offset, _)) in dispatches.iter().zip(&dims_offset) {
-            gpu.queue.write_buffer(&dims, offset, bytemuck::cast_slice(&dispatch.dims));
+            gpu.queue
+                .write_buffer(&dims, offset, bytemuck::cast_slice(&dispatch.dims));
         }
 
         Ok(Self {
@@ -172,7 +174,11 @@ fn parameter_buffer(
         } => {
             let value = &plan.values[*value];
             let weight = parameters.parameter(&value.name, value.shape)?;
-            (value.name.as_str(), packing.apply(&weight, value.shape), *precision)
+            (
+                value.name.as_str(),
+                packing.apply(&weight, value.shape),
+                *precision,
+            )
         }
         Binding::Zeros { blocks } => ("zeros", vec![0.0; 4 * blocks], Precision::F32),
         Binding::Value(_) | Binding::Dummy => panic!("{binding:?} is no weight"),
@@ -195,12 +201,7 @@ pub(super) fn uniform_usage() -> wgpu::BufferUsages {
     wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST
 }
 
-pub(super) fn buffer(
-    gpu: &Gpu,
-    label: &str,
-    size: u64,
-    usage: wgpu::BufferUsages,
-) -> wgpu::Buffer {
+pub(super) fn buffer(gpu: &Gpu, label: &str, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
     gpu.device.create_buffer(&wgpu::BufferDescriptor {
         label: Some(label),
         size,

@@ -113,9 +113,11 @@ impl GpuExecutor {
     }
 
     fn find(&self, name: &str) -> Result<&PlannedValue, ExecError> {
-        self.program
-            .find_persistent(name)
-            .ok_or_else(|| self.gpu.failure.error(format!("no value '{name}' to read or write")))
+        self.program.find_persistent(name).ok_or_else(|| {
+            self.gpu
+                .failure
+                .error(format!("no value '{name}' to read or write"))
+        })
     }
 
     pub(super) fn encode<'a>(
@@ -151,7 +153,9 @@ impl GpuExecutor {
     }
 
     fn write_bytes(&mut self, slot: usize, bytes: &[u8]) -> Result<(), ExecError> {
-        self.gpu.queue.write_buffer(&self.buffers.slots[slot], 0, bytes);
+        self.gpu
+            .queue
+            .write_buffer(&self.buffers.slots[slot], 0, bytes);
         self.gpu.failure.check()
     }
 
@@ -228,7 +232,11 @@ impl Executor for GpuExecutor {
     }
 
     fn run(&mut self, phase: usize, step: usize) -> Result<(), ExecError> {
-        assert!(step < self.records.count, "step {step} of {}", self.records.count);
+        assert!(
+            step < self.records.count,
+            "step {step} of {}",
+            self.records.count
+        );
         for submit in self.submits(phase) {
             let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
             {

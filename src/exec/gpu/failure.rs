@@ -32,7 +32,10 @@ impl Failure {
     }
 
     fn set(&self, reason: String) {
-        let mut known = self.reason.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut known = self
+            .reason
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         known.get_or_insert(reason);
     }
 
@@ -45,7 +48,10 @@ impl Failure {
 
     /// The failure, if there was one.
     pub(super) fn check(&self) -> Result<(), ExecError> {
-        let known = self.reason.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let known = self
+            .reason
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         match &*known {
             Some(reason) => Err(self.error(reason)),
             None => Ok(()),

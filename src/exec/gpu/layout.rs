@@ -5,7 +5,12 @@ use half::f16;
 
 /// Index, in elements of the slot, of each element in `[n, c, h, w]` order.
 fn stored_indices(value: &PlannedValue) -> impl Iterator<Item = usize> {
-    assert_eq!(value.layout, Layout::ChannelBlocks4, "value '{}'", value.name);
+    assert_eq!(
+        value.layout,
+        Layout::ChannelBlocks4,
+        "value '{}'",
+        value.name
+    );
     let (_, channel_offset, channel_stride) = value.place();
     let (shape, plane) = (value.shape, value.shape.pixels());
     let channels = value.channel_map();
@@ -21,7 +26,12 @@ fn stored_indices(value: &PlannedValue) -> impl Iterator<Item = usize> {
 
 /// Writes elements into the bytes of a slot.
 pub(super) fn scatter(value: &PlannedValue, elements: &[f32], bytes: &mut [u8]) {
-    assert_eq!(elements.len(), value.shape.elements(), "writing '{}'", value.name);
+    assert_eq!(
+        elements.len(),
+        value.shape.elements(),
+        "writing '{}'",
+        value.name
+    );
     match value.precision {
         Precision::F32 => {
             let slot: &mut [f32] = bytemuck::cast_slice_mut(bytes);

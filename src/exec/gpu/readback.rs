@@ -11,7 +11,9 @@ pub(super) fn wait(gpu: &Gpu, index: Option<wgpu::SubmissionIndex>) -> Result<()
         submission_index: index,
         timeout: None,
     };
-    gpu.device.poll(poll).map_err(|error| gpu.failure.error(error))?;
+    gpu.device
+        .poll(poll)
+        .map_err(|error| gpu.failure.error(error))?;
     gpu.failure.check()
 }
 
@@ -24,10 +26,12 @@ pub(super) fn read(gpu: &Gpu, source: &wgpu::Buffer, bytes: u64) -> Result<Vec<u
     encoder.copy_buffer_to_buffer(source, 0, &staging, 0, size);
     gpu.queue.submit([encoder.finish()]);
     let (sender, receiver) = mpsc::channel();
-    staging.slice(..).map_async(wgpu::MapMode::Read, move |result| {
-        // The receiver lives until the result is in.
-        let _ = sender.send(result);
-    });
+    staging
+        .slice(..)
+        .map_async(wgpu::MapMode::Read, move |result| {
+            // The receiver lives until the result is in.
+            let _ = sender.send(result);
+        });
     wait(gpu, None)?;
     receiver
         .recv()

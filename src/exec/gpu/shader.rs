@@ -61,7 +61,10 @@ impl Shader {
     /// `vec4<f16>`; arithmetic is in f32 either way.
     pub fn source(self, types: &[ArrayType]) -> String {
         let mut source = String::new();
-        if types.iter().any(|&(_, precision)| precision == Precision::F16) {
+        if types
+            .iter()
+            .any(|&(_, precision)| precision == Precision::F16)
+        {
             source.push_str("enable f16;\n");
         }
         for (alias, precision) in types {
@@ -83,8 +86,9 @@ impl Shader {
     /// When the shader does not parse; a test parses every one.
     pub fn module(self, types: &[ArrayType]) -> naga::Module {
         let source = self.source(types);
-        wgsl::parse_str(&source)
-            .unwrap_or_else(|error| panic!("{}", error.emit_to_string_with_path(&source, self.name())))
+        wgsl::parse_str(&source).unwrap_or_else(|error| {
+            panic!("{}", error.emit_to_string_with_path(&source, self.name()))
+        })
     }
 
     /// The aliases `*_t` that the source uses, sorted: what [`source`](Self::source)

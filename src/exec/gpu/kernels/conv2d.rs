@@ -24,7 +24,10 @@ pub(super) fn lower(context: &Lowering, op: &Conv2d) -> Result<Vec<Dispatch>, Ex
         constants: vec![
             ("IN_BLOCKS", in_blocks as f64),
             ("OUT_BLOCKS", out_blocks as f64),
-            ("REFLECT", f64::from(u8::from(op.padding == Padding::Reflect))),
+            (
+                "REFLECT",
+                f64::from(u8::from(op.padding == Padding::Reflect)),
+            ),
             ("IN_PLACE", f64::from(u8::from(in_place))),
         ],
         dims: vec![
@@ -38,7 +41,14 @@ pub(super) fn lower(context: &Lowering, op: &Conv2d) -> Result<Vec<Dispatch>, Ex
             0,
         ],
         bindings: vec![
-            (1, if in_place { Binding::Dummy } else { context.bind_input(Conv2d::X) }),
+            (
+                1,
+                if in_place {
+                    Binding::Dummy
+                } else {
+                    context.bind_input(Conv2d::X)
+                },
+            ),
             (
                 2,
                 context.bind_weight(
@@ -114,10 +124,21 @@ pub(super) fn add_epilogue(
         ("RESIDUAL_SCALE_1", scale(1)),
     ]);
 
-    let view = |index: Option<usize>| index.map(|i| View::of(context.input(i))).unwrap_or_default();
+    let view = |index: Option<usize>| {
+        index
+            .map(|i| View::of(context.input(i)))
+            .unwrap_or_default()
+    };
     let (y, r0, r1) = (View::of(y), view(residual(0)), view(residual(1)));
     let table_blocks = table.map_or(0, |i| View::of(context.input(i)).batch);
     dispatch.dims.extend([
-        y.offset, y.batch, r0.offset, r0.batch, r1.offset, r1.batch, table_blocks, 0,
+        y.offset,
+        y.batch,
+        r0.offset,
+        r0.batch,
+        r1.offset,
+        r1.batch,
+        table_blocks,
+        0,
     ]);
 }

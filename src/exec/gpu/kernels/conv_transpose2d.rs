@@ -19,7 +19,11 @@ pub(super) fn lower(context: &Lowering, op: &ConvTranspose2d) -> Vec<Dispatch> {
     vec![Dispatch {
         shader: Shader::ConvTranspose2d,
         entry: "conv_transpose2d",
-        types: vec![("x_t", x.precision), ("w_t", weight.precision), ("y_t", y.precision)],
+        types: vec![
+            ("x_t", x.precision),
+            ("w_t", weight.precision),
+            ("y_t", y.precision),
+        ],
         constants: vec![
             ("STRIDE", op.stride as f64),
             ("IN_BLOCKS", in_blocks as f64),

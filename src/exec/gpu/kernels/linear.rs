@@ -13,15 +13,31 @@ pub(super) fn lower(context: &Lowering) -> Vec<Dispatch> {
     vec![Dispatch {
         shader: Shader::Linear,
         entry: "linear",
-        types: vec![("x_t", x.precision), ("w_t", weight.precision), ("y_t", y.precision)],
+        types: vec![
+            ("x_t", x.precision),
+            ("w_t", weight.precision),
+            ("y_t", y.precision),
+        ],
         constants: vec![
             ("IN_BLOCKS", in_blocks as f64),
             ("OUT_BLOCKS", out_blocks as f64),
         ],
-        dims: vec![rows as u32, from.offset, from.batch, to.offset, to.batch, 0, 0, 0],
+        dims: vec![
+            rows as u32,
+            from.offset,
+            from.batch,
+            to.offset,
+            to.batch,
+            0,
+            0,
+            0,
+        ],
         bindings: vec![
             (1, context.bind_input(Linear::X)),
-            (2, context.bind_weight(Linear::WEIGHT, Packing::Linear { in_blocks })),
+            (
+                2,
+                context.bind_weight(Linear::WEIGHT, Packing::Linear { in_blocks }),
+            ),
             (3, context.bind_vector(Linear::BIAS, out_blocks)),
             (4, context.bind_output(0)),
         ],

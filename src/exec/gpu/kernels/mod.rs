@@ -150,11 +150,19 @@ fn blocks(value: &PlannedValue) -> usize {
 /// Grid of the kernels that take a pixel of a channel block per invocation,
 /// workgroups of 16 x 4.
 fn pixel_grid(height: usize, width: usize, planes: usize) -> [u32; 3] {
-    [width.div_ceil(16) as u32, height.div_ceil(4) as u32, planes as u32]
+    [
+        width.div_ceil(16) as u32,
+        height.div_ceil(4) as u32,
+        planes as u32,
+    ]
 }
 
 /// Grid of the register-tiled convolutions: 4 pixels in x by 2 channel blocks
 /// per invocation, workgroups of 8 x 8.
 fn tile_grid(height: usize, width: usize, planes: usize) -> [u32; 3] {
-    [width.div_ceil(32) as u32, height.div_ceil(8) as u32, planes as u32]
+    [
+        width.div_ceil(32) as u32,
+        height.div_ceil(8) as u32,
+        planes as u32,
+    ]
 }

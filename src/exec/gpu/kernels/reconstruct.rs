@@ -11,7 +11,11 @@ pub(super) fn lower(context: &Lowering, op: &Reconstruct) -> Vec<Dispatch> {
     vec![Dispatch {
         shader: Shader::Reconstruct,
         entry: "reconstruct",
-        types: vec![("x_t", x.precision), ("up_t", up.precision), ("y_t", sr.precision)],
+        types: vec![
+            ("x_t", x.precision),
+            ("up_t", up.precision),
+            ("y_t", sr.precision),
+        ],
         constants: vec![("RES_RESCALE", f64::from(op.res_rescale))],
         dims: vec![
             shape.h as u32,

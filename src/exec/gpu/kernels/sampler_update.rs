@@ -6,14 +6,21 @@ use crate::graph::Precision;
 use crate::ops::{NoiseSource, SamplerUpdate};
 
 pub(super) fn lower(context: &Lowering, op: &SamplerUpdate) -> Vec<Dispatch> {
-    let (x, x0) = (context.output(SamplerUpdate::X), context.output(SamplerUpdate::X0));
+    let (x, x0) = (
+        context.output(SamplerUpdate::X),
+        context.output(SamplerUpdate::X0),
+    );
     let eps = context.input(SamplerUpdate::EPS);
     let shape = x.shape;
     let (z_view, z_precision, z) = match op.noise {
         NoiseSource::Generated => (View::default(), Precision::F32, Binding::Dummy),
         NoiseSource::Replayed => {
             let z = context.input(SamplerUpdate::Z);
-            (View::of(z), z.precision, context.bind_input(SamplerUpdate::Z))
+            (
+                View::of(z),
+                z.precision,
+                context.bind_input(SamplerUpdate::Z),
+            )
         }
     };
     let (x_view, x0_view, eps_view) = (View::of(x), View::of(x0), View::of(eps));
@@ -23,7 +30,10 @@ pub(super) fn lower(context: &Lowering, op: &SamplerUpdate) -> Vec<Dispatch> {
         types: vec![("eps_t", eps.precision), ("z_t", z_precision)],
         constants: vec![
             ("CHANNELS", shape.c as f64),
-            ("REPLAYED", f64::from(u8::from(op.noise == NoiseSource::Replayed))),
+            (
+                "REPLAYED",
+                f64::from(u8::from(op.noise == NoiseSource::Replayed)),
+            ),
         ],
         dims: vec![
             shape.h as u32,

@@ -6,3 +6,4 @@ pub mod graph;
 pub mod image;
 pub mod model;
 pub mod ops;
+pub mod upscale;

@@ -1,0 +1,3 @@
+//! Upscaling pictures: the library's own interface.
+
+mod parameters;

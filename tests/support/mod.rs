@@ -1,0 +1,27 @@
+//! What several tests need: where the fixtures are, which adapters to run on.
+#![allow(dead_code)] // no test uses all of it
+
+use srdiff::exec::gpu::{AdapterSummary, list_adapters};
+use std::path::PathBuf;
+
+/// The folder of golden tensors: `SRDIFF_FIXTURES`, or the project's own.
+pub fn fixtures() -> PathBuf {
+    std::env::var_os("SRDIFF_FIXTURES").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"),
+        PathBuf::from,
+    )
+}
+
+/// Every GPU of this machine, software ones included.
+///
+/// # Panics
+/// When there is none but `SRDIFF_REQUIRE_GPU=1` says that there must be.
+pub fn adapters() -> Vec<AdapterSummary> {
+    let adapters = list_adapters();
+    if adapters.is_empty() {
+        let required = std::env::var("SRDIFF_REQUIRE_GPU").is_ok_and(|value| value == "1");
+        assert!(!required, "SRDIFF_REQUIRE_GPU=1, and there is no adapter");
+        println!("skipped on the GPU: there is no adapter");
+    }
+    adapters
+}

@@ -91,7 +91,7 @@ fn one_wrong_element() -> Result<(), Failed> {
         }
     }
     match faults {
-        10_000.. => Ok(()),
+        5_000.. => Ok(()),
         _ => Err(format!("only {faults} faults tried").into()),
     }
 }
@@ -181,12 +181,12 @@ fn wrong_weight() -> Result<(), Failed> {
             }
             let mut other = case.clone();
             let mut values = case.values(weight, false);
-            values[0] += 0.1;
+            // The middle of a kernel sees the picture wherever it stands.
+            let (h, w) = (weight.shape.h, weight.shape.w);
+            values[h / 2 * w + w / 2] += 0.1;
             let fill = crate::case::Fill::Repeated(values);
             other.fills.insert(weight.name.clone(), fill);
-            // The first weight of a 3x3 kernel sees nothing but padding there.
-            let blind = weight.shape.h > 1 && narrow(&case);
-            if !blind && trial.check_against(&other, &outcome).is_ok() {
+            if trial.check_against(&other, &outcome).is_ok() {
                 return Err(format!("{}: passes with another '{}'", case.name, weight.name).into());
             }
         }

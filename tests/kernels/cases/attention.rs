@@ -24,7 +24,7 @@ fn case(heads: usize, d: usize, n: usize, (h, w): (usize, usize), fill: Fill) ->
 }
 
 pub fn cases() -> Vec<Case> {
-    let large = Fill::Uniform(-200.0, 200.0);
+    let large = Fill::Uniform(-90.0, 90.0);
     vec![
         case(1, 4, 1, (1, 1), UNIT),
         case(4, 4, 3, (3, 5), UNIT),

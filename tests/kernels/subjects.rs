@@ -1,6 +1,7 @@
-//! What runs the cases: every adapter in f32, and in f16 where it can.
+//! What runs the cases: the CPU; every adapter in f32, and in f16 where it can.
 
 use crate::case::Filled;
+use srdiff::exec::cpu::{self, CpuExecutor};
 use srdiff::exec::gpu::{self, Gpu, GpuExecutor, GpuOptions, list_adapters};
 use srdiff::exec::{ExecError, Executor};
 use srdiff::graph::{PlanOptions, Precision, Program};
@@ -14,6 +15,7 @@ pub struct Subject {
 }
 
 enum Device {
+    Cpu,
     Gpu(Arc<Gpu>),
 }
 
@@ -29,6 +31,7 @@ impl Subject {
         parameters: &Filled,
     ) -> Result<Box<dyn Executor>, ExecError> {
         Ok(match &self.device {
+            Device::Cpu => Box::new(CpuExecutor::new(program, parameters)?),
             Device::Gpu(gpu) => Box::new(GpuExecutor::new(gpu.clone(), program, parameters)?),
         })
     }
@@ -37,7 +40,11 @@ impl Subject {
 /// All subjects of this machine. Shaders check their indices here, so that a
 /// stray one shows as a wrong element and not as luck.
 pub fn subjects() -> Vec<Subject> {
-    let mut subjects = Vec::new();
+    let mut subjects = vec![Subject {
+        name: "cpu".to_owned(),
+        options: cpu::plan_options(),
+        device: Device::Cpu,
+    }];
     for summary in list_adapters() {
         let gpu = Gpu::open(summary.index, GpuOptions { checked: true })
             .unwrap_or_else(|error| panic!("{}: {error}", summary.name));

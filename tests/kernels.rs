@@ -8,6 +8,8 @@ mod case;
 mod cases;
 #[path = "kernels/compare.rs"]
 mod compare;
+#[path = "kernels/executor.rs"]
+mod executor;
 #[path = "kernels/negative.rs"]
 mod negative;
 #[path = "reference/mod.rs"]
@@ -26,6 +28,7 @@ fn main() -> std::process::ExitCode {
     let arguments = Arguments::from_args();
     let mut tests = negative::tests();
     let subjects: Vec<Arc<Subject>> = subjects::subjects().into_iter().map(Arc::new).collect();
+    tests.extend(executor::tests(&subjects));
     for case in cases::all() {
         for subject in &subjects {
             let (case, subject) = (case.clone(), subject.clone());

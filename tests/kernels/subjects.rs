@@ -14,12 +14,17 @@ pub struct Subject {
     device: Device,
 }
 
-enum Device {
+/// Where a subject runs.
+pub enum Device {
     Cpu,
     Gpu(Arc<Gpu>),
 }
 
 impl Subject {
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
     pub fn is_gpu(&self) -> bool {
         matches!(self.device, Device::Gpu(_))
     }

@@ -3,12 +3,15 @@
 use super::adapter::Gpu;
 use super::kernels::{Binding, Dispatch, Packing};
 use crate::exec::{ExecError, Parameters};
-use crate::graph::{Plan, Precision, Program};
+use crate::graph::{Plan, Precision, Program, Role};
 use half::f16;
 use std::collections::HashMap;
 
 /// Distance of structs in a uniform buffer; WebGPU's default alignment.
 pub(super) const UNIFORM_STRIDE: u64 = 256;
+
+/// Shaders count vec4 in 32 bits, and the smallest vec4 has 8 bytes.
+const MAX_ARRAY_BYTES: u64 = 8 << 32;
 
 /// All buffers of a program.
 pub(super) struct Buffers {
@@ -36,14 +39,21 @@ impl Buffers {
         parameters: &dyn Parameters,
     ) -> Result<Self, ExecError> {
         check_limits(gpu, program, dispatches)?;
-        let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        // A buffer that memory was not found for is invalid, and so is all
+        // that is done with it: those errors follow from the first.
+        let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let validity = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let result = Self::allocate(gpu, program, dispatches, parameters);
-        if pollster::block_on(scope.pop()).is_some() {
+        let invalid = pollster::block_on(validity.pop());
+        if pollster::block_on(memory.pop()).is_some() {
             return Err(ExecError::OutOfMemory {
                 device: gpu.summary.name.clone(),
-                needed_mib: program.slot_bytes() >> 20,
+                needed_mib: needed_bytes(program).div_ceil(1 << 20),
                 hint: String::new(),
             });
+        }
+        if let Some(error) = invalid {
+            return Err(gpu.failure.error(error));
         }
         result
     }
@@ -210,6 +220,18 @@ pub(super) fn buffer(gpu: &Gpu, label: &str, size: u64, usage: wgpu::BufferUsage
     })
 }
 
+/// Memory of a program and its weights.
+fn needed_bytes(program: &Program) -> u64 {
+    let mut weights = HashMap::new();
+    for value in program.phases.iter().flat_map(|phase| &phase.values) {
+        if value.role == Role::Parameter {
+            let bytes = value.shape.elements() * value.precision.bytes();
+            weights.insert(&value.name, bytes as u64);
+        }
+    }
+    program.slot_bytes() + weights.values().sum::<u64>()
+}
+
 /// Refuses, before any work, what the adapter cannot do.
 fn check_limits(
     gpu: &Gpu,
@@ -228,14 +250,22 @@ fn check_limits(
             limit,
         })
     };
+    let alignment = gpu.device.limits().min_uniform_buffer_offset_alignment;
+    let what = "the alignment of uniform structs in bytes";
+    check(what, u64::from(alignment), UNIFORM_STRIDE)?;
     let bytes = summary.max_binding_bytes.min(summary.max_buffer_bytes);
+    let bytes = bytes.min(MAX_ARRAY_BYTES);
     for slot in &program.slots {
         check("the size of an array in bytes", slot.bytes, bytes)?;
     }
     for (_, dispatch) in dispatches {
         for count in dispatch.workgroups {
             let limit = u64::from(summary.max_workgroups);
-            check("the number of workgroups in a row", u64::from(count), limit)?;
+            check(
+                "the number of workgroups along an axis",
+                u64::from(count),
+                limit,
+            )?;
         }
     }
     Ok(())

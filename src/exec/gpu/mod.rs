@@ -9,6 +9,7 @@ mod executor;
 mod failure;
 pub mod kernels;
 mod layout;
+mod pace;
 mod pipelines;
 mod readback;
 pub mod shader;

@@ -10,6 +10,7 @@ mod failure;
 pub mod kernels;
 mod layout;
 mod pace;
+mod peak;
 mod pipelines;
 mod readback;
 pub mod shader;
@@ -17,6 +18,7 @@ mod timing;
 
 pub use adapter::{AdapterKind, AdapterSummary, Gpu, GpuOptions, list_adapters};
 pub use executor::GpuExecutor;
+pub use peak::Peak;
 pub use timing::DispatchTime;
 
 use crate::graph::{Layout, PlanOptions, Precision};

@@ -2,6 +2,8 @@
 //! what the device can do. `cargo bench --bench kernels`; see `--help`.
 //!
 //! The rows are made from the models' own graphs, so they cannot go stale.
+//! Bytes are those of operands and results, each once; arrays that stay in a
+//! cache go faster than the measured peak, which is that of main memory.
 
 #[path = "../tests/kernels/case.rs"]
 mod case;

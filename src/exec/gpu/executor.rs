@@ -7,7 +7,7 @@ use super::pace::Pace;
 use super::pipelines::Pipelines;
 use super::{layout, readback};
 use crate::exec::{ExecError, Executor, Parameters, StepRecord};
-use crate::graph::{PlannedValue, Program};
+use crate::graph::{Layout, PlannedValue, Precision, Program};
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
@@ -51,13 +51,26 @@ impl GpuExecutor {
     /// uploads its weights.
     ///
     /// # Errors
-    /// When the program exceeds a limit or the memory of the GPU, a weight is
-    /// missing, or the driver fails.
+    /// When the program exceeds a limit or the memory of the GPU, is in f16 and
+    /// the GPU has none, a weight is missing, or the driver fails.
+    ///
+    /// # Panics
+    /// When the program was not planned with
+    /// [`plan_options`](super::plan_options).
     pub fn new(
         gpu: Arc<Gpu>,
         program: Program,
         parameters: &dyn Parameters,
     ) -> Result<Self, ExecError> {
+        assert_eq!(
+            program.options.layout,
+            Layout::ChannelBlocks4,
+            "the GPU's layout"
+        );
+        if program.options.precision == Precision::F16 && !gpu.summary.f16 {
+            let reason = "its shaders cannot use f16; plan the program in f32";
+            return Err(gpu.failure.error(reason));
+        }
         let mut lowered: Vec<(usize, Dispatch)> = Vec::new();
         let mut steps = Vec::new();
         let mut phases = Vec::new();

@@ -237,5 +237,37 @@ pub fn cases() -> Vec<Case> {
             });
         }
     }
-    rows.iter().map(Row::case).collect()
+    let mut cases: Vec<Case> = rows.iter().map(Row::case).collect();
+    for kernel in kernels {
+        cases.push(mixed(kernel, Element::Full, Element::Real));
+        cases.push(mixed(kernel, Element::Real, Element::Full));
+    }
+    cases
+}
+
+/// From or into an array that is in f32 whatever the rest is stored in: the
+/// ends of the network.
+fn mixed((kernel, stride): (usize, usize), from: Element, into: Element) -> Case {
+    let name = format!("conv2d/{kernel}x{kernel} s{stride} {from:?} to {into:?}");
+    let mut case = Case::new(name, BOUND);
+    let x = case.array("x", Shape::new(2, 6, 5, 6), &[6], from, UNIT);
+    let shape = Shape::new(9, 6, kernel, kernel);
+    let w = case.weight("w", shape, weights(6 * kernel * kernel));
+    let b = case.weight("b", Shape::vector(9), UNIT);
+    let size = (5usize.div_ceil(stride), 6usize.div_ceil(stride));
+    let shape = Shape::new(2, 9, size.0, size.1);
+    let residual = case.array("r", shape, &[9], from, UNIT);
+    let y = case.array("y", shape, &[9], into, UNIT);
+    let op = Op::Conv2d(Conv2d {
+        kernel,
+        stride,
+        padding: Padding::Reflect,
+        bias: true,
+        epilogue: Epilogue {
+            residual_scales: vec![1.0],
+            ..Epilogue::activation(LEAKY)
+        },
+    });
+    case.step_into(op, &[x, w, b, residual], &[y]);
+    case
 }

@@ -1,13 +1,17 @@
 //! Pictures: files to pixels and back, colour, bicubic resizing, and the
 //! measures of the field.
 
+pub mod bicubic;
 mod decode;
 mod encode;
 mod error;
+pub mod metrics;
+mod pad;
 
 pub use decode::{MAX_PIXELS, dimensions};
 pub use encode::{EncodeOptions, OutputFormat, check_writable};
 pub use error::{ImageError, ImageProblem};
+pub use pad::{pack_padded, unpack_cropped};
 
 /// A picture of 8 bits a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]

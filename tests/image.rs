@@ -12,6 +12,8 @@ mod files;
 mod metrics;
 #[path = "image/pad.rs"]
 mod pad;
+#[path = "image/refusal.rs"]
+mod refusal;
 
 use serde::de::DeserializeOwned;
 use srdiff::image::Picture;

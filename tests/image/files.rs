@@ -1,5 +1,11 @@
-//! Picture files made by hand, for what no encoder at hand writes.
+//! Picture files for the tests: by the encoders at hand, and byte by byte for
+//! what none of them writes.
 
+use ::image::codecs::{
+    bmp::BmpEncoder, jpeg::JpegEncoder, png::PngEncoder, tiff::TiffEncoder, webp::WebPEncoder,
+};
+use ::image::{ExtendedColorType, ImageEncoder};
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -44,6 +50,80 @@ pub fn message<T: std::fmt::Debug>(
         Some(message) => message.to_owned(),
         None => panic!("'{text}' does not name {}", path.display()),
     }
+}
+
+/// What an encoder makes of samples.
+pub fn encoded(
+    mut encoder: impl ImageEncoder,
+    [width, height]: [u32; 2],
+    color: ExtendedColorType,
+    samples: &[u8],
+    metadata: [Option<Vec<u8>>; 2],
+) {
+    let [exif, icc] = metadata;
+    if let Some(exif) = exif {
+        encoder.set_exif_metadata(exif).unwrap();
+    }
+    if let Some(icc) = icc {
+        encoder.set_icc_profile(icc).unwrap();
+    }
+    encoder.write_image(samples, width, height, color).unwrap();
+}
+
+/// A file of each lossless format that is read.
+pub fn files(
+    size: [u32; 2],
+    color: ExtendedColorType,
+    samples: &[u8],
+) -> Vec<(&'static str, Vec<u8>)> {
+    let none = || [None, None];
+    let mut result = Vec::new();
+    for format in ["PNG", "WebP", "TIFF", "BMP"] {
+        let mut bytes = Cursor::new(Vec::new());
+        match format {
+            "PNG" => encoded(PngEncoder::new(&mut bytes), size, color, samples, none()),
+            "WebP" => encoded(
+                WebPEncoder::new_lossless(&mut bytes),
+                size,
+                color,
+                samples,
+                none(),
+            ),
+            "TIFF" => encoded(TiffEncoder::new(&mut bytes), size, color, samples, none()),
+            _ => encoded(BmpEncoder::new(&mut bytes), size, color, samples, none()),
+        }
+        result.push((format, bytes.into_inner()));
+    }
+    result
+}
+
+/// A PNG file with metadata.
+pub fn png_with(
+    size: [u32; 2],
+    color: ExtendedColorType,
+    samples: &[u8],
+    metadata: [Option<Vec<u8>>; 2],
+) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encoded(PngEncoder::new(&mut bytes), size, color, samples, metadata);
+    bytes
+}
+
+/// A JPEG file of an even slope, which survives its coding closely.
+pub fn jpeg(size: [u32; 2], orientation: Option<u8>) -> Vec<u8> {
+    let [width, height] = size;
+    let slope = |y: u32| (0..width).flat_map(move |x| [(x * 8) as u8, (y * 8) as u8, 128]);
+    let samples: Vec<u8> = (0..height).flat_map(slope).collect();
+    let mut bytes = Vec::new();
+    let encoder = JpegEncoder::new_with_quality(&mut bytes, 100);
+    encoded(
+        encoder,
+        size,
+        ExtendedColorType::Rgb8,
+        &samples,
+        [orientation.map(exif), None],
+    );
+    bytes
 }
 
 /// An EXIF block that holds an orientation and nothing else.

@@ -86,6 +86,8 @@ pub struct ConvertReport {
     pub folded: usize,
     /// How the noise schedule came to be known.
     pub schedule_source: ScheduleSource,
+    /// Has the model attention of which the number of heads was not given?
+    pub heads_assumed: bool,
     /// Settings of the model.
     pub settings: Settings,
     /// Tensors written.
@@ -111,6 +113,12 @@ impl ConvertReport {
                 "the checkpoint's `betas` are not those of the schedule that was given".to_owned(),
             ),
             ScheduleSource::Recognised | ScheduleSource::Given => {}
+        }
+        if let (true, Some(attention)) = (self.heads_assumed, self.settings.attention) {
+            notes.push(format!(
+                "the model has attention, and {} heads were assumed; `--heads` says otherwise",
+                attention.heads
+            ));
         }
         if !self.other_sections.is_empty() {
             notes.push(format!(
@@ -205,6 +213,7 @@ fn convert_bytes(
             dropped: found.buffers.into_keys().collect(),
             folded,
             schedule_source,
+            heads_assumed: settings.attention.is_some() && options.attention_heads.is_none(),
             settings,
             tensors: tensors.len(),
             parameters,

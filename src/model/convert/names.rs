@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use super::{
     ConvertProblem,
-    pickle::{Pickle, Tensor, Value, ValueId},
+    pickle::{Pickle, Tensor, Value, ValueId, printable},
 };
 
 /// Keys under which trainers put a model's state dict, and, with a dot, what
@@ -131,9 +131,11 @@ fn strip_prefix(mut name: &str) -> &str {
 }
 
 /// The name of a model file for a tensor under PyTorch's newer form of weight
-/// normalisation; other names are the same.
+/// normalisation; other names are the same, up to characters that no tensor of
+/// a model has in its name.
 fn plain_name(name: &str) -> String {
-    name.replace("parametrizations.weight.original0", "weight_g")
+    printable(name)
+        .replace("parametrizations.weight.original0", "weight_g")
         .replace("parametrizations.weight.original1", "weight_v")
 }
 

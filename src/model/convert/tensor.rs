@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{
     ConvertProblem,
     checkpoint::Storages,
-    pickle::{Pickle, Storage, Tensor},
+    pickle::{Pickle, Storage, Tensor, printable},
 };
 use crate::model::{FloatType, weights::Shaped};
 
@@ -114,7 +114,7 @@ impl<'r, 'a, 's> Reader<'r, 'a, 's> {
         let (cached, data) = self.cache.as_ref().expect("just read");
         if (cached.element, cached.len) != (element, storage.len) {
             return Err(ConvertProblem::Storage {
-                key: storage.key.to_owned(),
+                key: printable(storage.key),
                 what: "is described in two ways",
             });
         }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use super::{
     ConvertProblem,
-    pickle::{self, Pickle, Storage, Value},
+    pickle::{self, Pickle, Storage, Value, printable},
 };
 
 const MAGIC: i128 = 0x1950_a86a_20f9_469c_fc6c;
@@ -101,6 +101,6 @@ fn split<'a>(
 }
 
 fn problem(key: &str, what: &'static str) -> ConvertProblem {
-    let key = key.to_owned();
+    let key = printable(key);
     ConvertProblem::Storage { key, what }
 }

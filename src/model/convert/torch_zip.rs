@@ -8,7 +8,10 @@ use std::io::{Cursor, Read};
 
 use zip::{ZipArchive, result::ZipError};
 
-use super::{ConvertProblem, pickle::Storage};
+use super::{
+    ConvertProblem,
+    pickle::{Storage, printable},
+};
 
 /// Most bytes of a pickle; a checkpoint of a thousand tensors has about 0.2 MB.
 const MAX_PICKLE: usize = 64 << 20;
@@ -86,10 +89,11 @@ impl<'a> ZipFile<'a> {
         entry
             .take((limit as u64).saturating_add(1))
             .read_to_end(&mut data)
-            .map_err(|error| ConvertProblem::Archive(format!("`{path}`: {error}")))?;
+            .map_err(|error| ConvertProblem::Archive(format!("`{}`: {error}", printable(&path))))?;
         if data.len() > limit {
             return Err(ConvertProblem::Archive(format!(
-                "`{path}` is larger than it may be"
+                "`{}` is larger than it may be",
+                printable(&path)
             )));
         }
         self.budget -= data.len();
@@ -100,7 +104,7 @@ impl<'a> ZipFile<'a> {
 impl ZipStorages<'_> {
     pub fn read(&mut self, storage: &Storage) -> Result<Vec<u8>, ConvertProblem> {
         let problem = |what| ConvertProblem::Storage {
-            key: storage.key.to_owned(),
+            key: printable(storage.key),
             what,
         };
         let size = storage

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Pickle, PickleError, Value, ValueId, opcodes as op};
+use super::{Pickle, PickleError, Value, ValueId, opcodes as op, printable};
 
 /// Most instructions that are carried out. A checkpoint of a thousand tensors
 /// with its optimizer has about 100,000; every instruction costs a bounded
@@ -184,9 +184,7 @@ impl<'a> Machine<'a> {
 
     fn take(&mut self, count: usize) -> Result<&'a [u8]> {
         let rest = &self.bytes[self.at..];
-        let taken = rest
-            .get(..count)
-            .ok_or(PickleError::Truncated(self.bytes.len()))?;
+        let taken = rest.get(..count).ok_or(PickleError::Truncated)?;
         self.at += count;
         Ok(taken)
     }
@@ -199,8 +197,7 @@ impl<'a> Machine<'a> {
     fn size(&mut self, count: usize) -> Result<usize> {
         let mut size = [0; 8];
         size[..count].copy_from_slice(self.take(count)?);
-        usize::try_from(u64::from_le_bytes(size))
-            .map_err(|_| PickleError::Truncated(self.bytes.len()))
+        usize::try_from(u64::from_le_bytes(size)).map_err(|_| PickleError::Truncated)
     }
 
     fn line(&mut self) -> Result<&'a str> {
@@ -208,7 +205,7 @@ impl<'a> Machine<'a> {
         let length = rest
             .iter()
             .position(|&byte| byte == b'\n')
-            .ok_or(PickleError::Truncated(self.bytes.len()))?;
+            .ok_or(PickleError::Truncated)?;
         let line = std::str::from_utf8(&rest[..length])
             .map_err(|_| self.malformed("a name that is not UTF-8"))?;
         self.at += length + 1;
@@ -337,5 +334,5 @@ pub(super) fn dict<'a>(ordered: bool) -> Value<'a> {
 }
 
 pub(super) fn path(module: &str, name: &str) -> String {
-    format!("{module}.{name}")
+    printable(&format!("{module}.{name}"))
 }

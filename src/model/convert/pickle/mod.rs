@@ -20,8 +20,8 @@ pub use value::{Pickle, Storage, Tensor, Value, ValueId};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PickleError {
     /// It ends in the middle.
-    #[error("its pickle ends early, at byte {0}; the file is cut short, fetch it again")]
-    Truncated(usize),
+    #[error("its pickle ends early; the file is cut short, fetch it again")]
+    Truncated,
     /// It names a function or class that no checkpoint of weights needs.
     #[error(
         "its pickle asks for `{0}`, which is not run and not needed for weights; save the state dict alone with `torch.save(model.state_dict(), ...)`"
@@ -58,4 +58,20 @@ pub enum PickleError {
         /// Where, from the start of this pickle.
         at: usize,
     },
+}
+
+/// Text of a file for messages: of a bounded length, without control
+/// characters that would act on a terminal.
+pub fn printable(text: &str) -> String {
+    const MAX: usize = 200;
+    let mut characters = text.chars();
+    let mut shown: String = characters
+        .by_ref()
+        .take(MAX)
+        .flat_map(char::escape_debug)
+        .collect();
+    if characters.next().is_some() {
+        shown.push_str("...");
+    }
+    shown
 }

@@ -64,7 +64,11 @@ impl Device {
     pub fn open(&self, program: Program, parameters: &dyn Parameters) -> Result<Loaded, ExecError> {
         Ok(match self {
             Device::Cpu => Loaded::Cpu(CpuExecutor::new(program, parameters)?),
-            Device::Gpu(gpu, _) => Loaded::Gpu(GpuExecutor::new(gpu.clone(), program, parameters)?),
+            Device::Gpu(gpu, _) => Loaded::Gpu(Box::new(GpuExecutor::new(
+                gpu.clone(),
+                program,
+                parameters,
+            )?)),
         })
     }
 }
@@ -72,14 +76,14 @@ impl Device {
 /// A program on a device.
 pub enum Loaded {
     Cpu(CpuExecutor),
-    Gpu(GpuExecutor),
+    Gpu(Box<GpuExecutor>),
 }
 
 impl Loaded {
     pub fn executor(&mut self) -> &mut dyn Executor {
         match self {
             Loaded::Cpu(executor) => executor,
-            Loaded::Gpu(executor) => executor,
+            Loaded::Gpu(executor) => executor.as_mut(),
         }
     }
 }

@@ -93,7 +93,7 @@ pub fn lower(plan: &Plan, step: &Step) -> Result<Vec<Dispatch>, ExecError> {
         Op::Noise(_) => noise::lower(&context),
         Op::Reconstruct(op) => reconstruct::lower(&context, op),
         Op::SamplerUpdate(op) => sampler_update::lower(&context, op),
-        Op::UpsampleBicubic(op) => upsample::lower_bicubic(&context, op),
+        Op::UpsampleBicubic(op) => upsample::lower_bicubic(&context, op)?,
         Op::UpsampleNearest(op) => upsample::lower_nearest(&context, op),
     };
     check::check(&context, &dispatches);

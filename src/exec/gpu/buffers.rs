@@ -201,6 +201,15 @@ fn parameter_buffer(
             bytemuck::cast_slice(&halves)
         }
     };
+    let limit = array_limit(gpu);
+    if bytes.len() as u64 > limit {
+        return Err(ExecError::Limit {
+            device: gpu.summary.name.clone(),
+            what: format!("the size of weight '{name}' in bytes"),
+            needed: bytes.len() as u64,
+            limit,
+        });
+    }
     let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
     let buffer = buffer(gpu, name, bytes.len() as u64, usage);
     gpu.queue.write_buffer(&buffer, 0, bytes);
@@ -232,6 +241,15 @@ fn needed_bytes(program: &Program) -> u64 {
     program.slot_bytes() + weights.values().sum::<u64>()
 }
 
+/// Bytes of an array at most.
+fn array_limit(gpu: &Gpu) -> u64 {
+    let summary = &gpu.summary;
+    summary
+        .max_binding_bytes
+        .min(summary.max_buffer_bytes)
+        .min(MAX_ARRAY_BYTES)
+}
+
 /// Refuses, before any work, what the adapter cannot do.
 fn check_limits(
     gpu: &Gpu,
@@ -253,8 +271,7 @@ fn check_limits(
     let alignment = gpu.device.limits().min_uniform_buffer_offset_alignment;
     let what = "the alignment of uniform structs in bytes";
     check(what, u64::from(alignment), UNIFORM_STRIDE)?;
-    let bytes = summary.max_binding_bytes.min(summary.max_buffer_bytes);
-    let bytes = bytes.min(MAX_ARRAY_BYTES);
+    let bytes = array_limit(gpu);
     for slot in &program.slots {
         check("the size of an array in bytes", slot.bytes, bytes)?;
     }

@@ -2,6 +2,7 @@
 
 use super::adapter::Gpu;
 use super::kernels::{Binding, Dispatch, Packing};
+use super::limits;
 use crate::exec::{ExecError, Parameters};
 use crate::graph::{Plan, Precision, Program};
 use half::f16;
@@ -35,7 +36,7 @@ impl Buffers {
         dispatches: &[(usize, Dispatch)],
         parameters: &dyn Parameters,
     ) -> Result<Self, ExecError> {
-        check_limits(gpu, program, dispatches)?;
+        limits::check(&gpu.summary, program, dispatches)?;
         let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let result = Self::allocate(gpu, program, dispatches, parameters);
         if pollster::block_on(scope.pop()).is_some() {
@@ -208,35 +209,4 @@ pub(super) fn buffer(gpu: &Gpu, label: &str, size: u64, usage: wgpu::BufferUsage
         usage,
         mapped_at_creation: false,
     })
-}
-
-/// Refuses, before any work, what the adapter cannot do.
-fn check_limits(
-    gpu: &Gpu,
-    program: &Program,
-    dispatches: &[(usize, Dispatch)],
-) -> Result<(), ExecError> {
-    let summary = &gpu.summary;
-    let check = |what: &str, needed: u64, limit: u64| {
-        if needed <= limit {
-            return Ok(());
-        }
-        Err(ExecError::Limit {
-            device: summary.name.clone(),
-            what: what.to_owned(),
-            needed,
-            limit,
-        })
-    };
-    let bytes = summary.max_binding_bytes.min(summary.max_buffer_bytes);
-    for slot in &program.slots {
-        check("the size of an array in bytes", slot.bytes, bytes)?;
-    }
-    for (_, dispatch) in dispatches {
-        for count in dispatch.workgroups {
-            let limit = u64::from(summary.max_workgroups);
-            check("the number of workgroups in a row", u64::from(count), limit)?;
-        }
-    }
-    Ok(())
 }

@@ -9,6 +9,7 @@ mod executor;
 mod failure;
 pub mod kernels;
 mod layout;
+mod limits;
 mod pipelines;
 mod readback;
 pub mod shader;
@@ -16,6 +17,7 @@ mod timing;
 
 pub use adapter::{AdapterKind, AdapterSummary, Gpu, GpuOptions, list_adapters};
 pub use executor::GpuExecutor;
+pub use limits::check_limits;
 pub use timing::DispatchTime;
 
 use crate::graph::{Layout, PlanOptions, Precision};

@@ -1,0 +1,339 @@
+//! A model loaded on a device, and the reverse process over a picture.
+
+use super::device::{Device, DeviceChoice, PrecisionChoice, Selected, select};
+use super::memory::{self, Target};
+use super::{UpscaleError, defaults, pixels, steps};
+use crate::diffusion::Sampler;
+use crate::exec::cpu::CpuExecutor;
+use crate::exec::gpu::{Gpu, GpuExecutor, GpuOptions, list_adapters};
+use crate::exec::{ExecError, Executor};
+use crate::graph::{Precision, Program};
+use crate::image::Picture;
+use crate::model::{Model, Settings, names, time};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// Steps that the device may have before it while the next is asked for:
+/// enough that it never waits, few enough that progress is honest and a
+/// cancel is quick.
+const IN_FLIGHT: usize = 2;
+
+/// How an [`Upscaler`] is made.
+#[derive(Clone, Debug, Default)]
+pub struct UpscalerOptions {
+    /// Which device runs.
+    pub device: DeviceChoice,
+    /// How reals are stored.
+    pub precision: PrecisionChoice,
+    /// Bytes of memory that may be used; none: what the system has to spare,
+    /// and on a GPU with memory of its own, what that has.
+    pub memory_limit: Option<u64>,
+}
+
+/// How a picture is made from noise.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SampleOptions {
+    /// The sampler.
+    pub sampler: Sampler,
+    /// Steps, from 1 to the timesteps of the model's schedule.
+    pub steps: usize,
+    /// The seed of all noise: the same seed, the same picture.
+    pub seed: u64,
+    /// Which of the many samples that a seed has.
+    pub sample: u32,
+}
+
+impl SampleOptions {
+    /// The [defaults] for a model, with a seed.
+    pub fn seeded(settings: &Settings, seed: u64) -> Self {
+        Self {
+            sampler: defaults::SAMPLER,
+            steps: defaults::STEPS.min(settings.timesteps),
+            seed,
+            sample: 0,
+        }
+    }
+}
+
+/// How far an upscale is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The model is about to be loaded for a new size.
+    Load,
+    /// The picture is about to be encoded.
+    Image,
+    /// Steps that are done.
+    Step {
+        /// How many, from 0 (the first is about to run).
+        done: usize,
+        /// Of how many.
+        total: usize,
+    },
+    /// The result is about to be read.
+    Finish,
+}
+
+/// Told of progress; [`ControlFlow::Break`] cancels.
+pub type OnProgress<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
+
+/// A model on a device.
+///
+/// The program of the last picture's size stays loaded, so that further
+/// pictures of that size cost no loading.
+pub struct Upscaler {
+    model: Model,
+    selected: Selected,
+    precision: Precision,
+    memory_limit: Option<u64>,
+    gpu: Option<Arc<Gpu>>,
+    loaded: Option<Loaded>,
+}
+
+/// A program on the device, its time tables computed.
+struct Loaded {
+    /// Padded LR width and height.
+    size: (usize, usize),
+    executor: Box<dyn Executor>,
+}
+
+impl Upscaler {
+    /// Chooses the device and opens it.
+    ///
+    /// # Errors
+    /// When there is no such device or its driver fails, it lacks the
+    /// precision asked for, or the model has settings that cannot be honoured.
+    pub fn new(model: Model, options: &UpscalerOptions) -> Result<Self, UpscaleError> {
+        let settings = model.settings();
+        // The residual is clamped where it is added to the enlargement. With
+        // clipped estimates of x_0 that changes nothing, so only a model that
+        // wants neither is out of reach.
+        if !settings.clip_input && !settings.clip_denoised {
+            return Err(UpscaleError::Unclamped(model.file().to_owned()));
+        }
+        let adapters = match options.device {
+            DeviceChoice::Cpu => Vec::new(),
+            _ => list_adapters(),
+        };
+        let selected = select(&options.device, &adapters, Device::cpu)?;
+        let precision = selected.device.precision(options.precision)?;
+        let gpu = match &selected.device {
+            Device::Cpu { .. } => None,
+            Device::Gpu(adapter) => {
+                Some(Arc::new(Gpu::open(adapter.index, GpuOptions::default())?))
+            }
+        };
+        Ok(Self {
+            model,
+            selected,
+            precision,
+            memory_limit: options.memory_limit,
+            gpu,
+            loaded: None,
+        })
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The device that runs, and why.
+    pub fn selected(&self) -> &Selected {
+        &self.selected
+    }
+
+    /// How reals are stored.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// The program that would run for a picture of `width` x `height`.
+    ///
+    /// # Errors
+    /// When the model's graph cannot be planned: a fault of this library.
+    pub fn program(&self, width: usize, height: usize) -> Result<Program, UpscaleError> {
+        self.target().program(width, height)
+    }
+
+    /// Checks, without any work, that a picture of `width` x `height` fits
+    /// the device and that the model can be sampled like this.
+    ///
+    /// # Errors
+    /// When it does not fit, or the steps or the sampler are out of range.
+    pub fn check(
+        &self,
+        width: usize,
+        height: usize,
+        sample: &SampleOptions,
+    ) -> Result<(), UpscaleError> {
+        steps::records(self.model.settings(), sample)?;
+        if self.is_loaded(width, height) {
+            return Ok(());
+        }
+        let target = self.target();
+        target.check(&target.program(width, height)?, width, height)
+    }
+
+    /// Upscales a picture by the model's scale.
+    ///
+    /// A side that the model cannot work on is padded by reflection and the
+    /// result cropped. Opacity is enlarged bicubically, the colour profile
+    /// carried over, and a gray picture stays gray.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check), and when the picture's buffers are not of
+    /// its size, the device fails, the result is not finite, or `progress`
+    /// cancels. Afterwards the upscaler can be used again.
+    pub fn upscale(
+        &mut self,
+        picture: &Picture,
+        sample: &SampleOptions,
+        progress: OnProgress<'_>,
+    ) -> Result<Picture, UpscaleError> {
+        let (width, height) = (picture.width, picture.height);
+        let pixels = width.checked_mul(height).filter(|&pixels| pixels > 0);
+        let fits = |bytes: usize, channels| Some(bytes) == pixels.map(|p: usize| channels * p);
+        let alpha = picture.alpha.as_ref();
+        if !fits(picture.rgb.len(), 3) || alpha.is_some_and(|alpha| !fits(alpha.len(), 1)) {
+            return Err(UpscaleError::Picture { width, height });
+        }
+        let records = steps::records(self.model.settings(), sample)?;
+        let (width, height) = self.padded(width, height);
+
+        // Only what comes through whole is used again: a run that failed may
+        // have left NaN in the state, which no coefficient of zero removes.
+        let mut loaded = match self.loaded.take() {
+            Some(loaded) if loaded.size == (width, height) => loaded,
+            other => {
+                // Its memory is needed for the new one.
+                drop(other);
+                notify(progress, Progress::Load)?;
+                self.load(picture.width, picture.height)?
+            }
+        };
+        let executor = &mut *loaded.executor;
+        executor.set_steps(&records)?;
+
+        notify(progress, Progress::Image)?;
+        executor.write_pixels(names::LR, &pixels::padded(picture, width, height))?;
+        run(executor, names::IMAGE, steps::START)?;
+        run(executor, names::START, steps::START)?;
+        executor.wait(0)?;
+
+        sample_steps(executor, records.len() - 1, progress)?;
+
+        notify(progress, Progress::Finish)?;
+        run(executor, names::FINISH, steps::START)?;
+        // Packed pixels would show NaN as black.
+        if !executor.read(names::SR)?.iter().all(|v| v.is_finite()) {
+            return Err(self.not_finite());
+        }
+        let scale = self.model.settings().scale;
+        let result = executor.read_pixels(names::PICTURE)?;
+        let result = pixels::cropped(&result, scale * width, picture, scale);
+        self.loaded = Some(loaded);
+        Ok(result)
+    }
+
+    fn target(&self) -> Target<'_> {
+        Target {
+            settings: self.model.settings(),
+            device: &self.selected.device,
+            precision: self.precision,
+            budget: memory::budget(&self.selected.device, self.memory_limit),
+        }
+    }
+
+    fn padded(&self, width: usize, height: usize) -> (usize, usize) {
+        let settings = self.model.settings();
+        (
+            settings.padded_lr_side(width),
+            settings.padded_lr_side(height),
+        )
+    }
+
+    fn is_loaded(&self, width: usize, height: usize) -> bool {
+        let size = self.padded(width, height);
+        self.loaded.as_ref().is_some_and(|l| l.size == size)
+    }
+
+    /// Loads the program of a size and computes its time tables.
+    fn load(&self, width: usize, height: usize) -> Result<Loaded, UpscaleError> {
+        let target = self.target();
+        let program = target.program(width, height)?;
+        target.check(&program, width, height)?;
+        let refused = |error| match error {
+            ExecError::OutOfMemory { .. } => match target.program(width, height) {
+                Ok(program) => target.refused(&program, width, height),
+                Err(error) => error,
+            },
+            error => error.into(),
+        };
+        let mut executor: Box<dyn Executor> = match &self.gpu {
+            Some(gpu) => {
+                let executor = GpuExecutor::new(Arc::clone(gpu), program, &self.model);
+                Box::new(executor.map_err(refused)?)
+            }
+            None => Box::new(CpuExecutor::new(program, &self.model)?),
+        };
+        let settings = self.model.settings();
+        let sinusoids = time::sinusoidal_embedding(settings.timesteps, settings.hidden);
+        executor.write(names::TIME, &sinusoids)?;
+        run(&mut *executor, names::MODEL, steps::START)?;
+        Ok(Loaded {
+            size: self.padded(width, height),
+            executor,
+        })
+    }
+
+    fn not_finite(&self) -> UpscaleError {
+        let (precision, advice) = match self.precision {
+            Precision::F16 => (
+                "f16",
+                "this model exceeds the range of f16, so use --precision f32",
+            ),
+            Precision::F32 => ("f32", "the model is damaged, so use another"),
+        };
+        UpscaleError::NotFinite {
+            device: self.selected.device.to_string(),
+            precision,
+            advice,
+        }
+    }
+}
+
+/// Runs the steps of the reverse process, a few of them in flight.
+fn sample_steps(
+    executor: &mut dyn Executor,
+    total: usize,
+    progress: OnProgress<'_>,
+) -> Result<(), UpscaleError> {
+    notify(progress, Progress::Step { done: 0, total })?;
+    for step in 0..total {
+        run(executor, names::STEP, steps::START + 1 + step)?;
+        executor.wait(IN_FLIGHT)?;
+        let done = (step + 1).saturating_sub(IN_FLIGHT);
+        if done > 0 {
+            notify(progress, Progress::Step { done, total })?;
+        }
+    }
+    for pending in (0..IN_FLIGHT.min(total)).rev() {
+        executor.wait(pending)?;
+        let done = total - pending;
+        notify(progress, Progress::Step { done, total })?;
+    }
+    Ok(())
+}
+
+fn run(executor: &mut dyn Executor, phase: &str, record: usize) -> Result<(), UpscaleError> {
+    let index = executor.program().phase(phase);
+    let index = index.unwrap_or_else(|| panic!("the program has no phase '{phase}'"));
+    Ok(executor.run(index, record)?)
+}
+
+fn notify(progress: OnProgress<'_>, at: Progress) -> Result<(), UpscaleError> {
+    match progress(at) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(UpscaleError::Cancelled),
+    }
+}

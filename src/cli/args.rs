@@ -1,0 +1,184 @@
+//! The arguments, typed.
+
+use super::failure::{EXIT_CODES, Failure};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use srdiff::diffusion::{Sampler, SamplerError};
+use srdiff::model::{Model, Settings};
+use srdiff::upscale::{
+    DeviceChoice, PrecisionChoice, SampleOptions, UpscaleError, Upscaler, UpscalerOptions, defaults,
+};
+use std::path::PathBuf;
+
+/// Diffusion super-resolution on any GPU and on the CPU.
+#[derive(Debug, Parser)]
+#[command(name = "srdiff", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub struct CommandLine {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Enlarge a picture
+    #[command(after_help = EXIT_CODES)]
+    Upscale(UpscaleArgs),
+    /// List the devices that pictures can be enlarged on
+    Devices(DevicesArgs),
+}
+
+/// Arguments of `upscale`.
+#[derive(Debug, Args)]
+pub struct UpscaleArgs {
+    /// The picture: PNG, JPEG, WebP, TIFF or BMP
+    pub input: PathBuf,
+    /// Where to write the result: .png, .jpg or .webp [default: <name>_x4.png beside the input]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+    /// Quality of a JPEG result
+    #[arg(long, value_name = "1-100", default_value_t = 95,
+          value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub quality: u8,
+    /// Overwrite the output if it exists
+    #[arg(short, long)]
+    pub force: bool,
+    /// Print nothing but errors
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Print what would be computed, and in which memory, and stop
+    #[arg(long)]
+    pub dump_plan: bool,
+}
+
+/// Arguments of `devices`.
+#[derive(Debug, Args)]
+pub struct DevicesArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which model runs on which device.
+#[derive(Debug, Args)]
+pub struct EngineArgs {
+    /// The model file [default: the built-in 4x model]
+    #[arg(short, long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// auto, cpu, gpu, or an index or part of a name from `srdiff devices`
+    #[arg(short, long, value_name = "DEVICE", default_value = "auto")]
+    pub device: DeviceChoice,
+    /// How numbers are stored; auto takes f16 where a GPU has it
+    #[arg(short, long, value_enum, default_value = "auto")]
+    pub precision: Precision,
+    /// Memory that may be used, in MiB [default: what the device has to spare]
+    #[arg(long, value_name = "MIB")]
+    pub memory_limit: Option<u64>,
+}
+
+/// How numbers are stored.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Precision {
+    Auto,
+    F32,
+    F16,
+}
+
+/// How a picture is made from noise.
+#[derive(Debug, Args)]
+pub struct SamplingArgs {
+    /// The sampler: ddpm, ddim or dpm++
+    #[arg(short, long, value_name = "NAME", default_value_t = defaults::SAMPLER, value_parser = sampler)]
+    pub sampler: Sampler,
+    /// Noise that each step of ddim adds, from 0 (none) to 1 (as much as ddpm)
+    #[arg(long, value_name = "X")]
+    pub eta: Option<f64>,
+    /// Steps, from 1 to the model's number of timesteps [default: 20]
+    #[arg(short = 'n', long, value_name = "N")]
+    pub steps: Option<usize>,
+    /// Seed of the noise: the same seed, the same result [default: a random one, which is printed]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+}
+
+impl EngineArgs {
+    /// Opens the model.
+    pub fn open_model(&self) -> Result<Model, Failure> {
+        Ok(match &self.model {
+            Some(path) => Model::open(path)?,
+            None => Model::starter(),
+        })
+    }
+
+    /// Opens the device for a model.
+    pub fn open_upscaler(&self, model: Model) -> Result<Upscaler, UpscaleError> {
+        let options = UpscalerOptions {
+            device: self.device.clone(),
+            precision: match self.precision {
+                Precision::Auto => PrecisionChoice::Auto,
+                Precision::F32 => PrecisionChoice::F32,
+                Precision::F16 => PrecisionChoice::F16,
+            },
+            memory_limit: self.memory_limit.map(|mib| mib.saturating_mul(1 << 20)),
+        };
+        Upscaler::new(model, &options)
+    }
+}
+
+impl SamplingArgs {
+    /// The sampler, with eta where it takes one.
+    pub fn sampler(&self) -> Result<Sampler, Failure> {
+        match (self.sampler, self.eta) {
+            (sampler, None) => Ok(sampler),
+            (Sampler::Ddim { .. }, Some(eta)) => Ok(Sampler::Ddim { eta }),
+            (sampler, Some(_)) => Err(Failure::Usage(format!(
+                "--eta: {sampler} has none; use it with --sampler ddim"
+            ))),
+        }
+    }
+
+    /// All of it, with what was not given filled in.
+    pub fn sample(&self, settings: &Settings) -> Result<SampleOptions, Failure> {
+        let seed = self.seed.unwrap_or_else(rand::random);
+        let defaults = SampleOptions::seeded(settings, seed);
+        Ok(SampleOptions {
+            sampler: self.sampler()?,
+            steps: self.steps.unwrap_or(defaults.steps),
+            ..defaults
+        })
+    }
+}
+
+/// Parses a sampler; clap names the option.
+pub fn sampler(name: &str) -> Result<Sampler, String> {
+    name.parse().map_err(|error| match error {
+        SamplerError::Name(_) => "choose ddpm, ddim or dpm++".to_owned(),
+        error => error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn help_states_the_default_number_of_steps() {
+        let help = CommandLine::command()
+            .find_subcommand_mut("upscale")
+            .map(|command| command.render_long_help().to_string())
+            .unwrap();
+        let default = format!("number of timesteps [default: {}]", defaults::STEPS);
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(help.contains(&default), "{help}");
+    }
+}

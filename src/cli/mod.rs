@@ -1,0 +1,31 @@
+//! The command line: arguments to validated settings, settings to library
+//! calls, errors to one line and an exit code ([`failure`]).
+
+mod args;
+mod devices;
+mod failure;
+mod paths;
+mod progress;
+mod terminal;
+mod upscale;
+
+use args::{Command, CommandLine};
+use clap::Parser;
+use std::process::ExitCode;
+
+/// Parses the arguments, does what they say, and reports.
+pub fn run() -> ExitCode {
+    // Exits by itself for --help, --version and wrong usage (code 2).
+    let line = CommandLine::parse();
+    let result = match &line.command {
+        Command::Upscale(args) => upscale::run(args),
+        Command::Devices(args) => devices::run(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            terminal::status(&format!("error: {failure}"));
+            failure.exit_code()
+        }
+    }
+}

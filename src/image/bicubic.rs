@@ -1,0 +1,166 @@
+//! Bicubic resizing as MATLAB's `imresize` does it, to any size.
+//!
+//! Keys kernel with a = -1/2, half-pixel centres, symmetric border (the edge
+//! sample repeated); when shrinking, the kernel is stretched by the factor so
+//! that it removes what the smaller grid cannot hold. Weights of a sample add
+//! up to 1. All in f64, rounded once at the end if at all.
+//!
+//! This is for measures, for opacity and for making LR pictures; the
+//! enlargement inside the model is [`crate::ops::UpsampleBicubic`], which it
+//! agrees with.
+
+use super::Picture;
+use crate::ops::keys_cubic;
+use rayon::prelude::*;
+
+/// Resizes samples of `channels` interleaved channels from
+/// `size = [width, height]` to `new_size`, without rounding.
+///
+/// The scale of an axis is the new length over the old one.
+///
+/// # Panics
+/// When a length is 0 or `samples` has not `width * height * channels`.
+pub fn resize<T>(samples: &[T], size: [usize; 2], channels: usize, new_size: [usize; 2]) -> Vec<f64>
+where
+    T: Copy + Into<f64> + Sync,
+{
+    resize_with(samples, size, channels, new_size, |value| value)
+}
+
+/// [`resize`], rounded to whole numbers and clamped to 0..=255.
+///
+/// # Panics
+/// As [`resize`].
+pub fn resize_u8(
+    samples: &[u8],
+    size: [usize; 2],
+    channels: usize,
+    new_size: [usize; 2],
+) -> Vec<u8> {
+    // The conversion clamps.
+    resize_with(samples, size, channels, new_size, |value| {
+        value.round() as u8
+    })
+}
+
+impl Picture {
+    /// The picture resized, opacity included.
+    ///
+    /// # Panics
+    /// When a side would be 0.
+    pub fn resized(&self, width: usize, height: usize) -> Self {
+        let (size, new_size) = ([self.width, self.height], [width, height]);
+        Self {
+            width,
+            height,
+            rgb: resize_u8(&self.rgb, size, 3, new_size),
+            gray: self.gray,
+            alpha: self
+                .alpha
+                .as_ref()
+                .map(|alpha| resize_u8(alpha, size, 1, new_size)),
+            icc_profile: self.icc_profile.clone(),
+        }
+    }
+}
+
+/// Output rows are independent: each is a weighted sum of input rows, resized
+/// along itself. Only one row of intermediate values is ever needed.
+fn resize_with<T, O>(
+    samples: &[T],
+    [width, height]: [usize; 2],
+    channels: usize,
+    [new_width, new_height]: [usize; 2],
+    finish: impl Fn(f64) -> O + Sync,
+) -> Vec<O>
+where
+    T: Copy + Into<f64> + Sync,
+    O: Copy + Default + Send,
+{
+    assert!(
+        width > 0 && height > 0 && channels > 0 && new_width > 0 && new_height > 0,
+        "resize: {width}x{height}x{channels} to {new_width}x{new_height}"
+    );
+    let row = width * channels;
+    assert_eq!(samples.len(), row * height, "resize: number of samples");
+    let rows = Axis::new(height, new_height);
+    let columns = Axis::new(width, new_width);
+
+    let mut result = vec![O::default(); new_width * new_height * channels];
+    result
+        .par_chunks_mut(new_width * channels)
+        .enumerate()
+        .for_each_init(
+            || vec![0.0; row],
+            |mixed, (y, output)| {
+                mixed.fill(0.0);
+                for (index, weight) in rows.taps(y) {
+                    let input = &samples[index * row..][..row];
+                    for (sum, &sample) in mixed.iter_mut().zip(input) {
+                        *sum += weight * sample.into();
+                    }
+                }
+                for (x, pixel) in output.chunks_exact_mut(channels).enumerate() {
+                    for (channel, sample) in pixel.iter_mut().enumerate() {
+                        let taps = columns.taps(x);
+                        *sample = finish(
+                            taps.map(|(index, weight)| weight * mixed[index * channels + channel])
+                                .sum(),
+                        );
+                    }
+                }
+            },
+        );
+    result
+}
+
+/// Where each sample of a resized axis comes from.
+struct Axis {
+    /// How many input samples an output sample has.
+    support: usize,
+    /// Their indices, `support` for each output sample.
+    indices: Vec<usize>,
+    /// Their weights, likewise.
+    weights: Vec<f64>,
+}
+
+impl Axis {
+    fn new(length: usize, new_length: usize) -> Self {
+        let scale = new_length as f64 / length as f64;
+        let squeeze = scale.min(1.0);
+        let width = 4.0 / squeeze;
+        let support = width.ceil() as usize;
+        let mut axis = Self {
+            support,
+            indices: Vec::with_capacity(support * new_length),
+            weights: Vec::with_capacity(support * new_length),
+        };
+        for i in 0..new_length {
+            let centre = (i as f64 + 0.5) / scale - 0.5;
+            // The first whole coordinate inside the kernel.
+            let first = (centre - width / 2.0).floor() + 1.0;
+            let weight = |k: usize| keys_cubic((centre - first - k as f64) * squeeze);
+            let total: f64 = (0..support).map(weight).sum();
+            for k in 0..support {
+                axis.indices
+                    .push(symmetric(first as isize + k as isize, length));
+                axis.weights.push(weight(k) / total);
+            }
+        }
+        axis
+    }
+
+    /// Input index and weight of each tap of output sample `i`.
+    fn taps(&self, i: usize) -> impl Iterator<Item = (usize, f64)> {
+        let range = i * self.support..(i + 1) * self.support;
+        let weights = self.weights[range.clone()].iter().copied();
+        self.indices[range].iter().copied().zip(weights)
+    }
+}
+
+/// Mirrors a coordinate into `0..length`, the edge sample repeated:
+/// -1 becomes 0, -2 becomes 1.
+fn symmetric(coordinate: isize, length: usize) -> usize {
+    let folded = coordinate.rem_euclid(2 * length as isize) as usize;
+    folded.min(2 * length - 1 - folded)
+}

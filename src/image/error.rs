@@ -1,0 +1,125 @@
+//! Why a picture cannot be read or written.
+
+use super::{
+    OutputFormat,
+    decode::{MAX_PIXELS, READABLE},
+};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// A picture file that cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {problem}", file.display())]
+pub struct ImageError {
+    /// The file.
+    pub file: PathBuf,
+    /// What is wrong with it.
+    pub problem: ImageProblem,
+}
+
+/// What is wrong with a picture file.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageProblem {
+    /// There is no such input.
+    #[error("there is no such file; check the path of the picture")]
+    Missing,
+    /// A folder where a picture should be.
+    #[error("is a folder; name a picture file")]
+    Folder,
+    /// A device, pipe or socket.
+    #[error("is not a regular file; name a picture file on a disk")]
+    NotRegular,
+    /// The system refuses to read it.
+    #[error("cannot be read ({0}); check its permissions and its disk")]
+    Read(#[source] io::Error),
+    /// It has no bytes.
+    #[error("is empty (0 bytes); fetch or save the picture again")]
+    Empty,
+    /// Its first bytes are not those of any picture.
+    #[error(
+        "is not a picture, whatever its name says; give a {} file",
+        super::decode::READABLE
+    )]
+    NotAPicture,
+    /// A picture in a format that is not read.
+    #[error("is {0}, which cannot be read; convert it to one of {READABLE}")]
+    Format(&'static str),
+    /// A variant of a format that is not read.
+    #[error("uses what cannot be read ({0}); save it as an ordinary 8-bit or 16-bit PNG")]
+    Feature(String),
+    /// Its bytes are cut off or wrong.
+    #[error("is truncated or damaged ({0}); fetch or save the picture again")]
+    Damaged(String),
+    /// No pixels.
+    #[error(
+        "is {width}x{height} pixels, and there is nothing in it; give a picture of at least 1x1"
+    )]
+    NoPixels {
+        /// Width that the file states.
+        width: u32,
+        /// Height that the file states.
+        height: u32,
+    },
+    /// More pixels than anyone has memory for.
+    #[error(
+        "states a size of {width}x{height} pixels, but at most {MAX_PIXELS} pixels are read; crop or shrink it first, or fetch it again if it should be smaller"
+    )]
+    TooLarge {
+        /// Width that the file states.
+        width: u32,
+        /// Height that the file states.
+        height: u32,
+    },
+    /// Decoding needs more memory than allowed.
+    #[error("needs more memory to decode than is allowed; save it as an ordinary PNG or crop it")]
+    Memory,
+    /// An extension that names no format that is written.
+    #[error(
+        "has no extension that says which format to write; end its name in one of {}",
+        OutputFormat::EXTENSIONS
+    )]
+    Extension,
+    /// The format has no room for so many pixels.
+    #[error(
+        "a {format} picture has at most {limit} pixels a side, and the result has {width}x{height}; write a {other} file"
+    )]
+    FormatLimit {
+        /// Format of the output.
+        format: OutputFormat,
+        /// Longest side it can hold.
+        limit: usize,
+        /// Width of the result.
+        width: usize,
+        /// Height of the result.
+        height: usize,
+        /// A format that can hold it.
+        other: OutputFormat,
+    },
+    /// A quality that JPEG does not know.
+    #[error("the JPEG quality is {0}, but it goes from 1 to 100; give another")]
+    Quality(u8),
+    /// The output is there already.
+    #[error("exists already; give another name, or ask for it to be overwritten")]
+    Exists,
+    /// The folder of the output is not there.
+    #[error("its folder {} does not exist; create it or give another path", .0.display())]
+    NoFolder(PathBuf),
+    /// The output cannot be written.
+    #[error("cannot be written ({0}); check the permissions and free space of its folder")]
+    Write(#[source] io::Error),
+    /// The encoder refuses.
+    #[error("cannot be encoded ({0}); write another format")]
+    Encode(String),
+}
+
+impl ImageProblem {
+    /// Names the file it is a problem of.
+    pub(crate) fn of(self, file: &Path) -> ImageError {
+        ImageError {
+            file: file.to_owned(),
+            problem: self,
+        }
+    }
+}

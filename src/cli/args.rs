@@ -26,6 +26,13 @@ pub enum Command {
     Upscale(UpscaleArgs),
     /// List the devices that pictures can be enlarged on
     Devices(DevicesArgs),
+    /// Measure samplers and numbers of steps on a folder of pictures
+    ///
+    /// Each picture is shrunk (bicubic, as MATLAB does it) and enlarged again;
+    /// PSNR and SSIM are those of the luma, a border as wide as the scale
+    /// shaved off, and LR-PSNR compares the result, shrunk again, with its
+    /// input. Prints a Markdown table of the means.
+    Evaluate(EvaluateArgs),
 }
 
 /// Arguments of `upscale`.
@@ -53,6 +60,31 @@ pub struct UpscaleArgs {
     /// Print what would be computed, and in which memory, and stop
     #[arg(long)]
     pub dump_plan: bool,
+}
+
+/// Arguments of `evaluate`.
+#[derive(Debug, Args)]
+pub struct EvaluateArgs {
+    /// The folder of full-size pictures
+    pub folder: PathBuf,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// Samplers to measure (ddim:0.5 is ddim with an eta of 0.5)
+    #[arg(short, long, value_name = "NAMES", value_delimiter = ',',
+          default_value = "ddpm,ddim,dpm++", value_parser = sampler)]
+    pub samplers: Vec<Sampler>,
+    /// Numbers of steps to measure
+    #[arg(
+        short = 'n',
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        default_value = "5,10,20,50,100"
+    )]
+    pub steps: Vec<usize>,
+    /// Seed of the noise
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
 }
 
 /// Arguments of `devices`.

@@ -43,10 +43,10 @@ pub enum Failure {
     /// An input picture.
     #[error(transparent)]
     Input(ImageError),
-    /// An input that is no picture file.
+    /// A folder of pictures, or one of them, that cannot be evaluated.
     #[error("{}: {reason}", path.display())]
-    Folder {
-        /// The folder.
+    Unsuitable {
+        /// The folder or picture.
         path: PathBuf,
         /// What is wrong with it, and what to do.
         reason: String,
@@ -94,7 +94,7 @@ impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Usage(_) => 2,
-            Self::Input(_) | Self::Folder { .. } => 3,
+            Self::Input(_) | Self::Unsuitable { .. } => 3,
             Self::Output(_) | Self::SameFile(_) => 4,
             Self::Model(_) => 5,
             Self::Upscaler(error) | Self::Picture { error, .. } => match error {

@@ -3,6 +3,7 @@
 
 mod args;
 mod devices;
+mod evaluate;
 mod failure;
 mod paths;
 mod progress;
@@ -20,6 +21,7 @@ pub fn run() -> ExitCode {
     let result = match &line.command {
         Command::Upscale(args) => upscale::run(args),
         Command::Devices(args) => devices::run(args),
+        Command::Evaluate(args) => evaluate::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,11 +1,10 @@
-//! A progress bar on stderr.
+//! Progress bars on stderr; not drawn where that is no terminal.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use srdiff::upscale::Progress;
 use std::ops::ControlFlow;
 
-/// A bar over the steps of an upscale, with the time that is left. Not drawn
-/// where stderr is no terminal.
+/// A bar over the steps of an upscale, with the time that is left.
 pub struct StepBar(ProgressBar);
 
 impl StepBar {
@@ -44,6 +43,30 @@ impl StepBar {
 }
 
 impl Drop for StepBar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// A bar over many upscales.
+pub struct RunBar(ProgressBar);
+
+impl RunBar {
+    /// A bar over `total` of them.
+    pub fn new(total: usize) -> Self {
+        let target = ProgressDrawTarget::stderr();
+        let bar = ProgressBar::with_draw_target(Some(total as u64), target);
+        bar.set_style(style_of("{bar:40} picture {pos}/{len}, {eta} left"));
+        Self(bar)
+    }
+
+    /// One more is done.
+    pub fn advance(&self) {
+        self.0.inc(1);
+    }
+}
+
+impl Drop for RunBar {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }

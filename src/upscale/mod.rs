@@ -27,7 +27,6 @@ mod device;
 mod error;
 mod memory;
 mod parameters;
-mod pixels;
 mod steps;
 mod upscaler;
 

@@ -2,13 +2,13 @@
 
 use super::device::{Device, DeviceChoice, PrecisionChoice, Selected, select};
 use super::memory::{self, Target};
-use super::{UpscaleError, defaults, pixels, steps};
+use super::{UpscaleError, defaults, steps};
 use crate::diffusion::Sampler;
 use crate::exec::cpu::CpuExecutor;
 use crate::exec::gpu::{Gpu, GpuExecutor, GpuOptions, list_adapters};
 use crate::exec::{ExecError, Executor};
 use crate::graph::{Precision, Program};
-use crate::image::Picture;
+use crate::image::{Picture, bicubic, pack_padded, unpack_cropped};
 use crate::model::{Model, Settings, names, time};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -215,7 +215,7 @@ impl Upscaler {
         executor.set_steps(&records)?;
 
         notify(progress, Progress::Image)?;
-        executor.write_pixels(names::LR, &pixels::padded(picture, width, height))?;
+        executor.write_pixels(names::LR, &pack_padded(picture, width, height))?;
         run(executor, names::IMAGE, steps::START)?;
         run(executor, names::START, steps::START)?;
         executor.wait(0)?;
@@ -229,10 +229,9 @@ impl Upscaler {
             return Err(self.not_finite());
         }
         let scale = self.model.settings().scale;
-        let result = executor.read_pixels(names::PICTURE)?;
-        let result = pixels::cropped(&result, scale * width, picture, scale);
+        let pixels = executor.read_pixels(names::PICTURE)?;
         self.loaded = Some(loaded);
-        Ok(result)
+        Ok(finished(&pixels, scale * width, picture, scale))
     }
 
     fn target(&self) -> Target<'_> {
@@ -300,6 +299,22 @@ impl Upscaler {
             advice,
         }
     }
+}
+
+/// The part of a result, in rows of `stride` pixels, that `input` enlarged by
+/// `scale` covers, with what the input carries besides its colours.
+fn finished(pixels: &[u32], stride: usize, input: &Picture, scale: usize) -> Picture {
+    let (width, height) = (scale * input.width, scale * input.height);
+    let mut picture = unpack_cropped(pixels, stride, width, height);
+    if input.gray {
+        picture = picture.into_gray();
+    }
+    picture.alpha = input.alpha.as_ref().map(|alpha| {
+        let (size, new_size) = ([input.width, input.height], [width, height]);
+        bicubic::resize_u8(alpha, size, 1, new_size)
+    });
+    picture.icc_profile.clone_from(&input.icc_profile);
+    picture
 }
 
 /// Runs the steps of the reverse process, a few of them in flight.

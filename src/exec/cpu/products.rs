@@ -1,0 +1,75 @@
+//! Matrix products over pixels: what convolutions are made of.
+
+use gemm::Parallelism;
+use std::cell::RefCell;
+
+/// `y[p, o] = sum_k x[p, k] * weights[k, o]` for `pixels` pixels, or
+/// `y[p, o] +=` if `add`; pixels lie `x_pitch` and `y_pitch` elements apart.
+///
+/// Pixels may overlap in x: a row of a 3x3 kernel over channels-last pixels
+/// is `k = 3 * channels` contiguous elements, one pixel on for the next one.
+///
+/// # Safety
+/// `x` is readable up to `(pixels - 1) * x_pitch + k`, `y` writable up to
+/// `(pixels - 1) * y_pitch + outputs`; nobody else touches what is written.
+#[allow(clippy::too_many_arguments)] // a matrix product has that many
+pub(super) unsafe fn multiply(
+    pixels: usize,
+    x: *const f32,
+    x_pitch: usize,
+    weights: &[f32],
+    outputs: usize,
+    y: *mut f32,
+    y_pitch: usize,
+    add: bool,
+) {
+    debug_assert_eq!(weights.len() % outputs, 0, "products: weights");
+    let depth = weights.len() / outputs;
+    // Written the other way round, y^T = weights^T x^T: then the vectors of
+    // the micro-kernel run along contiguous output channels.
+    // SAFETY: the extents are the caller's promise, and those of `weights`
+    // are its length.
+    unsafe {
+        gemm::gemm(
+            outputs,
+            pixels,
+            depth,
+            y,
+            y_pitch as isize,
+            1,
+            add,
+            weights.as_ptr(),
+            outputs as isize,
+            1,
+            x,
+            x_pitch as isize,
+            1,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
+    }
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Gives `work` two arrays of the calling thread's own, of unspecified
+/// contents. They are allocated once and grow to the largest size asked for.
+pub(super) fn with_scratch<R>(
+    first: usize,
+    second: usize,
+    work: impl FnOnce(&mut [f32], &mut [f32]) -> R,
+) -> R {
+    SCRATCH.with_borrow_mut(|scratch| {
+        if scratch.len() < first + second {
+            scratch.resize(first + second, 0.0);
+        }
+        let (first, rest) = scratch.split_at_mut(first);
+        work(first, &mut rest[..second])
+    })
+}

@@ -1,0 +1,152 @@
+//! Pictures cut into tiles that fit the cache, one task each.
+
+use super::memory::View;
+use crate::graph::Shape;
+use crate::ops::Padding;
+
+/// A rectangle of one sample of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tile {
+    /// Sample.
+    pub n: usize,
+    /// First row.
+    pub top: usize,
+    /// Rows.
+    pub rows: usize,
+    /// First column.
+    pub left: usize,
+    /// Columns.
+    pub columns: usize,
+}
+
+/// Elements that a tile may work on: half of a second-level cache.
+const TILE_ELEMENTS: usize = 128 * 1024;
+/// Columns of a tile at most: enough for long matrix products.
+const MAX_COLUMNS: usize = 512;
+/// Rows of a tile at least, where the picture has them: each tile reads two
+/// more rows than it makes.
+const MIN_ROWS: usize = 4;
+
+/// Cuts a picture into tiles for `threads` threads; a pixel of it takes
+/// `elements` elements of working memory.
+pub(super) fn tiles(shape: Shape, elements: usize, threads: usize) -> Vec<Tile> {
+    let bands = shape.w.div_ceil(MAX_COLUMNS);
+    let columns = shape.w.div_ceil(bands);
+    let fitting = (TILE_ELEMENTS / (columns * elements)).max(1);
+    // As many tiles as threads, or twice, or ..., so that none waits long.
+    let wanted = threads.div_ceil(shape.n * bands);
+    let mut strips = wanted;
+    while shape.h.div_ceil(strips) > fitting
+        || (strips < 4 * wanted && shape.h >= 2 * strips * MIN_ROWS)
+    {
+        strips += wanted;
+    }
+    let rows = shape.h.div_ceil(strips).max(1);
+    let mut tiles = Vec::new();
+    for n in 0..shape.n {
+        for top in (0..shape.h).step_by(rows) {
+            for left in (0..shape.w).step_by(columns) {
+                tiles.push(Tile {
+                    n,
+                    top,
+                    rows: rows.min(shape.h - top),
+                    left,
+                    columns: columns.min(shape.w - left),
+                });
+            }
+        }
+    }
+    tiles
+}
+
+/// Copies rows `top..top + rows` and columns `left..left + columns` of sample
+/// `n` of x, which may reach one or more pixels beyond its border, to `into`:
+/// `[rows][columns][channels]`.
+///
+/// # Safety
+/// Nobody writes x meanwhile.
+pub(super) unsafe fn copy_padded(
+    x: &View,
+    n: usize,
+    (top, rows): (isize, usize),
+    (left, columns): (isize, usize),
+    padding: Padding,
+    into: &mut [f32],
+) {
+    let Shape { c, h, w, .. } = x.shape;
+    let first = n * h * w;
+    for (row, into) in into.chunks_exact_mut(columns * c).take(rows).enumerate() {
+        let Some(i) = source(top + row as isize, h, padding) else {
+            into.fill(0.0);
+            continue;
+        };
+        // Columns inside the picture, which lie side by side.
+        let begin = (-left).clamp(0, columns as isize) as usize;
+        let end = (w as isize - left).clamp(begin as isize, columns as isize) as usize;
+        let start = first + i * w + (left + begin as isize) as usize;
+        for column in (0..begin).chain(end..columns) {
+            let pixel = &mut into[column * c..][..c];
+            match source(left + column as isize, w, padding) {
+                // SAFETY: readable, by the caller's promise.
+                Some(j) => pixel.copy_from_slice(unsafe { x.pixel(first + i * w + j) }),
+                None => pixel.fill(0.0),
+            }
+        }
+        if begin == end {
+            continue;
+        }
+        let inside = &mut into[begin * c..end * c];
+        if x.is_contiguous() {
+            // SAFETY: these pixels follow one another inside the slot.
+            let run = unsafe { std::slice::from_raw_parts(x.address(start), inside.len()) };
+            inside.copy_from_slice(run);
+        } else {
+            for (k, pixel) in inside.chunks_exact_mut(c).enumerate() {
+                // SAFETY: readable, by the caller's promise.
+                pixel.copy_from_slice(unsafe { x.pixel(start + k) });
+            }
+        }
+    }
+}
+
+/// The coordinate whose pixel stands at `i` of an axis of `n`, or none for zero.
+fn source(i: isize, n: usize, padding: Padding) -> Option<usize> {
+    let n = n as isize;
+    if (0..n).contains(&i) {
+        return Some(i as usize);
+    }
+    match padding {
+        Padding::Zero => None,
+        // Tiles may reach further beyond than the padding does; what they
+        // find there is not used.
+        Padding::Reflect => Some((if i < 0 { -i } else { 2 * n - 2 - i }).clamp(0, n - 1) as usize),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_cover_every_pixel_once() {
+        let sizes = [(1, 1), (2, 1), (3, 7), (20, 20), (65, 13), (161, 1030)];
+        for (h, w) in sizes {
+            for (n, elements, threads) in [(1, 64, 2), (3, 300, 1), (2, 9000, 7), (1, 3, 64)] {
+                let shape = Shape::new(n, 4, h, w);
+                let mut count = vec![0; n * h * w];
+                for tile in tiles(shape, elements, threads) {
+                    assert!(tile.columns <= MAX_COLUMNS);
+                    for i in tile.top..tile.top + tile.rows {
+                        for j in tile.left..tile.left + tile.columns {
+                            count[(tile.n * h + i) * w + j] += 1;
+                        }
+                    }
+                }
+                assert!(
+                    count.iter().all(|&c| c == 1),
+                    "{shape} for {threads} threads"
+                );
+            }
+        }
+    }
+}

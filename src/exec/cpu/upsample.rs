@@ -1,0 +1,83 @@
+//! Enlargement by a whole factor; the twin of `shaders/upsample_nearest.wgsl`
+//! and `shaders/upsample_bicubic.wgsl`.
+
+use super::kernel::{Kernel, Loading};
+use super::memory::View;
+use super::products::with_scratch;
+use crate::ops::{UpsampleBicubic, UpsampleNearest, bicubic_taps};
+use rayon::prelude::*;
+
+pub(super) fn load_nearest(loading: &mut Loading, op: &UpsampleNearest) -> Kernel {
+    let (x, y) = (loading.input(0), loading.output(0));
+    let factor = op.factor;
+    Box::new(move |_| {
+        (0..y.shape.n * y.shape.h).into_par_iter().for_each(|row| {
+            let (n, i) = (row / y.shape.h, row % y.shape.h);
+            let source = (n * x.shape.h + i / factor) * x.shape.w;
+            for j in 0..y.shape.w {
+                // SAFETY: y is another value, and each row of it belongs to
+                // one task.
+                unsafe {
+                    let from = x.pixel(source + j / factor);
+                    y.pixel_mut(row * y.shape.w + j).copy_from_slice(from);
+                }
+            }
+        });
+    })
+}
+
+pub(super) fn load_bicubic(loading: &mut Loading, op: &UpsampleBicubic) -> Kernel {
+    let (x, y) = (loading.input(0), loading.output(0));
+    let factor = op.factor;
+    let taps = bicubic_taps(factor);
+    Box::new(move |_| {
+        (0..y.shape.n * y.shape.h).into_par_iter().for_each(|row| {
+            with_scratch(x.shape.w * x.shape.c, 0, |blend, _| {
+                enlarge_row(&x, &y, factor, &taps, row, blend);
+            });
+        });
+    })
+}
+
+/// Makes row `row` of y, counted through all samples: four rows of x blended
+/// into one, then four pixels of that into each result.
+fn enlarge_row(
+    x: &View,
+    y: &View,
+    factor: usize,
+    taps: &[([f32; 4], isize)],
+    row: usize,
+    blend: &mut [f32],
+) {
+    let (n, i) = (row / y.shape.h, row % y.shape.h);
+    let channels = x.shape.c;
+    let (weights, first) = taps[i % factor];
+    let rows: [usize; 4] = std::array::from_fn(|a| {
+        let i = symmetric((i / factor) as isize + first + a as isize, x.shape.h);
+        (n * x.shape.h + i) * x.shape.w
+    });
+    for (j, blend) in blend.chunks_exact_mut(channels).enumerate() {
+        // SAFETY: nothing writes x meanwhile.
+        let pixels = rows.map(|row| unsafe { x.pixel(row + j) });
+        for (c, blend) in blend.iter_mut().enumerate() {
+            *blend = (0..4).map(|a| weights[a] * pixels[a][c]).sum();
+        }
+    }
+    for j in 0..y.shape.w {
+        let (weights, first) = taps[j % factor];
+        let columns: [usize; 4] = std::array::from_fn(|b| {
+            symmetric((j / factor) as isize + first + b as isize, x.shape.w) * channels
+        });
+        // SAFETY: each row of y belongs to one task.
+        let result = unsafe { y.pixel_mut(row * y.shape.w + j) };
+        for (c, result) in result.iter_mut().enumerate() {
+            *result = (0..4).map(|b| weights[b] * blend[columns[b] + c]).sum();
+        }
+    }
+}
+
+/// The edge pixel repeated, then the picture backwards, with period 2n.
+fn symmetric(i: isize, n: usize) -> usize {
+    let i = i.rem_euclid(2 * n as isize) as usize;
+    i.min(2 * n - 1 - i)
+}

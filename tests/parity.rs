@@ -1,0 +1,140 @@
+//! Every golden tensor of every fixture, on every executor, against PyTorch.
+//!
+//! `SRDIFF_FIXTURES` names another folder of fixtures of the same form.
+//! A comparison prints its largest error; a missing GPU is said.
+
+#[path = "parity/chain.rs"]
+mod chain;
+#[path = "parity/fixture.rs"]
+mod fixture;
+#[path = "parity/stages.rs"]
+mod stages;
+#[path = "support/mod.rs"]
+mod support;
+
+use fixture::Fixture;
+use libtest_mimic::{Arguments, Failed, Trial};
+use srdiff::exec::Executor;
+use srdiff::exec::cpu::{self, CpuExecutor};
+use srdiff::exec::gpu::{self, Gpu, GpuExecutor, GpuOptions};
+use srdiff::graph::{Graph, Precision, plan};
+use std::sync::Arc;
+
+/// What runs a program.
+#[derive(Clone)]
+enum Device {
+    Cpu,
+    Gpu { index: usize, name: String },
+}
+
+impl Device {
+    fn name(&self) -> String {
+        match self {
+            Device::Cpu => "CPU f32".to_owned(),
+            Device::Gpu { name, .. } => format!("{name} f32"),
+        }
+    }
+
+    /// Plans `graphs` for this device and loads them.
+    fn load(&self, graphs: &[Graph], fixture: &Fixture) -> Result<Box<dyn Executor>, Failed> {
+        Ok(match *self {
+            Device::Cpu => {
+                let program = plan(graphs, cpu::plan_options())?;
+                Box::new(CpuExecutor::new(program, &fixture.weights)?)
+            }
+            Device::Gpu { index, .. } => {
+                let program = plan(graphs, gpu::plan_options(Precision::F32))?;
+                let gpu = Gpu::open(index, GpuOptions { checked: true })?;
+                Box::new(GpuExecutor::new(Arc::new(gpu), program, &fixture.weights)?)
+            }
+        })
+    }
+}
+
+/// Compares and prints; fails when the largest error exceeds `bound`.
+fn compare(what: &str, found: &[f32], expected: &[f32], bound: f64) -> Result<(), Failed> {
+    let error = largest_difference(found, expected)?;
+    println!("    {what:24} largest error {error:.2e} (bound {bound:.2e})");
+    // Written so that NaN fails.
+    if error <= bound {
+        Ok(())
+    } else {
+        Err(format!("{what}: largest error {error:e} exceeds {bound:e}").into())
+    }
+}
+
+fn largest_difference(found: &[f32], expected: &[f32]) -> Result<f64, Failed> {
+    if found.len() != expected.len() || found.is_empty() {
+        return Err(format!("{} elements, not {}", found.len(), expected.len()).into());
+    }
+    let differences = found
+        .iter()
+        .zip(expected)
+        .map(|(a, b)| (f64::from(*a) - f64::from(*b)).abs());
+    // f64::max would drop a NaN; here the first one stays.
+    Ok(differences.fold(
+        0.0,
+        |most, d| if most.is_nan() || d <= most { most } else { d },
+    ))
+}
+
+/// The error allowed in a tensor of one stage: 1e-4 of its largest magnitude.
+fn stage_bound(expected: &[f32]) -> f64 {
+    1e-4 * expected
+        .iter()
+        .fold(0.0f64, |most, v| most.max(f64::from(v.abs())))
+}
+
+fn a_wrong_element_is_noticed() -> Result<(), Failed> {
+    let expected = vec![0.25f32; 1000];
+    for wrong in [0.25 + 3e-5, f32::NAN] {
+        let mut found = expected.clone();
+        found[777] = wrong;
+        if compare("perturbed", &found, &expected, stage_bound(&expected)).is_ok() {
+            return Err(format!("{wrong} for 0.25 was not noticed").into());
+        }
+    }
+    compare("unperturbed", &expected, &expected, 0.0)
+}
+
+fn main() {
+    let mut devices = vec![Device::Cpu];
+    devices.extend(support::adapters().into_iter().map(|adapter| Device::Gpu {
+        index: adapter.index,
+        name: adapter.name,
+    }));
+    let mut trials = vec![Trial::test(
+        "a_wrong_element_is_noticed",
+        a_wrong_element_is_noticed,
+    )];
+    for path in fixture::paths() {
+        for device in &devices {
+            let name = path
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            for (kind, run) in [
+                (
+                    "stages",
+                    stages::run as fn(&Device, &Fixture) -> Result<(), Failed>,
+                ),
+                ("chain", chain::run),
+            ] {
+                let (device, path) = (device.clone(), path.clone());
+                trials.push(Trial::test(
+                    format!("{name}: {kind} on {}", device.name()),
+                    move || {
+                        let fixture = Fixture::open(&path)?;
+                        println!("fixture {}: {kind} on {}", path.display(), device.name());
+                        run(&device, &fixture)
+                    },
+                ));
+            }
+        }
+    }
+    let mut arguments = Arguments::from_args();
+    // One after the other: each uses every core, and their prints stay apart.
+    arguments.test_threads = Some(1);
+    libtest_mimic::run(&arguments, trials).exit();
+}

@@ -1,0 +1,102 @@
+//! The whole reverse process with replayed noise, on the real memory plan.
+
+use super::fixture::Fixture;
+use super::stages::run_phase;
+use super::{Device, compare};
+use libtest_mimic::Failed;
+use srdiff::diffusion::{Sampler, Schedule, StepCoefficients};
+use srdiff::exec::{Executor, StepRecord};
+use srdiff::model::phases::{self, names};
+use srdiff::model::{PhaseOptions, time::sinusoidal_embedding};
+use srdiff::ops::NoiseSource;
+
+/// The error allowed on the [-1, 1] scale.
+const BOUND: f64 = 1e-3;
+
+pub fn run(device: &Device, fixture: &Fixture) -> Result<(), Failed> {
+    let settings = &fixture.settings;
+    let (height, width) = fixture.lr_size();
+    let options = PhaseOptions {
+        batch: 1,
+        height,
+        width,
+        noise: NoiseSource::Replayed,
+        sr_head: false,
+    };
+    let graphs = phases::build(settings, &options)?;
+    let mut executor = device.load(&graphs, fixture)?;
+    let executor = executor.as_mut();
+    let sinusoids = sinusoidal_embedding(settings.timesteps, settings.hidden);
+    executor.write(names::TIME, &sinusoids)?;
+    run_phase(executor, names::MODEL, 0)?;
+    executor.write_pixels(names::LR, &fixture.lr_pixels()?)?;
+    run_phase(executor, names::IMAGE, 0)?;
+
+    let schedule = Schedule::new(&settings.schedule, settings.timesteps)?;
+    let ddpm = Sampler::Ddpm.steps(&schedule, settings.timesteps)?;
+    sample(executor, fixture, &ddpm, true)?;
+    compare(
+        "ddpm.sr",
+        &executor.read(names::SR)?,
+        &fixture.golden("ddpm.sr")?,
+        BOUND,
+    )?;
+    for steps in fixture.names("ddim.sr.") {
+        let ddim = Sampler::Ddim { eta: 0.0 }.steps(&schedule, steps.parse()?)?;
+        sample(executor, fixture, &ddim, false)?;
+        let name = format!("ddim.sr.{steps}");
+        compare(
+            &name,
+            &executor.read(names::SR)?,
+            &fixture.golden(&name)?,
+            BOUND,
+        )?;
+    }
+    Ok(())
+}
+
+/// Runs every step from `noise.init`; `traced` compares the x that the
+/// fixture has kept on the way.
+fn sample(
+    executor: &mut dyn Executor,
+    fixture: &Fixture,
+    steps: &[StepCoefficients],
+    traced: bool,
+) -> Result<(), Failed> {
+    let records: Vec<StepRecord> = steps.iter().map(record).collect();
+    executor.set_steps(&records)?;
+    executor.write(names::X, &fixture.golden("noise.init")?)?;
+    let kept = fixture.names("ddpm.x.");
+    for (index, step) in steps.iter().enumerate() {
+        if step.sigma != 0.0 {
+            let z = fixture.golden(&format!("noise.{}", step.timestep))?;
+            executor.write(names::Z, &z)?;
+        }
+        run_phase(executor, names::STEP, index)?;
+        let t = step.timestep.to_string();
+        if traced && kept.contains(&t) {
+            let name = format!("ddpm.x.{t}");
+            let expected = fixture.golden(&name)?;
+            let most = expected
+                .iter()
+                .fold(1.0f64, |most, v| most.max(f64::from(v.abs())));
+            compare(&name, &executor.read(names::X)?, &expected, BOUND * most)?;
+        }
+    }
+    run_phase(executor, names::FINISH, 0)
+}
+
+fn record(step: &StepCoefficients) -> StepRecord {
+    StepRecord {
+        table_row: step.timestep,
+        noise_step: step.timestep,
+        clip: step.clip as f32,
+        x0_from_x: step.x0_from_x as f32,
+        x0_from_eps: step.x0_from_eps as f32,
+        from_x: step.from_x as f32,
+        from_x0: step.from_x0 as f32,
+        from_previous_x0: step.from_previous_x0 as f32,
+        sigma: step.sigma as f32,
+        ..StepRecord::default()
+    }
+}

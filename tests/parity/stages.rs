@@ -1,0 +1,116 @@
+//! The tensors of each stage: encoder, conditioning, time embedding, U-Net.
+
+use super::fixture::Fixture;
+use super::{Device, compare, stage_bound};
+use libtest_mimic::Failed;
+use srdiff::exec::{Executor, StepRecord};
+use srdiff::model::phases::{self, names};
+use srdiff::model::{PhaseOptions, time::sinusoidal_embedding};
+use srdiff::ops::NoiseSource;
+
+/// The timestep whose stages the fixtures hold.
+const PROBE: u32 = 37;
+
+pub fn run(device: &Device, fixture: &Fixture) -> Result<(), Failed> {
+    let settings = &fixture.settings;
+    let (height, width) = fixture.lr_size();
+    let options = PhaseOptions {
+        batch: 1,
+        height,
+        width,
+        noise: NoiseSource::Generated,
+        sr_head: settings.has_sr_head,
+    };
+    let mut graphs = phases::build(settings, &options)?;
+    phases::keep(&mut graphs, &|name| {
+        let exact = [
+            "unet.cond",
+            "unet.temb",
+            "unet.mid",
+            "unet.eps",
+            "encoder.sr",
+        ];
+        let families = ["encoder.feat.", "unet.down.", "unet.up."];
+        exact.contains(&name) || families.iter().any(|family| name.starts_with(family))
+    });
+    let mut executor = device.load(&graphs, fixture)?;
+    let check = |what: &str, found: &[f32], golden: &str| -> Result<(), Failed> {
+        let expected = fixture.golden(golden)?;
+        compare(what, found, &expected, stage_bound(&expected))
+    };
+
+    let timesteps = settings.timesteps;
+    executor.write(
+        names::TIME,
+        &sinusoidal_embedding(timesteps, settings.hidden),
+    )?;
+    run_phase(executor.as_mut(), names::MODEL, 0)?;
+    let temb = executor.read("unet.temb")?;
+    for t in fixture.names("unet.temb.") {
+        let row = t.parse::<usize>()? * settings.hidden;
+        let name = format!("unet.temb.{t}");
+        check(&name, &temb[row..row + settings.hidden], &name)?;
+    }
+
+    executor.write_pixels(names::LR, &fixture.lr_pixels()?)?;
+    run_phase(executor.as_mut(), names::IMAGE, 0)?;
+    check("io.up", &executor.read(names::UP)?, "io.up")?;
+    for i in 0..=settings.rrdb_blocks {
+        let name = format!("encoder.feat.{i}");
+        check(&name, &executor.read(&name)?, &name)?;
+    }
+    if settings.has_sr_head {
+        check("encoder.sr", &executor.read("encoder.sr")?, "encoder.sr")?;
+    }
+    let conditioning = executor.read(names::CONDITIONING)?;
+    let cond = match settings.up_input {
+        true => executor.read("unet.cond")?,
+        false => conditioning.clone(),
+    };
+    check("unet.cond", &cond, "unet.cond")?;
+
+    let records: Vec<StepRecord> = (0..timesteps as u32)
+        .map(|table_row| StepRecord {
+            table_row,
+            ..StepRecord::default()
+        })
+        .collect();
+    executor.set_steps(&records)?;
+    for t in fixture.names("unet.eps.") {
+        executor.write(names::X, &fixture.golden("io.x_probe")?)?;
+        run_phase(executor.as_mut(), names::STEP, t.parse()?)?;
+        let name = format!("unet.eps.{t}");
+        check(&name, &executor.read("unet.eps")?, &name)?;
+    }
+
+    executor.write(names::X, &fixture.golden("io.x_probe")?)?;
+    run_phase(executor.as_mut(), names::STEP, PROBE as usize)?;
+    for level in 0..settings.levels() {
+        let name = format!("unet.down.{level}");
+        let mut found = executor.read(&name)?;
+        if level == 0 {
+            // The fixture has this stage before the conditioning is added.
+            found
+                .iter_mut()
+                .zip(&conditioning)
+                .for_each(|(v, c)| *v -= c);
+        }
+        check(&name, &found, &name)?;
+    }
+    check("unet.mid", &executor.read("unet.mid")?, "unet.mid")?;
+    for j in 0..settings.levels() - 1 {
+        let name = format!("unet.up.{j}");
+        check(&name, &executor.read(&name)?, &name)?;
+    }
+    Ok(())
+}
+
+/// Runs a phase with a record and waits for it.
+pub fn run_phase(executor: &mut dyn Executor, phase: &str, record: usize) -> Result<(), Failed> {
+    let phase = executor
+        .program()
+        .phase(phase)
+        .expect("a phase of the model");
+    executor.run(phase, record)?;
+    Ok(executor.wait(0)?)
+}

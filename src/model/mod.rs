@@ -2,6 +2,7 @@
 //! and the graphs of its phases.
 
 mod config;
+pub mod convert;
 mod encoder;
 mod error;
 mod file;

@@ -37,7 +37,7 @@ pub struct Weights {
     bytes: Bytes,
     file: String,
     metadata: HashMap<String, String>,
-    tensors: BTreeMap<String, Stored>,
+    tensors: BTreeMap<String, Stored<Raw>>,
 }
 
 enum Bytes {
@@ -65,19 +65,31 @@ struct Raw {
     range: Range<usize>,
 }
 
-enum Stored {
-    Plain(Raw),
+/// A tensor of some file, or the pair that stands for it.
+pub(super) enum Stored<T> {
+    Plain(T),
     /// Magnitude and direction, PyTorch's `weight_norm` with dim 0.
     WeightNorm {
-        g: Raw,
-        v: Raw,
+        g: T,
+        v: T,
     },
 }
 
-impl Stored {
+/// What has the shape of a tensor.
+pub(super) trait Shaped {
+    fn shape(&self) -> &[usize];
+}
+
+impl Shaped for Raw {
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+}
+
+impl<T: Shaped> Shaped for Stored<T> {
     fn shape(&self) -> &[usize] {
         match self {
-            Self::Plain(raw) | Self::WeightNorm { v: raw, .. } => &raw.shape,
+            Self::Plain(tensor) | Self::WeightNorm { v: tensor, .. } => tensor.shape(),
         }
     }
 }
@@ -142,6 +154,11 @@ impl Weights {
         &self.file
     }
 
+    /// The whole file.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// A value of the file's metadata.
     pub fn metadata(&self, key: &str) -> Option<&str> {
         self.metadata.get(key).map(String::as_str)
@@ -154,7 +171,7 @@ impl Weights {
 
     /// Shape of a tensor, `None` when there is none of that name.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.tensors.get(name).map(Stored::shape)
+        self.tensors.get(name).map(Shaped::shape)
     }
 
     /// A tensor as f32.
@@ -249,7 +266,7 @@ impl Weights {
         raw.float.decode(&self.bytes[raw.range.clone()])
     }
 
-    fn decode(&self, stored: &Stored) -> Tensor<'_> {
+    fn decode(&self, stored: &Stored<Raw>) -> Tensor<'_> {
         let values = match stored {
             Stored::Plain(raw) => self.raw_values(raw),
             Stored::WeightNorm { g, v } => {
@@ -312,7 +329,7 @@ pub(super) fn is_weight_norm_of(g: &[usize], v: &[usize]) -> bool {
         && !v.is_empty()
 }
 
-type Header = (HashMap<String, String>, BTreeMap<String, Stored>);
+type Header = (HashMap<String, String>, BTreeMap<String, Stored<Raw>>);
 
 fn read_header(bytes: &[u8], prefix: &str) -> Result<Header, ModelProblem> {
     let (header, info) = SafeTensors::read_metadata(bytes)
@@ -351,9 +368,9 @@ fn read_header(bytes: &[u8], prefix: &str) -> Result<Header, ModelProblem> {
 }
 
 /// Puts each `weight_g` and `weight_v` together under the name `weight`.
-fn pair_weight_norms(
-    mut raws: BTreeMap<String, Raw>,
-) -> Result<BTreeMap<String, Stored>, ModelProblem> {
+pub(super) fn pair_weight_norms<T: Shaped>(
+    mut raws: BTreeMap<String, T>,
+) -> Result<BTreeMap<String, Stored<T>>, ModelProblem> {
     let problem = |name: &str, reason| ModelProblem::WeightNorm {
         name: name.to_owned(),
         reason,
@@ -364,7 +381,7 @@ fn pair_weight_norms(
             let v = raws
                 .remove(&format!("{stem}weight_v"))
                 .ok_or_else(|| problem(&name, "has no `weight_v` beside it"))?;
-            if !is_weight_norm_of(&raw.shape, &v.shape) {
+            if !is_weight_norm_of(raw.shape(), v.shape()) {
                 return Err(problem(
                     &name,
                     "does not have the shape of magnitudes of its `weight_v`",

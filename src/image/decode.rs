@@ -1,12 +1,11 @@
 //! Picture files to pixels.
 
-use super::{ImageError, ImageProblem, Picture, is_rgb_profile};
+use super::{ImageError, ImageProblem, Picture, error::innermost_message, is_rgb_profile};
 use ::image::{
     ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits,
     error::ImageError as CodecError, metadata::Orientation,
 };
 use std::{
-    error::Error,
     fs::{self, File},
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
     path::Path,
@@ -165,11 +164,9 @@ fn decode(mut file: BufReader<File>, format: ImageFormat) -> Result<Picture, Ima
     let (width, height) = (pixels.width() as usize, pixels.height() as usize);
     let gray = !color.has_color();
     let (rgb, alpha) = if color.has_alpha() {
-        let rgba = pixels.into_rgba8().into_raw();
-        let alpha: Vec<u8> = rgba.iter().skip(3).step_by(4).copied().collect();
-        let rgb = rgba.chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]);
+        let (rgb, alpha) = split_alpha(&pixels.into_rgba8());
         let opaque = alpha.iter().all(|&byte| byte == 255);
-        (rgb.collect(), (!opaque).then_some(alpha))
+        (rgb, (!opaque).then_some(alpha))
     } else {
         (pixels.into_rgb8().into_raw(), None)
     };
@@ -184,6 +181,17 @@ fn decode(mut file: BufReader<File>, format: ImageFormat) -> Result<Picture, Ima
         alpha,
         icc_profile,
     })
+}
+
+/// R, G, B of each pixel, and A of each.
+fn split_alpha(rgba: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let mut rgb = Vec::with_capacity(rgba.len() / 4 * 3);
+    let mut alpha = Vec::with_capacity(rgba.len() / 4);
+    for pixel in rgba.chunks_exact(4) {
+        rgb.extend_from_slice(&pixel[..3]);
+        alpha.push(pixel[3]);
+    }
+    (rgb, alpha)
 }
 
 /// The orientation to apply; none where its record is absent or broken.
@@ -256,30 +264,19 @@ fn find_jpeg_end(file: &mut (impl BufRead + Seek)) -> io::Result<()> {
 fn problem(error: CodecError) -> ImageProblem {
     match error {
         CodecError::Limits(_) => ImageProblem::Memory,
-        CodecError::Unsupported(error) => ImageProblem::Feature(sentence_part(&error)),
+        CodecError::Unsupported(error) => ImageProblem::Feature(innermost_message(&error)),
         CodecError::IoError(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
             // Decoders report wrong bytes as I/O errors too; the system's own
             // carry its code.
             if error.raw_os_error().is_some() {
                 ImageProblem::Read(error)
             } else {
-                ImageProblem::Damaged(sentence_part(&error))
+                ImageProblem::Damaged(innermost_message(&error))
             }
         }
         CodecError::IoError(_) => {
             ImageProblem::Damaged("it ends before the end of the picture".to_owned())
         }
-        error => ImageProblem::Damaged(sentence_part(&error)),
+        error => ImageProblem::Damaged(innermost_message(&error)),
     }
-}
-
-/// The message of the innermost error, on one line and without a full stop.
-pub(super) fn sentence_part(error: &dyn Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    let text = innermost.to_string();
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.trim_end_matches('.').to_owned()
 }

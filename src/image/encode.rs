@@ -1,6 +1,6 @@
 //! Pixels to picture files.
 
-use super::{ImageError, ImageProblem, Picture, decode::sentence_part, is_rgb_profile};
+use super::{ImageError, ImageProblem, Picture, error::innermost_message, is_rgb_profile};
 use ::image::{
     ExtendedColorType, ImageEncoder,
     codecs::{jpeg::JpegEncoder, png::PngEncoder, webp::WebPEncoder},
@@ -217,7 +217,7 @@ impl Picture {
             .write_image(&samples, self.width as u32, self.height as u32, color)
             .map_err(|error| match error {
                 CodecError::IoError(error) => ImageProblem::Write(error),
-                error => ImageProblem::Encode(sentence_part(&error)),
+                error => ImageProblem::Encode(innermost_message(&error)),
             })
     }
 
@@ -287,7 +287,9 @@ fn temporary(target: &Path) -> io::Result<tempfile::NamedTempFile> {
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(fs::Permissions::from_mode(0o666)); // less the umask
     }
-    builder.tempfile_in(folder(target))
+    // The error itself would name the temporary file.
+    let result = builder.tempfile_in(folder(target));
+    result.map_err(|error| error.kind().into())
 }
 
 /// The folder that holds `path`.

@@ -5,6 +5,7 @@ use super::{
     decode::{MAX_PIXELS, READABLE},
 };
 use std::{
+    error::Error,
     io,
     path::{Path, PathBuf},
 };
@@ -73,7 +74,9 @@ pub enum ImageProblem {
         height: u32,
     },
     /// Decoding needs more memory than allowed.
-    #[error("needs more memory to decode than is allowed; save it as an ordinary PNG or crop it")]
+    #[error(
+        "needs more memory to decode than any picture of {MAX_PIXELS} pixels should; crop or shrink it, or save it as an ordinary PNG"
+    )]
     Memory,
     /// An extension that names no format that is written.
     #[error(
@@ -122,4 +125,16 @@ impl ImageProblem {
             problem: self,
         }
     }
+}
+
+/// What the innermost error says, on one line and without a full stop; the
+/// layers around it only say that decoding failed.
+pub(super) fn innermost_message(error: &dyn Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    let text = innermost.to_string();
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.trim_end_matches('.').to_owned()
 }

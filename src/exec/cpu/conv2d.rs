@@ -11,6 +11,7 @@ use super::epilogue::BoundEpilogue;
 use super::kernel::{Kernel, Loading};
 use super::memory::View;
 use super::products::{multiply, with_scratch};
+use super::simd::vectorized;
 use super::tiles::{Tile, copy_padded, tiles};
 use crate::exec::ExecError;
 use crate::graph::Shape;
@@ -54,14 +55,17 @@ pub(super) fn load(loading: &mut Loading, op: &Conv2d) -> Result<Kernel, ExecErr
             let finish = |row: usize, sums: &[f32]| {
                 let y = convolution.epilogue.y.shape;
                 let first = (tile.n * y.h + tile.top + row) * y.w + tile.left;
-                pulp::Arch::new().dispatch(|| {
-                    // SAFETY: no two tiles share a pixel, and the plan lets
-                    // no operand of a step share elements with its result.
-                    unsafe {
-                        let (e, bias) = (&convolution.epilogue, &convolution.bias);
-                        e.store(&offsets, bias, sums, first, tile.columns);
-                    }
-                });
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        // SAFETY: no two tiles share a pixel, and the plan lets
+                        // no operand of a step share elements with its result.
+                        unsafe {
+                            let (e, bias) = (&convolution.epilogue, &convolution.bias);
+                            e.store(&offsets, bias, sums, first, tile.columns);
+                        }
+                    },
+                );
             };
             if convolution.kernel == 1 {
                 convolution.tile_1x1(tile, finish);

@@ -7,6 +7,7 @@
 use super::kernel::{Kernel, Loading};
 use super::memory::View;
 use super::products::{multiply, with_scratch};
+use super::simd::vectorized;
 use super::tiles::{Tile, copy_padded, tiles};
 use crate::exec::ExecError;
 use crate::ops::{ConvTranspose2d, Padding};
@@ -117,14 +118,17 @@ impl Enlargement {
         let (shape, stride) = (self.y.shape, self.stride);
         let i = (tile.top + row) * stride + phase_i;
         let first = (tile.n * shape.h + i) * shape.w + tile.left * stride + phase_j;
-        pulp::Arch::new().dispatch(|| {
-            for (k, sums) in sums.chunks_exact(shape.c).enumerate() {
-                // SAFETY: no two tiles and no two phases share a pixel.
-                let y = unsafe { self.y.pixel_mut(first + k * stride) };
-                for ((y, sum), bias) in y.iter_mut().zip(sums).zip(&self.bias) {
-                    *y = sum + bias;
+        vectorized(
+            #[inline(always)]
+            || {
+                for (k, sums) in sums.chunks_exact(shape.c).enumerate() {
+                    // SAFETY: no two tiles and no two phases share a pixel.
+                    let y = unsafe { self.y.pixel_mut(first + k * stride) };
+                    for ((y, sum), bias) in y.iter_mut().zip(sums).zip(&self.bias) {
+                        *y = sum + bias;
+                    }
                 }
-            }
-        });
+            },
+        );
     }
 }

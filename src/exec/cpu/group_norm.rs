@@ -4,6 +4,7 @@ use super::epilogue::BoundEpilogue;
 use super::kernel::{Kernel, Loading};
 use super::memory::View;
 use super::products::with_scratch;
+use super::simd::vectorized_mut;
 use crate::exec::ExecError;
 use crate::ops::GroupNorm;
 use rayon::prelude::*;
@@ -31,18 +32,23 @@ pub(super) fn load(loading: &mut Loading, op: &GroupNorm) -> Result<Kernel, Exec
                     let first = n * pixels + chunk * CHUNK;
                     let count = CHUNK.min(pixels - chunk * CHUNK);
                     with_scratch(count * x.shape.c, 0, |normalised, _| {
-                        pulp::Arch::new().dispatch(|| {
-                            let results = normalised.chunks_exact_mut(x.shape.c);
-                            for (k, result) in results.enumerate() {
-                                // SAFETY: nothing writes x meanwhile.
-                                let x = unsafe { x.pixel(first + k) };
-                                for (c, result) in result.iter_mut().enumerate() {
-                                    *result = x[c] * factor[c] + offset[c];
+                        vectorized_mut(
+                            #[inline(always)]
+                            || {
+                                let results = normalised.chunks_exact_mut(x.shape.c);
+                                for (k, result) in results.enumerate() {
+                                    // SAFETY: nothing writes x meanwhile.
+                                    let x = unsafe { x.pixel(first + k) };
+                                    for (c, result) in result.iter_mut().enumerate() {
+                                        *result = x[c] * factor[c] + offset[c];
+                                    }
                                 }
-                            }
-                            // SAFETY: each pixel belongs to one task.
-                            unsafe { epilogue.store(&offsets, &zeros, normalised, first, count) };
-                        });
+                                // SAFETY: each pixel belongs to one task.
+                                unsafe {
+                                    epilogue.store(&offsets, &zeros, normalised, first, count)
+                                };
+                            },
+                        );
                     });
                 });
         }
@@ -90,15 +96,18 @@ fn sum(x: &View, n: usize, term: impl Fn(f64, usize) -> f64 + Sync) -> Vec<f64> 
         .into_par_iter()
         .map(|chunk| {
             let mut sums = vec![0.0; channels];
-            pulp::Arch::new().dispatch(|| {
-                for p in chunk * CHUNK..pixels.min((chunk + 1) * CHUNK) {
-                    // SAFETY: nothing writes x meanwhile.
-                    let x = unsafe { x.pixel(n * pixels + p) };
-                    for (c, (sum, &v)) in sums.iter_mut().zip(x).enumerate() {
-                        *sum += term(f64::from(v), c);
+            vectorized_mut(
+                #[inline(always)]
+                || {
+                    for p in chunk * CHUNK..pixels.min((chunk + 1) * CHUNK) {
+                        // SAFETY: nothing writes x meanwhile.
+                        let x = unsafe { x.pixel(n * pixels + p) };
+                        for (c, (sum, &v)) in sums.iter_mut().zip(x).enumerate() {
+                            *sum += term(f64::from(v), c);
+                        }
                     }
-                }
-            });
+                },
+            );
             sums
         })
         .collect();

@@ -4,6 +4,7 @@ use super::kernel::{Kernel, Loading};
 use super::memory::View;
 use super::mish::exp;
 use super::products::{multiply, with_scratch};
+use super::simd::vectorized_mut;
 use crate::ops::LinearAttention;
 use gemm::Parallelism;
 use rayon::prelude::*;
@@ -57,22 +58,25 @@ impl Attention {
             let (most, total) = totals.split_at_mut(d);
             // SAFETY: nothing writes qkv meanwhile.
             let key = |p: usize| unsafe { &self.qkv.pixel(first + p)[keys..keys + d] };
-            pulp::Arch::new().dispatch(|| {
-                most.fill(f32::NEG_INFINITY);
-                for p in 0..pixels {
-                    for (most, &k) in most.iter_mut().zip(key(p)) {
-                        *most = if k > *most { k } else { *most };
+            vectorized_mut(
+                #[inline(always)]
+                || {
+                    most.fill(f32::NEG_INFINITY);
+                    for p in 0..pixels {
+                        for (most, &k) in most.iter_mut().zip(key(p)) {
+                            *most = if k > *most { k } else { *most };
+                        }
                     }
-                }
-                total.fill(0.0);
-                for (p, weights) in weights.chunks_exact_mut(d).enumerate() {
-                    let key = key(p);
-                    for c in 0..d {
-                        weights[c] = exp(key[c] - most[c]);
-                        total[c] += weights[c];
+                    total.fill(0.0);
+                    for (p, weights) in weights.chunks_exact_mut(d).enumerate() {
+                        let key = key(p);
+                        for c in 0..d {
+                            weights[c] = exp(key[c] - most[c]);
+                            total[c] += weights[c];
+                        }
                     }
-                }
-            });
+                },
+            );
             // SAFETY: the context is scratch of this step, and each head's
             // part of it belongs to one task.
             let context = unsafe { &mut self.context.pixel_mut(n)[head * d * d..][..d * d] };

@@ -2,6 +2,7 @@
 //! `shaders/include/activation.wgsl`.
 
 use super::kernel::{Kernel, Loading};
+use super::simd::vectorized;
 use rayon::prelude::*;
 
 /// Pixels of one task.
@@ -14,16 +15,19 @@ pub(super) fn load(loading: &mut Loading) -> Kernel {
         (0..pixels.div_ceil(CHUNK))
             .into_par_iter()
             .for_each(|chunk| {
-                pulp::Arch::new().dispatch(|| {
-                    for p in chunk * CHUNK..pixels.min((chunk + 1) * CHUNK) {
-                        // SAFETY: y is another value than x, and each of its
-                        // pixels belongs to one task.
-                        let (x, y) = unsafe { (x.pixel(p), y.pixel_mut(p)) };
-                        for (y, &x) in y.iter_mut().zip(x) {
-                            *y = mish(x);
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        for p in chunk * CHUNK..pixels.min((chunk + 1) * CHUNK) {
+                            // SAFETY: y is another value than x, and each of its
+                            // pixels belongs to one task.
+                            let (x, y) = unsafe { (x.pixel(p), y.pixel_mut(p)) };
+                            for (y, &x) in y.iter_mut().zip(x) {
+                                *y = mish(x);
+                            }
                         }
-                    }
-                });
+                    },
+                );
             });
     })
 }

@@ -22,6 +22,7 @@ mod noise;
 mod products;
 mod reconstruct;
 mod sampler_update;
+mod simd;
 mod tiles;
 mod upsample;
 

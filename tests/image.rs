@@ -1,0 +1,37 @@
+//! Pictures: files in and out, resizing, measures and padding.
+
+#[path = "image/bicubic.rs"]
+mod bicubic;
+#[path = "image/decode.rs"]
+mod decode;
+#[path = "image/encode.rs"]
+mod encode;
+#[path = "image/files.rs"]
+mod files;
+#[path = "image/metrics.rs"]
+mod metrics;
+#[path = "image/pad.rs"]
+mod pad;
+#[path = "image/refusal.rs"]
+mod refusal;
+
+use serde::de::DeserializeOwned;
+use srdiff::image::Picture;
+
+/// The bytes that `reference.py` makes from this seed.
+fn noise(count: usize, seed: usize) -> Vec<u8> {
+    let hash = |i: usize| ((i + seed * 7919) as u32).wrapping_mul(2_654_435_761) >> 24;
+    (0..count).map(|i| hash(i) as u8).collect()
+}
+
+/// A colour picture of [`noise`].
+fn noise_picture(width: usize, height: usize, seed: usize) -> Picture {
+    Picture::new(width, height, noise(3 * width * height, seed))
+}
+
+/// What `reference.py` wrote under `key`.
+fn reference<T: DeserializeOwned>(key: &str) -> T {
+    let text = include_str!("image/reference.json");
+    let mut all: serde_json::Value = serde_json::from_str(text).unwrap();
+    serde_json::from_value(all[key].take()).unwrap()
+}

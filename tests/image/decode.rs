@@ -1,0 +1,179 @@
+//! Files to pixels.
+
+use super::files::{Folder, encoded, exif, files, jpeg, png, png_with, profile, tiff};
+use super::{noise, noise_picture};
+use ::image::ExtendedColorType;
+use ::image::codecs::webp::WebPEncoder;
+use srdiff::image::{Picture, dimensions};
+
+#[test]
+fn lossless_formats_give_their_pixels_whatever_the_name() {
+    let folder = Folder::new();
+    let expected = noise_picture(7, 5, 1);
+    for (format, bytes) in files([7, 5], ExtendedColorType::Rgb8, &expected.rgb) {
+        let path = folder.write("picture.jpg", bytes);
+        assert_eq!(Picture::open(&path).unwrap(), expected, "{format}");
+        assert_eq!(dimensions(&path).unwrap(), (7, 5), "{format}");
+    }
+}
+
+#[test]
+fn jpeg_is_read_and_close() {
+    let folder = Folder::new();
+    let picture = Picture::open(&folder.write("picture.png", jpeg([24, 16], None))).unwrap();
+    assert_eq!((picture.width, picture.height), (24, 16));
+    assert!(!picture.gray && picture.alpha.is_none() && picture.icc_profile.is_none());
+    let pixel = &picture.rgb[3 * (24 * 5 + 10)..][..3];
+    for (found, expected) in pixel.iter().zip([80, 40, 128]) {
+        assert!(found.abs_diff(expected) < 6, "{pixel:?}");
+    }
+}
+
+#[test]
+fn alpha_is_split_off_and_dropped_where_opaque() {
+    let folder = Folder::new();
+    let samples = noise(4 * 6 * 3, 2);
+    for (format, bytes) in files([6, 3], ExtendedColorType::Rgba8, &samples) {
+        let picture = Picture::open(&folder.write("a", bytes)).unwrap();
+        let pixels: Vec<u8> = (picture.rgb.chunks(3).zip(picture.alpha.unwrap()))
+            .flat_map(|(rgb, alpha)| [rgb[0], rgb[1], rgb[2], alpha])
+            .collect();
+        assert_eq!(pixels, samples, "{format}");
+    }
+    let opaque: Vec<u8> = samples
+        .chunks(4)
+        .flat_map(|p| [p[0], p[1], p[2], 255])
+        .collect();
+    for (format, bytes) in files([6, 3], ExtendedColorType::Rgba8, &opaque) {
+        let picture = Picture::open(&folder.write("a", bytes)).unwrap();
+        assert_eq!(picture.alpha, None, "{format}");
+    }
+}
+
+#[test]
+fn gray_is_marked() {
+    let folder = Folder::new();
+    let samples = noise(12, 3);
+    let rgb: Vec<u8> = samples.iter().flat_map(|&byte| [byte; 3]).collect();
+    for (format, bytes) in files([4, 3], ExtendedColorType::L8, &samples) {
+        let picture = Picture::open(&folder.write("g", bytes)).unwrap();
+        assert_eq!(picture.rgb, rgb, "{format}");
+        // WebP and BMP have no gray of their own.
+        assert_eq!(picture.gray, ["PNG", "TIFF"].contains(&format), "{format}");
+    }
+    let with_alpha = png_with([6, 1], ExtendedColorType::La8, &samples, [None, None]);
+    let picture = Picture::open(&folder.write("la", with_alpha)).unwrap();
+    assert!(picture.gray);
+    assert_eq!(
+        picture.rgb[..6],
+        [[samples[0]; 3], [samples[2]; 3]].concat()
+    );
+    assert_eq!(picture.alpha.unwrap()[..2], [samples[1], samples[3]]);
+}
+
+#[test]
+fn sixteen_bits_are_rounded_to_eight() {
+    let folder = Folder::new();
+    let samples: [u16; 6] = [0, 128, 129, 25_828, 25_829, 65_535];
+    let bytes: Vec<u8> = samples
+        .iter()
+        .flat_map(|sample| sample.to_ne_bytes())
+        .collect();
+    let file = png_with([2, 1], ExtendedColorType::Rgb16, &bytes, [None, None]);
+    let picture = Picture::open(&folder.write("16", file)).unwrap();
+    assert_eq!(picture.rgb, [0, 0, 1, 100, 101, 255]);
+    let file = png_with([6, 1], ExtendedColorType::L16, &bytes, [None, None]);
+    let picture = Picture::open(&folder.write("16", file)).unwrap();
+    assert!(picture.gray);
+    let gray: Vec<u8> = picture.rgb.iter().step_by(3).copied().collect();
+    assert_eq!(gray, [0, 0, 1, 100, 101, 255]);
+}
+
+#[test]
+fn palettes_and_cmyk_become_rgb() {
+    let folder = Folder::new();
+    let palette = [10, 20, 30, 200, 100, 50];
+    let file = png(3, 1, [8, 3], &palette, &[0, 1, 0, 1]);
+    let picture = Picture::open(&folder.write("palette", file)).unwrap();
+    assert_eq!(picture.rgb, [200, 100, 50, 10, 20, 30, 200, 100, 50]);
+    assert!(!picture.gray);
+
+    let file = tiff(5, 4, 1, &[255, 0, 0, 0, 0, 0, 0, 255]);
+    let picture = Picture::open(&folder.write("cmyk", file)).unwrap();
+    assert_eq!(picture.rgb, [0, 255, 255, 0, 0, 0]);
+}
+
+#[test]
+fn the_orientation_is_applied() {
+    let folder = Folder::new();
+    let (width, height) = (3, 2);
+    let picture = noise_picture(width, height, 5);
+    let stored = |x: usize, y: usize| &picture.rgb[3 * (y * width + x)..][..3];
+    for orientation in 1..=8 {
+        let upright = |x: usize, y: usize| match orientation {
+            1 => stored(x, y),
+            2 => stored(width - 1 - x, y),
+            3 => stored(width - 1 - x, height - 1 - y),
+            4 => stored(x, height - 1 - y),
+            5 => stored(y, x),
+            6 => stored(y, height - 1 - x),
+            7 => stored(width - 1 - y, height - 1 - x),
+            _ => stored(width - 1 - y, x),
+        };
+        let (w, h) = if orientation < 5 { (3, 2) } else { (2, 3) };
+        let expected: Vec<u8> = (0..h)
+            .flat_map(|y| (0..w).flat_map(move |x| upright(x, y)))
+            .copied()
+            .collect();
+
+        let exif = exif(orientation);
+        let prefixed = [&b"Exif\0\0"[..], &exif].concat();
+        let metadata = [Some(exif), None];
+        let rgb8 = ExtendedColorType::Rgb8;
+        let mut webp = Vec::new();
+        let encoder = WebPEncoder::new_lossless(&mut webp);
+        encoded(encoder, [3, 2], rgb8, &picture.rgb, [Some(prefixed), None]);
+        let png = png_with([3, 2], rgb8, &picture.rgb, metadata);
+        for bytes in [png, webp] {
+            let path = folder.write("turned", bytes);
+            let opened = Picture::open(&path).unwrap();
+            assert_eq!((opened.width, opened.height), (w, h), "{orientation}");
+            assert_eq!(opened.rgb, expected, "{orientation}");
+            assert_eq!(dimensions(&path).unwrap(), (w, h), "{orientation}");
+        }
+    }
+    // As a camera held upright writes it: red grows along the stored rows.
+    let path = folder.write("camera.jpg", jpeg([24, 16], Some(6)));
+    let opened = Picture::open(&path).unwrap();
+    assert_eq!((opened.width, opened.height), (16, 24));
+    assert_eq!(dimensions(&path).unwrap(), (16, 24));
+    assert!(
+        opened.rgb[0] < 20 && opened.rgb[1] > 100,
+        "{:?}",
+        &opened.rgb[..3]
+    );
+
+    let path = folder.write("turned.tif", tiff(2, 3, 6, &[1, 2, 3, 4, 5, 6]));
+    let opened = Picture::open(&path).unwrap();
+    assert_eq!((opened.width, opened.height), (1, 2));
+    assert_eq!(opened.rgb, [1, 2, 3, 4, 5, 6]);
+}
+
+#[test]
+fn a_profile_comes_along_if_it_is_for_these_colours() {
+    let folder = Folder::new();
+    let [l8, rgb8] = [ExtendedColorType::L8, ExtendedColorType::Rgb8];
+    for (color, colours, kept) in [
+        (rgb8, b"RGB ", true),
+        (rgb8, b"CMYK", false),
+        (rgb8, b"GRAY", false),
+        (l8, b"GRAY", true),
+        (l8, b"RGB ", true),
+    ] {
+        let samples = noise(if color == l8 { 1 } else { 3 }, 0);
+        let file = png_with([1, 1], color, &samples, [None, Some(profile(colours))]);
+        let picture = Picture::open(&folder.write("icc", file)).unwrap();
+        let expected = kept.then(|| profile(colours));
+        assert_eq!(picture.icc_profile, expected, "{color:?} {colours:?}");
+    }
+}

@@ -1,0 +1,167 @@
+//! Files that are refused, and what is said about them.
+
+use super::files::{Folder, encoded, files, jpeg, message, png, png_with, tiff};
+use super::noise_picture;
+use ::image::ExtendedColorType;
+use ::image::codecs::tiff::TiffEncoder;
+use srdiff::image::{ImageProblem, Picture, dimensions};
+use std::io::Cursor;
+
+#[test]
+fn what_is_no_file_is_refused() {
+    let folder = Folder::new();
+    let path = folder.path("none.png");
+    let expected = "there is no such file; check the path of the picture";
+    assert_eq!(message(Picture::open(&path), &path), expected);
+    assert_eq!(message(dimensions(&path), &path), expected);
+    let below = folder.write("file", "x").join("none.png");
+    assert_eq!(message(Picture::open(&below), &below), expected);
+    let path = folder.path("");
+    assert_eq!(
+        message(Picture::open(&path), &path),
+        "is a folder; name a picture file"
+    );
+    let path = folder.write("empty.png", "");
+    let expected = "is empty (0 bytes); fetch or save the picture again";
+    assert_eq!(message(Picture::open(&path), &path), expected);
+    if cfg!(unix) {
+        let path = std::path::Path::new("/dev/null");
+        let expected = "is not a regular file; name a picture file on a disk";
+        assert_eq!(message(Picture::open(path), path), expected);
+    }
+}
+
+#[test]
+fn what_is_no_picture_is_refused() {
+    let folder = Folder::new();
+    let refused = |name, bytes: &[u8]| {
+        let path = folder.write(name, bytes);
+        let text = message(Picture::open(&path), &path);
+        assert_eq!(message(dimensions(&path), &path), text);
+        text
+    };
+    let expected =
+        "is not a picture, whatever its name says; give a PNG, JPEG, WebP, TIFF, BMP file";
+    assert_eq!(refused("text.png", b"Once upon a time"), expected);
+    assert_eq!(refused("tiny.png", b"x"), expected);
+    assert_eq!(refused("half a signature.png", b"\x89PNG"), expected);
+    for (bytes, format) in [
+        (&b"GIF89a\x01\0\x01\0\0\0\0"[..], "a GIF"),
+        (b"\0\0\0\x1cftypavif\0\0\0\0", "an AVIF picture"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIF picture"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL picture"),
+        (b"P6 1 1 255 abc", "a portable anymap (PNM)"),
+        (b"8BPS\0\x01", "a Photoshop document"),
+    ] {
+        let expected = format!(
+            "is {format}, which cannot be read; convert it to one of PNG, JPEG, WebP, TIFF, BMP"
+        );
+        assert_eq!(refused("foreign.png", bytes), expected);
+    }
+}
+
+#[test]
+fn samples_that_cannot_be_eight_bits_are_refused() {
+    let folder = Folder::new();
+    let samples: Vec<u8> = [0.5f32; 3]
+        .iter()
+        .flat_map(|value| value.to_ne_bytes())
+        .collect();
+    let mut bytes = Cursor::new(Vec::new());
+    let encoder = TiffEncoder::new(&mut bytes);
+    encoded(
+        encoder,
+        [1, 1],
+        ExtendedColorType::Rgb32F,
+        &samples,
+        [None, None],
+    );
+    let path = folder.write("float.tif", bytes.into_inner());
+    assert_eq!(
+        message(Picture::open(&path), &path),
+        "uses what cannot be read (samples in floating point); save it as an ordinary 8-bit or 16-bit PNG"
+    );
+    let path = folder.write("palette.tif", tiff(3, 1, 1, &[0, 1]));
+    let text = message(Picture::open(&path), &path);
+    assert!(text.starts_with("uses what cannot be read ("), "{text}");
+}
+
+#[test]
+fn cut_files_are_refused() {
+    let folder = Folder::new();
+    let picture = noise_picture(40, 30, 8);
+    let mut all = files([40, 30], ExtendedColorType::Rgb8, &picture.rgb);
+    all.push(("JPEG", jpeg([40, 30], Some(1))));
+    for (format, bytes) in all {
+        let path = folder.write("whole", &bytes);
+        assert!(Picture::open(&path).is_ok(), "{format}");
+        for length in [
+            17,
+            30,
+            60,
+            bytes.len() / 3,
+            bytes.len() / 2,
+            bytes.len() - 40,
+        ] {
+            let path = folder.write("cut", &bytes[..length]);
+            let text = message(Picture::open(&path), &path);
+            assert!(
+                text.starts_with("is truncated or damaged ("),
+                "{format} cut to {length} of {} bytes: {text}",
+                bytes.len()
+            );
+            assert!(
+                text.ends_with("); fetch or save the picture again"),
+                "{text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn damaged_files_are_refused() {
+    let folder = Folder::new();
+    let picture = noise_picture(40, 30, 8);
+    let mut bytes = png_with(
+        [40, 30],
+        ExtendedColorType::Rgb8,
+        &picture.rgb,
+        [None, None],
+    );
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x55;
+    let path = folder.write("damaged.png", bytes);
+    let text = message(Picture::open(&path), &path);
+    assert!(text.starts_with("is truncated or damaged ("), "{text}");
+}
+
+#[test]
+fn what_follows_the_end_of_a_jpeg_is_left_alone() {
+    let folder = Folder::new();
+    let mut bytes = jpeg([24, 16], None);
+    bytes.extend(b"\0\0\xff\xda movie");
+    assert!(Picture::open(&folder.write("motion.jpg", bytes)).is_ok());
+}
+
+#[test]
+fn absurd_sizes_are_refused_from_the_header() {
+    let folder = Folder::new();
+    for (width, height) in [(100_000, 100_000), (268_435_457, 1), (16_385, 16_384)] {
+        let path = folder.write("huge.png", png(width, height, [8, 2], &[], &[0]));
+        for error in [
+            Picture::open(&path).unwrap_err(),
+            dimensions(&path).unwrap_err(),
+        ] {
+            let text = error.to_string();
+            let size = format!("states a size of {width}x{height} pixels, but at most 268435456");
+            assert!(text.contains(&size), "{text}");
+            assert!(matches!(error.problem, ImageProblem::TooLarge { .. }));
+        }
+    }
+    // One row of this is more than a decoder may take.
+    let path = folder.write("wide.png", png(0x7fff_ffff, 1, [8, 2], &[], &[0]));
+    let error = Picture::open(&path).unwrap_err();
+    assert!(matches!(error.problem, ImageProblem::Memory), "{error}");
+    let path = folder.write("zero.png", png(0, 5, [8, 2], &[], &[0]));
+    assert!(Picture::open(&path).is_err());
+}

@@ -1,6 +1,8 @@
 //! The binary as a black box: what it makes, what it refuses with which
 //! message and exit code, and that a refusal leaves nothing behind.
 
+#[path = "cli/conversion.rs"]
+mod conversion;
 #[path = "cli/devices.rs"]
 mod devices;
 #[path = "cli/folder.rs"]

@@ -2,7 +2,7 @@
 
 use super::failure::{EXIT_CODES, Failure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use srdiff::diffusion::{Sampler, SamplerError};
+use srdiff::diffusion::{BetaSchedule, Sampler, SamplerError};
 use srdiff::model::{Model, Settings};
 use srdiff::upscale::{
     DeviceChoice, PrecisionChoice, SampleOptions, UpscaleError, Upscaler, UpscalerOptions, defaults,
@@ -33,6 +33,13 @@ pub enum Command {
     /// shaved off, and LR-PSNR compares the result, shrunk again, with its
     /// input. Prints a Markdown table of the means.
     Evaluate(EvaluateArgs),
+    /// Turn a PyTorch checkpoint into a model file
+    ///
+    /// Reads what torch.save writes, in both of its forms, and runs nothing
+    /// that a checkpoint asks for.
+    Convert(ConvertArgs),
+    /// Say what a model file is
+    Info(InfoArgs),
 }
 
 /// Arguments of `upscale`.
@@ -93,6 +100,63 @@ pub struct DevicesArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `convert`.
+#[derive(Debug, Args)]
+pub struct ConvertArgs {
+    /// The checkpoint: .ckpt, .pt or .pth
+    pub input: PathBuf,
+    /// The model file to write: .safetensors
+    pub output: PathBuf,
+    /// Number format to store the weights in
+    #[arg(long, value_enum, default_value = "f32")]
+    pub float_type: FloatFormat,
+    /// Groups of the group norms, which a model that has any needs
+    #[arg(long, value_name = "N")]
+    pub groups: Option<usize>,
+    /// Heads of the attention [default: 4]
+    #[arg(long, value_name = "N")]
+    pub attention_heads: Option<usize>,
+    /// What residuals were multiplied with in training [default: 2]
+    #[arg(long, value_name = "X")]
+    pub res_rescale: Option<f64>,
+    /// Divisor of the enlarged picture in training [default: 256, as in published checkpoints]
+    #[arg(long, value_name = "X")]
+    pub lr_up_divisor: Option<f64>,
+    /// cosine, cosine:S, linear or linear:START:END [default: told from the checkpoint's betas]
+    #[arg(long, value_name = "SCHEDULE", value_parser = super::convert::schedule)]
+    pub schedule: Option<BetaSchedule>,
+    /// Timesteps of the schedule [default: as many as the checkpoint's betas, or 100]
+    #[arg(long, value_name = "N")]
+    pub timesteps: Option<usize>,
+    /// Licence of the weights, best as an SPDX expression
+    #[arg(long, value_name = "TEXT")]
+    pub license: Option<String>,
+    /// How the weights were trained
+    #[arg(long, value_name = "TEXT")]
+    pub training: Option<String>,
+    /// Where the weights are from [default: the checkpoint's name]
+    #[arg(long, value_name = "TEXT")]
+    pub source: Option<String>,
+    /// Overwrite the model file if it exists
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+/// A number format of weights.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum FloatFormat {
+    F32,
+    F16,
+    Bf16,
+}
+
+/// Arguments of `info`.
+#[derive(Debug, Args)]
+pub struct InfoArgs {
+    /// The model file [default: the built-in 4x model]
+    pub model: Option<PathBuf>,
 }
 
 /// Which model runs on which device.

@@ -16,6 +16,7 @@
 use srdiff::exec::ExecError;
 use srdiff::image::ImageError;
 use srdiff::model::ModelError;
+use srdiff::model::convert::{ConvertError, ConvertProblem};
 use srdiff::upscale::UpscaleError;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -63,6 +64,9 @@ pub enum Failure {
     /// The model.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The conversion of a checkpoint.
+    #[error(transparent)]
+    Convert(#[from] ConvertError),
     /// The device, or what it was to run on.
     #[error(transparent)]
     Upscaler(#[from] UpscaleError),
@@ -72,7 +76,7 @@ pub enum Failure {
         /// The picture.
         path: PathBuf,
         /// What is wrong.
-        error: UpscaleError,
+        error: Box<UpscaleError>,
     },
 }
 
@@ -85,7 +89,7 @@ impl Failure {
             }
             error => Self::Picture {
                 path: path.into(),
-                error,
+                error: Box::new(error),
             },
         }
     }
@@ -97,22 +101,35 @@ impl Failure {
             Self::Input(_) | Self::Unsuitable { .. } => 3,
             Self::Output(_) | Self::SameFile(_) => 4,
             Self::Model(_) => 5,
-            Self::Upscaler(error) | Self::Picture { error, .. } => match error {
-                UpscaleError::Sampler(_) => 2,
-                UpscaleError::Picture { .. } => 3,
-                UpscaleError::Schedule(_)
-                | UpscaleError::Unclamped(_)
-                | UpscaleError::Exec(ExecError::Parameter { .. }) => 5,
-                UpscaleError::TooLarge(_)
-                | UpscaleError::Exec(ExecError::OutOfMemory { .. } | ExecError::Limit { .. }) => 6,
-                UpscaleError::Device(_) => 7,
-                UpscaleError::Cancelled => 130,
-                UpscaleError::NotFinite { .. }
-                | UpscaleError::Exec(ExecError::Device { .. })
-                | UpscaleError::Graph(_)
-                | UpscaleError::Plan(_) => 1,
+            Self::Convert(error) => match error.problem {
+                // What a checkpoint does not tell is an option's to say.
+                ConvertProblem::GroupsNeeded(_)
+                | ConvertProblem::ScheduleUnknown(_)
+                | ConvertProblem::Timesteps { .. } => 2,
+                ConvertProblem::Exists | ConvertProblem::SameFile | ConvertProblem::Write(_) => 4,
+                _ => 5,
             },
+            Self::Upscaler(error) => code(error),
+            Self::Picture { error, .. } => code(error),
         })
+    }
+}
+
+fn code(error: &UpscaleError) -> u8 {
+    match error {
+        UpscaleError::Sampler(_) => 2,
+        UpscaleError::Picture { .. } => 3,
+        UpscaleError::Schedule(_)
+        | UpscaleError::Unclamped(_)
+        | UpscaleError::Exec(ExecError::Parameter { .. }) => 5,
+        UpscaleError::TooLarge(_)
+        | UpscaleError::Exec(ExecError::OutOfMemory { .. } | ExecError::Limit { .. }) => 6,
+        UpscaleError::Device(_) => 7,
+        UpscaleError::Cancelled => 130,
+        UpscaleError::NotFinite { .. }
+        | UpscaleError::Exec(ExecError::Device { .. })
+        | UpscaleError::Graph(_)
+        | UpscaleError::Plan(_) => 1,
     }
 }
 

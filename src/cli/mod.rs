@@ -2,9 +2,11 @@
 //! calls, errors to one line and an exit code ([`failure`]).
 
 mod args;
+mod convert;
 mod devices;
 mod evaluate;
 mod failure;
+mod info;
 mod paths;
 mod progress;
 mod terminal;
@@ -22,6 +24,8 @@ pub fn run() -> ExitCode {
         Command::Upscale(args) => upscale::run(args),
         Command::Devices(args) => devices::run(args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::Convert(args) => convert::run(args),
+        Command::Info(args) => info::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

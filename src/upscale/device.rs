@@ -223,7 +223,6 @@ fn rank(kind: AdapterKind) -> Option<u8> {
 }
 
 fn named(asked: &str, adapters: &[AdapterSummary]) -> Result<Device, DeviceError> {
-    // A number that is no index may be a part of a name, like 4090.
     let index = asked.parse::<usize>().ok();
     if let Some(adapter) = adapters.iter().find(|a| Some(a.index) == index) {
         return match adapter.kind {
@@ -237,7 +236,7 @@ fn named(asked: &str, adapters: &[AdapterSummary]) -> Result<Device, DeviceError
     let wanted = asked.trim().to_lowercase();
     let matching: Vec<AdapterSummary> = adapters
         .iter()
-        .filter(|adapter| !wanted.is_empty() && describe(adapter).contains(&wanted))
+        .filter(|adapter| is_called(adapter, &wanted))
         .cloned()
         .collect();
     let asked = asked.to_owned();
@@ -254,9 +253,21 @@ fn named(asked: &str, adapters: &[AdapterSummary]) -> Result<Device, DeviceError
     }
 }
 
-/// What a name is looked for in.
-fn describe(adapter: &AdapterSummary) -> String {
-    format!("{} ({}) {}", adapter.name, adapter.backend, adapter.driver).to_lowercase()
+/// Whether an adapter goes by a name in lower case.
+fn is_called(adapter: &AdapterSummary, wanted: &str) -> bool {
+    let AdapterSummary {
+        name,
+        backend,
+        driver,
+        ..
+    } = adapter;
+    let text = format!("{name} ({backend}) {driver}").to_lowercase();
+    if wanted.parse::<usize>().is_ok() {
+        // A number that is no index may be a model's, like 4090: a whole word.
+        let mut words = text.split(|c: char| !c.is_alphanumeric());
+        return words.any(|word| word == wanted);
+    }
+    !wanted.is_empty() && text.contains(wanted)
 }
 
 fn list(adapters: &[AdapterSummary]) -> String {

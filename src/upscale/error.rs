@@ -35,7 +35,7 @@ pub enum UpscaleError {
     },
     /// The picture does not fit the device in one piece.
     #[error("{0}")]
-    TooLarge(TooLarge),
+    TooLarge(Box<TooLarge>),
     /// The result is not a picture.
     #[error("the model produced NaN or an infinity at {device} in {precision}; {advice}")]
     NotFinite {

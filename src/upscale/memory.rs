@@ -146,13 +146,13 @@ impl Target<'_> {
             let program = self.program(width, height);
             program.is_ok_and(|program| fits(&program))
         };
-        UpscaleError::TooLarge(TooLarge {
+        UpscaleError::TooLarge(Box::new(TooLarge {
             width,
             height,
             device: self.device.to_string(),
             shortage,
             largest: largest(width, height, &fits),
-        })
+        }))
     }
 }
 

@@ -6,7 +6,7 @@ mod support;
 mod support_models;
 
 use srdiff::diffusion::Sampler;
-use srdiff::exec::gpu::AdapterSummary;
+use srdiff::exec::gpu::{AdapterKind, AdapterSummary};
 use srdiff::image::{Picture, metrics};
 use srdiff::model::Model;
 use srdiff::upscale::{
@@ -216,10 +216,14 @@ fn assert_telling(result: &Picture, input: &Picture) {
     );
 }
 
-/// Adapters, as they are asked for.
+/// Runs a test on every adapter, given what it is asked for by: software has
+/// to be named, of others there may be two of one name.
 fn on_every_adapter(test: impl Fn(&AdapterSummary, &str)) {
     for adapter in support::adapters() {
-        test(&adapter, &adapter.name);
+        match adapter.kind {
+            AdapterKind::Software => test(&adapter, &adapter.name),
+            _ => test(&adapter, &adapter.index.to_string()),
+        }
     }
 }
 
@@ -237,8 +241,9 @@ fn the_gpu_and_the_cpu_agree() {
         let mut other = cpu.clone();
         other.rgb[7] ^= 0x80;
         assert!(rms(&cpu, &other) > 1.0, "a wrong byte would not be seen");
-        on_every_adapter(|_, name| {
-            let mut upscaler = upscaler(model(fixture), name, PrecisionChoice::F32);
+        on_every_adapter(|adapter, device| {
+            let name = &adapter.name;
+            let mut upscaler = upscaler(model(fixture), device, PrecisionChoice::F32);
             let gpu = upscale(&mut upscaler, &input, &options);
             let difference = rms(&cpu, &gpu);
             println!("{name}, {fixture}: rms difference {difference:.4}");
@@ -252,14 +257,15 @@ fn the_gpu_and_the_cpu_agree() {
 fn f16_is_within_50_db_of_f32() {
     let options = sample(Sampler::DpmSolverPlusPlus2M, 10, 3);
     let input = picture(8, 6);
-    on_every_adapter(|adapter, name| {
+    on_every_adapter(|adapter, device| {
+        let name = &adapter.name;
         if !adapter.f16 {
             println!("skipped on {name}: it has no f16");
             return;
         }
         let [f32, f16] = [PrecisionChoice::F32, PrecisionChoice::F16].map(|precision| {
             upscale(
-                &mut upscaler(Model::starter(), name, precision),
+                &mut upscaler(Model::starter(), device, precision),
                 &input,
                 &options,
             )

@@ -142,8 +142,9 @@ fn a_trainer_s_own_checkpoint_is_read() {
     assert_eq!(model.settings().schedule, linear);
 }
 
-/// Transposed and shifted views of one storage, parameters, f64, the newer
-/// weight normalisation, attention; averaged weights beside others, no schedule.
+/// Transposed and shifted views of one storage, parameters, f64 and bf16, the
+/// newer weight normalisation, attention; averaged weights beside others,
+/// storages of every kind, no schedule.
 #[test]
 fn views_and_averaged_weights_are_read() {
     let folder = Folder::new();
@@ -199,6 +200,26 @@ fn options_reach_the_model_file() {
     assert_eq!(model.weights().metadata("source"), Some("somewhere"));
     assert_eq!(report.schedule_source, ScheduleSource::GivenAgainstBetas);
     assert!(report.notes()[0].contains("`betas`"));
+}
+
+#[test]
+fn one_checkpoint_always_gives_one_file() {
+    let folder = Folder::new();
+    let options = ConvertOptions {
+        license: Some("MIT".to_owned()),
+        training: Some("none".to_owned()),
+        force: true,
+        ..golden_options()
+    };
+    let convert = || {
+        let input = golden_checkpoint("srdiff-zip.ckpt");
+        folder.convert(&input, &options).unwrap();
+        fs::read(folder.path("out.safetensors")).unwrap()
+    };
+    let first = convert();
+    for _ in 0..8 {
+        assert!(convert() == first, "another file the second time");
+    }
 }
 
 #[test]

@@ -5,8 +5,8 @@
 trainer.ckpt  legacy form; DistributedDataParallel's prefix, weight normalisation, module versions
               (`_metadata`), optimizer state, a NumPy scalar, a linear schedule in f64.
 views.pt      zip form; `model` and `ema`, the latter of transposed and shifted views of one storage,
-              the newer weight normalisation, parameters and f64, attention and the enlarged LR
-              as an input, no schedule.
+              the newer weight normalisation, parameters, f64 and bf16, attention and the enlarged
+              LR as an input, storages of every other kind, no schedule.
 expected.safetensors
               the tensors of either, under `trainer.` and `views.`, as PyTorch has them.
 """
@@ -122,6 +122,9 @@ def trainer():
 
 def views():
     root = model(nn.utils.parametrizations.weight_norm, options=True)
+    for parameter in root.parameters():
+        if parameter.dim() == 1:  # so that bf16 holds it
+            parameter.data.copy_(parameter.data.bfloat16())
     expected = plain(root)
     state = root.state_dict()
     flat = torch.randn(5 + sum(t.numel() for t in state.values()))
@@ -131,6 +134,8 @@ def views():
         at += tensor.numel()
         if i % 3 == 2:
             tensor = nn.Parameter(tensor.double())
+        elif tensor.dim() == 1 and i % 2 == 0:
+            tensor = tensor.bfloat16()
         elif tensor.dim() == 4:
             part = part.view(tensor.shape[::-1]).permute(3, 2, 1, 0)
             tensor = part.copy_(tensor)
@@ -138,8 +143,16 @@ def views():
             tensor = part.view(tensor.shape).copy_(tensor)
         ema[name] = tensor
     other = {name: torch.zeros(1).expand(tensor.shape) for name, tensor in state.items()}
-    torch.save({"model": other, "ema": ema, "dtype": torch.float32, "device": torch.device("cpu"),
-                "size": torch.Size([1, 2])}, HERE / "views.pt")
+    kinds = (torch.float16, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool)
+    checkpoint = {
+        "model": other,
+        "ema": ema,
+        "counters": [torch.ones(3, dtype=kind) for kind in kinds],
+        "dtype": torch.float32,
+        "device": torch.device("cpu"),
+        "size": torch.Size([1, 2]),
+    }
+    torch.save(checkpoint, HERE / "views.pt")
     return expected
 
 

@@ -300,6 +300,22 @@ fn serialize(
             .unwrap_or_else(|error| panic!("convert: `{name}` of shape {shape:?}: {error}"));
         (name, view)
     });
-    safetensors::serialize(views, Some(metadata))
-        .unwrap_or_else(|error| panic!("convert: {} tensors: {error}", tensors.len()))
+    let mut bytes = safetensors::serialize(views, Some(metadata))
+        .unwrap_or_else(|error| panic!("convert: {} tensors: {error}", tensors.len()));
+    sort_header(&mut bytes);
+    bytes
+}
+
+/// Puts the keys of the header in order, so that one checkpoint always gives
+/// one file: the library writes the metadata in the random order of its map.
+fn sort_header(bytes: &mut [u8]) {
+    let (size, rest) = bytes
+        .split_first_chunk_mut()
+        .expect("a safetensors file starts with the size of its header");
+    let header = &mut rest[..u64::from_le_bytes(*size) as usize];
+    let sorted: serde_json::Value =
+        serde_json::from_slice(header).expect("a safetensors file's header is JSON");
+    let sorted = sorted.to_string();
+    // The same keys and values take the same room; the rest is spaces.
+    header[..sorted.len()].copy_from_slice(sorted.as_bytes());
 }

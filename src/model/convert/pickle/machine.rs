@@ -172,7 +172,8 @@ impl<'a> Machine<'a> {
                 Err(self.instance_of(Some(class), opcode, at))
             }
             op::NEWOBJ_EX => {
-                (self.pop()?, self.pop()?);
+                self.tuple(2)?;
+                self.pop()?;
                 let class = self.pop()?;
                 Err(self.instance_of(Some(class), opcode, at))
             }

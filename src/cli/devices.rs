@@ -4,7 +4,7 @@ use super::args::DevicesArgs;
 use super::failure::Failure;
 use super::terminal;
 use srdiff::exec::gpu::{AdapterSummary, list_adapters};
-use srdiff::upscale::Device;
+use srdiff::upscale::{CpuSummary, Device};
 
 const COLUMNS: [&str; 11] = [
     "index",
@@ -23,9 +23,10 @@ const COLUMNS: [&str; 11] = [
 /// Lists the adapters and the CPU.
 pub fn run(args: &DevicesArgs) -> Result<(), Failure> {
     let adapters = list_adapters();
+    let cpu = CpuSummary::of_this_machine();
     if args.json {
-        let json = serde_json::to_string_pretty(&adapters).expect("a summary is plain data");
-        terminal::answer(&format!("{json}\n"));
+        let devices = serde_json::json!({ "adapters": adapters, "cpu": cpu });
+        terminal::answer(&format!("{devices:#}\n"));
         return Ok(());
     }
     let mut rows = vec![COLUMNS.map(str::to_owned)];
@@ -35,7 +36,7 @@ pub fn run(args: &DevicesArgs) -> Result<(), Failure> {
     } else {
         table(&rows)
     };
-    text.push_str(&format!("cpu    {}\n", Device::cpu()));
+    text.push_str(&format!("cpu    {}\n", Device::Cpu(cpu)));
     terminal::answer(&text);
     Ok(())
 }

@@ -29,7 +29,7 @@ pub(super) struct Target<'a> {
 /// device lives in it. How much a GPU of its own has is not known.
 pub(super) fn budget(device: &Device, limit: Option<u64>) -> u64 {
     let of_the_system = match device {
-        Device::Cpu { .. } => true,
+        Device::Cpu(_) => true,
         Device::Gpu(adapter) => match adapter.kind {
             AdapterKind::Software | AdapterKind::Integrated => true,
             AdapterKind::Discrete | AdapterKind::Virtual | AdapterKind::Unknown => false,
@@ -75,7 +75,7 @@ impl Target<'_> {
 
     fn plan_options(&self) -> PlanOptions {
         match self.device {
-            Device::Cpu { .. } => cpu::plan_options(),
+            Device::Cpu(_) => cpu::plan_options(),
             Device::Gpu(_) => gpu::plan_options(self.precision),
         }
     }
@@ -204,6 +204,7 @@ fn largest(
 mod tests {
     use super::*;
     use crate::model::Model;
+    use crate::upscale::CpuSummary;
 
     #[test]
     fn the_largest_size_is_found_and_keeps_the_shape() {
@@ -219,10 +220,10 @@ mod tests {
     #[test]
     fn what_is_offered_instead_fits_and_a_pixel_more_does_not() {
         let model = Model::starter();
-        let device = Device::Cpu {
+        let device = Device::Cpu(CpuSummary {
             name: "Test".to_owned(),
             threads: 1,
-        };
+        });
         let target = Target {
             settings: model.settings(),
             device: &device,

@@ -27,9 +27,13 @@ mod device;
 mod error;
 mod memory;
 mod parameters;
+mod reverse;
+mod select;
 mod steps;
 mod upscaler;
 
-pub use device::{Device, DeviceChoice, DeviceError, PrecisionChoice, Selected, select};
+pub use device::{CpuSummary, Device, DeviceError, PrecisionChoice};
 pub use error::{Shortage, TooLarge, UpscaleError};
-pub use upscaler::{Progress, SampleOptions, Upscaler, UpscalerOptions};
+pub use reverse::{OnProgress, Progress, SampleOptions};
+pub use select::{DeviceChoice, Selected, select};
+pub use upscaler::{Upscaler, UpscalerOptions};

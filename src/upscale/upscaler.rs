@@ -1,22 +1,17 @@
 //! A model loaded on a device, and the reverse process over a picture.
 
-use super::device::{Device, DeviceChoice, PrecisionChoice, Selected, select};
+use super::device::{CpuSummary, Device, PrecisionChoice};
 use super::memory::{self, Target};
-use super::{UpscaleError, defaults, steps};
-use crate::diffusion::Sampler;
+use super::reverse::{OnProgress, Progress, SampleOptions, notify, run, sample_steps};
+use super::select::{DeviceChoice, Selected, select};
+use super::{UpscaleError, steps};
 use crate::exec::cpu::CpuExecutor;
 use crate::exec::gpu::{Gpu, GpuExecutor, GpuOptions, list_adapters};
 use crate::exec::{ExecError, Executor};
 use crate::graph::{Precision, Program};
 use crate::image::{Picture, bicubic, pack_padded, unpack_cropped};
-use crate::model::{Model, Settings, names, time};
-use std::ops::ControlFlow;
+use crate::model::{Model, names, time};
 use std::sync::Arc;
-
-/// Steps that the device may have before it while the next is asked for:
-/// enough that it never waits, few enough that progress is honest and a
-/// cancel is quick.
-const IN_FLIGHT: usize = 2;
 
 /// How an [`Upscaler`] is made.
 #[derive(Clone, Debug, Default)]
@@ -29,52 +24,6 @@ pub struct UpscalerOptions {
     /// and on a GPU with memory of its own, what that has.
     pub memory_limit: Option<u64>,
 }
-
-/// How a picture is made from noise.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SampleOptions {
-    /// The sampler.
-    pub sampler: Sampler,
-    /// Steps, from 1 to the timesteps of the model's schedule.
-    pub steps: usize,
-    /// The seed of all noise: the same seed, the same picture.
-    pub seed: u64,
-    /// Which of the many samples that a seed has.
-    pub sample: u32,
-}
-
-impl SampleOptions {
-    /// The [defaults] for a model, with a seed.
-    pub fn seeded(settings: &Settings, seed: u64) -> Self {
-        Self {
-            sampler: defaults::SAMPLER,
-            steps: defaults::STEPS.min(settings.timesteps),
-            seed,
-            sample: 0,
-        }
-    }
-}
-
-/// How far an upscale is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// The model is about to be loaded for a new size.
-    Load,
-    /// The picture is about to be encoded.
-    Image,
-    /// Steps that are done.
-    Step {
-        /// How many, from 0 (the first is about to run).
-        done: usize,
-        /// Of how many.
-        total: usize,
-    },
-    /// The result is about to be read.
-    Finish,
-}
-
-/// Told of progress; [`ControlFlow::Break`] cancels.
-pub type OnProgress<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
 
 /// A model on a device.
 ///
@@ -114,10 +63,10 @@ impl Upscaler {
             DeviceChoice::Cpu => Vec::new(),
             _ => list_adapters(),
         };
-        let selected = select(&options.device, &adapters, Device::cpu)?;
+        let selected = select(&options.device, &adapters, CpuSummary::of_this_machine)?;
         let precision = selected.device.precision(options.precision)?;
         let gpu = match &selected.device {
-            Device::Cpu { .. } => None,
+            Device::Cpu(_) => None,
             Device::Gpu(adapter) => {
                 Some(Arc::new(Gpu::open(adapter.index, GpuOptions::default())?))
             }
@@ -315,40 +264,4 @@ fn finished(pixels: &[u32], stride: usize, input: &Picture, scale: usize) -> Pic
     });
     picture.icc_profile.clone_from(&input.icc_profile);
     picture
-}
-
-/// Runs the steps of the reverse process, a few of them in flight.
-fn sample_steps(
-    executor: &mut dyn Executor,
-    total: usize,
-    progress: OnProgress<'_>,
-) -> Result<(), UpscaleError> {
-    notify(progress, Progress::Step { done: 0, total })?;
-    for step in 0..total {
-        run(executor, names::STEP, steps::START + 1 + step)?;
-        executor.wait(IN_FLIGHT)?;
-        let done = (step + 1).saturating_sub(IN_FLIGHT);
-        if done > 0 {
-            notify(progress, Progress::Step { done, total })?;
-        }
-    }
-    for pending in (0..IN_FLIGHT.min(total)).rev() {
-        executor.wait(pending)?;
-        let done = total - pending;
-        notify(progress, Progress::Step { done, total })?;
-    }
-    Ok(())
-}
-
-fn run(executor: &mut dyn Executor, phase: &str, record: usize) -> Result<(), UpscaleError> {
-    let index = executor.program().phase(phase);
-    let index = index.unwrap_or_else(|| panic!("the program has no phase '{phase}'"));
-    Ok(executor.run(index, record)?)
-}
-
-fn notify(progress: OnProgress<'_>, at: Progress) -> Result<(), UpscaleError> {
-    match progress(at) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(()) => Err(UpscaleError::Cancelled),
-    }
 }

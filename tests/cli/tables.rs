@@ -22,7 +22,15 @@ fn devices_are_listed() {
 
     let run = folder.run(&["devices", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
-    assert_eq!(json.as_array().map(Vec::len), Some(adapters.len()));
+    let listed = json["adapters"].as_array().unwrap();
+    let names: Vec<&str> = listed.iter().filter_map(|a| a["name"].as_str()).collect();
+    let expected: Vec<&str> = adapters.iter().map(|a| a.name.as_str()).collect();
+    assert_eq!(names, expected);
+    assert!(
+        json["cpu"]["threads"]
+            .as_u64()
+            .is_some_and(|threads| threads > 0)
+    );
 }
 
 #[test]

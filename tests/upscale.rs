@@ -8,12 +8,12 @@ mod support_models;
 use srdiff::diffusion::Sampler;
 use srdiff::exec::gpu::{AdapterKind, AdapterSummary};
 use srdiff::image::{Picture, metrics};
-use srdiff::model::Model;
+use srdiff::model::{Model, Weights};
 use srdiff::upscale::{
     DeviceChoice, PrecisionChoice, Progress, SampleOptions, UpscaleError, Upscaler, UpscalerOptions,
 };
 use std::ops::ControlFlow;
-use support_models::model;
+use support_models::{ModelFile, model};
 
 fn upscaler(model: Model, device: &str, precision: PrecisionChoice) -> Upscaler {
     let Ok(device) = device.parse::<DeviceChoice>();
@@ -279,5 +279,36 @@ fn f16_is_within_50_db_of_f32() {
             psnr.is_finite(),
             "{name}: f16 and f32 are equal to the byte"
         );
+    });
+}
+
+/// A small model whose encoder starts with weights of this size.
+fn exploding(weight: f32) -> Model {
+    let mut file = ModelFile::of("tiny-x4");
+    file.tensor("rrdb.conv_first.weight").1.fill(weight);
+    let weights = Weights::from_bytes(file.to_bytes(), "exploding").unwrap();
+    Model::from_weights(weights).unwrap()
+}
+
+fn assert_not_finite(upscaler: &mut Upscaler) {
+    let options = sample(Sampler::Ddpm, 3, 1);
+    let result = upscaler.upscale(&picture(6, 4), &options, &mut |_| ControlFlow::Continue(()));
+    let device = upscaler.selected().device.to_string();
+    match result {
+        Err(UpscaleError::NotFinite { .. }) => {}
+        other => panic!("{device}: {other:?}"),
+    }
+}
+
+/// Clamping must not turn what is no number into a picture.
+#[test]
+fn a_model_that_produces_nan_is_an_error_on_every_device() {
+    assert_not_finite(&mut upscaler(exploding(3e38), "cpu", PrecisionChoice::F32));
+    on_every_adapter(|adapter, device| {
+        assert_not_finite(&mut upscaler(exploding(3e38), device, PrecisionChoice::F32));
+        if adapter.f16 {
+            // Within the range of f32, not of f16.
+            assert_not_finite(&mut upscaler(exploding(1e6), device, PrecisionChoice::F16));
+        }
     });
 }

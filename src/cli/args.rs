@@ -239,7 +239,8 @@ impl SamplingArgs {
 
     /// All of it, with what was not given filled in.
     pub fn sample(&self, settings: &Settings) -> Result<SampleOptions, Failure> {
-        let seed = self.seed.unwrap_or_else(rand::random);
+        // Short enough to be typed.
+        let seed = self.seed.unwrap_or_else(|| rand::random::<u32>().into());
         let defaults = SampleOptions::seeded(settings, seed);
         Ok(SampleOptions {
             sampler: self.sampler()?,

@@ -24,12 +24,18 @@ impl StepBar {
             Progress::Load => self.say("loading the model"),
             Progress::Image => self.say("encoding the picture"),
             Progress::Step { done: 0, total } => {
-                let style = "{bar:40} step {pos}/{len}, {eta} left";
-                self.0.set_style(style_of(style));
+                self.0.set_style(style_of("{bar:40} step {pos}/{len}"));
                 self.0.set_length(total as u64);
                 self.0.reset();
             }
-            Progress::Step { done, .. } => self.0.set_position(done as u64),
+            Progress::Step { done, .. } => {
+                if done == 1 {
+                    // Before the first is done nobody knows.
+                    let style = "{bar:40} step {pos}/{len}, {eta} left";
+                    self.0.set_style(style_of(style));
+                }
+                self.0.set_position(done as u64);
+            }
             Progress::Finish => self.say("finishing"),
         }
         ControlFlow::Continue(())

@@ -217,19 +217,42 @@ mod tests {
         assert_eq!(largest(1, 1, &area(0)), None);
     }
 
-    #[test]
-    fn what_is_offered_instead_fits_and_a_pixel_more_does_not() {
-        let model = Model::starter();
-        let device = Device::Cpu(CpuSummary {
-            name: "Test".to_owned(),
-            threads: 1,
-        });
-        let target = Target {
-            settings: model.settings(),
-            device: &device,
+    /// A CPU that has `budget` bytes.
+    fn on_a_cpu(budget: u64, test: impl Fn(&Target)) {
+        test(&Target {
+            settings: Model::starter().settings(),
+            device: &Device::Cpu(CpuSummary {
+                name: "Test".to_owned(),
+                threads: 1,
+            }),
             precision: Precision::F32,
-            budget: 200 << 20,
-        };
+            budget,
+        });
+    }
+
+    #[test]
+    fn what_a_device_refused_is_offered_at_half_the_memory() {
+        on_a_cpu(u64::MAX, |target| {
+            let program = target.program(300, 200).unwrap();
+            assert!(target.check(&program, 300, 200).is_ok());
+            let UpscaleError::TooLarge(error) = target.refused(&program, 300, 200) else {
+                panic!("refused is too large");
+            };
+            let (width, height) = error.largest.unwrap();
+            let smaller = target.program(width, height).unwrap();
+            let share = needed_bytes(&smaller) as f64 / needed_bytes(&program) as f64;
+            assert!((0.4..=0.5).contains(&share), "{share}");
+            let offer = format!("try one of {width}x{height}, which needs half of that");
+            assert!(error.to_string().contains(&offer), "{error}");
+        });
+    }
+
+    #[test]
+    fn what_is_offered_instead_fits_and_a_little_more_does_not() {
+        on_a_cpu(200 << 20, check_offer);
+    }
+
+    fn check_offer(target: &Target) {
         let program = target.program(3000, 2000).unwrap();
         let Err(UpscaleError::TooLarge(error)) = target.check(&program, 3000, 2000) else {
             panic!("3000x2000 in 200 MiB");

@@ -6,11 +6,6 @@ use crate::exec::Executor;
 use crate::model::{Settings, names};
 use std::ops::ControlFlow;
 
-/// Steps that the device may have before it while the next is asked for:
-/// enough that it never waits, few enough that progress is honest and a
-/// cancel is quick.
-const IN_FLIGHT: usize = 2;
-
 /// How a picture is made from noise.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SampleOptions {
@@ -57,22 +52,24 @@ pub enum Progress {
 /// Told of progress; [`ControlFlow::Break`] cancels.
 pub type OnProgress<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
 
-/// Runs the steps of the reverse process, a few of them in flight.
+/// Runs the steps of the reverse process, at most `in_flight` of them before
+/// the device while the next is asked for.
 pub(super) fn sample_steps(
     executor: &mut dyn Executor,
     total: usize,
+    in_flight: usize,
     progress: OnProgress<'_>,
 ) -> Result<(), UpscaleError> {
     notify(progress, Progress::Step { done: 0, total })?;
     for step in 0..total {
         run(executor, names::STEP, steps::START + 1 + step)?;
-        executor.wait(IN_FLIGHT)?;
-        let done = (step + 1).saturating_sub(IN_FLIGHT);
+        executor.wait(in_flight)?;
+        let done = (step + 1).saturating_sub(in_flight);
         if done > 0 {
             notify(progress, Progress::Step { done, total })?;
         }
     }
-    for pending in (0..IN_FLIGHT.min(total)).rev() {
+    for pending in (0..in_flight.min(total)).rev() {
         executor.wait(pending)?;
         let done = total - pending;
         notify(progress, Progress::Step { done, total })?;

@@ -13,6 +13,11 @@ use crate::image::{Picture, bicubic, pack_padded, unpack_cropped};
 use crate::model::{Model, names, time};
 use std::sync::Arc;
 
+/// Steps that a GPU may have before it while the next is asked for: enough
+/// that it never waits, few enough that progress is honest and a cancel is
+/// quick.
+const STEPS_IN_FLIGHT: usize = 2;
+
 /// How an [`Upscaler`] is made.
 #[derive(Clone, Debug, Default)]
 pub struct UpscalerOptions {
@@ -169,7 +174,12 @@ impl Upscaler {
         run(executor, names::START, steps::START)?;
         executor.wait(0)?;
 
-        sample_steps(executor, records.len() - 1, progress)?;
+        let in_flight = match self.selected.device {
+            // It is done when a run returns.
+            Device::Cpu(_) => 0,
+            Device::Gpu(_) => STEPS_IN_FLIGHT,
+        };
+        sample_steps(executor, records.len() - 1, in_flight, progress)?;
 
         notify(progress, Progress::Finish)?;
         run(executor, names::FINISH, steps::START)?;

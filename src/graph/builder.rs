@@ -140,8 +140,9 @@ impl GraphBuilder {
     /// Appends an operation whose first results are written into `into`.
     ///
     /// # Errors
-    /// When the operand shapes or the shapes of `into` do not fit, or an
-    /// operand was never written.
+    /// When the operand shapes or the shapes of `into` do not fit, an operand
+    /// was never written, or `into` holds inputs, weights or operands (but
+    /// those that the operation updates in place).
     pub fn push_into(
         &mut self,
         into: &[ValueId],
@@ -223,6 +224,7 @@ impl GraphBuilder {
             "{} '{name}': results",
             op.name()
         );
+        self.check_outputs(&op, inputs, &outputs)?;
         for &id in &outputs {
             self.mark_written(id);
         }
@@ -232,6 +234,48 @@ impl GraphBuilder {
             outputs,
         });
         Ok(())
+    }
+
+    /// Results must be writable, and must not lie over operands unless the
+    /// operation updates these in place.
+    fn check_outputs(
+        &self,
+        op: &Op,
+        inputs: &[ValueId],
+        outputs: &[ValueId],
+    ) -> Result<(), GraphError> {
+        for (index, &output) in outputs.iter().enumerate() {
+            let value = self.graph.value(output);
+            if matches!(value.role, Role::Input | Role::Parameter) {
+                return Err(GraphError::NotWritable {
+                    graph: self.graph.name.clone(),
+                    op: op.name(),
+                    name: value.name.clone(),
+                });
+            }
+            let in_place = |at: usize| index == at && index < op.in_place_results();
+            let others = outputs[..index].iter().copied();
+            let operands = inputs.iter().copied().enumerate();
+            let clash = operands
+                .filter(|&(at, operand)| !(in_place(at) && operand == output))
+                .map(|(_, operand)| operand)
+                .chain(others)
+                .find(|&other| self.overlap(output, other));
+            if let Some(other) = clash {
+                return Err(GraphError::Overlap {
+                    graph: self.graph.name.clone(),
+                    op: op.name(),
+                    name: value.name.clone(),
+                    other: self.graph.value(other).name.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn overlap(&self, a: ValueId, b: ValueId) -> bool {
+        self.cells(a)
+            .any(|cell| self.cells(b).any(|other| other == cell))
     }
 
     /// Every (root, segment) that a value covers.

@@ -1,6 +1,7 @@
 //! Lifetimes and memory slots.
 
 use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
 
 /// The steps during which an array must keep its memory, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,29 +35,48 @@ pub struct MemoryReport {
     pub unshared_bytes: u64,
 }
 
-/// Gives each interval a slot such that no two in one slot overlap.
+/// Gives each interval a slot such that no two in one slot overlap. Returns
+/// the slot of each interval and the size of each slot.
 ///
-/// Greedy by size: the largest first, each into the smallest slot that is
-/// free during its life, else into a new one. Returns the slot of each
-/// interval and the size of each slot.
+/// A slot holds one value at a time and is not divided, so that each can be a
+/// buffer of its own; the sum of sizes can therefore stay above
+/// [`largest_live_set`]. Finding the least sum is a hard problem, so two greedy
+/// orders are tried, largest first and earliest first, and the better is taken.
 pub fn assign_slots(intervals: &[Interval]) -> (Vec<usize>, Vec<u64>) {
-    let mut order: Vec<usize> = (0..intervals.len()).collect();
-    order.sort_by_key(|&i| (std::cmp::Reverse(intervals[i].bytes), intervals[i].first));
+    let mut by_start: Vec<usize> = (0..intervals.len()).collect();
+    by_start.sort_by_key(|&i| intervals[i].first);
+    let mut by_size = by_start.clone();
+    by_size.sort_by_key(|&i| Reverse(intervals[i].bytes));
+    [by_size, by_start]
+        .iter()
+        .map(|order| best_fit(intervals, order))
+        .min_by_key(|(_, sizes)| sizes.iter().sum::<u64>())
+        .expect("there are two orders")
+}
+
+/// Gives each interval, in this order, the free slot that has to grow least
+/// and then wastes least, or a new one.
+fn best_fit(intervals: &[Interval], order: &[usize]) -> (Vec<usize>, Vec<u64>) {
     let mut assignment = vec![usize::MAX; intervals.len()];
     let mut occupants: Vec<Vec<usize>> = Vec::new();
     let mut sizes: Vec<u64> = Vec::new();
-    for i in order {
-        // Slots were opened largest first, so the last free one is the tightest.
-        let free = (0..occupants.len()).rev().find(|&slot| {
-            occupants[slot]
-                .iter()
-                .all(|&other| !intervals[other].overlaps(&intervals[i]))
-        });
+    for &i in order {
+        let bytes = intervals[i].bytes;
+        let free = (0..occupants.len())
+            .filter(|&slot| {
+                let mut others = occupants[slot].iter();
+                others.all(|&other| !intervals[other].overlaps(&intervals[i]))
+            })
+            .min_by_key(|&slot| {
+                let size = sizes[slot];
+                (bytes.saturating_sub(size), size.saturating_sub(bytes))
+            });
         let slot = free.unwrap_or_else(|| {
             occupants.push(Vec::new());
-            sizes.push(intervals[i].bytes);
+            sizes.push(0);
             occupants.len() - 1
         });
+        sizes[slot] = sizes[slot].max(bytes);
         occupants[slot].push(i);
         assignment[i] = slot;
     }
@@ -64,6 +84,9 @@ pub fn assign_slots(intervals: &[Interval]) -> (Vec<usize>, Vec<u64>) {
 }
 
 /// The most bytes alive at one step: no assignment can need less.
+///
+/// Only where a life begins can more be alive than just before, so no other
+/// steps are looked at.
 pub fn largest_live_set(intervals: &[Interval]) -> u64 {
     intervals
         .iter()

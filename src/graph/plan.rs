@@ -1,11 +1,8 @@
-//! From graphs to a program: every value gets a place in memory.
+//! Plans and programs: steps over values that have a place in memory.
 
-use super::memory::{Interval, MemoryReport, assign_slots, largest_live_set};
-use super::{Element, Graph, Role, Shape, ValueId};
+use super::{Element, MemoryReport, Role, Shape};
 use crate::ops::Op;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
-use thiserror::Error;
 
 /// How the elements of a value lie in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -219,196 +216,18 @@ impl Program {
     }
 }
 
-/// Graphs that do not go together.
-#[derive(Debug, Error, PartialEq)]
-pub enum PlanError {
-    /// A persistent value that differs from phase to phase.
-    #[error(
-        "value '{name}' is {first} in one phase and {second} in phase '{phase}'; persistent values of one name must be alike"
-    )]
-    Mismatch {
-        /// Name.
-        name: String,
-        /// Shape where it was met first.
-        first: Shape,
-        /// Shape in `phase`.
-        second: Shape,
-        /// The phase that disagrees.
-        phase: String,
-    },
-}
-
-/// Plans the phases of a program over one set of slots.
-///
-/// Temporaries share slots within a phase and across phases (phases run one
-/// after the other); persistent values get a slot of their own.
-///
-/// # Errors
-/// When persistent values of one name differ between phases.
-pub fn plan(graphs: &[Graph], options: PlanOptions) -> Result<Program, PlanError> {
-    let mut slots = Vec::new();
-    let mut persistent: HashMap<String, (usize, Shape)> = HashMap::new();
-    let mut temporaries: Vec<(usize, ValueId)> = Vec::new();
-    let mut intervals: Vec<Interval> = Vec::new();
-    let mut place: Vec<HashMap<ValueId, usize>> = vec![HashMap::new(); graphs.len()];
-
-    let mut start = 0;
-    for (phase, graph) in graphs.iter().enumerate() {
-        let lives = lifetimes(graph);
-        for (index, value) in graph.values.iter().enumerate() {
-            let id = ValueId(index);
-            if value.view_of.is_some() || value.role == Role::Parameter {
-                continue;
-            }
-            let bytes = value_bytes(graph, id, options);
-            if value.role.is_persistent() {
-                let slot = match persistent.get(&value.name) {
-                    Some(&(_, shape)) if shape != value.shape => {
-                        return Err(PlanError::Mismatch {
-                            name: value.name.clone(),
-                            first: shape,
-                            second: value.shape,
-                            phase: graph.name.clone(),
-                        });
-                    }
-                    Some(&(slot, _)) => slot,
-                    None => {
-                        slots.push(Slot {
-                            bytes,
-                            owner: Some(value.name.clone()),
-                        });
-                        persistent.insert(value.name.clone(), (slots.len() - 1, value.shape));
-                        slots.len() - 1
-                    }
-                };
-                place[phase].insert(id, slot);
-            } else if let Some(&(first, last)) = lives.get(&id) {
-                temporaries.push((phase, id));
-                intervals.push(Interval {
-                    first: start + first,
-                    last: start + last,
-                    bytes,
-                });
-            }
-        }
-        start += graph.nodes.len();
-    }
-
-    let persistent_bytes = slots.iter().map(|slot| slot.bytes).sum();
-    let (assignment, sizes) = assign_slots(&intervals);
-    let base = slots.len();
-    slots.extend(sizes.iter().map(|&bytes| Slot { bytes, owner: None }));
-    for (&(phase, id), slot) in temporaries.iter().zip(assignment) {
-        place[phase].insert(id, base + slot);
-    }
-
-    let phases = graphs
-        .iter()
-        .zip(&place)
-        .map(|(graph, place)| place_phase(graph, place, options))
-        .collect();
-    Ok(Program {
-        phases,
-        slots,
-        memory: MemoryReport {
-            persistent_bytes,
-            temporary_bytes: sizes.iter().sum(),
-            largest_live_set: largest_live_set(&intervals),
-            unshared_bytes: intervals.iter().map(|interval| interval.bytes).sum(),
-        },
-        options,
-    })
-}
-
-/// First and last node that touches each root value.
-fn lifetimes(graph: &Graph) -> HashMap<ValueId, (usize, usize)> {
-    let mut lives: HashMap<ValueId, (usize, usize)> = HashMap::new();
-    for (step, node) in graph.nodes.iter().enumerate() {
-        for &id in node.inputs.iter().chain(&node.outputs) {
-            lives
-                .entry(graph.root(id))
-                .and_modify(|life| life.1 = step)
-                .or_insert((step, step));
-        }
-    }
-    lives
-}
-
-fn place_phase(graph: &Graph, place: &HashMap<ValueId, usize>, options: PlanOptions) -> Plan {
-    let values = graph
-        .values
-        .iter()
-        .enumerate()
-        .map(|(index, value)| {
-            let root = graph.root(ValueId(index));
-            let storage = match place.get(&root) {
-                Some(&slot) => {
-                    let whole = graph.value(root);
-                    let first = value.view_of.map_or(0, |(_, first)| first);
-                    Storage::Slot {
-                        slot,
-                        channel_offset: stored_channels(&whole.segments[..first], options.layout),
-                        channel_stride: stored_channels(&whole.segments, options.layout),
-                    }
-                }
-                None => Storage::Parameter,
-            };
-            PlannedValue {
-                name: value.name.clone(),
-                shape: value.shape,
-                segments: value.segments.clone(),
-                role: value.role,
-                element: value.element,
-                precision: stored_precision(value.element, options),
-                layout: options.layout,
-                storage,
-            }
-        })
-        .collect();
-    let indices = |ids: &[ValueId]| ids.iter().map(|id| id.0).collect();
-    let steps = graph
-        .nodes
-        .iter()
-        .map(|node| Step {
-            op: node.op.clone(),
-            inputs: indices(&node.inputs),
-            outputs: indices(&node.outputs),
-        })
-        .collect();
-    Plan {
-        name: graph.name.clone(),
-        values,
-        steps,
-    }
-}
-
-fn stored_channels(segments: &[usize], layout: Layout) -> usize {
+/// Channels of groups of these sizes with the padding of each counted.
+pub(super) fn stored_channels(segments: &[usize], layout: Layout) -> usize {
     segments
         .iter()
         .map(|channels| channels.next_multiple_of(layout.channel_alignment()))
         .sum()
 }
 
-fn stored_precision(element: Element, options: PlanOptions) -> Precision {
-    match element {
-        Element::Real => options.precision,
-        Element::Full | Element::Pixel => Precision::F32,
-    }
-}
-
-fn element_bytes(element: Element, precision: Precision) -> usize {
+/// Bytes of one element; a pixel is one.
+pub(super) fn element_bytes(element: Element, precision: Precision) -> usize {
     match element {
         Element::Pixel => 4,
         Element::Full | Element::Real => precision.bytes(),
     }
-}
-
-fn value_bytes(graph: &Graph, id: ValueId, options: PlanOptions) -> u64 {
-    let value = graph.value(id);
-    let channels = match value.element {
-        Element::Pixel => 1,
-        Element::Full | Element::Real => stored_channels(&value.segments, options.layout),
-    };
-    let elements = value.shape.n * channels * value.shape.pixels();
-    (elements * element_bytes(value.element, stored_precision(value.element, options))) as u64
 }

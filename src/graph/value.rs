@@ -139,4 +139,30 @@ pub enum GraphError {
         /// Name.
         name: String,
     },
+    /// A result would replace what only the host writes.
+    #[error(
+        "graph '{graph}': {op} writes '{name}', which is an input or a weight; give it a result of its own"
+    )]
+    NotWritable {
+        /// Graph.
+        graph: String,
+        /// Operation.
+        op: &'static str,
+        /// Name.
+        name: String,
+    },
+    /// A result that lies over an operand, or over another result.
+    #[error(
+        "graph '{graph}': {op} writes '{name}' over '{other}', which the same step uses; give it a result of its own"
+    )]
+    Overlap {
+        /// Graph.
+        graph: String,
+        /// Operation.
+        op: &'static str,
+        /// The result.
+        name: String,
+        /// The operand or other result.
+        other: String,
+    },
 }

@@ -43,7 +43,10 @@ impl Config {
     pub const BETA_END: f64 = 0.02;
 
     pub fn parse(json: &str) -> Result<Self, SettingsError> {
-        serde_json::from_str(json).map_err(|error| SettingsError::Config(error.to_string()))
+        // By way of an object: serde would also take a list, by position.
+        serde_json::from_str(json)
+            .and_then(|keys| serde_json::from_value(serde_json::Value::Object(keys)))
+            .map_err(|error: serde_json::Error| SettingsError::Config(error.to_string()))
     }
 
     pub fn to_json(&self) -> String {

@@ -218,7 +218,7 @@ impl Settings {
         if let Some(groups) = self.groups {
             for level in 0..self.levels() {
                 let channels = self.channels(level);
-                if channels % groups != 0 {
+                if !channels.is_multiple_of(groups) {
                     return Err(SettingsError::GroupsDivide {
                         groups,
                         channels,

@@ -31,7 +31,7 @@ impl ConvTranspose2d {
 impl Rules for ConvTranspose2d {
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let s = self.stride;
-        if s < 2 || s % 2 != 0 {
+        if s < 2 || !s.is_multiple_of(2) {
             return Err(format!("stride {s} is not supported (even, at least 2)"));
         }
         expect_operands(inputs, 3, "x, weight, bias")?;

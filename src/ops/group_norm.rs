@@ -38,7 +38,7 @@ impl Rules for GroupNorm {
             expect_operands(inputs, Self::OPERANDS, "x, weight, bias")?;
         }
         let x = inputs[Self::X];
-        if self.groups == 0 || x.c % self.groups != 0 {
+        if self.groups == 0 || !x.c.is_multiple_of(self.groups) {
             return Err(format!(
                 "{} channels do not divide into {} groups",
                 x.c, self.groups

@@ -25,7 +25,7 @@ impl Rules for LinearAttention {
         expect_operands(inputs, 1, "qkv")?;
         let qkv = inputs[0];
         let inner = self.heads * self.head_channels;
-        if self.head_channels == 0 || self.head_channels % 4 != 0 {
+        if self.head_channels == 0 || !self.head_channels.is_multiple_of(4) {
             return Err(format!(
                 "a head must have a multiple of 4 channels, not {}",
                 self.head_channels

@@ -162,6 +162,27 @@ impl Op {
         }
     }
 
+    /// How many of the first results may be written over the operand of the
+    /// same index; all others must not lie over an operand.
+    pub fn in_place_results(&self) -> usize {
+        match self {
+            Op::SamplerUpdate(_) => 2,
+            Op::Conv2d(_)
+            | Op::ConvTranspose2d(_)
+            | Op::Copy(_)
+            | Op::GroupNorm(_)
+            | Op::ImagePack(_)
+            | Op::ImageUnpack(_)
+            | Op::Linear(_)
+            | Op::LinearAttention(_)
+            | Op::Mish(_)
+            | Op::Noise(_)
+            | Op::Reconstruct(_)
+            | Op::UpsampleBicubic(_)
+            | Op::UpsampleNearest(_) => 0,
+        }
+    }
+
     /// The epilogue, for operations that have one, and the index of its
     /// first operand.
     pub fn epilogue(&self) -> Option<(&Epilogue, usize)> {

@@ -67,8 +67,7 @@ fn failures(generator: Generator) -> Vec<String> {
     scores.extend(correlations(generator, &normals));
     let mut failures: Vec<String> = scores
         .into_iter()
-        // Written so that NaN fails.
-        .filter(|(_, score)| !(score.abs() < SCORE))
+        .filter(|(_, score)| score.is_nan() || score.abs() >= SCORE)
         .map(|(check, score)| format!("{check}: score {score:.1}"))
         .collect();
     failures.extend(avalanche(generator));

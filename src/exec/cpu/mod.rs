@@ -1,7 +1,7 @@
 //! The native CPU executor: the same plans as on a GPU.
 //!
 //! Arrays are channels-last, so a convolution is a handful of matrix products
-//! over pixels ([`products`]) and everything else runs along contiguous
+//! over pixels (`products`) and everything else runs along contiguous
 //! channels, vectorised for the machine's instruction set at run time (pulp).
 //! Pictures are cut into tiles that fit the cache; rayon spreads the tiles
 //! over the cores.

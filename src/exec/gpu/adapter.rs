@@ -119,6 +119,8 @@ pub struct GpuOptions {
     pub checked: bool,
 }
 
+// Not derived: what it is depends on the kind of build.
+#[allow(clippy::derivable_impls)]
 impl Default for GpuOptions {
     fn default() -> Self {
         Self {

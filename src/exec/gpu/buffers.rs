@@ -7,6 +7,7 @@ use crate::exec::{ExecError, Parameters};
 use crate::graph::{Plan, Precision, Program};
 use half::f16;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// Distance of structs in a uniform buffer; WebGPU's default alignment.
 pub(super) const UNIFORM_STRIDE: u64 = 256;
@@ -73,10 +74,9 @@ impl Buffers {
                 let Some(key) = ParameterKey::of(&program.phases[*phase], binding) else {
                     continue;
                 };
-                if !packed.contains_key(&key) {
-                    let value =
-                        parameter_buffer(gpu, &program.phases[*phase], binding, parameters)?;
-                    packed.insert(key, value);
+                if let Entry::Vacant(entry) = packed.entry(key) {
+                    let plan = &program.phases[*phase];
+                    entry.insert(parameter_buffer(gpu, plan, binding, parameters)?);
                 }
             }
         }

@@ -10,8 +10,9 @@
 // mean, then 1 / sqrt(variance + epsilon), of each group.
 //
 // Dispatch: statistics: a workgroup of 256 for each sample and group,
-// grid (GROUPS, N, 1); it sums in a fixed order, twice (mean first, then
-// squared differences), so that a large mean costs no accuracy.
+// grid (GROUPS, N, 1); it sums in a fixed order, twice: differences from the
+// group's first element, which give the mean, then squared differences from
+// that, so that a large mean costs no accuracy.
 // normalize: workgroups of 16 x 4 pixels, grid (ceil(W/16), ceil(H/4), N*C/4).
 // Needs: include/epilogue.wgsl.
 
@@ -68,14 +69,15 @@ fn statistics_of_group(
     let channels = CHANNELS / GROUPS;
     let count = f32(channels * plane);
 
+    let first = vec4<f32>(x[base + group * channels / 4u * plane])[group * channels % 4u];
     var sum = 0.0;
     for (var c = group * channels; c < (group + 1u) * channels; c++) {
         let block = base + (c / 4u) * plane;
         for (var p = thread; p < plane; p += THREADS) {
-            sum += vec4<f32>(x[block + p])[c % 4u];
+            sum += vec4<f32>(x[block + p])[c % 4u] - first;
         }
     }
-    let mean = workgroup_sum(thread, sum) / count;
+    let mean = first + workgroup_sum(thread, sum) / count;
 
     var squares = 0.0;
     for (var c = group * channels; c < (group + 1u) * channels; c++) {

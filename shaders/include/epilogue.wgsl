@@ -5,13 +5,15 @@
 //
 // Arrays are (N, C/4, H, W) of vec4; an offset and a batch stride, in vec4,
 // place a group of channels inside a larger array. Operands that a variant
-// does not have are bound to a dummy and never read.
+// does not have are bound to a dummy and never read. Padding channels of y
+// stay zero: everything added is zero there, and SHIFT is left out.
 // Needs: include/activation.wgsl, include/step_record.wgsl.
 
 override ACTIVATION: u32 = 0u; // 0 none, 1 LeakyReLU, 2 Mish
 override SLOPE: f32 = 0.2;
 override SCALE: f32 = 1.0;
 override SHIFT: f32 = 0.0;
+override Y_CHANNELS: u32 = 4u; // C
 override TABLE: bool = false;
 override RESIDUALS: u32 = 0u; // 0..2
 override RESIDUAL_SCALE_0: f32 = 1.0;
@@ -42,7 +44,11 @@ fn finish(e: EpilogueDims, v: vec4<f32>, n: u32, block: u32, position: u32) {
     } else if ACTIVATION == 2u {
         r = mish(r);
     }
-    r = r * SCALE + SHIFT;
+    r *= SCALE;
+    if SHIFT != 0.0 {
+        let c = 4u * block + vec4<u32>(0u, 1u, 2u, 3u);
+        r += select(vec4<f32>(0.0), vec4<f32>(SHIFT), c < vec4<u32>(Y_CHANNELS));
+    }
     if TABLE {
         r += vec4<f32>(table[record.table_row * e.table_blocks + block]);
     }

@@ -131,10 +131,7 @@ impl fmt::Display for TooLarge {
         }
         match (self.largest, &self.shortage) {
             (Some((width, height)), Shortage::Refused { .. }) => {
-                write!(
-                    f,
-                    "try one of {width}x{height}, which needs half of that, or --device cpu"
-                )
+                write!(f, "try one of {width}x{height}, which needs half of that")
             }
             (Some((width, height)), _) => write!(
                 f,

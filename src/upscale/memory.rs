@@ -4,10 +4,9 @@ use super::device::Device;
 use super::error::{Shortage, TooLarge, UpscaleError};
 use crate::exec::gpu::{self, AdapterKind};
 use crate::exec::{ExecError, cpu};
-use crate::graph::{PlanOptions, Precision, Program, Storage, plan};
+use crate::graph::{PlanOptions, Precision, Program, plan};
 use crate::model::{PhaseOptions, Settings, phases};
 use crate::ops::NoiseSource;
-use std::collections::HashMap;
 use sysinfo::System;
 
 /// Copies of the result outside the program, in bytes a pixel: as three reals
@@ -158,17 +157,10 @@ impl Target<'_> {
 
 /// Bytes that running a program takes: its slots, its weights, the result.
 fn needed_bytes(program: &Program) -> u64 {
-    let mut weights: HashMap<&str, u64> = HashMap::new();
-    for value in program.phases.iter().flat_map(|phase| &phase.values) {
-        if value.storage == Storage::Parameter {
-            let bytes = value.shape.elements() * value.precision.bytes();
-            weights.insert(&value.name, bytes as u64);
-        }
-    }
     let pixels = program
         .find_persistent(crate::model::names::PICTURE)
         .map_or(0, |picture| picture.shape.elements() as u64);
-    program.slot_bytes() + weights.values().sum::<u64>() + RESULT_BYTES * pixels
+    program.slot_bytes() + program.weight_bytes() + RESULT_BYTES * pixels
 }
 
 /// The largest size of the shape of `width` x `height` that fits: the longer

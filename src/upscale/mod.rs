@@ -36,4 +36,5 @@ pub use device::{CpuSummary, Device, DeviceError, PrecisionChoice};
 pub use error::{Shortage, TooLarge, UpscaleError};
 pub use reverse::{OnProgress, Progress, SampleOptions};
 pub use select::{DeviceChoice, Selected, select};
+pub use steps::step_record;
 pub use upscaler::{Upscaler, UpscalerOptions};

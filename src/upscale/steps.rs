@@ -35,13 +35,13 @@ pub(super) fn records(
         } else {
             step.without_clip()
         };
-        record(&step, keyed)
+        step_record(&step, keyed)
     });
     Ok(std::iter::once(start).chain(steps).collect())
 }
 
-/// A step's coefficients, rounded to f32, over the seed and place of `keyed`.
-fn record(step: &StepCoefficients, keyed: StepRecord) -> StepRecord {
+/// A step's coefficients, rounded to f32, with the seed and place of `keyed`.
+pub fn step_record(step: &StepCoefficients, keyed: StepRecord) -> StepRecord {
     StepRecord {
         table_row: step.timestep,
         noise_step: step.timestep,

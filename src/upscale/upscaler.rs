@@ -232,7 +232,7 @@ impl Upscaler {
                 let executor = GpuExecutor::new(Arc::clone(gpu), program, &self.model);
                 Box::new(executor.map_err(refused)?)
             }
-            None => Box::new(CpuExecutor::new(program, &self.model)?),
+            None => Box::new(CpuExecutor::new(program, &self.model).map_err(refused)?),
         };
         let settings = self.model.settings();
         let sinusoids = time::sinusoidal_embedding(settings.timesteps, settings.hidden);

@@ -19,9 +19,16 @@ pub fn fixtures() -> PathBuf {
 pub fn adapters() -> Vec<AdapterSummary> {
     let adapters = list_adapters();
     if adapters.is_empty() {
-        let required = std::env::var("SRDIFF_REQUIRE_GPU").is_ok_and(|value| value == "1");
-        assert!(!required, "SRDIFF_REQUIRE_GPU=1, and there is no adapter");
+        assert!(
+            !gpu_required(),
+            "SRDIFF_REQUIRE_GPU=1, and there is no adapter"
+        );
         println!("skipped on the GPU: there is no adapter");
     }
     adapters
+}
+
+/// Whether a machine without a GPU has to fail: `SRDIFF_REQUIRE_GPU=1`.
+pub fn gpu_required() -> bool {
+    std::env::var("SRDIFF_REQUIRE_GPU").is_ok_and(|value| value == "1")
 }

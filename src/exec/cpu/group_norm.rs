@@ -19,13 +19,13 @@ pub(super) fn load(loading: &mut Loading, op: &GroupNorm) -> Result<Kernel, Exec
     let bias = loading.weight(GroupNorm::BIAS)?.into_owned();
     let epilogue = BoundEpilogue::new(loading, &op.epilogue, GroupNorm::OPERANDS);
     let (groups, epsilon) = (op.groups, f64::from(op.epsilon));
-    let zeros = vec![0.0; x.shape.c];
     Ok(Box::new(move |record| {
         let offsets = epilogue.offsets(record);
         let pixels = x.shape.pixels();
         for n in 0..x.shape.n {
-            // y = x * factor + offset, for each channel.
-            let (factor, offset) = affine(&x, n, groups, epsilon, &weight, &bias);
+            // y = (x - mean) * factor + bias, for each channel; a factor and
+            // an offset alone would cancel where the mean is large.
+            let (mean, factor) = statistics(&x, n, groups, epsilon, &weight);
             (0..pixels.div_ceil(CHUNK))
                 .into_par_iter()
                 .for_each(|chunk| {
@@ -40,12 +40,12 @@ pub(super) fn load(loading: &mut Loading, op: &GroupNorm) -> Result<Kernel, Exec
                                     // SAFETY: nothing writes x meanwhile.
                                     let x = unsafe { x.pixel(first + k) };
                                     for (c, result) in result.iter_mut().enumerate() {
-                                        *result = x[c] * factor[c] + offset[c];
+                                        *result = (x[c] - mean[c]) * factor[c];
                                     }
                                 }
                                 // SAFETY: each pixel belongs to one task.
                                 unsafe {
-                                    epilogue.store(&offsets, &zeros, normalised, first, count)
+                                    epilogue.store(&offsets, &bias, normalised, first, count)
                                 };
                             },
                         );
@@ -55,15 +55,14 @@ pub(super) fn load(loading: &mut Loading, op: &GroupNorm) -> Result<Kernel, Exec
     }))
 }
 
-/// Factor and offset of each channel of sample `n`, from the mean and biased
+/// Mean and factor of each channel of sample `n`, from the mean and biased
 /// variance of its group, both summed in f64.
-fn affine(
+fn statistics(
     x: &View,
     n: usize,
     groups: usize,
     epsilon: f64,
     weight: &[f32],
-    bias: &[f32],
 ) -> (Vec<f32>, Vec<f32>) {
     let channels = x.shape.c;
     let per_group = channels / groups;
@@ -78,15 +77,12 @@ fn affine(
         let difference = v - means[c / per_group];
         difference * difference
     }));
-    let mut factor = Vec::with_capacity(channels);
-    let mut offset = Vec::with_capacity(channels);
-    for c in 0..channels {
-        let group = c / per_group;
-        let f = f64::from(weight[c]) / (variances[group] + epsilon).sqrt();
-        factor.push(f as f32);
-        offset.push((f64::from(bias[c]) - means[group] * f) as f32);
-    }
-    (factor, offset)
+    let group_of = |c: usize| c / per_group;
+    let mean = (0..channels).map(|c| means[group_of(c)] as f32).collect();
+    let factor = (0..channels)
+        .map(|c| (f64::from(weight[c]) / (variances[group_of(c)] + epsilon).sqrt()) as f32)
+        .collect();
+    (mean, factor)
 }
 
 /// Sum of `term(x, channel)` over the pixels of sample `n`, for each channel.

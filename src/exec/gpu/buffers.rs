@@ -38,14 +38,22 @@ impl Buffers {
         parameters: &dyn Parameters,
     ) -> Result<Self, ExecError> {
         limits::check(&gpu.summary, program, dispatches)?;
-        let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        check_alignment(gpu)?;
+        // A buffer that memory was not found for is invalid, and so is all
+        // that is done with it: those errors follow from the first.
+        let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let validity = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let result = Self::allocate(gpu, program, dispatches, parameters);
-        if pollster::block_on(scope.pop()).is_some() {
+        let invalid = pollster::block_on(validity.pop());
+        if pollster::block_on(memory.pop()).is_some() {
             return Err(ExecError::OutOfMemory {
                 device: gpu.summary.name.clone(),
-                needed_mib: program.slot_bytes() >> 20,
+                needed_mib: (program.slot_bytes() + program.weight_bytes()).div_ceil(1 << 20),
                 hint: String::new(),
             });
+        }
+        if let Some(error) = invalid {
+            return Err(gpu.failure.error(error));
         }
         result
     }
@@ -208,5 +216,19 @@ pub(super) fn buffer(gpu: &Gpu, label: &str, size: u64, usage: wgpu::BufferUsage
         size,
         usage,
         mapped_at_creation: false,
+    })
+}
+
+/// Refuses an adapter whose uniform structs must lie further apart than ours.
+fn check_alignment(gpu: &Gpu) -> Result<(), ExecError> {
+    let alignment = gpu.device.limits().min_uniform_buffer_offset_alignment;
+    if u64::from(alignment) <= UNIFORM_STRIDE {
+        return Ok(());
+    }
+    Err(ExecError::Limit {
+        device: gpu.summary.name.clone(),
+        what: "the alignment of uniform structs in bytes".to_owned(),
+        needed: u64::from(alignment),
+        limit: UNIFORM_STRIDE,
     })
 }

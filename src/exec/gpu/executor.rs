@@ -3,18 +3,15 @@
 use super::adapter::Gpu;
 use super::buffers::{Buffers, UNIFORM_STRIDE, buffer, uniform_usage};
 use super::kernels::{Dispatch, lower};
+use super::pace::Pace;
 use super::pipelines::Pipelines;
 use super::{layout, readback};
 use crate::exec::{ExecError, Executor, Parameters, StepRecord};
-use crate::graph::{PlannedValue, Program};
+use crate::graph::{Layout, PlannedValue, Precision, Program};
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
-
-/// Work of one submit at most. A GPU that sustains 100 GFLOP/s, slower than
-/// any of the last ten years, is done in half a second: well under the two
-/// seconds after which drivers call a GPU hung.
-const SUBMIT_FLOPS: u64 = 50_000_000_000;
+use std::time::Instant;
 
 /// A program loaded on a GPU. Buffers, pipelines and bind groups are all made
 /// by [`new`](Self::new); running allocates nothing on the device.
@@ -26,7 +23,9 @@ pub struct GpuExecutor {
     pub(super) phases: Vec<Range<usize>>,
     pub(super) buffers: Buffers,
     records: Records,
-    submitted: VecDeque<wgpu::SubmissionIndex>,
+    pace: Pace,
+    /// The last submit of each run that nobody waited for yet.
+    unfinished: VecDeque<wgpu::SubmissionIndex>,
 }
 
 /// A dispatch with everything that it binds.
@@ -52,13 +51,26 @@ impl GpuExecutor {
     /// uploads its weights.
     ///
     /// # Errors
-    /// When the program exceeds a limit or the memory of the GPU, a weight is
-    /// missing, or the driver fails.
+    /// When the program exceeds a limit or the memory of the GPU, is in f16 and
+    /// the GPU has none, a weight is missing, or the driver fails.
+    ///
+    /// # Panics
+    /// When the program was not planned with
+    /// [`plan_options`](super::plan_options).
     pub fn new(
         gpu: Arc<Gpu>,
         program: Program,
         parameters: &dyn Parameters,
     ) -> Result<Self, ExecError> {
+        assert_eq!(
+            program.options.layout,
+            Layout::ChannelBlocks4,
+            "the GPU's layout"
+        );
+        if program.options.precision == Precision::F16 && !gpu.summary.f16 {
+            let reason = "its shaders cannot use f16; plan the program in f32";
+            return Err(gpu.failure.error(reason));
+        }
         let mut lowered: Vec<(usize, Dispatch)> = Vec::new();
         let mut steps = Vec::new();
         let mut phases = Vec::new();
@@ -103,7 +115,8 @@ impl GpuExecutor {
             phases,
             buffers,
             records,
-            submitted: VecDeque::new(),
+            pace: Pace::new(),
+            unfinished: VecDeque::new(),
         })
     }
 
@@ -136,20 +149,32 @@ impl GpuExecutor {
         pass.dispatch_workgroups(x, y, z);
     }
 
-    /// Splits the commands of a phase so that no submit does too much.
-    fn submits(&self, phase: usize) -> Vec<Range<usize>> {
+    /// Splits the commands of a phase so that no submit does too much; with
+    /// the work of each.
+    fn submits(&self, phase: usize) -> Vec<(Range<usize>, u64)> {
         let mut submits = Vec::new();
         let (mut start, mut flops) = (self.phases[phase].start, 0);
         for index in self.phases[phase].clone() {
             let next = self.commands[index].dispatch.flops;
-            if flops > 0 && flops + next > SUBMIT_FLOPS {
-                submits.push(start..index);
+            if flops > 0 && flops + next > self.pace.limit() {
+                submits.push((start..index, flops));
                 (start, flops) = (index, 0);
             }
             flops += next;
         }
-        submits.push(start..self.phases[phase].end);
+        submits.push((start..self.phases[phase].end, flops));
         submits
+    }
+
+    fn submit(&self, commands: Range<usize>, record: usize) -> wgpu::SubmissionIndex {
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            for command in &self.commands[commands] {
+                self.encode(&mut pass, command, record);
+            }
+        }
+        self.gpu.queue.submit([encoder.finish()])
     }
 
     fn write_bytes(&mut self, slot: usize, bytes: &[u8]) -> Result<(), ExecError> {
@@ -237,23 +262,27 @@ impl Executor for GpuExecutor {
             "step {step} of {}",
             self.records.count
         );
-        for submit in self.submits(phase) {
-            let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-            {
-                let mut pass = encoder.begin_compute_pass(&Default::default());
-                for command in &self.commands[submit] {
-                    self.encode(&mut pass, command, step);
-                }
+        let mut last = None;
+        for (commands, flops) in self.submits(phase) {
+            let timed = self.pace.wants(flops);
+            if timed {
+                readback::wait(&self.gpu, None)?;
             }
-            let index = self.gpu.queue.submit([encoder.finish()]);
-            self.submitted.push_back(index);
+            let start = Instant::now();
+            let index = self.submit(commands, step);
+            if timed {
+                readback::wait(&self.gpu, Some(index.clone()))?;
+                self.pace.note(flops, start.elapsed());
+            }
+            last = Some(index);
         }
+        self.unfinished.extend(last);
         self.gpu.failure.check()
     }
 
     fn wait(&mut self, pending: usize) -> Result<(), ExecError> {
-        let done = self.submitted.len().saturating_sub(pending);
-        if let Some(index) = self.submitted.drain(..done).next_back() {
+        let done = self.unfinished.len().saturating_sub(pending);
+        if let Some(index) = self.unfinished.drain(..done).next_back() {
             readback::wait(&self.gpu, Some(index))?;
         }
         self.gpu.failure.check()

@@ -32,17 +32,17 @@ pub(super) fn scatter(value: &PlannedValue, elements: &[f32], bytes: &mut [u8]) 
         "writing '{}'",
         value.name
     );
+    let indices = stored_indices(value).zip(elements);
     match value.precision {
         Precision::F32 => {
-            let slot: &mut [f32] = bytemuck::cast_slice_mut(bytes);
-            for (index, &element) in stored_indices(value).zip(elements) {
-                slot[index] = element;
+            for (index, element) in indices {
+                bytes[4 * index..][..4].copy_from_slice(bytemuck::bytes_of(element));
             }
         }
         Precision::F16 => {
-            let slot: &mut [u16] = bytemuck::cast_slice_mut(bytes);
-            for (index, &element) in stored_indices(value).zip(elements) {
-                slot[index] = f16::from_f32(element).to_bits();
+            for (index, &element) in indices {
+                let half = f16::from_f32(element).to_bits();
+                bytes[2 * index..][..2].copy_from_slice(bytemuck::bytes_of(&half));
             }
         }
     }
@@ -50,16 +50,16 @@ pub(super) fn scatter(value: &PlannedValue, elements: &[f32], bytes: &mut [u8]) 
 
 /// Reads elements from the bytes of a slot.
 pub(super) fn gather(value: &PlannedValue, bytes: &[u8]) -> Vec<f32> {
+    let indices = stored_indices(value);
     match value.precision {
-        Precision::F32 => {
-            let slot: &[f32] = bytemuck::cast_slice(bytes);
-            stored_indices(value).map(|index| slot[index]).collect()
-        }
-        Precision::F16 => {
-            let slot: &[u16] = bytemuck::cast_slice(bytes);
-            stored_indices(value)
-                .map(|index| f16::from_bits(slot[index]).to_f32())
-                .collect()
-        }
+        Precision::F32 => indices
+            .map(|index| bytemuck::pod_read_unaligned(&bytes[4 * index..][..4]))
+            .collect(),
+        Precision::F16 => indices
+            .map(|index| {
+                let half = bytemuck::pod_read_unaligned(&bytes[2 * index..][..2]);
+                f16::from_bits(half).to_f32()
+            })
+            .collect(),
     }
 }

@@ -5,6 +5,9 @@ use super::kernels::{Dispatch, lower};
 use crate::exec::ExecError;
 use crate::graph::Program;
 
+/// Shaders count vec4 in 32 bits, and the smallest vec4 has 8 bytes.
+const MAX_ARRAY_BYTES: u64 = 8 << 32;
+
 /// Holds a program against an adapter's limits, without the adapter.
 ///
 /// # Errors
@@ -38,13 +41,18 @@ pub(super) fn check(
         })
     };
     let bytes = summary.max_binding_bytes.min(summary.max_buffer_bytes);
+    let bytes = bytes.min(MAX_ARRAY_BYTES);
     for slot in &program.slots {
         check("the size of an array in bytes", slot.bytes, bytes)?;
     }
     for (_, dispatch) in dispatches {
         for count in dispatch.workgroups {
             let limit = u64::from(summary.max_workgroups);
-            check("the number of workgroups in a row", u64::from(count), limit)?;
+            check(
+                "the number of workgroups along an axis",
+                u64::from(count),
+                limit,
+            )?;
         }
     }
     Ok(())

@@ -10,6 +10,8 @@ mod failure;
 pub mod kernels;
 mod layout;
 mod limits;
+mod pace;
+mod peak;
 mod pipelines;
 mod readback;
 pub mod shader;
@@ -18,6 +20,7 @@ mod timing;
 pub use adapter::{AdapterKind, AdapterSummary, Gpu, GpuOptions, list_adapters};
 pub use executor::GpuExecutor;
 pub use limits::check_limits;
+pub use peak::Peak;
 pub use timing::DispatchTime;
 
 use crate::graph::{Layout, PlanOptions, Precision};

@@ -21,7 +21,15 @@ pub(super) fn wait(gpu: &Gpu, index: Option<wgpu::SubmissionIndex>) -> Result<()
 pub(super) fn read(gpu: &Gpu, source: &wgpu::Buffer, bytes: u64) -> Result<Vec<u8>, ExecError> {
     let size = bytes.next_multiple_of(4);
     let usage = wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ;
+    let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
     let staging = buffer(gpu, "readback", size, usage);
+    if pollster::block_on(memory.pop()).is_some() {
+        return Err(ExecError::OutOfMemory {
+            device: gpu.summary.name.clone(),
+            needed_mib: size.div_ceil(1 << 20),
+            hint: " to read a result".to_owned(),
+        });
+    }
     let mut encoder = gpu.device.create_command_encoder(&Default::default());
     encoder.copy_buffer_to_buffer(source, 0, &staging, 0, size);
     gpu.queue.submit([encoder.finish()]);

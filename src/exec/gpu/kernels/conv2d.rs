@@ -118,6 +118,7 @@ pub(super) fn add_epilogue(
         ("SLOPE", slope),
         ("SCALE", f64::from(epilogue.scale)),
         ("SHIFT", f64::from(epilogue.shift)),
+        ("Y_CHANNELS", y.shape.c as f64),
         ("TABLE", f64::from(u8::from(epilogue.table_add))),
         ("RESIDUALS", epilogue.residual_scales.len() as f64),
         ("RESIDUAL_SCALE_0", scale(0)),

@@ -4,6 +4,7 @@
 //! This is the seam for kernel variants: [`lower`] decides, for each step,
 //! which kernel runs it and how its weights are packed.
 
+mod check;
 mod conv2d;
 mod conv_transpose2d;
 mod elementwise;
@@ -22,7 +23,7 @@ pub use pack::Packing;
 
 use super::shader::{ArrayType, Shader};
 use crate::exec::ExecError;
-use crate::graph::{Plan, PlannedValue, Precision, Step};
+use crate::graph::{Plan, PlannedValue, Precision, Step, Storage};
 use crate::ops::Op;
 use view::View;
 
@@ -74,6 +75,9 @@ pub struct Dispatch {
 ///
 /// # Errors
 /// When the step cannot run on this kind of device.
+///
+/// # Panics
+/// When the plan puts an operand where no kernel can use it.
 pub fn lower(plan: &Plan, step: &Step) -> Result<Vec<Dispatch>, ExecError> {
     let context = Lowering { plan, step };
     let mut dispatches = match &step.op {
@@ -89,9 +93,10 @@ pub fn lower(plan: &Plan, step: &Step) -> Result<Vec<Dispatch>, ExecError> {
         Op::Noise(_) => noise::lower(&context),
         Op::Reconstruct(op) => reconstruct::lower(&context, op),
         Op::SamplerUpdate(op) => sampler_update::lower(&context, op),
-        Op::UpsampleBicubic(op) => upsample::lower_bicubic(&context, op),
+        Op::UpsampleBicubic(op) => upsample::lower_bicubic(&context, op)?,
         Op::UpsampleNearest(op) => upsample::lower_nearest(&context, op),
     };
+    check::check(&context, &dispatches);
     let count = dispatches.len() as u64;
     for dispatch in &mut dispatches {
         dispatch.flops = plan.step_flops(step) / count;
@@ -106,6 +111,17 @@ struct Lowering<'a> {
 }
 
 impl Lowering<'_> {
+    /// Every value that is no weight, with its index if it is an operand.
+    fn operands(&self) -> impl Iterator<Item = (Option<usize>, &PlannedValue)> {
+        let inputs = self.step.inputs.iter().enumerate();
+        let inputs = inputs.map(|(index, &id)| (Some(index), id));
+        let outputs = self.step.outputs.iter().map(|&id| (None, id));
+        inputs
+            .chain(outputs)
+            .map(|(index, id)| (index, &self.plan.values[id]))
+            .filter(|(_, value)| value.storage != Storage::Parameter)
+    }
+
     fn input(&self, index: usize) -> &PlannedValue {
         &self.plan.values[self.step.inputs[index]]
     }

@@ -1,6 +1,7 @@
 //! `shaders/upsample_nearest.wgsl` and `shaders/upsample_bicubic.wgsl`.
 
 use super::{Dispatch, Lowering, View, blocks, pixel_grid};
+use crate::exec::ExecError;
 use crate::exec::gpu::shader::Shader;
 use crate::ops::{UpsampleBicubic, UpsampleNearest, bicubic_taps};
 
@@ -14,12 +15,18 @@ pub(super) fn lower_nearest(context: &Lowering, op: &UpsampleNearest) -> Vec<Dis
     dispatches
 }
 
-pub(super) fn lower_bicubic(context: &Lowering, op: &UpsampleBicubic) -> Vec<Dispatch> {
-    assert!(
-        op.factor <= MAX_FACTOR,
-        "upsample_bicubic: factor {} exceeds {MAX_FACTOR}",
-        op.factor
-    );
+pub(super) fn lower_bicubic(
+    context: &Lowering,
+    op: &UpsampleBicubic,
+) -> Result<Vec<Dispatch>, ExecError> {
+    if op.factor > MAX_FACTOR {
+        return Err(ExecError::Limit {
+            device: "the GPU executor".to_owned(),
+            what: "the factor of a bicubic enlargement".to_owned(),
+            needed: op.factor as u64,
+            limit: MAX_FACTOR as u64,
+        });
+    }
     let (x, y) = (context.input(0), context.output(0));
     let (from, to) = (View::of(x), View::of(y));
     let mut dims = vec![
@@ -38,7 +45,7 @@ pub(super) fn lower_bicubic(context: &Lowering, op: &UpsampleBicubic) -> Vec<Dis
         .collect();
     taps.resize(4 * MAX_FACTOR, 0);
     dims.extend(taps);
-    vec![Dispatch {
+    Ok(vec![Dispatch {
         shader: Shader::UpsampleBicubic,
         entry: "upsample_bicubic",
         types: vec![("x_t", x.precision), ("y_t", y.precision)],
@@ -47,5 +54,5 @@ pub(super) fn lower_bicubic(context: &Lowering, op: &UpsampleBicubic) -> Vec<Dis
         bindings: vec![(1, context.bind_input(0)), (2, context.bind_output(0))],
         workgroups: pixel_grid(y.shape.h, y.shape.w, y.shape.n * blocks(y)),
         flops: 0,
-    }]
+    }])
 }

@@ -1,0 +1,136 @@
+//! What the benchmarks share: their options, devices, and what the machine is.
+#![allow(dead_code)] // no benchmark uses all of it
+
+use clap::Parser;
+use srdiff::exec::cpu::{self, CpuExecutor};
+use srdiff::exec::gpu::{self, AdapterKind, Gpu, GpuExecutor, GpuOptions, list_adapters};
+use srdiff::exec::{ExecError, Executor, Parameters};
+use srdiff::graph::{PlanOptions, Precision, Program};
+use std::sync::Arc;
+use sysinfo::{CpuRefreshKind, RefreshKind, System};
+
+/// Options of the benchmarks: `cargo bench --bench kernels -- --device cpu`.
+#[derive(Debug, Parser)]
+pub struct Options {
+    /// cpu, gpu (every one but software ones), or an adapter's index; the
+    /// default is cpu and gpu
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<String>,
+    /// Only rows whose name contains this
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub filter: String,
+    /// Store activations and weights in f16 on GPUs
+    #[arg(long)]
+    pub f16: bool,
+    /// Fewer rows, fewer repetitions
+    #[arg(long)]
+    pub quick: bool,
+    /// Size of the LR picture, for the upscale benchmark
+    #[arg(long, value_name = "PIXELS", default_value_t = 40)]
+    pub size: usize,
+    /// Given by cargo bench
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// A device to measure.
+pub enum Device {
+    Cpu,
+    Gpu(Arc<Gpu>, Precision),
+}
+
+impl Device {
+    pub fn name(&self) -> String {
+        match self {
+            Device::Cpu => format!("CPU, {} threads", rayon::current_num_threads()),
+            Device::Gpu(gpu, precision) => {
+                let s = gpu.summary();
+                let kind = s.kind.name();
+                format!(
+                    "{} ({kind}, {}, {}), {precision:?} storage",
+                    s.name, s.backend, s.driver
+                )
+            }
+        }
+    }
+
+    pub fn plan_options(&self) -> PlanOptions {
+        match self {
+            Device::Cpu => cpu::plan_options(),
+            Device::Gpu(_, precision) => gpu::plan_options(*precision),
+        }
+    }
+
+    pub fn open(&self, program: Program, parameters: &dyn Parameters) -> Result<Loaded, ExecError> {
+        Ok(match self {
+            Device::Cpu => Loaded::Cpu(CpuExecutor::new(program, parameters)?),
+            Device::Gpu(gpu, _) => Loaded::Gpu(Box::new(GpuExecutor::new(
+                gpu.clone(),
+                program,
+                parameters,
+            )?)),
+        })
+    }
+}
+
+/// A program on a device.
+pub enum Loaded {
+    Cpu(CpuExecutor),
+    Gpu(Box<GpuExecutor>),
+}
+
+impl Loaded {
+    pub fn executor(&mut self) -> &mut dyn Executor {
+        match self {
+            Loaded::Cpu(executor) => executor,
+            Loaded::Gpu(executor) => executor.as_mut(),
+        }
+    }
+}
+
+/// Parses the options, prints what the machine is, opens the devices.
+pub fn start() -> Result<(Options, Vec<Device>), ExecError> {
+    let options = Options::parse();
+    let specifics = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing());
+    let system = System::new_with_specifics(specifics);
+    let cpu = system.cpus().first().map_or("unknown", |cpu| cpu.brand());
+    println!("srdiff {} on {cpu}", env!("CARGO_PKG_VERSION"));
+    for summary in list_adapters() {
+        println!(
+            "adapter {}: {} ({}, {}, {})",
+            summary.index,
+            summary.name,
+            summary.kind.name(),
+            summary.backend,
+            summary.driver
+        );
+    }
+    let devices = devices(&options)?;
+    if devices.is_empty() {
+        println!("no device to measure; try --device cpu, or an adapter's index");
+    }
+    Ok((options, devices))
+}
+
+fn devices(options: &Options) -> Result<Vec<Device>, ExecError> {
+    let wanted = options.device.as_deref();
+    let precision = match options.f16 {
+        true => Precision::F16,
+        false => Precision::F32,
+    };
+    let mut devices = Vec::new();
+    if matches!(wanted, None | Some("cpu")) {
+        devices.push(Device::Cpu);
+    }
+    for summary in list_adapters() {
+        let chosen = match wanted {
+            None | Some("gpu") => summary.kind != AdapterKind::Software,
+            Some(index) => *index == summary.index.to_string(),
+        };
+        if chosen {
+            let gpu = Gpu::open(summary.index, GpuOptions { checked: false })?;
+            devices.push(Device::Gpu(Arc::new(gpu), precision));
+        }
+    }
+    Ok(devices)
+}

@@ -1,0 +1,213 @@
+//! The comparison notices what it is there to notice. Needs no device: it is
+//! given what a faultless executor would leave, then that with one fault.
+
+use crate::case::Case;
+use crate::cases;
+use crate::compare::{Outcome, Trial};
+use libtest_mimic::{Failed, Trial as Test};
+use srdiff::exec::gpu::plan_options;
+use srdiff::graph::Precision;
+use srdiff::ops::{Activation, Op, Padding};
+
+pub fn tests() -> Vec<Test> {
+    let test = |name: &str, f: fn() -> Result<(), Failed>| Test::test(name.to_owned(), f);
+    vec![
+        test("comparison/the reference itself passes", faultless),
+        test("comparison/one wrong element fails", one_wrong_element),
+        test("comparison/a wrong parameter fails", wrong_parameter),
+        test("comparison/a wrong weight fails", wrong_weight),
+        test("comparison/a wrong step record fails", wrong_record),
+    ]
+}
+
+fn prepare(case: &Case, precision: Precision) -> Result<(Trial, Outcome), Failed> {
+    let (trial, _) = Trial::prepare(case, plan_options(precision))?;
+    let outcome = trial.faultless();
+    Ok((trial, outcome))
+}
+
+/// Whether the first operand is but a pixel wide or high.
+fn narrow(case: &Case) -> bool {
+    let operands = &case.graph.nodes[0].inputs;
+    operands.first().is_some_and(|&x| {
+        let shape = case.graph.value(x).shape;
+        shape.h.min(shape.w) < 2
+    })
+}
+
+fn small_cases() -> impl Iterator<Item = Case> {
+    let small = |case: &Case| case.graph.values.iter().all(|v| v.shape.elements() < 4000);
+    cases::all().into_iter().filter(small)
+}
+
+fn faultless() -> Result<(), Failed> {
+    for case in small_cases() {
+        for precision in [Precision::F32, Precision::F16] {
+            let (trial, outcome) = prepare(&case, precision)?;
+            trial
+                .check(&outcome)
+                .map_err(|problem| format!("{}: {problem}", case.name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Every element in turn, of results, of channels beside them, of operands
+/// and of padding: off by a little, and NaN.
+fn one_wrong_element() -> Result<(), Failed> {
+    let mut faults = 0;
+    for case in
+        small_cases().filter(|case| case.graph.values.iter().all(|v| v.shape.elements() < 200))
+    {
+        let (trial, good) = prepare(&case, Precision::F32)?;
+        for (&index, elements) in &good.arrays {
+            let largest = elements.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+            let off = (3.0 * case.bound.f32 as f32 * largest).max(2e-6 * largest);
+            for at in 0..elements.len() {
+                for fault in [elements[at] + off, f32::NAN] {
+                    if fault == elements[at] {
+                        continue; // a sum that loses `off`
+                    }
+                    let mut bad = good.clone();
+                    bad.arrays.get_mut(&index).expect("the same arrays")[at] = fault;
+                    if trial.check(&bad).is_ok() {
+                        let was = elements[at];
+                        let name = &case.name;
+                        return Err(format!("{name}: {fault} for {was} at {at} passes").into());
+                    }
+                    faults += 1;
+                }
+            }
+        }
+        for (&index, pixels) in &good.pixels {
+            for at in 0..pixels.len() {
+                let mut bad = good.clone();
+                bad.pixels.get_mut(&index).expect("the same arrays")[at] ^= 1 << (at % 32);
+                if trial.check(&bad).is_ok() {
+                    return Err(format!("{}: pixel {at} passes", case.name).into());
+                }
+                faults += 1;
+            }
+        }
+    }
+    match faults {
+        5_000.. => Ok(()),
+        _ => Err(format!("only {faults} faults tried").into()),
+    }
+}
+
+/// Other values of one parameter, where the operation has one that leaves
+/// shapes alone.
+fn wrong_parameters(op: &Op) -> Vec<Op> {
+    let mut wrong = Vec::new();
+    let mut add = |change: &dyn Fn(&mut Op)| {
+        let mut other = op.clone();
+        change(&mut other);
+        if other != *op {
+            wrong.push(other);
+        }
+    };
+    add(&|op| match op {
+        Op::Conv2d(op) if op.kernel == 3 => {
+            op.padding = match op.padding {
+                Padding::Zero => Padding::Reflect,
+                Padding::Reflect => Padding::Zero,
+            }
+        }
+        Op::GroupNorm(op) => op.groups = if op.groups == 1 { 0 } else { 1 },
+        Op::ImageUnpack(op) => op.shift += 0.01,
+        Op::Reconstruct(op) => op.res_rescale += 0.01,
+        Op::LinearAttention(op) if op.heads > 1 && op.head_channels % 8 != 0 => {
+            op.head_channels *= op.heads;
+            op.heads = 1;
+        }
+        _ => (),
+    });
+    let mut add_epilogue = |change: &dyn Fn(&mut srdiff::ops::Epilogue)| {
+        add(&|op| match op {
+            Op::Conv2d(op) => change(&mut op.epilogue),
+            Op::GroupNorm(op) => change(&mut op.epilogue),
+            _ => (),
+        });
+    };
+    add_epilogue(&|e| {
+        e.activation = match e.activation {
+            Activation::None => Activation::Mish,
+            Activation::LeakyRelu { slope } => Activation::LeakyRelu {
+                slope: slope + 0.01,
+            },
+            Activation::Mish => Activation::None,
+        }
+    });
+    add_epilogue(&|e| e.scale *= 1.01);
+    add_epilogue(&|e| e.shift += 0.01);
+    add_epilogue(&|e| e.residual_scales.iter_mut().for_each(|s| *s += 0.01));
+    wrong.retain(|op| !matches!(op, Op::GroupNorm(op) if op.groups == 0));
+    wrong
+}
+
+fn wrong_parameter() -> Result<(), Failed> {
+    let mut tried = 0;
+    for case in small_cases().filter(|case| case.graph.nodes.len() == 1) {
+        let (trial, outcome) = prepare(&case, Precision::F32)?;
+        for op in wrong_parameters(&case.graph.nodes[0].op) {
+            // A border that nothing reflects about, statistics that no group
+            // ends in, and the flat operand of the large mean tell nothing.
+            let one_pixel = narrow(&case);
+            if matches!(op, Op::Conv2d(_)) && one_pixel || case.bound.f32 > 1e-3 {
+                continue;
+            }
+            let mut other = case.clone();
+            other.graph.nodes[0].op = op.clone();
+            if trial.check_against(&other, &outcome).is_ok() {
+                return Err(format!("{}: passes as {op:?}", case.name).into());
+            }
+            tried += 1;
+        }
+    }
+    match tried {
+        200.. => Ok(()),
+        _ => Err(format!("only {tried} parameters tried").into()),
+    }
+}
+
+fn wrong_weight() -> Result<(), Failed> {
+    for case in small_cases() {
+        let (trial, outcome) = prepare(&case, Precision::F32)?;
+        for weight in case.graph.values.iter() {
+            let is_weight = weight.role == srdiff::graph::Role::Parameter;
+            if !is_weight || case.bound.f32 > 1e-3 {
+                continue;
+            }
+            let mut other = case.clone();
+            let mut values = case.values(weight, false);
+            // The middle of a kernel sees the picture wherever it stands.
+            let (h, w) = (weight.shape.h, weight.shape.w);
+            values[h / 2 * w + w / 2] += 0.1;
+            let fill = crate::case::Fill::Repeated(values);
+            other.fills.insert(weight.name.clone(), fill);
+            if trial.check_against(&other, &outcome).is_ok() {
+                return Err(format!("{}: passes with another '{}'", case.name, weight.name).into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The record beside the right one, wherever records are read.
+fn wrong_record() -> Result<(), Failed> {
+    let mut tried = 0;
+    for case in small_cases().filter(|case| case.records.len() > 1) {
+        let (trial, outcome) = prepare(&case, Precision::F32)?;
+        let mut other = case.clone();
+        other.step = 0;
+        if trial.check_against(&other, &outcome).is_ok() {
+            return Err(format!("{}: passes with another record", case.name).into());
+        }
+        tried += 1;
+    }
+    match tried {
+        15.. => Ok(()),
+        _ => Err(format!("only {tried} records tried").into()),
+    }
+}

@@ -1,0 +1,123 @@
+//! Slow, obvious f64 twins of every operation, written from the formulas in
+//! `srdiff::ops` and nothing else: loops over logical elements `[n, c, h, w]`,
+//! no layout, no blocking.
+
+mod attention;
+mod convolution;
+mod image;
+mod linear;
+mod normalization;
+mod pointwise;
+mod resize;
+mod sampling;
+
+use srdiff::exec::StepRecord;
+use srdiff::graph::Shape;
+use srdiff::ops::{Epilogue, Op};
+
+/// An array in `[n, c, h, w]` order; a pixel is its u32 as a number.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    pub shape: Shape,
+    pub data: Vec<f64>,
+}
+
+impl Tensor {
+    pub fn zeros(shape: Shape) -> Self {
+        Self {
+            shape,
+            data: vec![0.0; shape.elements()],
+        }
+    }
+
+    /// The array of `f(n, c, i, j)`.
+    pub fn of(shape: Shape, mut f: impl FnMut(usize, usize, usize, usize) -> f64) -> Self {
+        let mut data = Vec::with_capacity(shape.elements());
+        for n in 0..shape.n {
+            for c in 0..shape.c {
+                for i in 0..shape.h {
+                    for j in 0..shape.w {
+                        data.push(f(n, c, i, j));
+                    }
+                }
+            }
+        }
+        Self { shape, data }
+    }
+
+    fn index(&self, n: usize, c: usize, i: usize, j: usize) -> usize {
+        let s = self.shape;
+        debug_assert!(n < s.n && c < s.c && i < s.h && j < s.w);
+        ((n * s.c + c) * s.h + i) * s.w + j
+    }
+
+    pub fn at(&self, n: usize, c: usize, i: usize, j: usize) -> f64 {
+        self.data[self.index(n, c, i, j)]
+    }
+
+    /// Channels `first..first + count`.
+    pub fn channels(&self, first: usize, count: usize) -> Self {
+        Self::of(self.shape.with_channels(count), |n, c, i, j| {
+            self.at(n, first + c, i, j)
+        })
+    }
+
+    /// Puts `part` at channels from `first` on.
+    pub fn set_channels(&mut self, first: usize, part: &Tensor) {
+        let s = part.shape;
+        for n in 0..s.n {
+            for c in 0..s.c {
+                for i in 0..s.h {
+                    for j in 0..s.w {
+                        let at = self.index(n, first + c, i, j);
+                        self.data[at] = part.at(n, c, i, j);
+                    }
+                }
+            }
+        }
+    }
+
+    fn map(&self, f: impl Fn(f64) -> f64) -> Self {
+        Self {
+            shape: self.shape,
+            data: self.data.iter().map(|&v| f(v)).collect(),
+        }
+    }
+}
+
+/// The results of an operation, scratch memory left out.
+pub fn evaluate(op: &Op, inputs: &[&Tensor], record: &StepRecord) -> Vec<Tensor> {
+    let one = match op {
+        Op::Conv2d(op) => convolution::conv2d(op, inputs, record),
+        Op::ConvTranspose2d(op) => convolution::conv_transpose2d(op, inputs),
+        Op::Copy(_) => inputs[0].clone(),
+        Op::GroupNorm(op) => normalization::group_norm(op, inputs, record),
+        Op::ImagePack(_) => image::pack(inputs[0]),
+        Op::ImageUnpack(op) => image::unpack(op, inputs[0]),
+        Op::Linear(_) => linear::linear(inputs),
+        Op::LinearAttention(op) => attention::linear_attention(op, inputs[0]),
+        Op::Mish(_) => inputs[0].map(pointwise::mish),
+        Op::Noise(op) => sampling::noise(op.shape, record),
+        Op::Reconstruct(op) => image::reconstruct(op, inputs),
+        Op::SamplerUpdate(op) => return sampling::update(op, inputs, record),
+        Op::UpsampleBicubic(op) => resize::bicubic(inputs[0], op.factor),
+        Op::UpsampleNearest(op) => resize::nearest(inputs[0], op.factor),
+    };
+    vec![one]
+}
+
+/// `scale * activation(v) + shift + table[row, c] + sum residual_scale * residual`
+fn epilogue(e: &Epilogue, v: &Tensor, operands: &[&Tensor], record: &StepRecord) -> Tensor {
+    let (tables, residuals) = operands.split_at(usize::from(e.table_add));
+    Tensor::of(v.shape, |n, c, i, j| {
+        let activated = pointwise::activation(e.activation, v.at(n, c, i, j));
+        let mut y = f64::from(e.scale) * activated + f64::from(e.shift);
+        for table in tables {
+            y += table.at(record.table_row as usize, c, 0, 0);
+        }
+        for (residual, &scale) in residuals.iter().zip(&e.residual_scales) {
+            y += f64::from(scale) * residual.at(n, c, i, j);
+        }
+        y
+    })
+}

@@ -195,6 +195,7 @@ fn largest(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exec::gpu::AdapterSummary;
     use crate::model::Model;
     use crate::upscale::CpuSummary;
 
@@ -237,6 +238,49 @@ mod tests {
             let offer = format!("try one of {width}x{height}, which needs half of that");
             assert!(error.to_string().contains(&offer), "{error}");
         });
+    }
+
+    /// The largest picture that WebGPU allows at least is offered, however far
+    /// the one asked for is beyond what kernels can count.
+    #[test]
+    fn limits_of_an_adapter_are_found_without_it() {
+        let adapter = AdapterSummary {
+            index: 0,
+            name: "Test".to_owned(),
+            kind: AdapterKind::Discrete,
+            backend: "vulkan".to_owned(),
+            driver: String::new(),
+            f16: false,
+            timestamps: false,
+            subgroups: false,
+            cooperative_matrix: false,
+            max_binding_bytes: 128 << 20,
+            max_buffer_bytes: 256 << 20,
+            max_workgroups: 65535,
+            workgroup_bytes: 16 << 10,
+        };
+        let model = Model::starter();
+        let device = Device::Gpu(adapter);
+        let target = Target {
+            settings: model.settings(),
+            device: &device,
+            precision: Precision::F32,
+            budget: budget(&device, None),
+        };
+        for (width, height) in [(400, 300), (16384, 12288)] {
+            let program = target.program(width, height).unwrap();
+            let Err(UpscaleError::TooLarge(error)) = target.check(&program, width, height) else {
+                panic!("{width}x{height} in 128 MiB an array");
+            };
+            let Shortage::Limit { limit, .. } = error.shortage else {
+                panic!("{error}");
+            };
+            assert_eq!(limit, 128 << 20, "{error}");
+            let (width, height) = error.largest.unwrap();
+            assert!((200..400).contains(&width) && width > height, "{error}");
+            let program = target.program(width, height).unwrap();
+            assert!(target.check(&program, width, height).is_ok(), "{error}");
+        }
     }
 
     #[test]

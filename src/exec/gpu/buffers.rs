@@ -37,7 +37,10 @@ impl Buffers {
         dispatches: &[(usize, Dispatch)],
         parameters: &dyn Parameters,
     ) -> Result<Self, ExecError> {
-        limits::check(&gpu.summary, program, dispatches)?;
+        limits::check_grids(
+            &gpu.summary,
+            dispatches.iter().map(|(_, dispatch)| dispatch),
+        )?;
         check_alignment(gpu)?;
         // A buffer that memory was not found for is invalid, and so is all
         // that is done with it: those errors follow from the first.

@@ -13,47 +13,47 @@ const MAX_ARRAY_BYTES: u64 = 8 << 32;
 /// # Errors
 /// When an array or the grid of a kernel would be too large.
 pub fn check_limits(summary: &AdapterSummary, program: &Program) -> Result<(), ExecError> {
-    let mut dispatches = Vec::new();
-    for (phase, plan) in program.phases.iter().enumerate() {
+    // First, for kernels are made for arrays that they can count in 32 bits.
+    check_arrays(summary, program)?;
+    for plan in &program.phases {
         for step in &plan.steps {
-            let lowered = lower(plan, step)?;
-            dispatches.extend(lowered.into_iter().map(|dispatch| (phase, dispatch)));
-        }
-    }
-    check(summary, program, &dispatches)
-}
-
-/// [`check_limits`] where the dispatches are known.
-pub(super) fn check(
-    summary: &AdapterSummary,
-    program: &Program,
-    dispatches: &[(usize, Dispatch)],
-) -> Result<(), ExecError> {
-    let check = |what: &str, needed: u64, limit: u64| {
-        if needed <= limit {
-            return Ok(());
-        }
-        Err(ExecError::Limit {
-            device: summary.name.clone(),
-            what: what.to_owned(),
-            needed,
-            limit,
-        })
-    };
-    let bytes = summary.max_binding_bytes.min(summary.max_buffer_bytes);
-    let bytes = bytes.min(MAX_ARRAY_BYTES);
-    for slot in &program.slots {
-        check("the size of an array in bytes", slot.bytes, bytes)?;
-    }
-    for (_, dispatch) in dispatches {
-        for count in dispatch.workgroups {
-            let limit = u64::from(summary.max_workgroups);
-            check(
-                "the number of workgroups along an axis",
-                u64::from(count),
-                limit,
-            )?;
+            check_grids(summary, &lower(plan, step)?)?;
         }
     }
     Ok(())
+}
+
+/// Holds the arrays of a program against an adapter's limits.
+pub(super) fn check_arrays(summary: &AdapterSummary, program: &Program) -> Result<(), ExecError> {
+    let limit = summary.max_binding_bytes.min(summary.max_buffer_bytes);
+    let limit = limit.min(MAX_ARRAY_BYTES);
+    for slot in &program.slots {
+        check(summary, "the size of an array in bytes", slot.bytes, limit)?;
+    }
+    Ok(())
+}
+
+/// Holds the grids of dispatches against an adapter's limits.
+pub(super) fn check_grids<'a>(
+    summary: &AdapterSummary,
+    dispatches: impl IntoIterator<Item = &'a Dispatch>,
+) -> Result<(), ExecError> {
+    let what = "the number of workgroups along an axis";
+    let limit = u64::from(summary.max_workgroups);
+    for count in dispatches.into_iter().flat_map(|d| d.workgroups) {
+        check(summary, what, u64::from(count), limit)?;
+    }
+    Ok(())
+}
+
+fn check(summary: &AdapterSummary, what: &str, needed: u64, limit: u64) -> Result<(), ExecError> {
+    if needed <= limit {
+        return Ok(());
+    }
+    Err(ExecError::Limit {
+        device: summary.name.clone(),
+        what: what.to_owned(),
+        needed,
+        limit,
+    })
 }

@@ -2,6 +2,8 @@
 //!
 //! Each case on each executor is a test of its own, `CASE on EXECUTOR`.
 
+#[path = "kernels/arrays.rs"]
+mod arrays;
 #[path = "kernels/case.rs"]
 mod case;
 #[path = "kernels/cases/mod.rs"]
@@ -10,6 +12,8 @@ mod cases;
 mod compare;
 #[path = "kernels/executor.rs"]
 mod executor;
+#[path = "kernels/expected.rs"]
+mod expected;
 #[path = "kernels/negative.rs"]
 mod negative;
 #[path = "reference/mod.rs"]

@@ -2,20 +2,16 @@
 //! element of every array: results with the reference, everything else (other
 //! channels of the array written to, operands, padding) with what was there.
 
+use crate::arrays::{
+    add_stored_views, channels_of, initial, logical_channels, roots, written, written_channels,
+};
 use crate::case::{Case, Filled, Scale};
-use crate::reference::{Tensor, evaluate};
+use crate::expected::reference;
+use crate::reference::Tensor;
 use crate::subjects::Subject;
 use srdiff::exec::ExecError;
-use srdiff::graph::{
-    Element, Graph, Layout, PlanOptions, PlannedValue, Precision, Program, Role, Value, ValueId,
-    plan,
-};
+use srdiff::graph::{Element, PlanOptions, PlannedValue, Precision, Program, Value, plan};
 use std::collections::HashMap;
-
-/// Name of the view of an array that shows its padding channels too.
-fn stored(name: &str) -> String {
-    format!("{name} with padding")
-}
 
 /// What stands in the arrays after a run, by the value's index.
 #[derive(Clone, Debug, Default)]
@@ -217,8 +213,7 @@ impl Trial {
                 Scale::Each(floor) => want.abs().max(floor),
             };
             let error = (f64::from(got) - want).abs() / scale.max(f64::MIN_POSITIVE);
-            // Written so that NaN is a failure.
-            if !(error <= allowed) {
+            if error.is_nan() || error > allowed {
                 problems.push(format!("{} is {got}, not {want}: error {error:.2e} of {scale:.3}, allowed {allowed:.1e}", place()));
             } else {
                 worst = worst.max(error);
@@ -226,175 +221,4 @@ impl Trial {
         }
         worst
     }
-}
-
-/// The arrays that the host fills and reads.
-fn roots(graph: &Graph) -> impl Iterator<Item = (usize, &Value)> {
-    let is_root = |value: &Value| value.role == Role::State && value.view_of.is_none();
-    let values = graph.values.iter().enumerate();
-    values.filter(move |(_, value)| is_root(value))
-}
-
-/// Adds to the program, for every array, a value that shows its padding too.
-fn add_stored_views(graph: &Graph, program: &mut Program) -> HashMap<usize, PlannedValue> {
-    let mut views = HashMap::new();
-    for (index, value) in roots(graph) {
-        let planned = &program.phases[0].values[index];
-        let channels = planned.stored_channels();
-        let view = PlannedValue {
-            name: stored(&value.name),
-            shape: planned.shape.with_channels(channels),
-            segments: vec![channels],
-            ..planned.clone()
-        };
-        views.insert(index, view);
-    }
-    program.phases[0].values.extend(views.values().cloned());
-    views
-}
-
-/// For each stored channel its group, and its logical channel if it has one.
-fn logical_channels(value: &Value, layout: Layout) -> Vec<(usize, Option<usize>)> {
-    let mut channels = Vec::new();
-    let mut first = 0;
-    for (segment, &count) in value.segments.iter().enumerate() {
-        for c in 0..count.next_multiple_of(layout.channel_alignment()) {
-            channels.push((segment, (c < count).then_some(first + c)));
-        }
-        first += count;
-    }
-    channels
-}
-
-/// Channel groups of the array `index` that `id` covers.
-fn covered(graph: &Graph, id: ValueId, index: usize) -> std::ops::Range<usize> {
-    let value = graph.value(id);
-    let (root, first) = value.view_of.unwrap_or((id, 0));
-    if root.0 == index {
-        first..first + value.segments.len()
-    } else {
-        0..0
-    }
-}
-
-/// Which channel groups of an array the nodes write.
-fn written(graph: &Graph, index: usize) -> Vec<bool> {
-    let mut written = vec![false; graph.values[index].segments.len()];
-    for node in &graph.nodes {
-        for &id in &node.outputs {
-            written[covered(graph, id, index)].fill(true);
-        }
-    }
-    written
-}
-
-/// Which channel groups of an array hold nothing that any node reads before
-/// it is written: the kernels must not care what is there.
-fn unread(graph: &Graph, index: usize) -> Vec<bool> {
-    let mut read = vec![false; graph.values[index].segments.len()];
-    let mut written = read.clone();
-    for node in &graph.nodes {
-        for &id in &node.inputs {
-            for segment in covered(graph, id, index) {
-                read[segment] |= !written[segment];
-            }
-        }
-        for &id in &node.outputs {
-            written[covered(graph, id, index)].fill(true);
-        }
-    }
-    written.iter().zip(&read).map(|(w, r)| *w && !r).collect()
-}
-
-/// What is written, padding included: operands as filled with zeros as padding;
-/// NaN wherever a result goes; other channels random, with padding that tells.
-fn initial(case: &Case, index: usize, array: &PlannedValue, halves: bool) -> Vec<f32> {
-    let value = &case.graph.values[index];
-    let values = case.values(value, halves);
-    let (unread, written) = (unread(&case.graph, index), written(&case.graph, index));
-    let logical = logical_channels(value, array.layout);
-    let used = |segment| {
-        case.graph.nodes.iter().any(|node| {
-            let mut inputs = node.inputs.iter();
-            inputs.any(|&id| covered(&case.graph, id, index).contains(&segment))
-        })
-    };
-    let plane = value.shape.pixels();
-    let mut elements = Vec::with_capacity(array.shape.elements());
-    for n in 0..value.shape.n {
-        for &(segment, c) in &logical {
-            for p in 0..plane {
-                elements.push(match c {
-                    _ if unread[segment] => f32::NAN,
-                    Some(c) => values[(n * value.shape.c + c) * plane + p],
-                    None if used(segment) || written[segment] => 0.0,
-                    None => 7.5,
-                });
-            }
-        }
-    }
-    elements
-}
-
-fn written_channels(value: &Value, written: &[bool]) -> Vec<usize> {
-    let mut first = 0;
-    let mut channels = Vec::new();
-    for (&count, &written) in value.segments.iter().zip(written) {
-        if written {
-            channels.extend(first..first + count);
-        }
-        first += count;
-    }
-    channels
-}
-
-fn channels_of<'a>(tensor: &'a Tensor, channels: &'a [usize]) -> impl Iterator<Item = f64> + 'a {
-    let (c, plane) = (tensor.shape.c, tensor.shape.pixels());
-    let values = tensor.data.iter().enumerate();
-    values
-        .filter(move |(at, _)| channels.contains(&(at / plane % c)))
-        .map(|(_, &v)| v)
-}
-
-/// Every array after the nodes, in f64.
-pub fn reference(case: &Case, halves: bool) -> HashMap<usize, Tensor> {
-    let graph = &case.graph;
-    let mut tensors: HashMap<usize, Tensor> = HashMap::new();
-    for (index, value) in graph.values.iter().enumerate() {
-        if value.view_of.is_some() || value.role == Role::Temporary {
-            continue;
-        }
-        let data = if value.element == Element::Pixel {
-            case.pixels(value).into_iter().map(f64::from).collect()
-        } else {
-            let values = case.values(value, halves);
-            values.into_iter().map(f64::from).collect()
-        };
-        let shape = value.shape;
-        tensors.insert(index, Tensor { shape, data });
-    }
-    let first_channel = |root: ValueId, segment: usize| -> usize {
-        graph.value(root).segments[..segment].iter().sum()
-    };
-    for node in &graph.nodes {
-        let operands: Vec<Tensor> = node
-            .inputs
-            .iter()
-            .map(|&id| {
-                let (root, segment) = graph.value(id).view_of.unwrap_or((id, 0));
-                tensors[&root.0].channels(first_channel(root, segment), graph.value(id).shape.c)
-            })
-            .collect();
-        let operands: Vec<&Tensor> = operands.iter().collect();
-        let results = evaluate(&node.op, &operands, &case.records[case.step]);
-        for (&id, result) in node.outputs.iter().zip(&results) {
-            let (root, segment) = graph.value(id).view_of.unwrap_or((id, 0));
-            let first = first_channel(root, segment);
-            let array = tensors
-                .entry(root.0)
-                .or_insert_with(|| Tensor::zeros(graph.value(root).shape));
-            array.set_channels(first, result);
-        }
-    }
-    tensors
 }

@@ -13,6 +13,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::sync::Arc;
 
+type Check = fn(&Arc<Gpu>, &Subject) -> Result<(), Failed>;
+
 const OUT_OF_MEMORY: &str = "executor/running out of memory is no end";
 
 pub fn tests(subjects: &[Arc<Subject>]) -> Vec<Test> {
@@ -31,7 +33,7 @@ pub fn tests(subjects: &[Arc<Subject>]) -> Vec<Test> {
         let Device::Gpu(gpu) = subject.device() else {
             continue;
         };
-        let checks: [(&str, fn(&Arc<Gpu>, &Subject) -> Result<(), Failed>); 4] = [
+        let checks: [(&str, Check); 4] = [
             (
                 "executor/too many workgroups are refused",
                 too_many_workgroups,

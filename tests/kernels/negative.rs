@@ -63,17 +63,16 @@ fn one_wrong_element() -> Result<(), Failed> {
         for (&index, elements) in &good.arrays {
             let largest = elements.iter().fold(0.0f32, |most, v| most.max(v.abs()));
             let off = (3.0 * case.bound.f32 as f32 * largest).max(2e-6 * largest);
-            for at in 0..elements.len() {
-                for fault in [elements[at] + off, f32::NAN] {
-                    if fault == elements[at] {
+            for (at, &element) in elements.iter().enumerate() {
+                for fault in [element + off, f32::NAN] {
+                    if fault == element {
                         continue; // a sum that loses `off`
                     }
                     let mut bad = good.clone();
                     bad.arrays.get_mut(&index).expect("the same arrays")[at] = fault;
                     if trial.check(&bad).is_ok() {
-                        let was = elements[at];
                         let name = &case.name;
-                        return Err(format!("{name}: {fault} for {was} at {at} passes").into());
+                        return Err(format!("{name}: {fault} for {element} at {at} passes").into());
                     }
                     faults += 1;
                 }

@@ -1,0 +1,143 @@
+//! The arrays of a case: which parts nodes read and write, what they hold
+//! before the run, padding included.
+
+use crate::case::Case;
+use crate::reference::Tensor;
+use srdiff::graph::{Graph, Layout, PlannedValue, Program, Role, Value, ValueId};
+use std::collections::HashMap;
+
+/// Name of the view of an array that shows its padding channels too.
+fn stored(name: &str) -> String {
+    format!("{name} with padding")
+}
+
+/// The arrays that the host fills and reads.
+pub fn roots(graph: &Graph) -> impl Iterator<Item = (usize, &Value)> {
+    let is_root = |value: &Value| value.role == Role::State && value.view_of.is_none();
+    let values = graph.values.iter().enumerate();
+    values.filter(move |(_, value)| is_root(value))
+}
+
+/// Adds to the program, for every array, a value that shows its padding too.
+pub fn add_stored_views(graph: &Graph, program: &mut Program) -> HashMap<usize, PlannedValue> {
+    let mut views = HashMap::new();
+    for (index, value) in roots(graph) {
+        let planned = &program.phases[0].values[index];
+        let channels = planned.stored_channels();
+        let view = PlannedValue {
+            name: stored(&value.name),
+            shape: planned.shape.with_channels(channels),
+            segments: vec![channels],
+            ..planned.clone()
+        };
+        views.insert(index, view);
+    }
+    program.phases[0].values.extend(views.values().cloned());
+    views
+}
+
+/// For each stored channel its group, and its logical channel if it has one.
+pub fn logical_channels(value: &Value, layout: Layout) -> Vec<(usize, Option<usize>)> {
+    let mut channels = Vec::new();
+    let mut first = 0;
+    for (segment, &count) in value.segments.iter().enumerate() {
+        for c in 0..count.next_multiple_of(layout.channel_alignment()) {
+            channels.push((segment, (c < count).then_some(first + c)));
+        }
+        first += count;
+    }
+    channels
+}
+
+/// Channel groups of the array `index` that `id` covers.
+fn covered(graph: &Graph, id: ValueId, index: usize) -> std::ops::Range<usize> {
+    let value = graph.value(id);
+    let (root, first) = value.view_of.unwrap_or((id, 0));
+    if root.0 == index {
+        first..first + value.segments.len()
+    } else {
+        0..0
+    }
+}
+
+/// Which channel groups of an array the nodes write.
+pub fn written(graph: &Graph, index: usize) -> Vec<bool> {
+    let mut written = vec![false; graph.values[index].segments.len()];
+    for node in &graph.nodes {
+        for &id in &node.outputs {
+            written[covered(graph, id, index)].fill(true);
+        }
+    }
+    written
+}
+
+/// Which channel groups of an array hold nothing that any node reads before
+/// it is written: the kernels must not care what is there.
+fn unread(graph: &Graph, index: usize) -> Vec<bool> {
+    let mut read = vec![false; graph.values[index].segments.len()];
+    let mut written = read.clone();
+    for node in &graph.nodes {
+        for &id in &node.inputs {
+            for segment in covered(graph, id, index) {
+                read[segment] |= !written[segment];
+            }
+        }
+        for &id in &node.outputs {
+            written[covered(graph, id, index)].fill(true);
+        }
+    }
+    written.iter().zip(&read).map(|(w, r)| *w && !r).collect()
+}
+
+/// What is written, padding included: operands as filled with zeros as padding;
+/// NaN wherever a result goes; other channels random, with padding that tells.
+pub fn initial(case: &Case, index: usize, array: &PlannedValue, halves: bool) -> Vec<f32> {
+    let value = &case.graph.values[index];
+    let values = case.values(value, halves);
+    let (unread, written) = (unread(&case.graph, index), written(&case.graph, index));
+    let logical = logical_channels(value, array.layout);
+    let used = |segment| {
+        case.graph.nodes.iter().any(|node| {
+            let mut inputs = node.inputs.iter();
+            inputs.any(|&id| covered(&case.graph, id, index).contains(&segment))
+        })
+    };
+    let plane = value.shape.pixels();
+    let mut elements = Vec::with_capacity(array.shape.elements());
+    for n in 0..value.shape.n {
+        for &(segment, c) in &logical {
+            for p in 0..plane {
+                elements.push(match c {
+                    _ if unread[segment] => f32::NAN,
+                    Some(c) => values[(n * value.shape.c + c) * plane + p],
+                    None if used(segment) || written[segment] => 0.0,
+                    None => 7.5,
+                });
+            }
+        }
+    }
+    elements
+}
+
+pub fn written_channels(value: &Value, written: &[bool]) -> Vec<usize> {
+    let mut first = 0;
+    let mut channels = Vec::new();
+    for (&count, &written) in value.segments.iter().zip(written) {
+        if written {
+            channels.extend(first..first + count);
+        }
+        first += count;
+    }
+    channels
+}
+
+pub fn channels_of<'a>(
+    tensor: &'a Tensor,
+    channels: &'a [usize],
+) -> impl Iterator<Item = f64> + 'a {
+    let (c, plane) = (tensor.shape.c, tensor.shape.pixels());
+    let values = tensor.data.iter().enumerate();
+    values
+        .filter(move |(at, _)| channels.contains(&(at / plane % c)))
+        .map(|(_, &v)| v)
+}

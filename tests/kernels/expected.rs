@@ -1,0 +1,49 @@
+//! A case in f64.
+
+use crate::case::Case;
+use crate::reference::{Tensor, evaluate};
+use srdiff::graph::{Element, Role, ValueId};
+use std::collections::HashMap;
+
+/// Every array after the nodes, in f64.
+pub fn reference(case: &Case, halves: bool) -> HashMap<usize, Tensor> {
+    let graph = &case.graph;
+    let mut tensors: HashMap<usize, Tensor> = HashMap::new();
+    for (index, value) in graph.values.iter().enumerate() {
+        if value.view_of.is_some() || value.role == Role::Temporary {
+            continue;
+        }
+        let data = if value.element == Element::Pixel {
+            case.pixels(value).into_iter().map(f64::from).collect()
+        } else {
+            let values = case.values(value, halves);
+            values.into_iter().map(f64::from).collect()
+        };
+        let shape = value.shape;
+        tensors.insert(index, Tensor { shape, data });
+    }
+    let first_channel = |root: ValueId, segment: usize| -> usize {
+        graph.value(root).segments[..segment].iter().sum()
+    };
+    for node in &graph.nodes {
+        let operands: Vec<Tensor> = node
+            .inputs
+            .iter()
+            .map(|&id| {
+                let (root, segment) = graph.value(id).view_of.unwrap_or((id, 0));
+                tensors[&root.0].channels(first_channel(root, segment), graph.value(id).shape.c)
+            })
+            .collect();
+        let operands: Vec<&Tensor> = operands.iter().collect();
+        let results = evaluate(&node.op, &operands, &case.records[case.step]);
+        for (&id, result) in node.outputs.iter().zip(&results) {
+            let (root, segment) = graph.value(id).view_of.unwrap_or((id, 0));
+            let first = first_channel(root, segment);
+            let array = tensors
+                .entry(root.0)
+                .or_insert_with(|| Tensor::zeros(graph.value(root).shape));
+            array.set_channels(first, result);
+        }
+    }
+    tensors
+}

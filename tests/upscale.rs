@@ -67,9 +67,23 @@ fn reports(upscaler: &mut Upscaler, steps: usize) -> Vec<Progress> {
     reports
 }
 
+/// A service moves it to the thread that computes.
+#[test]
+fn an_upscaler_can_be_moved_between_threads() {
+    let upscaler = on_the_cpu("tiny-x4");
+    let moved = std::thread::spawn(move || upscaler.model().settings().scale);
+    assert_eq!(moved.join().unwrap(), 4);
+}
+
 #[test]
 fn progress_counts_every_step_once() {
-    let mut upscaler = on_the_cpu("tiny-x4");
+    check_progress(on_the_cpu("tiny-x4"));
+    on_every_adapter(|_, device| {
+        check_progress(upscaler(model("tiny-x4"), device, PrecisionChoice::F32));
+    });
+}
+
+fn check_progress(mut upscaler: Upscaler) {
     for steps in [1, 2, 3, 7] {
         let counted = (0..=steps).map(|done| Progress::Step { done, total: steps });
         let mut expected = vec![Progress::Image];

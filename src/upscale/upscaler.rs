@@ -47,7 +47,7 @@ pub struct Upscaler {
 struct Loaded {
     /// Padded LR width and height.
     size: (usize, usize),
-    executor: Box<dyn Executor>,
+    executor: Box<dyn Executor + Send>,
 }
 
 impl Upscaler {
@@ -227,7 +227,7 @@ impl Upscaler {
             },
             error => error.into(),
         };
-        let mut executor: Box<dyn Executor> = match &self.gpu {
+        let mut executor: Box<dyn Executor + Send> = match &self.gpu {
             Some(gpu) => {
                 let executor = GpuExecutor::new(Arc::clone(gpu), program, &self.model);
                 Box::new(executor.map_err(refused)?)

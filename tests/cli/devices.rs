@@ -22,6 +22,18 @@ fn software_is_used_by_name_alone() {
         let index = adapter.index.to_string();
         let args = ["upscale", "in.png", "--device", &index];
         folder.refuses(&args, 7, &[&adapter.name, "by name"]);
+        let named = [
+            "-d",
+            &adapter.name,
+            "-m",
+            "tiny.safetensors",
+            "-n",
+            "1",
+            "-f",
+        ];
+        let run = folder.run(&[&["upscale", "in.png"], &named[..]].concat());
+        assert_eq!(run.code, 0, "{run:?}");
+        assert!(run.stderr.starts_with(&adapter.name), "{run:?}");
     }
     if adapters.iter().all(|a| is_software(a.kind)) {
         let args = ["upscale", "in.png", "--device", "gpu"];

@@ -11,6 +11,7 @@ use srdiff::graph::plan;
 use srdiff::model::time::sinusoidal_embedding;
 use srdiff::model::{Model, PhaseOptions, names, phases};
 use srdiff::ops::NoiseSource;
+use srdiff::upscale::step_record;
 use std::time::Instant;
 
 const SEED: u32 = 1;
@@ -109,7 +110,11 @@ fn upscale(
         seed_low: SEED,
         ..StepRecord::default()
     }];
-    records.extend(coefficients.iter().map(record));
+    let keyed = StepRecord {
+        noise_step: 0,
+        ..records[0]
+    };
+    records.extend(coefficients.iter().map(|step| step_record(step, keyed)));
     executor.set_steps(&records)?;
     let zeros = executor.read(names::X0)?.len();
     executor.write(names::X0, &vec![0.0; zeros])?;
@@ -141,21 +146,4 @@ fn upscale(
         "the picture is of one colour"
     );
     Ok(Times { others, steps })
-}
-
-fn record(c: &StepCoefficients) -> StepRecord {
-    let c = c.to_uniform();
-    StepRecord {
-        table_row: c.timestep,
-        noise_step: c.timestep,
-        seed_low: SEED,
-        clip: c.clip,
-        x0_from_x: c.x0_from_x,
-        x0_from_eps: c.x0_from_eps,
-        from_x: c.from_x,
-        from_x0: c.from_x0,
-        from_previous_x0: c.from_previous_x0,
-        sigma: c.sigma,
-        ..StepRecord::default()
-    }
 }

@@ -5,6 +5,7 @@
 //
 // Layout: x, up, sr are (N, C/4, H, W) of vec4.
 // Dispatch: workgroups of 16 x 4 pixels, grid (ceil(W/16), ceil(H/4), N*C/4).
+// Needs: include/finite.wgsl.
 
 override RES_RESCALE: f32 = 2.0;
 
@@ -38,6 +39,9 @@ fn reconstruct(@builtin(global_invocation_id) id: vec3<u32>) {
     let position = (block * dims.height + id.y) * dims.width + id.x;
     let residual = vec4<f32>(x[dims.x_offset + n * dims.x_batch + position]);
     let base = vec4<f32>(up[dims.up_offset + n * dims.up_batch + position]);
-    let v = clamp(residual, vec4<f32>(-1.0), vec4<f32>(1.0)) / RES_RESCALE + base;
+    // NaN stays, for the host to see: clamped, it would pass for a number.
+    let clipped = select(
+        clamp(residual, vec4<f32>(-1.0), vec4<f32>(1.0)), residual, not_finite(residual));
+    let v = clipped / RES_RESCALE + base;
     sr[dims.sr_offset + n * dims.sr_batch + position] = y_t(v);
 }

@@ -10,7 +10,7 @@
 // Layout: x, x0, eps, z are (N, C/4, H, W) of vec4 in f32; x and x0 are
 // updated in place.
 // Dispatch: workgroups of 16 x 4 pixels, grid (ceil(W/16), ceil(H/4), N*C/4).
-// Needs: include/step_record.wgsl, include/normal.wgsl.
+// Needs: include/step_record.wgsl, include/normal.wgsl, include/finite.wgsl.
 
 override CHANNELS: u32 = 3u; // C
 override REPLAYED: bool = false;
@@ -52,7 +52,10 @@ fn sampler_update(@builtin(global_invocation_id) id: vec3<u32>) {
     let previous = x0[at_x0];
     let noise = vec4<f32>(eps[dims.eps_offset + n * dims.eps_batch + position]);
     let estimate = record.x0_from_x * old - record.x0_from_eps * noise;
-    let clipped = clamp(estimate, vec4<f32>(-record.clip), vec4<f32>(record.clip));
+    let bound = vec4<f32>(record.clip);
+    // NaN stays, for the host to see: clamped, it would pass for a number.
+    let clipped = select(
+        clamp(estimate, -bound, bound), estimate, not_finite(noise) | not_finite(old));
     // Whatever corrects the estimate of x0 belongs here.
     var next = record.from_x * old + record.from_x0 * clipped + record.from_previous_x0 * previous;
     if record.sigma != 0.0 {

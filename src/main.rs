@@ -1,1 +1,9 @@
-fn main() {}
+//! The command line; `srdiff --help` says what it does.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

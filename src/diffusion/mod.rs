@@ -28,5 +28,5 @@ mod sampler;
 mod schedule;
 
 pub use noise::{NoiseLayout, NoiseRegion, fill_noise};
-pub use sampler::{Sampler, SamplerError, StepCoefficients, StepUniform};
+pub use sampler::{Sampler, SamplerError, StepCoefficients};
 pub use schedule::{BetaSchedule, MAX_TIMESTEPS, Schedule, ScheduleError};

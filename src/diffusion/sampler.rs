@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use bytemuck::{Pod, Zeroable};
-
 use super::schedule::{Schedule, linspace, x0_from_eps};
 use super::{ddim, ddpm, dpm_solver};
 
@@ -75,22 +73,6 @@ pub struct StepCoefficients {
     /// Weight of fresh standard normal noise in the next `x`; zero means none
     /// has to be drawn.
     pub sigma: f64,
-}
-
-/// [`StepCoefficients`] as a shader's uniform block reads them: a `u32`
-/// followed by seven `f32`, in the same order; 32 bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
-#[repr(C)]
-#[expect(missing_docs, reason = "the fields are those of StepCoefficients")]
-pub struct StepUniform {
-    pub timestep: u32,
-    pub x0_from_x: f32,
-    pub x0_from_eps: f32,
-    pub clip: f32,
-    pub from_x: f32,
-    pub from_x0: f32,
-    pub from_previous_x0: f32,
-    pub sigma: f32,
 }
 
 /// How the next `x` is put together; what each sampler defines.
@@ -169,35 +151,6 @@ impl StepCoefficients {
             clip: f64::from(f32::MAX),
             ..self
         }
-    }
-
-    /// Rounds to the f32 of a shader's uniform block.
-    pub fn to_uniform(&self) -> StepUniform {
-        StepUniform {
-            timestep: self.timestep,
-            x0_from_x: self.x0_from_x as f32,
-            x0_from_eps: self.x0_from_eps as f32,
-            clip: self.clip as f32,
-            from_x: self.from_x as f32,
-            from_x0: self.from_x0 as f32,
-            from_previous_x0: self.from_previous_x0 as f32,
-            sigma: self.sigma as f32,
-        }
-    }
-}
-
-impl StepUniform {
-    /// The estimate of `x0` for one element.
-    #[inline]
-    pub fn estimate_x0(&self, x: f32, eps: f32) -> f32 {
-        (self.x0_from_x * x - self.x0_from_eps * eps).clamp(-self.clip, self.clip)
-    }
-
-    /// The next `x` of one element; `z` is standard normal noise, any finite
-    /// number when `sigma` is zero.
-    #[inline]
-    pub fn next_x(&self, x: f32, x0: f32, previous_x0: f32, z: f32) -> f32 {
-        self.from_x * x + self.from_x0 * x0 + self.from_previous_x0 * previous_x0 + self.sigma * z
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{Element, MemoryReport, Role, Shape};
 use crate::ops::Op;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
 /// How the elements of a value lie in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -213,6 +214,18 @@ impl Program {
     /// Memory of all slots.
     pub fn slot_bytes(&self) -> u64 {
         self.slots.iter().map(|slot| slot.bytes).sum()
+    }
+
+    /// Memory of all weights, without what a kernel's packing may add.
+    pub fn weight_bytes(&self) -> u64 {
+        let mut weights = HashMap::new();
+        for value in self.phases.iter().flat_map(|phase| &phase.values) {
+            if value.role == Role::Parameter {
+                let bytes = value.shape.elements() * value.precision.bytes();
+                weights.insert(&value.name, bytes as u64);
+            }
+        }
+        weights.values().sum()
     }
 }
 

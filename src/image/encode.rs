@@ -9,7 +9,7 @@ use ::image::{
 use std::{
     borrow::Cow,
     fmt, fs, io,
-    io::{BufWriter, Write},
+    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -139,11 +139,12 @@ impl Picture {
         overwrite: bool,
     ) -> Result<(), ImageProblem> {
         let target = target(path, overwrite)?;
+        // In memory first: compression takes seconds, during which a program
+        // that is interrupted would leave its temporary file behind.
+        let mut bytes = Vec::new();
+        self.encode(&mut bytes, format, options)?;
         let mut file = temporary(&target).map_err(ImageProblem::Write)?;
-        let mut writer = BufWriter::new(file.as_file_mut());
-        self.encode(&mut writer, format, options)?;
-        writer.flush().map_err(ImageProblem::Write)?;
-        drop(writer);
+        file.write_all(&bytes).map_err(ImageProblem::Write)?;
         if overwrite {
             if let Ok(old) = fs::metadata(&target) {
                 // As if the old file had been written into. No reason to fail.

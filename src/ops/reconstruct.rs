@@ -4,7 +4,8 @@ use super::{Rules, expect_operands, expect_shape};
 use crate::graph::Shape;
 use serde::{Deserialize, Serialize};
 
-/// `sr = clamp(x, -1, 1) / res_rescale + up`.
+/// `sr = clamp(x, -1, 1) / res_rescale + up`; NaN and infinities of x stay,
+/// so that they are seen in the result.
 ///
 /// Operands: x `[n, 3, h, w]`, up of the same shape. Result: sr.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -20,6 +20,9 @@ pub enum NoiseSource {
 ///
 /// DDPM (Ho et al. 2020, eq. 11 with the clamp), DDIM (Song et al. 2021,
 /// eq. 12) and DPM-Solver++(2M) (Lu et al. 2022) differ in coefficients only.
+/// Where eps or x is NaN or infinite, x0 is what the first line gives without
+/// the clamp, so that the fault reaches the result and is seen there.
+///
 /// The line between the two formulas is the place for anything that corrects
 /// the x0 estimate.
 ///

@@ -1,3 +1,40 @@
 //! Upscaling pictures: the library's own interface.
+//!
+//! An [`Upscaler`] loads a model once for a device and upscales pictures, with
+//! progress and cancel:
+//!
+//! ```no_run
+//! use srdiff::image::Picture;
+//! use srdiff::model::Model;
+//! use srdiff::upscale::{SampleOptions, Upscaler, UpscalerOptions};
+//! use std::ops::ControlFlow;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut upscaler = Upscaler::new(Model::starter(), &UpscalerOptions::default())?;
+//! let picture = Picture::new(2, 2, vec![128; 12]);
+//! let options = SampleOptions::seeded(upscaler.model().settings(), 42);
+//! let large = upscaler.upscale(&picture, &options, &mut |progress| {
+//!     println!("{progress:?}");
+//!     ControlFlow::Continue(())
+//! })?;
+//! assert_eq!((large.width, large.height), (8, 8));
+//! # Ok(())
+//! # }
+//! ```
 
+pub mod defaults;
+mod device;
+mod error;
+mod memory;
 mod parameters;
+mod reverse;
+mod select;
+mod steps;
+mod upscaler;
+
+pub use device::{CpuSummary, Device, DeviceError, PrecisionChoice};
+pub use error::{Shortage, TooLarge, UpscaleError};
+pub use reverse::{OnProgress, Progress, SampleOptions};
+pub use select::{DeviceChoice, Selected, select};
+pub use steps::step_record;
+pub use upscaler::{Upscaler, UpscalerOptions};

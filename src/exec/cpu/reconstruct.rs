@@ -17,7 +17,12 @@ pub(super) fn load(loading: &mut Loading, op: &Reconstruct) -> Kernel {
                 // one task.
                 let (x, up, sr) = unsafe { (x.pixel(p), up.pixel(p), sr.pixel_mut(p)) };
                 for ((sr, x), up) in sr.iter_mut().zip(x).zip(up) {
-                    *sr = x.clamp(-1.0, 1.0) / res_rescale + up;
+                    // NaN stays, for the host to see.
+                    let clipped = match x.is_finite() {
+                        true => x.clamp(-1.0, 1.0),
+                        false => *x,
+                    };
+                    *sr = clipped / res_rescale + up;
                 }
             });
     })

@@ -31,7 +31,11 @@ pub(super) fn load(loading: &mut Loading, op: &SamplerUpdate) -> Kernel {
                 let (x, x0, eps) = unsafe { (x.pixel_mut(p), x0.pixel_mut(p), eps.pixel(p)) };
                 for c in 0..shape.c {
                     let estimate = record.x0_from_x * x[c] - record.x0_from_eps * eps[c];
-                    let clipped = estimate.clamp(-record.clip, record.clip);
+                    // NaN stays, for the host to see.
+                    let clipped = match estimate.is_finite() {
+                        true => estimate.clamp(-record.clip, record.clip),
+                        false => estimate,
+                    };
                     // Whatever corrects the estimate of x0 belongs here.
                     let mean = record.from_x * x[c]
                         + record.from_x0 * clipped

@@ -2,17 +2,15 @@
 
 use super::adapter::Gpu;
 use super::kernels::{Binding, Dispatch, Packing};
+use super::limits;
 use crate::exec::{ExecError, Parameters};
-use crate::graph::{Plan, Precision, Program, Role};
+use crate::graph::{Plan, Precision, Program};
 use half::f16;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 /// Distance of structs in a uniform buffer; WebGPU's default alignment.
 pub(super) const UNIFORM_STRIDE: u64 = 256;
-
-/// Shaders count vec4 in 32 bits, and the smallest vec4 has 8 bytes.
-const MAX_ARRAY_BYTES: u64 = 8 << 32;
 
 /// All buffers of a program.
 pub(super) struct Buffers {
@@ -39,7 +37,11 @@ impl Buffers {
         dispatches: &[(usize, Dispatch)],
         parameters: &dyn Parameters,
     ) -> Result<Self, ExecError> {
-        check_limits(gpu, program, dispatches)?;
+        limits::check_grids(
+            &gpu.summary,
+            dispatches.iter().map(|(_, dispatch)| dispatch),
+        )?;
+        check_alignment(gpu)?;
         // A buffer that memory was not found for is invalid, and so is all
         // that is done with it: those errors follow from the first.
         let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
@@ -49,7 +51,7 @@ impl Buffers {
         if pollster::block_on(memory.pop()).is_some() {
             return Err(ExecError::OutOfMemory {
                 device: gpu.summary.name.clone(),
-                needed_mib: needed_bytes(program).div_ceil(1 << 20),
+                needed_mib: (program.slot_bytes() + program.weight_bytes()).div_ceil(1 << 20),
                 hint: String::new(),
             });
         }
@@ -201,15 +203,7 @@ fn parameter_buffer(
             bytemuck::cast_slice(&halves)
         }
     };
-    let limit = array_limit(gpu);
-    if bytes.len() as u64 > limit {
-        return Err(ExecError::Limit {
-            device: gpu.summary.name.clone(),
-            what: format!("the size of weight '{name}' in bytes"),
-            needed: bytes.len() as u64,
-            limit,
-        });
-    }
+    limits::check_weight(&gpu.summary, name, bytes.len() as u64)?;
     let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
     let buffer = buffer(gpu, name, bytes.len() as u64, usage);
     gpu.queue.write_buffer(&buffer, 0, bytes);
@@ -229,61 +223,16 @@ pub(super) fn buffer(gpu: &Gpu, label: &str, size: u64, usage: wgpu::BufferUsage
     })
 }
 
-/// Memory of a program and its weights.
-fn needed_bytes(program: &Program) -> u64 {
-    let mut weights = HashMap::new();
-    for value in program.phases.iter().flat_map(|phase| &phase.values) {
-        if value.role == Role::Parameter {
-            let bytes = value.shape.elements() * value.precision.bytes();
-            weights.insert(&value.name, bytes as u64);
-        }
-    }
-    program.slot_bytes() + weights.values().sum::<u64>()
-}
-
-/// Bytes of an array at most.
-fn array_limit(gpu: &Gpu) -> u64 {
-    let summary = &gpu.summary;
-    summary
-        .max_binding_bytes
-        .min(summary.max_buffer_bytes)
-        .min(MAX_ARRAY_BYTES)
-}
-
-/// Refuses, before any work, what the adapter cannot do.
-fn check_limits(
-    gpu: &Gpu,
-    program: &Program,
-    dispatches: &[(usize, Dispatch)],
-) -> Result<(), ExecError> {
-    let summary = &gpu.summary;
-    let check = |what: &str, needed: u64, limit: u64| {
-        if needed <= limit {
-            return Ok(());
-        }
-        Err(ExecError::Limit {
-            device: summary.name.clone(),
-            what: what.to_owned(),
-            needed,
-            limit,
-        })
-    };
+/// Refuses an adapter whose uniform structs must lie further apart than ours.
+fn check_alignment(gpu: &Gpu) -> Result<(), ExecError> {
     let alignment = gpu.device.limits().min_uniform_buffer_offset_alignment;
-    let what = "the alignment of uniform structs in bytes";
-    check(what, u64::from(alignment), UNIFORM_STRIDE)?;
-    let bytes = array_limit(gpu);
-    for slot in &program.slots {
-        check("the size of an array in bytes", slot.bytes, bytes)?;
+    if u64::from(alignment) <= UNIFORM_STRIDE {
+        return Ok(());
     }
-    for (_, dispatch) in dispatches {
-        for count in dispatch.workgroups {
-            let limit = u64::from(summary.max_workgroups);
-            check(
-                "the number of workgroups along an axis",
-                u64::from(count),
-                limit,
-            )?;
-        }
-    }
-    Ok(())
+    Err(ExecError::Limit {
+        device: gpu.summary.name.clone(),
+        what: "the alignment of uniform structs in bytes".to_owned(),
+        needed: u64::from(alignment),
+        limit: UNIFORM_STRIDE,
+    })
 }

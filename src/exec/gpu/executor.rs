@@ -5,7 +5,7 @@ use super::buffers::{Buffers, UNIFORM_STRIDE, buffer, uniform_usage};
 use super::kernels::{Dispatch, lower};
 use super::pace::Pace;
 use super::pipelines::Pipelines;
-use super::{layout, readback};
+use super::{layout, limits, readback};
 use crate::exec::{ExecError, Executor, Parameters, StepRecord};
 use crate::graph::{Layout, PlannedValue, Precision, Program};
 use std::collections::VecDeque;
@@ -71,6 +71,7 @@ impl GpuExecutor {
             let reason = "its shaders cannot use f16; plan the program in f32";
             return Err(gpu.failure.error(reason));
         }
+        limits::check_arrays(&gpu.summary, &program)?;
         let mut lowered: Vec<(usize, Dispatch)> = Vec::new();
         let mut steps = Vec::new();
         let mut phases = Vec::new();

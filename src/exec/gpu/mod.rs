@@ -9,6 +9,7 @@ mod executor;
 mod failure;
 pub mod kernels;
 mod layout;
+mod limits;
 mod pace;
 mod peak;
 mod pipelines;
@@ -18,6 +19,7 @@ mod timing;
 
 pub use adapter::{AdapterKind, AdapterSummary, Gpu, GpuOptions, list_adapters};
 pub use executor::GpuExecutor;
+pub use limits::check_limits;
 pub use peak::Peak;
 pub use timing::DispatchTime;
 

@@ -45,8 +45,8 @@ shaders! {
     LinearAttention "linear_attention" [],
     Mish "mish" ["activation", "elementwise"],
     Noise "noise" ["step_record", "normal"],
-    Reconstruct "reconstruct" [],
-    SamplerUpdate "sampler_update" ["step_record", "normal"],
+    Reconstruct "reconstruct" ["finite"],
+    SamplerUpdate "sampler_update" ["step_record", "normal", "finite"],
     UpsampleBicubic "upsample_bicubic" [],
     UpsampleNearest "upsample_nearest" ["elementwise"],
 }

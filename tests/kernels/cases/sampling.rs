@@ -6,6 +6,7 @@ use srdiff::diffusion::{BetaSchedule, Sampler, Schedule};
 use srdiff::exec::StepRecord;
 use srdiff::graph::Shape;
 use srdiff::ops::{Noise, NoiseSource, Op, SamplerUpdate};
+use srdiff::upscale::step_record;
 
 /// What a GPU may round differently in the noise (`diffusion::noise`), of
 /// magnitudes from 1 on.
@@ -38,20 +39,10 @@ fn update(sampler: Sampler, at: usize, noise: NoiseSource, shape: Shape) -> Case
     let steps = sampler
         .steps(&schedule, 10)
         .unwrap_or_else(|error| panic!("{error}"));
-    let c = steps[at].to_uniform();
-    let record = StepRecord {
-        clip: c.clip,
-        x0_from_x: c.x0_from_x,
-        x0_from_eps: c.x0_from_eps,
-        from_x: c.from_x,
-        from_x0: c.from_x0,
-        from_previous_x0: c.from_previous_x0,
-        sigma: c.sigma,
-        ..place(c.timestep)
-    };
+    let record = step_record(&steps[at], place(steps[at].timestep));
     // Early on x0 is the small difference of large multiples of x and eps,
     // then clipped: an error of x0_from_x units in the last place.
-    let bound = 3e-7 * f64::from(c.x0_from_x.abs()).max(7.0);
+    let bound = 3e-7 * steps[at].x0_from_x.abs().max(7.0);
     let name = format!("sampler_update/{sampler} step {at} of 10 {noise:?} {shape}");
     let mut case = Case::new(name, Bound::of(bound));
     case.records = records(4, 3, record);

@@ -1,0 +1,281 @@
+//! The arguments, typed.
+
+use super::failure::{EXIT_CODES, Failure};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use srdiff::diffusion::{BetaSchedule, Sampler, SamplerError};
+use srdiff::model::{Model, Settings};
+use srdiff::upscale::{
+    DeviceChoice, PrecisionChoice, SampleOptions, UpscaleError, Upscaler, UpscalerOptions, defaults,
+};
+use std::path::PathBuf;
+
+/// Diffusion super-resolution on any GPU and on the CPU.
+#[derive(Debug, Parser)]
+#[command(name = "srdiff", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub struct CommandLine {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Enlarge a picture
+    #[command(after_help = EXIT_CODES)]
+    Upscale(UpscaleArgs),
+    /// List the devices that pictures can be enlarged on
+    Devices(DevicesArgs),
+    /// Measure samplers and numbers of steps on a folder of pictures
+    ///
+    /// Each picture is shrunk (bicubic, as MATLAB does it) and enlarged again;
+    /// PSNR and SSIM are those of the luma, a border as wide as the scale
+    /// shaved off, and LR-PSNR compares the result, shrunk again, with its
+    /// input. Prints a Markdown table of the means.
+    Evaluate(EvaluateArgs),
+    /// Turn a PyTorch checkpoint into a model file
+    ///
+    /// Reads what torch.save writes, in both of its forms, and runs nothing
+    /// that a checkpoint asks for.
+    Convert(ConvertArgs),
+    /// Say what a model file is
+    Info(InfoArgs),
+}
+
+/// Arguments of `upscale`.
+#[derive(Debug, Args)]
+pub struct UpscaleArgs {
+    /// The picture: PNG, JPEG, WebP, TIFF or BMP
+    pub input: PathBuf,
+    /// Where to write the result: .png, .jpg or .webp [default: <name>_x4.png beside the input]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+    /// Quality of a JPEG result
+    #[arg(long, value_name = "1-100", default_value_t = 95,
+          value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub quality: u8,
+    /// Overwrite the output if it exists
+    #[arg(short, long)]
+    pub force: bool,
+    /// Print nothing but errors
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Print what would be computed, and in which memory, and stop
+    #[arg(long)]
+    pub dump_plan: bool,
+}
+
+/// Arguments of `evaluate`.
+#[derive(Debug, Args)]
+pub struct EvaluateArgs {
+    /// The folder of full-size pictures
+    pub folder: PathBuf,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// Samplers to measure (ddim:0.5 is ddim with an eta of 0.5)
+    #[arg(short, long, value_name = "NAMES", value_delimiter = ',',
+          default_value = "ddpm,ddim,dpm++", value_parser = sampler)]
+    pub samplers: Vec<Sampler>,
+    /// Numbers of steps to measure
+    #[arg(
+        short = 'n',
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        default_value = "5,10,20,50,100"
+    )]
+    pub steps: Vec<usize>,
+    /// Seed of the noise
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// Arguments of `devices`.
+#[derive(Debug, Args)]
+pub struct DevicesArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `convert`.
+#[derive(Debug, Args)]
+pub struct ConvertArgs {
+    /// The checkpoint: .ckpt, .pt or .pth
+    pub input: PathBuf,
+    /// The model file to write: .safetensors
+    pub output: PathBuf,
+    /// Number format to store the weights in
+    #[arg(long, value_enum, default_value = "f32")]
+    pub float_type: FloatFormat,
+    /// Groups of the group norms, which a model that has any needs
+    #[arg(long, value_name = "N")]
+    pub groups: Option<usize>,
+    /// Heads of the attention [default: 4]
+    #[arg(long, value_name = "N")]
+    pub attention_heads: Option<usize>,
+    /// What residuals were multiplied with in training [default: 2]
+    #[arg(long, value_name = "X")]
+    pub res_rescale: Option<f64>,
+    /// Divisor of the enlarged picture in training [default: 256, as in published checkpoints]
+    #[arg(long, value_name = "X")]
+    pub lr_up_divisor: Option<f64>,
+    /// cosine, cosine:S, linear or linear:START:END [default: told from the checkpoint's betas]
+    #[arg(long, value_name = "SCHEDULE", value_parser = super::convert::schedule)]
+    pub schedule: Option<BetaSchedule>,
+    /// Timesteps of the schedule [default: as many as the checkpoint's betas, or 100]
+    #[arg(long, value_name = "N")]
+    pub timesteps: Option<usize>,
+    /// Licence of the weights, best as an SPDX expression
+    #[arg(long, value_name = "TEXT")]
+    pub license: Option<String>,
+    /// How the weights were trained
+    #[arg(long, value_name = "TEXT")]
+    pub training: Option<String>,
+    /// Where the weights are from [default: the checkpoint's name]
+    #[arg(long, value_name = "TEXT")]
+    pub source: Option<String>,
+    /// Overwrite the model file if it exists
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+/// A number format of weights.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum FloatFormat {
+    F32,
+    F16,
+    Bf16,
+}
+
+/// Arguments of `info`.
+#[derive(Debug, Args)]
+pub struct InfoArgs {
+    /// The model file [default: the built-in 4x model]
+    pub model: Option<PathBuf>,
+}
+
+/// Which model runs on which device.
+#[derive(Debug, Args)]
+pub struct EngineArgs {
+    /// The model file [default: the built-in 4x model]
+    #[arg(short, long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// auto, cpu, gpu, or an index or part of a name from `srdiff devices`
+    #[arg(short, long, value_name = "DEVICE", default_value = "auto")]
+    pub device: DeviceChoice,
+    /// How numbers are stored; auto takes f16 where a GPU has it
+    #[arg(short, long, value_enum, default_value = "auto")]
+    pub precision: Precision,
+    /// Memory that may be used, in MiB [default: what the device has to spare]
+    #[arg(long, value_name = "MIB")]
+    pub memory_limit: Option<u64>,
+}
+
+/// How numbers are stored.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Precision {
+    Auto,
+    F32,
+    F16,
+}
+
+/// How a picture is made from noise.
+#[derive(Debug, Args)]
+pub struct SamplingArgs {
+    /// The sampler: ddpm, ddim or dpm++
+    #[arg(short, long, value_name = "NAME", default_value_t = defaults::SAMPLER, value_parser = sampler)]
+    pub sampler: Sampler,
+    /// Noise that each step of ddim adds, from 0 (none) to 1 (as much as ddpm)
+    #[arg(long, value_name = "X")]
+    pub eta: Option<f64>,
+    /// Steps, from 1 to the model's number of timesteps [default: 20]
+    #[arg(short = 'n', long, value_name = "N")]
+    pub steps: Option<usize>,
+    /// Seed of the noise: the same seed, the same result [default: a random one, which is printed]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+}
+
+impl EngineArgs {
+    /// Opens the model.
+    pub fn open_model(&self) -> Result<Model, Failure> {
+        Ok(match &self.model {
+            Some(path) => Model::open(path)?,
+            None => Model::starter(),
+        })
+    }
+
+    /// Opens the device for a model.
+    pub fn open_upscaler(&self, model: Model) -> Result<Upscaler, UpscaleError> {
+        let options = UpscalerOptions {
+            device: self.device.clone(),
+            precision: match self.precision {
+                Precision::Auto => PrecisionChoice::Auto,
+                Precision::F32 => PrecisionChoice::F32,
+                Precision::F16 => PrecisionChoice::F16,
+            },
+            memory_limit: self.memory_limit.map(|mib| mib.saturating_mul(1 << 20)),
+        };
+        Upscaler::new(model, &options)
+    }
+}
+
+impl SamplingArgs {
+    /// The sampler, with eta where it takes one.
+    pub fn sampler(&self) -> Result<Sampler, Failure> {
+        match (self.sampler, self.eta) {
+            (sampler, None) => Ok(sampler),
+            (Sampler::Ddim { .. }, Some(eta)) => Ok(Sampler::Ddim { eta }),
+            (sampler, Some(_)) => Err(Failure::Usage(format!(
+                "--eta: {sampler} has none; use it with --sampler ddim"
+            ))),
+        }
+    }
+
+    /// All of it, with what was not given filled in.
+    pub fn sample(&self, settings: &Settings) -> Result<SampleOptions, Failure> {
+        // Short enough to be typed.
+        let seed = self.seed.unwrap_or_else(|| rand::random::<u32>().into());
+        let defaults = SampleOptions::seeded(settings, seed);
+        Ok(SampleOptions {
+            sampler: self.sampler()?,
+            steps: self.steps.unwrap_or(defaults.steps),
+            ..defaults
+        })
+    }
+}
+
+/// Parses a sampler; clap names the option.
+pub fn sampler(name: &str) -> Result<Sampler, String> {
+    name.parse().map_err(|error| match error {
+        SamplerError::Name(_) => "choose ddpm, ddim or dpm++".to_owned(),
+        error => error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn help_states_the_default_number_of_steps() {
+        let help = CommandLine::command()
+            .find_subcommand_mut("upscale")
+            .map(|command| command.render_long_help().to_string())
+            .unwrap();
+        let default = format!("number of timesteps [default: {}]", defaults::STEPS);
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(help.contains(&default), "{help}");
+    }
+}

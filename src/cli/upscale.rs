@@ -1,0 +1,89 @@
+//! `srdiff upscale`.
+
+use super::args::UpscaleArgs;
+use super::failure::Failure;
+use super::progress::StepBar;
+use super::{paths, terminal};
+use srdiff::graph::{Precision, dump_program};
+use srdiff::image::{EncodeOptions, OutputFormat, Picture, check_writable, dimensions};
+use srdiff::upscale::{SampleOptions, Upscaler};
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Enlarges a picture. Everything that can be refused is refused before any
+/// work is done.
+pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
+    let started = Instant::now();
+    let input = &args.input;
+    let (width, height) = dimensions(input).map_err(Failure::Input)?;
+    let model = args.engine.open_model()?;
+    let scale = model.settings().scale;
+    let sample = args.sampling.sample(model.settings())?;
+
+    if args.dump_plan {
+        let program = args.engine.open_upscaler(model)?.program(width, height)?;
+        terminal::answer(&dump_program(&program));
+        return Ok(());
+    }
+
+    let (output, format) = output(args, scale)?;
+    format
+        .check(&output, scale * width, scale * height)
+        .map_err(Failure::Output)?;
+    let mut upscaler = args.engine.open_upscaler(model)?;
+    let failed = || Failure::upscaling(input);
+    upscaler.check(width, height, &sample).map_err(failed())?;
+    let picture = Picture::open(input).map_err(Failure::Input)?;
+
+    if !args.quiet {
+        terminal::status(&describe(&upscaler, &sample));
+    }
+    let bar = StepBar::new(args.quiet);
+    let result = upscaler.upscale(&picture, &sample, &mut |progress| bar.show(progress));
+    drop(bar);
+    let result = result.map_err(failed())?;
+
+    let options = EncodeOptions {
+        jpeg_quality: args.quality,
+    };
+    result
+        .save(&output, format, &options, args.force)
+        .map_err(Failure::Output)?;
+    if !args.quiet {
+        terminal::answer(&format!(
+            "{}: {}x{}, {:.1} s\n",
+            output.display(),
+            result.width,
+            result.height,
+            started.elapsed().as_secs_f64()
+        ));
+    }
+    Ok(())
+}
+
+/// Where to write, once that is known to be possible, and in which format.
+fn output(args: &UpscaleArgs, scale: usize) -> Result<(PathBuf, OutputFormat), Failure> {
+    let output = match &args.output {
+        Some(path) => path.clone(),
+        None => paths::default_output(&args.input, scale),
+    };
+    if paths::is_same_file(&args.input, &output) {
+        return Err(Failure::SameFile(output));
+    }
+    check_writable(&output, args.force).map_err(Failure::Output)?;
+    let format = OutputFormat::from_path(&output).map_err(Failure::Output)?;
+    Ok((output, format))
+}
+
+/// One line: which device runs and why, and how.
+fn describe(upscaler: &Upscaler, sample: &SampleOptions) -> String {
+    let selected = upscaler.selected();
+    let precision = match upscaler.precision() {
+        Precision::F32 => "f32",
+        Precision::F16 => "f16",
+    };
+    format!(
+        "{}: {}; {precision}, {} with {} steps, --seed {}",
+        selected.device, selected.reason, sample.sampler, sample.steps, sample.seed
+    )
+}

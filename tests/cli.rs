@@ -1,0 +1,22 @@
+//! The binary as a black box: what it makes, what it refuses with which
+//! message and exit code, and that a refusal leaves nothing behind.
+
+#[path = "cli/conversion.rs"]
+mod conversion;
+#[path = "cli/devices.rs"]
+mod devices;
+#[path = "cli/folder.rs"]
+mod folder;
+#[path = "cli/inputs.rs"]
+mod inputs;
+#[path = "cli/models.rs"]
+mod models;
+#[path = "cli/outputs.rs"]
+mod outputs;
+#[path = "cli/results.rs"]
+mod results;
+#[path = "cli/tables.rs"]
+mod tables;
+
+#[path = "support/models.rs"]
+mod support_models;

@@ -1,0 +1,99 @@
+//! `srdiff convert` and `srdiff info`.
+
+use super::folder::Folder;
+use std::fs;
+use std::path::Path;
+
+/// A folder that holds a checkpoint under its own name.
+fn with_checkpoint(name: &str) -> Folder {
+    let folder = Folder::new();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/checkpoints");
+    folder.write(name, &fs::read(fixtures.join(name)).unwrap());
+    folder
+}
+
+#[test]
+fn a_checkpoint_becomes_a_model_that_runs() {
+    for name in [
+        "srdiff-legacy.ckpt",
+        "srdiff-zip.ckpt",
+        "srdiff-flat-f16.pt",
+    ] {
+        let folder = with_checkpoint(name);
+        let options = ["--groups", "4", "--license", "CC0-1.0"];
+        let run = folder.run(&[&["convert", name, "model.safetensors"], &options[..]].concat());
+        assert_eq!(run.code, 0, "{name}: {run:?}");
+        assert!(run.stdout.starts_with("model.safetensors: "), "{run:?}");
+        let info = folder.run(&["info", "model.safetensors"]);
+        assert_eq!(info.code, 0, "{name}: {info:?}");
+        for part in [
+            "model.safetensors\n",
+            "group norm of 4",
+            "timesteps",
+            "CC0-1.0",
+        ] {
+            assert!(info.stdout.contains(part), "no {part}: {info:?}");
+        }
+        let run = folder.run(&[
+            "upscale",
+            "in.png",
+            "-m",
+            "model.safetensors",
+            "-d",
+            "cpu",
+            "-n",
+            "1",
+            "-o",
+            "out.png",
+        ]);
+        assert_eq!(run.code, 0, "{name}: {run:?}");
+    }
+}
+
+#[test]
+fn conversions_that_are_refused() {
+    let folder = with_checkpoint("srdiff-zip.ckpt");
+    let refuses = |args: &[&str], code, parts: &[&str]| {
+        folder.refuses(&[&["convert"], args].concat(), code, parts);
+    };
+    let given = ["srdiff-zip.ckpt", "out.safetensors"];
+    refuses(&given, 2, &["srdiff-zip.ckpt: ", "--groups"]);
+    refuses(
+        &["no.ckpt", "out.safetensors"],
+        5,
+        &["no.ckpt: ", "cannot be read"],
+    );
+    refuses(&["in.png", "out.safetensors"], 5, &["in.png: ", "PyTorch"]);
+    let groups = ["--groups", "4"];
+    let existing = ["srdiff-zip.ckpt", "tiny.safetensors"];
+    refuses(
+        &[existing, groups].concat(),
+        4,
+        &["tiny.safetensors: ", "--force"],
+    );
+    let itself = ["srdiff-zip.ckpt", "srdiff-zip.ckpt"];
+    refuses(
+        &[&itself, &groups[..], &["-f"]].concat(),
+        4,
+        &["srdiff-zip.ckpt: ", "itself"],
+    );
+    let nowhere = ["srdiff-zip.ckpt", "no/out.safetensors"];
+    refuses(&[nowhere, groups].concat(), 4, &["no/out.safetensors: "]);
+    let bytes = fs::read(folder.path("srdiff-zip.ckpt")).unwrap();
+    folder.write("half.ckpt", &bytes[..bytes.len() / 2]);
+    refuses(
+        &["half.ckpt", "out.safetensors", "--groups", "4"],
+        5,
+        &["half.ckpt: "],
+    );
+}
+
+#[test]
+fn the_built_in_model_is_described() {
+    let run = Folder::new().run(&["info"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    for part in ["built-in", "scale       4x", "100 timesteps", "licence"] {
+        assert!(run.stdout.contains(part), "no {part}: {run:?}");
+    }
+    Folder::new().refuses(&["info", "in.png"], 5, &["in.png: "]);
+}

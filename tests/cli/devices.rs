@@ -1,0 +1,110 @@
+//! Devices, samplers and steps that there are not.
+
+use super::folder::Folder;
+use srdiff::exec::gpu::{AdapterKind, list_adapters};
+
+#[test]
+fn an_unknown_device() {
+    let folder = Folder::new();
+    for device in ["voodoo", "99", ""] {
+        let args = ["upscale", "in.png", "--device", device];
+        let named = format!("--device {device}: there is no such device");
+        folder.refuses(&args, 7, &[&named, "srdiff devices"]);
+    }
+}
+
+#[test]
+fn software_is_used_by_name_alone() {
+    let adapters = list_adapters();
+    let folder = Folder::new();
+    let is_software = |kind| kind == AdapterKind::Software;
+    for adapter in adapters.iter().filter(|a| is_software(a.kind)) {
+        let index = adapter.index.to_string();
+        let args = ["upscale", "in.png", "--device", &index];
+        folder.refuses(&args, 7, &[&adapter.name, "by name"]);
+        let named = [
+            "-d",
+            &adapter.name,
+            "-m",
+            "tiny.safetensors",
+            "-n",
+            "1",
+            "-f",
+        ];
+        let run = folder.run(&[&["upscale", "in.png"], &named[..]].concat());
+        assert_eq!(run.code, 0, "{run:?}");
+        assert!(run.stderr.starts_with(&adapter.name), "{run:?}");
+    }
+    if adapters.iter().all(|a| is_software(a.kind)) {
+        let args = ["upscale", "in.png", "--device", "gpu"];
+        folder.refuses(&args, 7, &["--device gpu: no GPU was found"]);
+        let args = ["upscale", "in.png", "-m", "tiny.safetensors", "-n", "1"];
+        let run = folder.run(&args);
+        assert_eq!(run.code, 0, "{run:?}");
+        assert!(run.stderr.starts_with("CPU ("), "{run:?}");
+        assert!(run.stderr.contains("no GPU found"), "{run:?}");
+    }
+}
+
+#[test]
+fn f16_on_the_cpu() {
+    let folder = Folder::new();
+    let args = ["in.png", "--precision", "f16"];
+    folder.refuses_upscale(&args, 7, &["--precision f16: CPU (", "has no f16"]);
+}
+
+#[test]
+fn steps_out_of_range() {
+    let folder = Folder::new();
+    for steps in ["0", "101", "4294967296"] {
+        let args = [
+            "upscale",
+            "in.png",
+            "-d",
+            "cpu",
+            "-m",
+            "tiny.safetensors",
+            "-n",
+            steps,
+        ];
+        let named = format!("--steps {steps}: ");
+        folder.refuses(&args, 2, &[&named, "from 1 to 100"]);
+    }
+    for steps in ["-1", "many", "1.5"] {
+        let run = folder.run(&["upscale", "in.png", "--steps", steps]);
+        assert_eq!(run.code, 2, "{run:?}");
+    }
+}
+
+#[test]
+fn samplers_and_eta() {
+    let folder = Folder::new();
+    let run = folder.run(&["upscale", "in.png", "--sampler", "euler"]);
+    assert_eq!(run.code, 2, "{run:?}");
+    assert!(run.stderr.contains("choose ddpm, ddim or dpm++"), "{run:?}");
+    assert_eq!(run.stdout, "");
+    assert_eq!(folder.names(), ["in.png", "tiny.safetensors"]);
+
+    let eta = ["in.png", "--sampler", "ddpm", "--eta", "0.5"];
+    folder.refuses_upscale(&eta, 2, &["--eta", "ddim"]);
+    let eta = ["in.png", "--sampler", "ddim", "--eta", "1.5"];
+    folder.refuses_upscale(&eta, 2, &["--eta 1.5", "from 0"]);
+    let eta = ["in.png", "--sampler", "ddim", "--eta", "NaN"];
+    folder.refuses_upscale(&eta, 2, &["--eta NaN"]);
+}
+
+#[test]
+fn wrong_usage_is_code_2() {
+    let folder = Folder::new();
+    for args in [
+        &["upscale"][..],
+        &["enlarge", "in.png"],
+        &["upscale", "in.png", "--loud"],
+        &["upscale", "in.png", "--quality", "0"],
+        &["upscale", "in.png", "--seed", "-1"],
+    ] {
+        let run = folder.run(args);
+        assert_eq!(run.code, 2, "{args:?}: {run:?}");
+    }
+    assert_eq!(folder.names(), ["in.png", "tiny.safetensors"]);
+}

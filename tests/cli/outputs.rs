@@ -1,0 +1,83 @@
+//! Outputs that cannot be written.
+
+use super::folder::Folder;
+use std::fs;
+
+#[test]
+fn a_folder_that_does_not_exist() {
+    let folder = Folder::new();
+    let args = ["in.png", "-o", "no/out.png"];
+    folder.refuses_upscale(&args, 4, &["no/out.png: ", "does not exist"]);
+}
+
+#[test]
+fn a_file_in_the_place_of_a_folder() {
+    let folder = Folder::new();
+    let args = ["in.png", "-o", "tiny.safetensors/out.png"];
+    folder.refuses_upscale(&args, 4, &["tiny.safetensors/out.png: "]);
+}
+
+#[test]
+fn a_folder_as_the_output() {
+    let folder = Folder::new();
+    for name in ["out.png", "out"] {
+        fs::create_dir(folder.path(name)).unwrap();
+        folder.refuses_upscale(&["in.png", "-o", name], 4, &["is a folder"]);
+        folder.refuses_upscale(&["in.png", "-f", "-o", name], 4, &["is a folder"]);
+    }
+}
+
+#[test]
+fn an_extension_that_is_not_written() {
+    let folder = Folder::new();
+    for name in ["out.tiff", "out.gif", "out", "out.png.bak"] {
+        let parts = [name, ".png, .jpg, .jpeg, .webp"];
+        folder.refuses_upscale(&["in.png", "-o", name], 4, &parts);
+    }
+}
+
+#[test]
+fn a_size_that_the_format_cannot_hold() {
+    let folder = Folder::new();
+    folder.draw("long.png", 4096, 1);
+    let args = ["long.png", "-o", "out.webp"];
+    folder.refuses_upscale(&args, 4, &["out.webp: ", "16384x4", "PNG"]);
+}
+
+#[test]
+fn an_existing_file_is_overwritten_by_force_alone() {
+    let folder = Folder::new();
+    folder.write("in_x4.png", b"precious");
+    folder.refuses_upscale(&["in.png"], 4, &["in_x4.png: ", "exists already"]);
+    folder.upscale(&["in.png", "--force"]);
+    assert_eq!(folder.load("in_x4.png").width(), 24);
+}
+
+#[test]
+fn the_input_is_never_overwritten() {
+    let folder = Folder::new();
+    let itself = folder.path("in.png").display().to_string();
+    for output in ["in.png", "./in.png", &itself] {
+        for force in [&[][..], &["--force"]] {
+            let args = [&["in.png", "-o", output], force].concat();
+            folder.refuses_upscale(&args, 4, &["is the input itself"]);
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_input_is_never_overwritten_through_a_link() {
+    let folder = Folder::new();
+    std::os::unix::fs::symlink("in.png", folder.path("soft.png")).unwrap();
+    fs::hard_link(folder.path("in.png"), folder.path("hard.png")).unwrap();
+    for (input, output) in [
+        ("in.png", "soft.png"),
+        ("soft.png", "in.png"),
+        ("in.png", "hard.png"),
+        ("hard.png", "soft.png"),
+    ] {
+        let args = [input, "--force", "-o", output];
+        folder.refuses_upscale(&args, 4, &[output, "is the input itself"]);
+    }
+}

@@ -1,0 +1,218 @@
+//! What `upscale` makes.
+
+use super::folder::Folder;
+use super::support_models::ModelFile;
+use image::ColorType;
+use std::fs;
+
+#[test]
+fn the_default_name_is_beside_the_input() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("deep")).unwrap();
+    folder.draw("deep/photo.small.bmp", 5, 3);
+    folder.upscale(&["deep/photo.small.bmp"]);
+    let result = folder.load("deep/photo.small_x4.png");
+    assert_eq!((result.width(), result.height()), (20, 12));
+    assert_eq!(result.color(), ColorType::Rgb8);
+}
+
+#[test]
+fn the_smallest_picture() {
+    let folder = Folder::new();
+    folder.draw("dot.png", 1, 1);
+    folder.upscale(&["dot.png"]);
+    let result = folder.load("dot_x4.png");
+    assert_eq!((result.width(), result.height()), (4, 4));
+}
+
+#[test]
+fn odd_sizes_and_opacity() {
+    let folder = Folder::new();
+    folder.draw_with_alpha("odd.png", 7, 5);
+    folder.upscale(&["odd.png"]);
+    let result = folder.load("odd_x4.png");
+    assert_eq!((result.width(), result.height()), (28, 20));
+    assert_eq!(result.color(), ColorType::Rgba8);
+    // Opacity rises from left to right, as in the input.
+    let result = result.into_rgba8();
+    let alpha: Vec<u8> = (0..28).map(|x| result.get_pixel(x, 10)[3]).collect();
+    assert!(alpha.is_sorted(), "{alpha:?}");
+    assert!(alpha[0] < 20 && alpha[27] > 220, "{alpha:?}");
+}
+
+#[test]
+fn a_gray_picture_stays_gray() {
+    let folder = Folder::new();
+    let pixel = |x: u32, y: u32| image::Luma([(x * 31 + y * 17) as u8]);
+    let picture = image::GrayImage::from_fn(6, 6, pixel);
+    picture.save(folder.path("gray.png")).unwrap();
+    folder.upscale(&["gray.png"]);
+    assert_eq!(folder.load("gray_x4.png").color(), ColorType::L8);
+}
+
+#[test]
+fn one_seed_is_one_result() {
+    let folder = Folder::new();
+    for (seed, output) in [("7", "a.png"), ("7", "b.png"), ("8", "c.png")] {
+        folder.upscale(&["in.png", "-s", "ddpm", "--seed", seed, "-o", output]);
+    }
+    let bytes = |name| fs::read(folder.path(name)).unwrap();
+    assert_eq!(bytes("a.png"), bytes("b.png"));
+    assert_ne!(bytes("a.png"), bytes("c.png"));
+}
+
+#[test]
+fn a_random_seed_is_printed_and_repeats_the_result() {
+    let folder = Folder::new();
+    let run = folder.upscale(&["in.png", "-o", "a.png"]);
+    let seed = run.stderr.trim().rsplit("--seed ").next().unwrap();
+    folder.upscale(&["in.png", "--seed", seed, "-o", "b.png"]);
+    let other = folder.upscale(&["in.png", "-o", "c.png"]);
+    let bytes = |name| fs::read(folder.path(name)).unwrap();
+    assert_eq!(bytes("a.png"), bytes("b.png"));
+    assert!(!other.stderr.ends_with(&format!("--seed {seed}\n")));
+    assert_ne!(bytes("a.png"), bytes("c.png"));
+}
+
+#[test]
+fn samplers_differ() {
+    let folder = Folder::new();
+    let mut results = Vec::new();
+    for (index, sampler) in [
+        &["ddpm"][..],
+        &["ddim"],
+        &["ddim", "--eta", "0.5"],
+        &["dpm++"],
+    ]
+    .iter()
+    .enumerate()
+    {
+        let output = format!("{index}.png");
+        let sampled = [
+            &["in.png", "--seed", "1", "-o", &output, "-n", "6", "-s"],
+            *sampler,
+        ];
+        let args = [
+            &["upscale", "-d", "cpu", "-m", "tiny.safetensors"],
+            &sampled.concat()[..],
+        ];
+        let run = folder.run(&args.concat());
+        assert_eq!(run.code, 0, "{run:?}");
+        results.push(fs::read(folder.path(&output)).unwrap());
+    }
+    let count = results.len();
+    results.sort();
+    results.dedup();
+    assert_eq!(results.len(), count);
+}
+
+#[test]
+fn what_is_said() {
+    let folder = Folder::new();
+    let run = folder.upscale(&["in.png", "--seed", "3"]);
+    assert!(run.stderr.starts_with("CPU ("), "{run:?}");
+    let how = "asked for; f32, dpm++ with 2 steps, --seed 3\n";
+    assert!(run.stderr.ends_with(how), "{run:?}");
+    assert_eq!(run.stderr.lines().count(), 1, "{run:?}");
+    assert!(run.stdout.starts_with("in_x4.png: 24x16, "), "{run:?}");
+    assert_eq!(run.stdout.lines().count(), 1, "{run:?}");
+
+    let run = folder.upscale(&["in.png", "--quiet", "--force"]);
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
+}
+
+#[test]
+fn every_format_is_written() {
+    let folder = Folder::new();
+    for (name, signature) in [
+        ("out.png", &b"\x89PNG"[..]),
+        ("out.JPG", b"\xff\xd8\xff"),
+        ("out.jpeg", b"\xff\xd8\xff"),
+        ("out.webp", b"RIFF"),
+    ] {
+        folder.upscale(&["in.png", "-o", name]);
+        let bytes = fs::read(folder.path(name)).unwrap();
+        assert!(bytes.starts_with(signature), "{name}");
+        let result = image::load_from_memory(&bytes).unwrap();
+        assert_eq!((result.width(), result.height()), (24, 16), "{name}");
+    }
+}
+
+#[test]
+fn every_format_is_read() {
+    let folder = Folder::new();
+    for name in ["a.png", "b.jpg", "c.webp", "d.tiff", "e.bmp"] {
+        folder.draw(name, 4, 4);
+        folder.upscale(&[name, "-o", "out.png", "--force"]);
+        assert_eq!(folder.load("out.png").width(), 16, "{name}");
+    }
+}
+
+#[test]
+fn the_scale_is_the_models() {
+    let folder = Folder::new();
+    for (fixture, scale) in [("tiny-x8", 8), ("tiny-options-x2", 2)] {
+        folder.write("tiny.safetensors", &ModelFile::of(fixture).to_bytes());
+        folder.upscale(&["in.png"]);
+        let result = folder.load(&format!("in_x{scale}.png"));
+        assert_eq!((result.width(), result.height()), (6 * scale, 4 * scale));
+    }
+}
+
+#[test]
+fn the_built_in_model() {
+    let folder = Folder::new();
+    let run = folder.run(&["upscale", "in.png", "-d", "cpu", "--steps", "1"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(folder.load("in_x4.png").width(), 24);
+}
+
+#[test]
+fn the_plan_is_printed_and_nothing_computed() {
+    let folder = Folder::new();
+    let before = folder.names();
+    let run = folder.upscale(&["in.png", "--dump-plan"]);
+    for part in [
+        "phase model",
+        "phase step",
+        "conv2d",
+        "sampler_update",
+        "memory: ",
+    ] {
+        assert!(run.stdout.contains(part), "no {part}: {}", run.stdout);
+    }
+    // 6x4 is padded to what the deepest of the levels needs: 24x16 above it.
+    assert!(run.stdout.contains("x [1, 3, 16, 24]"), "{}", run.stdout);
+    assert_eq!(run.stderr, "");
+    assert_eq!(folder.names(), before);
+}
+
+/// A run that is interrupted leaves nothing behind, half-written or hidden.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_leaves_nothing() {
+    use std::io::{BufRead, BufReader};
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::{Command, Stdio};
+
+    let folder = Folder::new();
+    folder.draw("large.png", 256, 256);
+    let before = folder.names();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_srdiff"))
+        .current_dir(folder.path(""))
+        .args(["upscale", "large.png", "--device", "cpu", "--steps", "100"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The line about the device: what follows is work.
+    let mut line = String::new();
+    let stderr = child.stderr.take().unwrap();
+    BufReader::new(stderr).read_line(&mut line).unwrap();
+    assert!(line.starts_with("CPU ("), "{line}");
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &id]).status().unwrap();
+    assert!(sent.success());
+    let status = child.wait().unwrap();
+    assert_eq!(status.signal(), Some(2), "{status:?}");
+    assert_eq!(folder.names(), before);
+}

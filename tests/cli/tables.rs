@@ -1,0 +1,84 @@
+//! The commands that print tables.
+
+use super::folder::Folder;
+use srdiff::exec::gpu::list_adapters;
+use std::fs;
+
+#[test]
+fn devices_are_listed() {
+    let folder = Folder::new();
+    let run = folder.run(&["devices"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    let cpu = run.stdout.lines().last().unwrap();
+    assert!(cpu.starts_with("cpu") && cpu.contains("thread"), "{run:?}");
+    let adapters = list_adapters();
+    for adapter in &adapters {
+        let line = run.stdout.lines().nth(1 + adapter.index).unwrap();
+        assert!(line.starts_with(&adapter.index.to_string()), "{run:?}");
+        for part in [&adapter.name, &adapter.backend, adapter.kind.name()] {
+            assert!(line.contains(part), "no {part}: {line}");
+        }
+    }
+
+    let run = folder.run(&["devices", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let listed = json["adapters"].as_array().unwrap();
+    let names: Vec<&str> = listed.iter().filter_map(|a| a["name"].as_str()).collect();
+    let expected: Vec<&str> = adapters.iter().map(|a| a.name.as_str()).collect();
+    assert_eq!(names, expected);
+    assert!(
+        json["cpu"]["threads"]
+            .as_u64()
+            .is_some_and(|threads| threads > 0)
+    );
+}
+
+#[test]
+fn samplers_are_measured() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("set")).unwrap();
+    folder.draw("set/a.png", 40, 36);
+    folder.draw("set/b.png", 33, 50);
+    folder.write("set/MANIFEST.tsv", b"not a picture\n");
+    let options = [
+        "-d",
+        "cpu",
+        "-m",
+        "tiny.safetensors",
+        "-s",
+        "ddim,dpm++",
+        "-n",
+        "2,3",
+    ];
+    let run = folder.run(&[&["evaluate", "set"], &options[..]].concat());
+    assert_eq!(run.code, 0, "{run:?}");
+    let rows: Vec<Vec<&str>> = run
+        .stdout
+        .lines()
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    let names: Vec<[&str; 2]> = rows[2..].iter().map(|row| [row[0], row[1]]).collect();
+    let expected = [
+        ["bicubic", "-"],
+        ["ddim", "2"],
+        ["ddim", "3"],
+        ["dpm++", "2"],
+        ["dpm++", "3"],
+    ];
+    assert_eq!(names, expected);
+    for row in &rows[2..] {
+        assert_eq!(row.len(), rows[0].len(), "{row:?}");
+        let psnr: f64 = row[2].parse().unwrap();
+        assert!((2.0..60.0).contains(&psnr), "{row:?}");
+    }
+}
+
+#[test]
+fn folders_that_cannot_be_measured() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("empty")).unwrap();
+    folder.refuses(&["evaluate", "no"], 3, &["no: ", "cannot be listed"]);
+    folder.refuses(&["evaluate", "empty"], 3, &["empty: ", "holds no pictures"]);
+    let steps = ["evaluate", ".", "-d", "cpu", "-n", "0"];
+    folder.refuses(&steps, 2, &["--steps 0"]);
+}

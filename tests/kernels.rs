@@ -14,6 +14,8 @@ mod compare;
 mod executor;
 #[path = "kernels/expected.rs"]
 mod expected;
+#[path = "kernels/lowering.rs"]
+mod lowering;
 #[path = "kernels/negative.rs"]
 mod negative;
 #[path = "reference/mod.rs"]
@@ -32,6 +34,7 @@ fn main() -> std::process::ExitCode {
     let arguments = Arguments::from_args();
     let mut tests = negative::tests();
     let subjects: Vec<Arc<Subject>> = subjects::subjects().into_iter().map(Arc::new).collect();
+    tests.extend(lowering::tests());
     tests.extend(executor::tests(&subjects));
     for case in cases::all() {
         for subject in &subjects {

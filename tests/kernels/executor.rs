@@ -4,12 +4,11 @@ use crate::case::{Bound, Case, Fill, Filled};
 use crate::compare::Trial;
 use crate::subjects::{Device, Subject};
 use libtest_mimic::{Failed, Trial as Test};
-use srdiff::exec::gpu::kernels::lower;
-use srdiff::exec::gpu::{AdapterKind, Gpu, GpuExecutor, plan_options};
-use srdiff::exec::{ExecError, Executor};
-use srdiff::graph::{Element, Precision, Program, Shape, Slot, plan};
-use srdiff::ops::{Conv2d, Copy, Epilogue, Noise, Op, Padding};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use srdiff::exec::gpu::{AdapterKind, Gpu, GpuExecutor};
+use srdiff::exec::{ExecError, Executor, StepRecord};
+use srdiff::graph::{Precision, Program, Shape, Slot, plan};
+use srdiff::model::{Model, PhaseOptions, names, phases};
+use srdiff::ops::{Copy, Noise, NoiseSource, Op};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -18,22 +17,12 @@ type Check = fn(&Arc<Gpu>, &Subject) -> Result<(), Failed>;
 const OUT_OF_MEMORY: &str = "executor/running out of memory is no end";
 
 pub fn tests(subjects: &[Arc<Subject>]) -> Vec<Test> {
-    let mut tests = vec![
-        Test::test("lowering/a residual in the array written", || {
-            misplaced(residual_beside_result())
-        }),
-        Test::test("lowering/a result over its operand", || {
-            misplaced(result_over_operand())
-        }),
-        Test::test("lowering/a result in two groups", || {
-            misplaced(result_in_two_groups())
-        }),
-    ];
+    let mut tests = Vec::new();
     for subject in subjects {
         let Device::Gpu(gpu) = subject.device() else {
             continue;
         };
-        let checks: [(&str, Check); 4] = [
+        let checks: [(&str, Check); 7] = [
             (
                 "executor/too many workgroups are refused",
                 too_many_workgroups,
@@ -41,6 +30,9 @@ pub fn tests(subjects: &[Arc<Subject>]) -> Vec<Test> {
             ("executor/too large an array is refused", too_large_array),
             (OUT_OF_MEMORY, out_of_memory),
             ("executor/more records than before", more_records),
+            ("executor/split submits compute the same", split_submits),
+            ("executor/every dispatch is timed", every_dispatch_is_timed),
+            ("executor/the peak is measured", peak),
         ];
         for (name, check) in checks {
             let (gpu, subject) = (gpu.clone(), subject.clone());
@@ -150,7 +142,7 @@ fn more_records(gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> {
     let x = case.full("x", shape, Fill::Uniform(0.0, 0.0));
     case.step_into(Op::Noise(Noise { shape }), &[], &[x]);
     let mut executor = open(gpu, &case, planned(&case, subject)?)?;
-    let record = |step| srdiff::exec::StepRecord {
+    let record = |step| StepRecord {
         noise_step: step,
         ..Default::default()
     };
@@ -173,58 +165,85 @@ fn more_records(gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> {
     Ok(())
 }
 
-fn convolution(residuals: usize) -> Op {
-    Op::Conv2d(Conv2d {
-        kernel: 1,
-        stride: 1,
-        padding: Padding::Zero,
-        bias: false,
-        epilogue: Epilogue {
-            residual_scales: vec![1.0; residuals],
-            ..Epilogue::none()
-        },
-    })
+/// The U-Net is too much for one submit until the GPU's pace is known; before
+/// and after that, a step's result is the same to the last bit.
+fn split_submits(gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> {
+    let model = Model::starter();
+    let options = PhaseOptions {
+        batch: 1,
+        height: 24,
+        width: 24,
+        noise: NoiseSource::Generated,
+        sr_head: false,
+    };
+    let graphs = phases::build(model.settings(), &options)?;
+    let program = plan(&graphs, subject.options)?;
+    let step = program.phase(names::STEP).ok_or("no step")?;
+    if program.phases[step].flops() < 1_200_000_000 {
+        return Err("too little work to be split".into());
+    }
+    let mut executor = GpuExecutor::new(gpu.clone(), program, &model)?;
+    let record = StepRecord {
+        clip: 1.0,
+        x0_from_x: 1.5,
+        x0_from_eps: 1.0,
+        from_x: 0.5,
+        from_x0: 0.5,
+        ..StepRecord::default()
+    };
+    executor.set_steps(&[record])?;
+    let fill = |executor: &mut GpuExecutor, name: &str| -> Result<(), ExecError> {
+        let count = executor.read(name)?.len();
+        let wave = |i: usize| ((i * 37 % 101) as f32 / 50.0) - 1.0;
+        executor.write(name, &(0..count).map(wave).collect::<Vec<f32>>())
+    };
+    let mut results: Vec<Vec<f32>> = Vec::new();
+    for _ in 0..5 {
+        for name in [names::X, names::X0, names::CONDITIONING] {
+            fill(&mut executor, name)?;
+        }
+        executor.run(step, 0)?;
+        executor.run(step, 0)?;
+        executor.wait(1)?;
+        results.push(executor.read(names::X)?);
+    }
+    let finite = results[0].iter().all(|v| v.is_finite());
+    let varied = results[0].iter().any(|&v| v != results[0][0]);
+    let same = results.iter().all(|result| *result == results[0]);
+    match (finite && varied, same) {
+        (true, true) => Ok(()),
+        (false, _) => Err("no result to compare".into()),
+        (_, false) => Err("another result".into()),
+    }
 }
 
-fn residual_beside_result() -> Case {
-    let mut case = Case::new("residual beside result", Bound::of(0.0));
-    let shape = Shape::new(1, 8, 2, 2);
-    let unit = Fill::Uniform(-1.0, 1.0);
-    let array = case.array("array", shape, &[4, 4], Element::Real, unit.clone());
-    let (residual, y) = (case.view(array, 0, 1), case.view(array, 1, 1));
-    let x = case.real("x", shape.with_channels(4), unit.clone());
-    let w = case.weight("w", Shape::new(4, 4, 1, 1), unit);
-    case.step_into(convolution(1), &[x, w, residual], &[y]);
-    case
+fn every_dispatch_is_timed(gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> {
+    let case = crate::cases::all().into_iter().find(|case| {
+        let node = &case.graph.nodes[0];
+        matches!(node.op, Op::GroupNorm(_)) && !case.fills.contains_key("table")
+    });
+    let case = case.ok_or("no case of two dispatches")?;
+    let mut executor = open(gpu, &case, planned(&case, subject)?)?;
+    let Some(times) = executor.profile(0, 0)? else {
+        return match gpu.summary().timestamps {
+            true => Err("no times".into()),
+            false => Ok(()),
+        };
+    };
+    let kernels: Vec<&str> = times.iter().map(|time| time.kernel.as_str()).collect();
+    let expected = ["group_norm/statistics_of_group", "group_norm/normalize"];
+    match kernels == expected && times.iter().any(|time| !time.time.is_zero()) {
+        true => Ok(()),
+        false => Err(format!("{times:?}").into()),
+    }
 }
 
-fn result_over_operand() -> Case {
-    let mut case = Case::new("result over operand", Bound::of(0.0));
-    let unit = Fill::Uniform(-1.0, 1.0);
-    let x = case.real("x", Shape::new(1, 4, 2, 2), unit.clone());
-    let w = case.weight("w", Shape::new(4, 4, 1, 1), unit);
-    case.step_into(convolution(0), &[x, w], &[x]);
-    case
-}
-
-fn result_in_two_groups() -> Case {
-    let mut case = Case::new("result in two groups", Bound::of(0.0));
-    let unit = Fill::Uniform(-1.0, 1.0);
-    let shape = Shape::new(1, 8, 2, 2);
-    let x = case.real("x", shape, unit.clone());
-    let y = case.array("y", shape, &[3, 5], Element::Real, unit.clone());
-    let w = case.weight("w", Shape::new(8, 8, 1, 1), unit);
-    case.step_into(convolution(0), &[x, w], &[y]);
-    case
-}
-
-/// A graph that no kernel computes rightly does not get as far as a device.
-fn misplaced(case: Case) -> Result<(), Failed> {
-    let graphs = std::slice::from_ref(&case.graph);
-    let program = plan(graphs, plan_options(Precision::F32))?;
-    let phase = &program.phases[0];
-    match catch_unwind(AssertUnwindSafe(|| lower(phase, &phase.steps[0]))) {
-        Err(_) => Ok(()),
-        Ok(_) => Err("was lowered".into()),
+/// Between a calculator's and a supercomputer's.
+fn peak(gpu: &Arc<Gpu>, _subject: &Subject) -> Result<(), Failed> {
+    let peak = gpu.measure_peak()?;
+    let sane = |rate: f64| (1e7..1e16).contains(&rate);
+    match sane(peak.flops) && sane(peak.bytes) {
+        true => Ok(()),
+        false => Err(format!("{peak:?}").into()),
     }
 }

@@ -203,6 +203,7 @@ fn parameter_buffer(
             bytemuck::cast_slice(&halves)
         }
     };
+    limits::check_weight(&gpu.summary, name, bytes.len() as u64)?;
     let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
     let buffer = buffer(gpu, name, bytes.len() as u64, usage);
     gpu.queue.write_buffer(&buffer, 0, bytes);

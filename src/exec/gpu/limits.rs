@@ -25,12 +25,27 @@ pub fn check_limits(summary: &AdapterSummary, program: &Program) -> Result<(), E
 
 /// Holds the arrays of a program against an adapter's limits.
 pub(super) fn check_arrays(summary: &AdapterSummary, program: &Program) -> Result<(), ExecError> {
-    let limit = summary.max_binding_bytes.min(summary.max_buffer_bytes);
-    let limit = limit.min(MAX_ARRAY_BYTES);
+    let limit = array_limit(summary);
     for slot in &program.slots {
         check(summary, "the size of an array in bytes", slot.bytes, limit)?;
     }
     Ok(())
+}
+
+/// Holds a packed weight against an adapter's limits.
+pub(super) fn check_weight(
+    summary: &AdapterSummary,
+    name: &str,
+    bytes: u64,
+) -> Result<(), ExecError> {
+    let what = format!("the size of weight '{name}' in bytes");
+    check(summary, &what, bytes, array_limit(summary))
+}
+
+/// Bytes of an array at most.
+fn array_limit(summary: &AdapterSummary) -> u64 {
+    let limit = summary.max_binding_bytes.min(summary.max_buffer_bytes);
+    limit.min(MAX_ARRAY_BYTES)
 }
 
 /// Holds the grids of dispatches against an adapter's limits.

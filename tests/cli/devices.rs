@@ -29,7 +29,8 @@ fn software_is_used_by_name_alone() {
             "tiny.safetensors",
             "-n",
             "1",
-            "-f",
+            "-fo",
+            "named.png",
         ];
         let run = folder.run(&[&["upscale", "in.png"], &named[..]].concat());
         assert_eq!(run.code, 0, "{run:?}");

@@ -11,7 +11,7 @@ use srdiff::graph::plan;
 use srdiff::model::time::sinusoidal_embedding;
 use srdiff::model::{Model, PhaseOptions, names, phases};
 use srdiff::ops::NoiseSource;
-use srdiff::upscale::step_record;
+use srdiff::upscale::{defaults, step_record};
 use std::time::Instant;
 
 const SEED: u32 = 1;
@@ -67,9 +67,8 @@ fn measure(
     );
     let schedule = Schedule::new(&settings.schedule, settings.timesteps)?;
     let samplers = [
+        (defaults::SAMPLER, defaults::STEPS),
         (Sampler::DpmSolverPlusPlus2M, 10),
-        (Sampler::DpmSolverPlusPlus2M, 20),
-        (Sampler::Ddim { eta: 0.0 }, 20),
         (Sampler::Ddim { eta: 0.0 }, 50),
         (Sampler::Ddpm, settings.timesteps),
     ];

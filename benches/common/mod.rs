@@ -6,8 +6,9 @@ use srdiff::exec::cpu::{self, CpuExecutor};
 use srdiff::exec::gpu::{self, AdapterKind, Gpu, GpuExecutor, GpuOptions, list_adapters};
 use srdiff::exec::{ExecError, Executor, Parameters};
 use srdiff::graph::{PlanOptions, Precision, Program};
+use srdiff::upscale::{self, CpuSummary};
+use std::error::Error;
 use std::sync::Arc;
-use sysinfo::{CpuRefreshKind, RefreshKind, System};
 
 /// Options of the benchmarks: `cargo bench --bench kernels -- --device cpu`.
 #[derive(Debug, Parser)]
@@ -42,7 +43,7 @@ pub enum Device {
 impl Device {
     pub fn name(&self) -> String {
         match self {
-            Device::Cpu => format!("CPU, {} threads", rayon::current_num_threads()),
+            Device::Cpu => upscale::Device::Cpu(CpuSummary::of_this_machine()).to_string(),
             Device::Gpu(gpu, precision) => {
                 let s = gpu.summary();
                 let kind = s.kind.name();
@@ -88,13 +89,11 @@ impl Loaded {
     }
 }
 
-/// Parses the options, prints what the machine is, opens the devices.
-pub fn start() -> Result<(Options, Vec<Device>), ExecError> {
+/// Parses the options, prints which version measures which adapters are
+/// there, opens the devices.
+pub fn start() -> Result<(Options, Vec<Device>), Box<dyn Error>> {
     let options = Options::parse();
-    let specifics = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing());
-    let system = System::new_with_specifics(specifics);
-    let cpu = system.cpus().first().map_or("unknown", |cpu| cpu.brand());
-    println!("srdiff {} on {cpu}", env!("CARGO_PKG_VERSION"));
+    println!("srdiff {}", env!("CARGO_PKG_VERSION"));
     for summary in list_adapters() {
         println!(
             "adapter {}: {} ({}, {}, {})",
@@ -107,7 +106,9 @@ pub fn start() -> Result<(Options, Vec<Device>), ExecError> {
     }
     let devices = devices(&options)?;
     if devices.is_empty() {
-        println!("no device to measure; try --device cpu, or an adapter's index");
+        let asked = options.device.as_deref().unwrap_or_default();
+        let reason = "there is no such device to measure; choose cpu, gpu, or an adapter's index";
+        return Err(format!("--device {asked}: {reason}").into());
     }
     Ok((options, devices))
 }

@@ -111,8 +111,9 @@ fn what_is_said() {
     let folder = Folder::new();
     let run = folder.upscale(&["in.png", "--seed", "3"]);
     assert!(run.stderr.starts_with("CPU ("), "{run:?}");
-    let how = "asked for; f32, dpm++ with 2 steps, --seed 3\n";
-    assert!(run.stderr.ends_with(how), "{run:?}");
+    let sampler = srdiff::upscale::defaults::SAMPLER;
+    let how = format!("asked for; f32, {sampler} with 2 steps, --seed 3\n");
+    assert!(run.stderr.ends_with(&how), "{run:?}");
     assert_eq!(run.stderr.lines().count(), 1, "{run:?}");
     assert!(run.stdout.starts_with("in_x4.png: 24x16, "), "{run:?}");
     assert_eq!(run.stdout.lines().count(), 1, "{run:?}");

@@ -6,5 +6,7 @@
 mod contract;
 #[path = "shaders/style.rs"]
 mod style;
+#[path = "support/mod.rs"]
+mod support;
 #[path = "shaders/translate.rs"]
 mod translate;

@@ -4,6 +4,8 @@ use naga::back::{hlsl, msl, spv};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use srdiff::exec::gpu::shader::{ArrayType, Shader};
 use srdiff::graph::Precision;
+use std::io::Write;
+use std::process::Command;
 
 /// WebGPU's default limits (the specification's table).
 const MAX_STORAGE_BUFFERS: usize = 8;
@@ -163,4 +165,36 @@ fn a_shader_beyond_the_limits_is_noticed() {
     let module = naga::front::wgsl::parse_str(source).expect("valid WGSL");
     let result = std::panic::catch_unwind(|| check_limits(Shader::Mish, &module));
     assert!(result.is_err());
+}
+
+/// Runs the Khronos validator over SPIR-V, where it is installed
+/// (spirv-tools).
+fn spirv_val(words: &[u32]) -> Result<(), String> {
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    file.write_all(&bytes).expect("writing a temporary file");
+    let validator = Command::new("spirv-val")
+        .args(["--target-env", "vulkan1.1"])
+        .arg(file.path())
+        .output();
+    match validator {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        Err(_) if !crate::support::spirv_val_required() => Ok(()),
+        Err(error) => Err(format!("spirv-val, of spirv-tools: {error}")),
+    }
+}
+
+#[test]
+fn invalid_spirv_is_noticed() {
+    if Command::new("spirv-val").arg("--version").output().is_err() {
+        assert!(
+            !crate::support::spirv_val_required(),
+            "spirv-val is not installed"
+        );
+        println!("skipped: spirv-val is not installed");
+        return;
+    }
+    // A header and an instruction of no length.
+    assert!(spirv_val(&[0x0723_0203, 0x0001_0300, 0, 1, 0, 0]).is_err());
 }

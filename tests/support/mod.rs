@@ -28,7 +28,17 @@ pub fn adapters() -> Vec<AdapterSummary> {
     adapters
 }
 
-/// Whether a machine without a GPU has to fail: `SRDIFF_REQUIRE_GPU=1`.
+/// Whether `SRDIFF_REQUIRE_GPU=1` says that there must be a GPU.
 pub fn gpu_required() -> bool {
-    std::env::var("SRDIFF_REQUIRE_GPU").is_ok_and(|value| value == "1")
+    is_set("SRDIFF_REQUIRE_GPU")
+}
+
+/// Whether `SRDIFF_REQUIRE_SPIRV_VAL=1` says that there must be the Khronos
+/// validator, `spirv-val` of spirv-tools.
+pub fn spirv_val_required() -> bool {
+    is_set("SRDIFF_REQUIRE_SPIRV_VAL")
+}
+
+fn is_set(variable: &str) -> bool {
+    std::env::var(variable).is_ok_and(|value| value == "1")
 }

@@ -6,25 +6,52 @@
 //! overlapping pixels, and nothing like an im2col array is ever built. Rows
 //! of the tile follow one another, so one product covers them all; the two
 //! pixels between the rows of results are computed and thrown away.
+//!
+//! A convolution with few outputs leaves most of a micro-kernel idle. Its
+//! three products are stacked to one with three times the outputs, and their
+//! results added up afterwards ([`Variant::Stacked`]).
 
 use super::epilogue::BoundEpilogue;
 use super::kernel::{Kernel, Loading};
 use super::memory::View;
 use super::products::{multiply, with_scratch};
-use super::simd::vectorized;
+use super::simd::{has_16_lanes, vectorized, vectorized_mut};
 use super::tiles::{Tile, copy_padded, tiles};
 use crate::exec::ExecError;
 use crate::graph::Shape;
 use crate::ops::{Conv2d, Padding};
 use rayon::prelude::*;
 
+/// How a convolution is made of matrix products; the seam for further ways.
+#[derive(Clone, Copy, PartialEq)]
+enum Variant {
+    /// 1x1: one product.
+    Pointwise,
+    /// 3x3: one product for each row of the kernel, added up as they come.
+    Rows,
+    /// 3x3: one product for all rows of the kernel, added up afterwards.
+    Stacked,
+}
+
+impl Variant {
+    fn choose(op: &Conv2d, outputs: usize) -> Self {
+        match (op.kernel, op.stride) {
+            (1, _) => Variant::Pointwise,
+            // One vector of outputs, where micro-kernels are four wide.
+            (_, 1) if outputs <= 16 && has_16_lanes() => Variant::Stacked,
+            _ => Variant::Rows,
+        }
+    }
+}
+
 /// A convolution with its operands.
 struct Convolution {
-    kernel: usize,
+    variant: Variant,
     stride: usize,
     padding: Padding,
     x: View,
-    /// `[kernel row][kernel column * channels][out channels]`.
+    /// `[kernel row][kernel column * channels][out channels]`; stacked,
+    /// `[kernel column * channels][kernel row * out channels]`.
     weights: Vec<f32>,
     bias: Vec<f32>,
     epilogue: BoundEpilogue,
@@ -35,19 +62,22 @@ pub(super) fn load(loading: &mut Loading, op: &Conv2d) -> Result<Kernel, ExecErr
     let epilogue = BoundEpilogue::new(loading, &op.epilogue, op.operands());
     let y = epilogue.y.shape;
     let weight = loading.weight(Conv2d::WEIGHT)?;
+    let variant = Variant::choose(op, y.c);
+    let shape = Shape::new(y.c, x.shape.c, op.kernel, op.kernel);
     let convolution = Convolution {
-        kernel: op.kernel,
+        variant,
         stride: op.stride,
         padding: op.padding,
         x,
-        weights: pack(&weight, Shape::new(y.c, x.shape.c, op.kernel, op.kernel)),
+        weights: pack(&weight, shape, variant),
         bias: match op.bias {
             true => loading.weight(Conv2d::BIAS)?.into_owned(),
             false => vec![0.0; y.c],
         },
         epilogue,
     };
-    let elements = x.shape.c * op.stride * op.stride + y.c;
+    let sums = if variant == Variant::Stacked { 3 } else { 1 };
+    let elements = x.shape.c * op.stride * op.stride + sums * y.c;
     let tiles = tiles(y, elements, rayon::current_num_threads());
     Ok(Box::new(move |record| {
         let offsets = convolution.epilogue.offsets(record);
@@ -67,29 +97,35 @@ pub(super) fn load(loading: &mut Loading, op: &Conv2d) -> Result<Kernel, ExecErr
                     },
                 );
             };
-            if convolution.kernel == 1 {
-                convolution.tile_1x1(tile, finish);
-            } else {
-                convolution.tile_3x3(tile, finish);
+            match convolution.variant {
+                Variant::Pointwise => convolution.tile_1x1(tile, finish),
+                Variant::Rows => convolution.tile_3x3(tile, finish),
+                Variant::Stacked => convolution.tile_3x3_stacked(tile, finish),
             }
         });
     }))
 }
 
-/// `[o, c, k, k]` to `[k][k * c][o]`.
-fn pack(weight: &[f32], shape: Shape) -> Vec<f32> {
+/// `[o, c, k, k]` to the order of [`Convolution::weights`].
+fn pack(weight: &[f32], shape: Shape, variant: Variant) -> Vec<f32> {
     let Shape {
         n: outputs,
         c: channels,
+        h: side,
         ..
     } = shape;
-    let taps = shape.pixels();
     let mut packed = vec![0.0; weight.len()];
     for o in 0..outputs {
         for c in 0..channels {
-            for tap in 0..taps {
-                packed[(tap * channels + c) * outputs + o] =
-                    weight[(o * channels + c) * taps + tap];
+            for u in 0..side {
+                for v in 0..side {
+                    let k = v * channels + c;
+                    let at = match variant {
+                        Variant::Pointwise | Variant::Rows => u * side * channels + k,
+                        Variant::Stacked => k * side + u,
+                    };
+                    packed[at * outputs + o] = weight[((o * channels + c) * side + u) * side + v];
+                }
             }
         }
     }
@@ -180,5 +216,60 @@ impl Convolution {
                 }
             },
         );
+    }
+
+    fn tile_3x3_stacked(&self, tile: &Tile, finish: impl Fn(usize, &[f32])) {
+        let (channels, outputs) = (self.x.shape.c, self.bias.len());
+        let (rows, columns) = (tile.rows + 2, tile.columns + 2);
+        let pixels = rows * columns - 2;
+        let (copied, width) = (rows * columns * channels, tile.columns * outputs);
+        with_scratch(copied + width, pixels * 3 * outputs, |source, stacked| {
+            let (source, sums) = source.split_at_mut(copied);
+            // SAFETY: the plan lets nothing write x meanwhile.
+            unsafe {
+                copy_padded(
+                    &self.x,
+                    tile.n,
+                    (tile.top as isize - 1, rows),
+                    (tile.left as isize - 1, columns),
+                    self.padding,
+                    source,
+                );
+            }
+            // SAFETY: the last pixel sees the last three of the source, and
+            // `stacked` holds one result for each.
+            unsafe {
+                multiply(
+                    pixels,
+                    source.as_ptr(),
+                    channels,
+                    &self.weights,
+                    3 * outputs,
+                    stacked.as_mut_ptr(),
+                    3 * outputs,
+                    false,
+                );
+            }
+            for row in 0..tile.rows {
+                // What each row of the kernel makes of its row of pixels.
+                let [upper, middle, lower] =
+                    [0, 1, 2].map(|u| &stacked[(row + u) * columns * 3 * outputs..]);
+                vectorized_mut(
+                    #[inline(always)]
+                    || {
+                        for (j, sum) in sums.chunks_exact_mut(outputs).enumerate() {
+                            let at = j * 3 * outputs;
+                            let upper = &upper[at..][..outputs];
+                            let middle = &middle[at + outputs..][..outputs];
+                            let lower = &lower[at + 2 * outputs..][..outputs];
+                            for o in 0..outputs {
+                                sum[o] = upper[o] + middle[o] + lower[o];
+                            }
+                        }
+                    },
+                );
+                finish(row, sums);
+            }
+        });
     }
 }

@@ -34,3 +34,15 @@ pub(super) fn vectorized_mut(work: impl FnMut()) {
     }
     Arch::new().dispatch(Exclusive(work));
 }
+
+/// Whether this machine's vectors have 16 lanes of f32 (AVX-512).
+pub(super) fn has_16_lanes() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        pulp::x86::V4::try_new().is_some()
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        false
+    }
+}

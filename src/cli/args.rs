@@ -193,7 +193,7 @@ pub struct SamplingArgs {
     /// Noise that each step of ddim adds, from 0 (none) to 1 (as much as ddpm)
     #[arg(long, value_name = "X")]
     pub eta: Option<f64>,
-    /// Steps, from 1 to the model's number of timesteps [default: 10]
+    /// Steps, from 1 to the model's number of timesteps [default: 5]
     #[arg(short = 'n', long, value_name = "N")]
     pub steps: Option<usize>,
     /// Seed of the noise: the same seed, the same result [default: a random one, which is printed]

@@ -28,5 +28,5 @@ mod sampler;
 mod schedule;
 
 pub use noise::{NoiseLayout, NoiseRegion, fill_noise};
-pub use sampler::{Sampler, SamplerError, StepCoefficients};
+pub use sampler::{FEW_STEPS, MIN_FEW_SIGNAL, Sampler, SamplerError, StepCoefficients};
 pub use schedule::{BetaSchedule, MAX_TIMESTEPS, Schedule, ScheduleError};

@@ -86,9 +86,13 @@ pub(super) struct Update {
 impl Sampler {
     /// The `steps` steps of the reverse process, in the order they run.
     ///
-    /// They visit `round(linspace(0, T - 1, steps))` (half to even), largest
-    /// first. The last step's result is its estimate of `x0`, without noise.
-    /// One step visits timestep 0 alone, by the same rule.
+    /// From [`FEW_STEPS`] steps on they visit `round(linspace(0, T - 1, steps))`
+    /// (half to even), largest first. Fewer steps are spaced evenly up to the
+    /// last timestep at which enough signal is left ([`MIN_FEW_SIGNAL`]), where
+    /// there are twice as many such timesteps: an
+    /// estimate of `x0` from all but pure noise multiplies the network's
+    /// error, and few steps cannot make up for it. The last step's result is
+    /// its estimate of `x0`, without noise.
     ///
     /// # Errors
     /// When `steps` is not in `1..=schedule.timesteps()`, or DDIM's eta is not
@@ -98,11 +102,33 @@ impl Sampler {
         schedule: &Schedule,
         steps: usize,
     ) -> Result<Vec<StepCoefficients>, SamplerError> {
+        let visited = spaced_timesteps(schedule.alphas_cumprod(), steps)?;
+        self.steps_at(schedule, &visited)
+    }
+
+    /// The steps of a reverse process that visits these timesteps, largest
+    /// first.
+    ///
+    /// # Errors
+    /// When DDIM's eta is not in 0..=1.
+    ///
+    /// # Panics
+    /// When the timesteps do not fall, or the schedule has not so many.
+    pub fn steps_at(
+        &self,
+        schedule: &Schedule,
+        visited: &[usize],
+    ) -> Result<Vec<StepCoefficients>, SamplerError> {
         if let Sampler::Ddim { eta } = *self {
             check_eta(eta)?;
         }
         let abar = schedule.alphas_cumprod();
-        let visited = spaced_timesteps(schedule.timesteps(), steps)?;
+        assert!(
+            visited.windows(2).all(|pair| pair[0] > pair[1])
+                && visited.iter().all(|&t| t < abar.len()),
+            "steps_at: timesteps {visited:?} of {}",
+            abar.len()
+        );
         let coefficients = visited.iter().enumerate().map(|(i, &t)| {
             let previous = i.checked_sub(1).map(|before| abar[visited[before]]);
             let update = match visited.get(i + 1) {
@@ -154,14 +180,29 @@ impl StepCoefficients {
     }
 }
 
-/// `steps` timesteps of `0..timesteps`, evenly spaced, largest first.
-fn spaced_timesteps(timesteps: usize, steps: usize) -> Result<Vec<usize>, SamplerError> {
+/// Steps from which on a process visits the whole schedule.
+pub const FEW_STEPS: usize = 10;
+
+/// `alphas_cumprod` that a process of fewer than [`FEW_STEPS`] steps starts
+/// at, at least: there the error of a noise estimate is multiplied by 7.
+pub const MIN_FEW_SIGNAL: f64 = 0.02;
+
+/// `steps` timesteps of a schedule, largest first; see [`Sampler::steps`].
+fn spaced_timesteps(abar: &[f64], steps: usize) -> Result<Vec<usize>, SamplerError> {
+    let timesteps = abar.len();
     if steps == 0 || steps > timesteps {
         return Err(SamplerError::Steps { steps, timesteps });
     }
-    let mut spaced: Vec<usize> = linspace(0.0, (timesteps - 1) as f64, steps)
-        .map(|t| t.round_ties_even() as usize)
-        .collect();
+    let round = |t: f64| t.round_ties_even() as usize;
+    let most = abar.partition_point(|&abar| abar >= MIN_FEW_SIGNAL);
+    let mut spaced: Vec<usize> = if steps < FEW_STEPS && 2 * steps <= most {
+        let each = (most - 1) as f64 / steps as f64;
+        (1..=steps).map(|i| round(each * i as f64)).collect()
+    } else {
+        linspace(0.0, (timesteps - 1) as f64, steps)
+            .map(round)
+            .collect()
+    };
     spaced.dedup();
     spaced.reverse();
     Ok(spaced)

@@ -8,4 +8,4 @@ use crate::diffusion::Sampler;
 pub const SAMPLER: Sampler = Sampler::Ddpm;
 
 /// Steps of the reverse process; fewer when the model's schedule is shorter.
-pub const STEPS: usize = 10;
+pub const STEPS: usize = 5;

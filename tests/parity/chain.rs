@@ -42,7 +42,8 @@ pub fn run(device: &Device, fixture: &Fixture) -> Result<(), Failed> {
         BOUND,
     )?;
     for steps in fixture.names("ddim.sr.") {
-        let ddim = Sampler::Ddim { eta: 0.0 }.steps(&schedule, steps.parse()?)?;
+        let visited = evenly_spaced(settings.timesteps, steps.parse()?);
+        let ddim = Sampler::Ddim { eta: 0.0 }.steps_at(&schedule, &visited)?;
         sample(executor, fixture, &ddim, false)?;
         let name = format!("ddim.sr.{steps}");
         compare(
@@ -53,6 +54,18 @@ pub fn run(device: &Device, fixture: &Fixture) -> Result<(), Failed> {
         )?;
     }
     Ok(())
+}
+
+/// The timesteps that the fixtures' DDIM visits, largest first:
+/// `unique(round(linspace(0, T - 1, steps)))`.
+fn evenly_spaced(timesteps: usize, steps: usize) -> Vec<usize> {
+    let each = (timesteps - 1) as f64 / (steps.max(2) - 1) as f64;
+    let mut visited: Vec<usize> = (0..steps)
+        .map(|i| (i as f64 * each).round_ties_even() as usize)
+        .collect();
+    visited.dedup();
+    visited.reverse();
+    visited
 }
 
 /// Runs every step from `noise.init`; `traced` compares the x that the

@@ -3,7 +3,7 @@
 //! identities between samplers.
 
 use super::reference::cosine;
-use srdiff::diffusion::{Sampler, Schedule, StepCoefficients};
+use srdiff::diffusion::{FEW_STEPS, MIN_FEW_SIGNAL, Sampler, Schedule, StepCoefficients};
 
 /// Variance of the data.
 const VARIANCE: f64 = 0.3;
@@ -162,7 +162,8 @@ fn the_last_step_is_its_estimate_of_x0() {
             let steps = sampler.steps(&cosine(100), count).unwrap();
             let last = steps.last().unwrap();
             assert_eq!(steps.len(), count);
-            assert_eq!(last.timestep, 0);
+            // Few steps end before timestep 0.
+            assert_eq!(last.timestep == 0, count == 100);
             assert_eq!(
                 (last.from_x, last.from_x0, last.from_previous_x0, last.sigma),
                 (0.0, 1.0, 0.0, 0.0)
@@ -181,4 +182,20 @@ fn nothing_reads_an_x0_before_the_first() {
             assert_ne!(step.from_previous_x0, 0.0);
         }
     }
+}
+
+/// An estimate of x0 from next to no signal multiplies the network's error.
+#[test]
+fn few_steps_start_where_there_is_signal() {
+    let schedule = cosine(100);
+    for count in 1..FEW_STEPS {
+        let steps = Sampler::Ddpm.steps(&schedule, count).unwrap();
+        assert_eq!(steps.len(), count);
+        for step in &steps {
+            assert!(schedule.alphas_cumprod()[step.timestep as usize] >= MIN_FEW_SIGNAL);
+            assert!(step.x0_from_eps <= 7.0, "{count} steps: {step:?}");
+        }
+    }
+    let whole = Sampler::Ddpm.steps(&schedule, FEW_STEPS).unwrap();
+    assert_eq!((whole[0].timestep, whole[FEW_STEPS - 1].timestep), (99, 0));
 }

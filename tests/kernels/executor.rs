@@ -4,7 +4,7 @@ use crate::case::{Bound, Case, Fill, Filled};
 use crate::compare::Trial;
 use crate::subjects::{Device, Subject};
 use libtest_mimic::{Failed, Trial as Test};
-use srdiff::exec::gpu::{AdapterKind, Gpu, GpuExecutor};
+use srdiff::exec::gpu::{AdapterKind, Gpu, GpuExecutor, GpuOptions};
 use srdiff::exec::{ExecError, Executor, StepRecord};
 use srdiff::graph::{Precision, Program, Shape, Slot, plan};
 use srdiff::model::{Model, PhaseOptions, names, phases};
@@ -22,7 +22,7 @@ pub fn tests(subjects: &[Arc<Subject>]) -> Vec<Test> {
         let Device::Gpu(gpu) = subject.device() else {
             continue;
         };
-        let checks: [(&str, Check); 7] = [
+        let checks: [(&str, Check); 8] = [
             (
                 "executor/too many workgroups are refused",
                 too_many_workgroups,
@@ -33,6 +33,7 @@ pub fn tests(subjects: &[Arc<Subject>]) -> Vec<Test> {
             ("executor/split submits compute the same", split_submits),
             ("executor/every dispatch is timed", every_dispatch_is_timed),
             ("executor/the peak is measured", peak),
+            ("executor/a lost device is an error", lost_device),
         ];
         for (name, check) in checks {
             let (gpu, subject) = (gpu.clone(), subject.clone());
@@ -246,4 +247,31 @@ fn peak(gpu: &Arc<Gpu>, _subject: &Subject) -> Result<(), Failed> {
         true => Ok(()),
         false => Err(format!("{peak:?}").into()),
     }
+}
+
+/// Another device of the same adapter is given up under an executor's hands.
+fn lost_device(gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> {
+    let lost = Arc::new(Gpu::open(
+        gpu.summary().index,
+        GpuOptions { checked: false },
+    )?);
+    let case = copy(Shape::new(1, 5, 3, 7));
+    let mut executor = open(&lost, &case, planned(&case, subject)?)?;
+    executor.run(0, 0)?;
+    executor.read("y")?;
+    lost.destroy();
+    let results = [
+        executor.run(0, 0).and_then(|()| executor.wait(0)),
+        executor.read("y").map(drop),
+        executor.write("x", &[0.0; 105]),
+        executor.set_steps(&[StepRecord::default()]),
+        open(&lost, &case, planned(&case, subject)?).map(drop),
+    ];
+    for (index, result) in results.into_iter().enumerate() {
+        match result {
+            Err(ExecError::Device { reason, .. }) if reason.contains("lost") => {}
+            other => return Err(format!("{index}: {other:?}").into()),
+        }
+    }
+    still_works(subject)
 }

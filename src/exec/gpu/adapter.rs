@@ -160,7 +160,8 @@ impl Gpu {
             required_features: adapter.features() & wanted,
             required_limits: adapter.limits(),
             experimental_features: wgpu::ExperimentalFeatures::disabled(),
-            memory_hints: wgpu::MemoryHints::Performance,
+            // Otherwise allocations are rounded up to blocks of up to 256 MiB.
+            memory_hints: wgpu::MemoryHints::MemoryUsage,
             trace: wgpu::Trace::Off,
         };
         let (device, queue) =
@@ -178,6 +179,12 @@ impl Gpu {
             options,
             failure,
         })
+    }
+
+    /// Gives the device up: whatever runs on it fails from now on, as when a
+    /// driver is reset or a card is pulled out.
+    pub fn destroy(&self) {
+        self.device.destroy();
     }
 
     /// What this GPU offers.

@@ -3,7 +3,7 @@
 use super::adapter::Gpu;
 use super::buffers::buffer;
 use super::executor::GpuExecutor;
-use super::readback;
+use super::readback::Staging;
 use crate::exec::{ExecError, Executor};
 use std::time::Duration;
 
@@ -85,7 +85,7 @@ impl GpuExecutor {
         }
         encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
         gpu.queue.submit([encoder.finish()]);
-        let ticks = readback::read(gpu, &resolved, bytes)?;
+        let ticks = Staging::new(gpu, bytes)?.read(gpu, &resolved, bytes)?;
         Ok(bytemuck::pod_collect_to_vec(&ticks))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::adapter::Gpu;
 use super::buffers::{Buffers, UNIFORM_STRIDE};
-use super::kernels::{Dispatch, lower};
+use super::kernels::{Dispatch, Target, lower};
 use super::pace::Pace;
 use super::pipelines::Pipelines;
 use super::readback::Staging;
@@ -63,6 +63,23 @@ impl GpuExecutor {
         program: Program,
         parameters: &dyn Parameters,
     ) -> Result<Self, ExecError> {
+        Self::with_dispatches(gpu, program, parameters, Target::MAX_DISPATCH_FLOPS)
+    }
+
+    /// As [`new`](Self::new), with convolutions split into dispatches of about
+    /// `max_flops` floating-point operations at most.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    pub fn with_dispatches(
+        gpu: Arc<Gpu>,
+        program: Program,
+        parameters: &dyn Parameters,
+        max_flops: u64,
+    ) -> Result<Self, ExecError> {
         assert_eq!(
             program.options.layout,
             Layout::ChannelBlocks4,
@@ -73,13 +90,17 @@ impl GpuExecutor {
             return Err(gpu.failure.error(reason));
         }
         limits::check_arrays(&gpu.summary, &program)?;
+        let target = Target {
+            adapter: &gpu.summary,
+            max_dispatch_flops: max_flops,
+        };
         let mut lowered: Vec<(usize, Dispatch)> = Vec::new();
         let mut steps = Vec::new();
         let mut phases = Vec::new();
         for (phase, plan) in program.phases.iter().enumerate() {
             let start = lowered.len();
             for (index, step) in plan.steps.iter().enumerate() {
-                for dispatch in lower(plan, step)? {
+                for dispatch in lower(plan, step, &target)? {
                     lowered.push((phase, dispatch));
                     steps.push(index);
                 }
@@ -154,7 +175,7 @@ impl GpuExecutor {
 
     /// Splits the commands of a phase so that no submit does too much; with
     /// the work of each.
-    fn submits(&self, phase: usize) -> Vec<(Range<usize>, u64)> {
+    pub(super) fn submits(&self, phase: usize) -> Vec<(Range<usize>, u64)> {
         let mut submits = Vec::new();
         let (mut start, mut flops) = (self.phases[phase].start, 0);
         for index in self.phases[phase].clone() {

@@ -4,9 +4,9 @@
 use naga::TypeInner;
 use srdiff::diffusion::BetaSchedule;
 use srdiff::exec::StepRecord;
-use srdiff::exec::gpu::kernels::{Dispatch, lower};
-use srdiff::exec::gpu::plan_options;
+use srdiff::exec::gpu::kernels::{Dispatch, Target, lower};
 use srdiff::exec::gpu::shader::{BindingKind, Shader, reflect};
+use srdiff::exec::gpu::{AdapterSummary, plan_options};
 use srdiff::graph::{Precision, plan};
 use srdiff::model::{Attention, PhaseOptions, Settings, phases};
 use srdiff::ops::NoiseSource;
@@ -42,6 +42,7 @@ fn dispatches() -> Vec<Dispatch> {
         }),
         ..plain.clone()
     };
+    let baseline = AdapterSummary::baseline();
     let mut all = Vec::new();
     for (settings, noise) in [
         (plain, NoiseSource::Generated),
@@ -59,7 +60,7 @@ fn dispatches() -> Vec<Dispatch> {
             let program = plan(&graphs, plan_options(precision)).expect("a valid plan");
             for phase in &program.phases {
                 for step in &phase.steps {
-                    all.extend(lower(phase, step).expect("a kernel"));
+                    all.extend(lower(phase, step, &Target::of(&baseline)).expect("a kernel"));
                 }
             }
         }

@@ -9,7 +9,7 @@ mod support_models;
 use srdiff::diffusion::{Sampler, Schedule};
 use srdiff::exec::cpu::{self, CpuExecutor};
 use srdiff::exec::gpu::{self, Gpu, GpuExecutor, GpuOptions};
-use srdiff::exec::{Executor, StepRecord};
+use srdiff::exec::{Executor, Place, StepRecord};
 use srdiff::graph::{Precision, plan};
 use srdiff::model::{Model, PhaseOptions, names, phases, time::sinusoidal_embedding};
 use srdiff::ops::NoiseSource;
@@ -73,7 +73,7 @@ fn upscale(
     let steps = Sampler::Ddpm.steps(&schedule, 5).unwrap();
     let keyed = StepRecord {
         seed_low: 99,
-        sample,
+        places: Place::samples(sample),
         ..StepRecord::default()
     };
     let start = StepRecord {
@@ -84,7 +84,7 @@ fn upscale(
     records.extend(steps.iter().map(|step| step_record(step, keyed)));
 
     let mut executor = open(model, batch, gpu);
-    let mut run = |executor: &mut dyn Executor, phase: &str, record: usize| {
+    let run = |executor: &mut dyn Executor, phase: &str, record: usize| {
         let phase = executor.program().phase(phase).unwrap();
         executor.run(phase, record).unwrap();
     };

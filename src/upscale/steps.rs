@@ -3,7 +3,7 @@
 use super::SampleOptions;
 use super::UpscaleError;
 use crate::diffusion::{Schedule, StepCoefficients};
-use crate::exec::StepRecord;
+use crate::exec::{Place, StepRecord};
 use crate::model::Settings;
 
 /// Record of everything before the first step: x_T is drawn at step T.
@@ -22,7 +22,7 @@ pub(super) fn records(
     let keyed = StepRecord {
         seed_low: sample.seed as u32,
         seed_high: (sample.seed >> 32) as u32,
-        sample: sample.sample,
+        places: Place::samples(sample.sample),
         ..StepRecord::default()
     };
     let start = StepRecord {
@@ -80,7 +80,7 @@ mod tests {
         for record in &records {
             assert_eq!(record.seed_low, 0x89ab_cdef);
             assert_eq!(record.seed_high, 0x0123_4567);
-            assert_eq!(record.sample, 7);
+            assert_eq!(record.places[0].sample, 7);
         }
         let first = records[1];
         assert_eq!(first.table_row as usize, settings.timesteps - 1);

@@ -3,7 +3,7 @@
 use super::{UNIT, records};
 use crate::case::{Bound, Case, Fill};
 use srdiff::diffusion::{BetaSchedule, Sampler, Schedule};
-use srdiff::exec::StepRecord;
+use srdiff::exec::{Place, StepRecord};
 use srdiff::graph::{Element, Shape};
 use srdiff::ops::{Noise, NoiseSource, Op, SamplerUpdate};
 use srdiff::upscale::step_record;
@@ -17,9 +17,13 @@ fn place(step: u32) -> StepRecord {
         noise_step: step,
         seed_low: 0x89ab_cdef,
         seed_high: 0x0123_4567,
-        origin_x: 11u32.wrapping_neg(),
-        origin_y: 1000,
-        sample: 5,
+        // A batch of tiles: no two at one place.
+        places: std::array::from_fn(|n| Place {
+            x: (40 * n as u32).wrapping_sub(11),
+            y: 1000 - 77 * n as u32,
+            sample: 5 + n as u32 / 2,
+            padding: 0,
+        }),
         ..StepRecord::default()
     }
 }

@@ -254,6 +254,66 @@ fn bombs_are_bounded() {
     }
 }
 
+/// A string of any length.
+fn text(text: &str) -> Vec<u8> {
+    let size = u32::try_from(text.len()).unwrap().to_le_bytes();
+    [b"X", &size[..], text.as_bytes()].concat()
+}
+
+#[test]
+fn long_names_are_of_no_model() {
+    // The tensor of `one_tensor` under a name of `size` bytes.
+    let named = |size: usize| {
+        let prefix = "model.".repeat(80);
+        let name = "x".repeat(size - prefix.len() - "denoise_fn.".len());
+        let name = text(&format!("{prefix}denoise_fn.{name}"));
+        let object = one_tensor("", 1, 0, &[1], &[1]);
+        [&object[..3], &name, &object[5..]].concat()
+    };
+    let error = error_of(&named(512));
+    assert!(error.contains("not a whole SRDiff model"), "{error}");
+    let error = error_of(&named(513));
+    assert!(error.contains("no SRDiff model"), "{error}");
+}
+
+#[test]
+fn one_long_name_is_not_read_a_million_times() {
+    // The tensor again and again under one name, from the memo. Its name read
+    // each time, this would take hours.
+    let name = text(&format!("{}denoise_fn.x", "model.".repeat(1 << 20)));
+    let tensor = one_tensor("", 1, 0, &[1], &[1]);
+    let tensor = &tensor[5..tensor.len() - 2];
+    let object = [
+        &b"\x80\x02}"[..],
+        &name,
+        b"q\x00",
+        tensor,
+        b"q\x01s(",
+        &b"h\x00h\x01".repeat(900_000),
+        b"u.",
+    ]
+    .concat();
+    let error = error_of(&object);
+    assert!(error.contains("no SRDiff model"), "{error}");
+}
+
+#[test]
+fn long_keys_of_storages_are_refused() {
+    let keyed = |size: usize| {
+        let object = one_tensor("denoise_fn.x", 1, 0, &[1], &[1]);
+        let old = short_text("0");
+        let at = object.windows(3).position(|w| w == old).unwrap();
+        [&object[..at], &text(&"0".repeat(size)), &object[at + 3..]].concat()
+    };
+    let error = error_of(&keyed(256));
+    assert!(!error.contains("256 bytes"), "{error}");
+    let error = error_of(&keyed(257));
+    assert!(
+        error.contains("more than 256 bytes in the key of a storage"),
+        "{error}"
+    );
+}
+
 /// `{"denoise_fn.mlp.0.weight": tensor}` over a storage of `len` elements.
 fn one_tensor(name: &str, len: u8, offset: u8, shape: &[u8], strides: &[u8]) -> Vec<u8> {
     let tuple = |items: &[u8]| {

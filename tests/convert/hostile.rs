@@ -372,11 +372,19 @@ fn views_stay_within_their_storage() {
         assert!(known.iter().any(|part| text.contains(part)), "{text}");
     }
     // Stride 0 would make much of little.
-    let text = error(&betas(8, 0, &[255, 255, 255, 255], &[0, 0, 0, 0]));
+    let text = error(&betas(8, 0, &[64, 64], &[0, 0]));
     assert!(
         text.contains("uses elements of its storage twice"),
         "{text}"
     );
+    // No schedule is as long, so the storage is not even looked at.
+    for shape in [&[64, 65][..], &[255; 4], &[255; 8]] {
+        let text = error(&betas(8, 0, shape, &vec![0; shape.len()]));
+        assert!(
+            text.contains("more elements than a noise schedule has timesteps"),
+            "{text}"
+        );
+    }
     let text = error(&betas(8, 0, &[255; 9], &[0; 9]));
     assert!(text.contains("no view of a storage"), "{text}");
     // Nothing wrong with the view itself.
@@ -407,4 +415,27 @@ fn archives_may_not_inflate_without_end() {
         &ConvertOptions::default(),
     );
     assert!(error.contains("larger than it may be"), "{error}");
+}
+
+#[test]
+fn archives_inflate_as_far_as_weights_do() {
+    // Bytes that do not deflate, and `zeros` times as many that do.
+    let object = |zeros: usize| {
+        let mut state = 1u64;
+        let mut random = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 56) as u8
+        };
+        let mut data: Vec<u8> = (0..1 << 18).map(|_| random()).collect();
+        data.resize(data.len() * (1 + zeros), 0);
+        let size = u32::try_from(data.len()).unwrap().to_le_bytes();
+        [b"\x80\x03B", &size[..], &data, b"."].concat()
+    };
+    for (zeros, said) in [(5, "no SRDiff model"), (20, "larger than it may be")] {
+        let archive = zipped(&object(zeros), CompressionMethod::Deflated);
+        let error = Folder::new().error(&archive, &ConvertOptions::default());
+        assert!(error.contains(said), "{error}");
+    }
 }

@@ -32,7 +32,7 @@ use super::{
     layout::{self, Shapes},
     weights::{Shaped, Stored, fold_weight_norm, pair_weight_norms},
 };
-use crate::diffusion::BetaSchedule;
+use crate::diffusion::{BetaSchedule, MAX_TIMESTEPS};
 use pickle::Pickle;
 use schedule::Betas;
 use tensor::Reader;
@@ -231,6 +231,13 @@ fn read_betas(
     let Some(tensor) = found.buffers.get("betas") else {
         return Ok(None);
     };
+    // Before any is read: each of a few bytes would become an f64.
+    if tensor.len().is_none_or(|len| len > MAX_TIMESTEPS) {
+        return Err(ConvertProblem::View {
+            name: "betas".to_owned(),
+            what: "has more elements than a noise schedule has timesteps",
+        });
+    }
     Ok(Some(Betas {
         values: reader.read("betas", tensor, Ok)?,
         element: pickle.storage(tensor).element,

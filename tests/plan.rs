@@ -2,6 +2,8 @@
 //! read finds what was written for it, memory stays near its lower bound, and
 //! mistakes in graphs and plans are reported by name.
 
+#[path = "plan/check.rs"]
+mod check;
 #[path = "plan/checker.rs"]
 mod checker;
 #[path = "plan/errors.rs"]

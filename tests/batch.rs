@@ -84,7 +84,7 @@ fn upscale(
     records.extend(steps.iter().map(|step| step_record(step, keyed)));
 
     let mut executor = open(model, batch, gpu);
-    let mut run = |executor: &mut dyn Executor, phase: &str, record: usize| {
+    let run = |executor: &mut dyn Executor, phase: &str, record: usize| {
         let phase = executor.program().phase(phase).unwrap();
         executor.run(phase, record).unwrap();
     };

@@ -106,11 +106,9 @@ pub fn nodes(models: &[(String, Settings)], side: usize) -> Vec<NodeCase> {
 /// A step with noise, its coefficients of ordinary size.
 fn middle_step(settings: &Settings) -> StepRecord {
     let schedule = Schedule::new(&settings.schedule, settings.timesteps);
-    let steps = schedule.and_then(|schedule| {
-        let steps = Sampler::Ddpm.steps(&schedule, settings.timesteps);
-        Ok(steps.expect("every timestep"))
-    });
-    let steps = steps.expect("the schedule of a model");
+    let schedule = schedule.expect("the schedule of a model");
+    let steps = Sampler::Ddpm.steps(&schedule, settings.timesteps);
+    let steps = steps.expect("every timestep");
     let place = StepRecord {
         seed_low: 7,
         ..StepRecord::default()

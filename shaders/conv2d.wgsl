@@ -12,7 +12,9 @@
 //
 // Dispatch: an invocation makes a register tile of 4 pixels in x by 8 output
 // channels; workgroups of 8 x 8 invocations cover 32 x 8 pixels;
-// grid (ceil(W / 32), ceil(H / 8), N * ceil(O / 8)), W and H of y.
+// grid (ceil(W / 32), ceil(H / 8), N * ceil(O / 8)), W and H of y, or some of
+// its rows. z comes from the workgroup's index, for compilers to see that an
+// invocation's neighbours read the same weights.
 //
 // Entry points: conv3x3 (s = 1), conv3x3_stride2 (s = 2), conv1x1 (s = 1).
 // Needs: include/epilogue.wgsl, include/conv_tile.wgsl.
@@ -31,8 +33,8 @@ struct Dims {
     out_width: u32,
     x_offset: u32,
     x_batch: u32,
-    padding_0: u32,
-    padding_1: u32,
+    first_row: u32, // of the dispatch: large ones are split
+    padding: u32,
     epilogue: EpilogueDims,
 }
 
@@ -96,15 +98,18 @@ fn store(
 }
 
 @compute @workgroup_size(8, 8, 1)
-fn conv3x3(@builtin(global_invocation_id) id: vec3<u32>) {
+fn conv3x3(
+    @builtin(global_invocation_id) id: vec3<u32>,
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+) {
     let left = id.x * 4u;
-    let i = id.y;
+    let i = id.y + dims.first_row;
     if left >= dims.out_width || i >= dims.out_height {
         return;
     }
     let pairs = (OUT_BLOCKS + 1u) / 2u;
-    let pair = id.z % pairs;
-    let n = id.z / pairs;
+    let pair = workgroup.z % pairs;
+    let n = workgroup.z / pairs;
     let plane = dims.in_height * dims.in_width;
 
     let bias_a = bias[2u * pair];
@@ -189,15 +194,18 @@ fn conv3x3(@builtin(global_invocation_id) id: vec3<u32>) {
 }
 
 @compute @workgroup_size(8, 8, 1)
-fn conv3x3_stride2(@builtin(global_invocation_id) id: vec3<u32>) {
+fn conv3x3_stride2(
+    @builtin(global_invocation_id) id: vec3<u32>,
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+) {
     let left = id.x * 4u;
-    let i = id.y;
+    let i = id.y + dims.first_row;
     if left >= dims.out_width || i >= dims.out_height {
         return;
     }
     let pairs = (OUT_BLOCKS + 1u) / 2u;
-    let pair = id.z % pairs;
-    let n = id.z / pairs;
+    let pair = workgroup.z % pairs;
+    let n = workgroup.z / pairs;
     let plane = dims.in_height * dims.in_width;
 
     let bias_a = bias[2u * pair];
@@ -285,15 +293,18 @@ fn conv3x3_stride2(@builtin(global_invocation_id) id: vec3<u32>) {
 }
 
 @compute @workgroup_size(8, 8, 1)
-fn conv1x1(@builtin(global_invocation_id) id: vec3<u32>) {
+fn conv1x1(
+    @builtin(global_invocation_id) id: vec3<u32>,
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+) {
     let left = id.x * 4u;
-    let i = id.y;
+    let i = id.y + dims.first_row;
     if left >= dims.out_width || i >= dims.out_height {
         return;
     }
     let pairs = (OUT_BLOCKS + 1u) / 2u;
-    let pair = id.z % pairs;
-    let n = id.z / pairs;
+    let pair = workgroup.z % pairs;
+    let n = workgroup.z / pairs;
     let plane = dims.in_height * dims.in_width;
 
     let bias_a = bias[2u * pair];

@@ -15,7 +15,8 @@
 //
 // Dispatch: a register tile of 4 pixels of one phase in x (s apart) by 8
 // output channels; workgroups of 8 x 8 invocations;
-// grid (ceil(w / 32), ceil(h / 8), N * s * s * ceil(O / 8)), w and h of x.
+// grid (ceil(w / 32), ceil(h / 8), N * s * s * ceil(O / 8)), w and h of x, or
+// some of its rows; z by the workgroup, as in conv2d.wgsl.
 // Needs: include/conv_tile.wgsl.
 
 override STRIDE: u32 = 2u; // s
@@ -29,8 +30,8 @@ struct Dims {
     x_batch: u32,
     y_offset: u32,
     y_batch: u32,
-    padding_0: u32,
-    padding_1: u32,
+    first_row: u32, // of x, of the dispatch: large ones are split
+    padding: u32,
 }
 
 @group(0) @binding(0) var<uniform> dims: Dims; // one struct
@@ -51,15 +52,19 @@ fn put(index: u32, v: vec4<f32>) {
 }
 
 @compute @workgroup_size(8, 8, 1)
-fn conv_transpose2d(@builtin(global_invocation_id) id: vec3<u32>) {
+fn conv_transpose2d(
+    @builtin(global_invocation_id) id: vec3<u32>,
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+) {
     let left = id.x * 4u;
-    if left >= dims.in_width || id.y >= dims.in_height {
+    let i = id.y + dims.first_row;
+    if left >= dims.in_width || i >= dims.in_height {
         return;
     }
     let pairs = (OUT_BLOCKS + 1u) / 2u;
-    let pair = id.z % pairs;
-    let phase = (id.z / pairs) % (STRIDE * STRIDE);
-    let n = id.z / (pairs * STRIDE * STRIDE);
+    let pair = workgroup.z % pairs;
+    let phase = (workgroup.z / pairs) % (STRIDE * STRIDE);
+    let n = workgroup.z / (pairs * STRIDE * STRIDE);
     let phase_i = phase / STRIDE;
     let phase_j = phase % STRIDE;
     let plane = dims.in_height * dims.in_width;
@@ -70,7 +75,7 @@ fn conv_transpose2d(@builtin(global_invocation_id) id: vec3<u32>) {
     var b0 = bias_b; var b1 = bias_b; var b2 = bias_b; var b3 = bias_b;
 
     // The lower right of the 2 x 2 pixels is (i + p) / s, with i = s * q + phase.
-    let top = i32(id.y + (phase_i + STRIDE / 2u) / STRIDE) - 1;
+    let top = i32(i + (phase_i + STRIDE / 2u) / STRIDE) - 1;
     let j = i32(left + (phase_j + STRIDE / 2u) / STRIDE) - 1;
     var k = (phase * pairs + pair) * IN_BLOCKS * 32u;
     var block = dims.x_offset + n * dims.x_batch;
@@ -127,7 +132,7 @@ fn conv_transpose2d(@builtin(global_invocation_id) id: vec3<u32>) {
 
     let out_width = dims.in_width * STRIDE;
     let out_plane = plane * STRIDE * STRIDE;
-    let pixel_index = (id.y * STRIDE + phase_i) * out_width + left * STRIDE + phase_j;
+    let pixel_index = (i * STRIDE + phase_i) * out_width + left * STRIDE + phase_j;
     let base = dims.y_offset + n * dims.y_batch + 2u * pair * out_plane + pixel_index;
     let count = dims.in_width - left;
     put(base, a0);

@@ -31,7 +31,7 @@ pub use mish::Mish;
 pub use noise::Noise;
 pub use reconstruct::Reconstruct;
 pub use sampler_update::{NoiseSource, SamplerUpdate};
-pub use upsample::{UpsampleBicubic, UpsampleNearest, bicubic_taps, keys_cubic};
+pub use upsample::{UpsampleBicubic, UpsampleNearest, bicubic_taps, keys_cubic, symmetric};
 
 use crate::graph::{Element, Shape};
 use serde::{Deserialize, Serialize};

@@ -245,19 +245,8 @@ mod tests {
     #[test]
     fn limits_of_an_adapter_are_found_without_it() {
         let adapter = AdapterSummary {
-            index: 0,
-            name: "Test".to_owned(),
             kind: AdapterKind::Discrete,
-            backend: "vulkan".to_owned(),
-            driver: String::new(),
-            f16: false,
-            timestamps: false,
-            subgroups: false,
-            cooperative_matrix: false,
-            max_binding_bytes: 128 << 20,
-            max_buffer_bytes: 256 << 20,
-            max_workgroups: 65535,
-            workgroup_bytes: 16 << 10,
+            ..AdapterSummary::baseline()
         };
         let model = Model::starter();
         let device = Device::Gpu(adapter);

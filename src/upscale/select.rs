@@ -177,13 +177,7 @@ mod tests {
             backend: "vulkan".to_owned(),
             driver: "mesa".to_owned(),
             f16: name.contains("f16"),
-            timestamps: true,
-            subgroups: true,
-            cooperative_matrix: false,
-            max_binding_bytes: 1 << 30,
-            max_buffer_bytes: 1 << 30,
-            max_workgroups: 65535,
-            workgroup_bytes: 32768,
+            ..AdapterSummary::baseline()
         };
         kinds.iter().enumerate().map(adapter).collect()
     }

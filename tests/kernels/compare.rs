@@ -9,7 +9,7 @@ use crate::case::{Case, Filled, Scale};
 use crate::expected::reference;
 use crate::reference::Tensor;
 use crate::subjects::Subject;
-use srdiff::exec::ExecError;
+use srdiff::exec::{ExecError, Executor};
 use srdiff::graph::{Element, PlanOptions, PlannedValue, Precision, Program, Value, plan};
 use std::collections::HashMap;
 
@@ -64,6 +64,12 @@ impl Trial {
         let case = &self.case;
         let halves = self.precision == Precision::F16;
         let mut executor = subject.open(program, &Filled { case, halves })?;
+        self.drive(executor.as_mut())
+    }
+
+    /// Runs the case on an executor that has loaded it.
+    pub fn drive(&self, executor: &mut dyn Executor) -> Result<Outcome, ExecError> {
+        let case = &self.case;
         for (index, value) in roots(&case.graph) {
             match self.before.get(&index) {
                 Some(elements) => executor.write(&self.arrays[&index].name, elements)?,

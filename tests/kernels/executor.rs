@@ -4,11 +4,13 @@ use crate::case::{Bound, Case, Fill, Filled};
 use crate::compare::Trial;
 use crate::subjects::{Device, Subject};
 use libtest_mimic::{Failed, Trial as Test};
-use srdiff::exec::gpu::{AdapterKind, Gpu, GpuExecutor};
+use srdiff::exec::gpu::kernels::{Target, lower};
+use srdiff::exec::gpu::{AdapterKind, Gpu, GpuExecutor, GpuOptions};
 use srdiff::exec::{ExecError, Executor, StepRecord};
 use srdiff::graph::{Precision, Program, Shape, Slot, plan};
 use srdiff::model::{Model, PhaseOptions, names, phases};
 use srdiff::ops::{Copy, Noise, NoiseSource, Op};
+use std::collections::HashSet;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -22,7 +24,7 @@ pub fn tests(subjects: &[Arc<Subject>]) -> Vec<Test> {
         let Device::Gpu(gpu) = subject.device() else {
             continue;
         };
-        let checks: [(&str, Check); 7] = [
+        let checks: [(&str, Check); 9] = [
             (
                 "executor/too many workgroups are refused",
                 too_many_workgroups,
@@ -31,8 +33,13 @@ pub fn tests(subjects: &[Arc<Subject>]) -> Vec<Test> {
             (OUT_OF_MEMORY, out_of_memory),
             ("executor/more records than before", more_records),
             ("executor/split submits compute the same", split_submits),
+            (
+                "executor/split dispatches compute the same",
+                split_dispatches,
+            ),
             ("executor/every dispatch is timed", every_dispatch_is_timed),
             ("executor/the peak is measured", peak),
+            ("executor/a lost device is an error", lost_device),
         ];
         for (name, check) in checks {
             let (gpu, subject) = (gpu.clone(), subject.clone());
@@ -217,6 +224,53 @@ fn split_submits(gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> {
     }
 }
 
+/// Convolutions of all kinds in dispatches of a row of workgroups each: no bit
+/// of any array may differ, and the time is that of the whole.
+fn split_dispatches(gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> {
+    let mut kinds = HashSet::new();
+    let convolutions = crate::cases::all().into_iter().filter(|case| {
+        let node = &case.graph.nodes[0];
+        let height = |value| case.graph.value(value).shape.h;
+        let (kind, rows) = match &node.op {
+            Op::Conv2d(op) => ((op.kernel, op.stride), height(node.outputs[0])),
+            Op::ConvTranspose2d(op) => ((2 * op.stride, 0), height(node.inputs[0])),
+            _ => return false,
+        };
+        case.graph.nodes.len() == 1 && rows > 8 && kinds.insert(kind)
+    });
+    for case in convolutions.collect::<Vec<_>>() {
+        let (_, whole) = Trial::run(&case, subject)?;
+        let (trial, program) = Trial::prepare(&case, subject.options)?;
+        let target = Target {
+            adapter: gpu.summary(),
+            max_dispatch_flops: 1,
+        };
+        let phase = &program.phases[0];
+        if lower(phase, &phase.steps[0], &target)?.len() < 2 {
+            return Err(format!("{} is not split", case.name).into());
+        }
+        let halves = program.options.precision == Precision::F16;
+        let parameters = Filled {
+            case: &case,
+            halves,
+        };
+        let mut executor = GpuExecutor::with_dispatches(gpu.clone(), program, &parameters, 1)?;
+        let parts = trial.drive(&mut executor)?;
+        if parts.arrays != whole.arrays || parts.arrays.is_empty() {
+            return Err(format!("{}: another result in parts", case.name).into());
+        }
+        if let Some(times) = executor.profile(0, case.step)?
+            && times.len() != 1
+        {
+            return Err(format!("{}: {times:?}", case.name).into());
+        }
+    }
+    match kinds.len() {
+        4.. => Ok(()),
+        few => Err(format!("only {few} kinds of convolutions tried").into()),
+    }
+}
+
 fn every_dispatch_is_timed(gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> {
     let case = crate::cases::all().into_iter().find(|case| {
         let node = &case.graph.nodes[0];
@@ -246,4 +300,31 @@ fn peak(gpu: &Arc<Gpu>, _subject: &Subject) -> Result<(), Failed> {
         true => Ok(()),
         false => Err(format!("{peak:?}").into()),
     }
+}
+
+/// Another device of the same adapter is given up under an executor's hands.
+fn lost_device(gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> {
+    let lost = Arc::new(Gpu::open(
+        gpu.summary().index,
+        GpuOptions { checked: false },
+    )?);
+    let case = copy(Shape::new(1, 5, 3, 7));
+    let mut executor = open(&lost, &case, planned(&case, subject)?)?;
+    executor.run(0, 0)?;
+    executor.read("y")?;
+    lost.destroy();
+    let results = [
+        executor.run(0, 0).and_then(|()| executor.wait(0)),
+        executor.read("y").map(drop),
+        executor.write("x", &[0.0; 105]),
+        executor.set_steps(&[StepRecord::default()]),
+        open(&lost, &case, planned(&case, subject)?).map(drop),
+    ];
+    for (index, result) in results.into_iter().enumerate() {
+        match result {
+            Err(ExecError::Device { reason, .. }) if reason.contains("lost") => {}
+            other => return Err(format!("{index}: {other:?}").into()),
+        }
+    }
+    still_works(subject)
 }

@@ -2,8 +2,8 @@
 
 use crate::case::{Bound, Case, Fill};
 use libtest_mimic::{Failed, Trial as Test};
-use srdiff::exec::gpu::kernels::lower;
-use srdiff::exec::gpu::plan_options;
+use srdiff::exec::gpu::kernels::{Target, lower};
+use srdiff::exec::gpu::{AdapterSummary, plan_options};
 use srdiff::graph::{Element, Precision, Shape, plan};
 use srdiff::ops::{Conv2d, Epilogue, Op, Padding};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -70,7 +70,9 @@ fn misplaced(case: Case) -> Result<(), Failed> {
     let graphs = std::slice::from_ref(&case.graph);
     let program = plan(graphs, plan_options(Precision::F32))?;
     let phase = &program.phases[0];
-    match catch_unwind(AssertUnwindSafe(|| lower(phase, &phase.steps[0]))) {
+    let baseline = AdapterSummary::baseline();
+    let target = Target::of(&baseline);
+    match catch_unwind(AssertUnwindSafe(|| lower(phase, &phase.steps[0], &target))) {
         Err(_) => Ok(()),
         Ok(_) => Err("was lowered".into()),
     }

@@ -6,9 +6,9 @@ use super::words;
 use naga::{ScalarKind, TypeInner};
 use srdiff::diffusion::BetaSchedule;
 use srdiff::exec::StepRecord;
-use srdiff::exec::gpu::kernels::{Binding, Dispatch, lower};
-use srdiff::exec::gpu::plan_options;
+use srdiff::exec::gpu::kernels::{Binding, Dispatch, Target, lower};
 use srdiff::exec::gpu::shader::{BindingKind, Shader, reflect};
+use srdiff::exec::gpu::{AdapterSummary, plan_options};
 use srdiff::graph::{Element, PlannedValue, Precision, Step, plan};
 use srdiff::model::{Attention, PhaseOptions, Settings, phases};
 use srdiff::ops::NoiseSource;
@@ -53,6 +53,7 @@ fn dispatches() -> Vec<Planned> {
         }),
         ..plain.clone()
     };
+    let baseline = AdapterSummary::baseline();
     let mut all = Vec::new();
     for (settings, noise) in [
         (plain, NoiseSource::Generated),
@@ -71,7 +72,8 @@ fn dispatches() -> Vec<Planned> {
             for phase in &program.phases {
                 let values = Arc::new(phase.values.clone());
                 for step in &phase.steps {
-                    let dispatches = lower(phase, step).expect("a kernel").into_iter();
+                    let dispatches = lower(phase, step, &Target::of(&baseline));
+                    let dispatches = dispatches.expect("a kernel").into_iter();
                     all.extend(dispatches.map(|dispatch| Planned {
                         values: values.clone(),
                         step: step.clone(),

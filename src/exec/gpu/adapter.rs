@@ -60,6 +60,42 @@ pub struct AdapterSummary {
     pub max_workgroups: u32,
     /// Memory of a workgroup, in bytes.
     pub workgroup_bytes: u32,
+    /// Largest number of invocations of a workgroup.
+    pub max_invocations: u32,
+    /// Largest sides of a workgroup.
+    pub max_workgroup_size: [u32; 3],
+    /// Largest number of arrays that a kernel can see.
+    pub max_arrays: u32,
+}
+
+impl AdapterSummary {
+    /// WebGPU's default limits and no features: what every kernel of the
+    /// baseline keeps to.
+    pub fn baseline() -> Self {
+        let limits = wgpu::Limits::default();
+        Self {
+            index: 0,
+            name: "WebGPU's defaults".to_owned(),
+            kind: AdapterKind::Unknown,
+            backend: String::new(),
+            driver: String::new(),
+            f16: false,
+            timestamps: false,
+            subgroups: false,
+            cooperative_matrix: false,
+            max_binding_bytes: limits.max_storage_buffer_binding_size,
+            max_buffer_bytes: limits.max_buffer_size,
+            max_workgroups: limits.max_compute_workgroups_per_dimension,
+            workgroup_bytes: limits.max_compute_workgroup_storage_size,
+            max_invocations: limits.max_compute_invocations_per_workgroup,
+            max_workgroup_size: [
+                limits.max_compute_workgroup_size_x,
+                limits.max_compute_workgroup_size_y,
+                limits.max_compute_workgroup_size_z,
+            ],
+            max_arrays: limits.max_storage_buffers_per_shader_stage,
+        }
+    }
 }
 
 pub(super) fn instance() -> wgpu::Instance {
@@ -110,6 +146,13 @@ pub(super) fn summarize(index: usize, adapter: &wgpu::Adapter) -> AdapterSummary
         max_buffer_bytes: limits.max_buffer_size,
         max_workgroups: limits.max_compute_workgroups_per_dimension,
         workgroup_bytes: limits.max_compute_workgroup_storage_size,
+        max_invocations: limits.max_compute_invocations_per_workgroup,
+        max_workgroup_size: [
+            limits.max_compute_workgroup_size_x,
+            limits.max_compute_workgroup_size_y,
+            limits.max_compute_workgroup_size_z,
+        ],
+        max_arrays: limits.max_storage_buffers_per_shader_stage,
     }
 }
 
@@ -160,7 +203,8 @@ impl Gpu {
             required_features: adapter.features() & wanted,
             required_limits: adapter.limits(),
             experimental_features: wgpu::ExperimentalFeatures::disabled(),
-            memory_hints: wgpu::MemoryHints::Performance,
+            // Otherwise allocations are rounded up to blocks of up to 256 MiB.
+            memory_hints: wgpu::MemoryHints::MemoryUsage,
             trace: wgpu::Trace::Off,
         };
         let (device, queue) =
@@ -178,6 +222,12 @@ impl Gpu {
             options,
             failure,
         })
+    }
+
+    /// Gives the device up: whatever runs on it fails from now on, as when a
+    /// driver is reset or a card is pulled out.
+    pub fn destroy(&self) {
+        self.device.destroy();
     }
 
     /// What this GPU offers.

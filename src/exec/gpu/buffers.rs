@@ -3,11 +3,11 @@
 use super::adapter::Gpu;
 use super::kernels::{Binding, Dispatch, Packing};
 use super::limits;
+use super::uploads::{self, Uploads};
 use crate::exec::{ExecError, Parameters};
-use crate::graph::{Plan, Precision, Program};
+use crate::graph::{Plan, Precision, Program, Shape};
 use half::f16;
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 /// Distance of structs in a uniform buffer; WebGPU's default alignment.
 pub(super) const UNIFORM_STRIDE: u64 = 256;
@@ -42,31 +42,35 @@ impl Buffers {
             dispatches.iter().map(|(_, dispatch)| dispatch),
         )?;
         check_alignment(gpu)?;
-        // A buffer that memory was not found for is invalid, and so is all
-        // that is done with it: those errors follow from the first.
-        let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let weights = weights(gpu, program, dispatches)?;
         let validity = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let result = Self::allocate(gpu, program, dispatches, parameters);
-        let invalid = pollster::block_on(validity.pop());
-        if pollster::block_on(memory.pop()).is_some() {
-            return Err(ExecError::OutOfMemory {
+        let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let (buffers, probe) = Self::allocate(gpu, program, dispatches, &weights);
+        let out_of_memory = pollster::block_on(memory.pop()).is_some();
+        drop(probe);
+        let result = match out_of_memory {
+            true => Err(ExecError::OutOfMemory {
                 device: gpu.summary.name.clone(),
                 needed_mib: (program.slot_bytes() + program.weight_bytes()).div_ceil(1 << 20),
                 hint: String::new(),
-            });
+            }),
+            false => buffers.upload(gpu, dispatches, &weights, parameters),
+        };
+        let invalid = pollster::block_on(validity.pop());
+        result?;
+        match invalid {
+            Some(error) => Err(gpu.failure.error(error)),
+            None => Ok(buffers),
         }
-        if let Some(error) = invalid {
-            return Err(gpu.failure.error(error));
-        }
-        result
     }
 
+    /// Takes all memory, and once that what uploads will pass through.
     fn allocate(
         gpu: &Gpu,
         program: &Program,
         dispatches: &[(usize, Dispatch)],
-        parameters: &dyn Parameters,
-    ) -> Result<Self, ExecError> {
+        weights: &Weights,
+    ) -> (Self, wgpu::Buffer) {
         let usage = wgpu::BufferUsages::STORAGE
             | wgpu::BufferUsages::COPY_SRC
             | wgpu::BufferUsages::COPY_DST;
@@ -78,20 +82,13 @@ impl Buffers {
                 buffer(gpu, label, slot.bytes.next_multiple_of(16), usage)
             })
             .collect();
-
-        let mut packed = HashMap::new();
-        for (phase, dispatch) in dispatches {
-            for (_, binding) in &dispatch.bindings {
-                let Some(key) = ParameterKey::of(&program.phases[*phase], binding) else {
-                    continue;
-                };
-                if let Entry::Vacant(entry) = packed.entry(key) {
-                    let plan = &program.phases[*phase];
-                    entry.insert(parameter_buffer(gpu, plan, binding, parameters)?);
-                }
-            }
-        }
-
+        let parameters = weights
+            .iter()
+            .map(|(key, weight)| {
+                let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
+                (key.clone(), buffer(gpu, key.name(), weight.bytes, usage))
+            })
+            .collect();
         let mut offset = 0;
         let mut dims_offset = Vec::new();
         for (_, dispatch) in dispatches {
@@ -99,19 +96,38 @@ impl Buffers {
             dims_offset.push((offset, size));
             offset += size.next_multiple_of(UNIFORM_STRIDE);
         }
-        let dims = buffer(gpu, "dims", offset.max(UNIFORM_STRIDE), uniform_usage());
-        for ((_, dispatch), &(offset, _)) in dispatches.iter().zip(&dims_offset) {
-            gpu.queue
-                .write_buffer(&dims, offset, bytemuck::cast_slice(&dispatch.dims));
-        }
-
-        Ok(Self {
+        let dims_size = offset.max(UNIFORM_STRIDE);
+        let largest = weights.iter().map(|(_, weight)| weight.bytes).max();
+        let probe = uploads::probe(gpu, largest.unwrap_or(0).max(dims_size));
+        let buffers = Self {
             slots,
-            parameters: packed,
-            dims,
+            parameters,
+            dims: buffer(gpu, "dims", dims_size, uniform_usage()),
             dims_offset,
             dummy: buffer(gpu, "dummy", 16, usage),
-        })
+        };
+        (buffers, probe)
+    }
+
+    fn upload(
+        &self,
+        gpu: &Gpu,
+        dispatches: &[(usize, Dispatch)],
+        weights: &Weights,
+        parameters: &dyn Parameters,
+    ) -> Result<(), ExecError> {
+        let mut uploads = Uploads::new(gpu);
+        for (key, weight) in weights {
+            let bytes = weight.packed(key, parameters)?;
+            uploads.write(&self.parameters[key], &bytes)?;
+        }
+        let mut dims = vec![0; self.dims.size() as usize];
+        for ((_, dispatch), &(offset, size)) in dispatches.iter().zip(&self.dims_offset) {
+            let words = bytemuck::cast_slice(&dispatch.dims);
+            dims[offset as usize..][..size as usize].copy_from_slice(words);
+        }
+        uploads.write(&self.dims, &dims)?;
+        uploads.finish()
     }
 
     /// The bind group of the dispatch at `index`.
@@ -155,6 +171,13 @@ impl Buffers {
 }
 
 impl ParameterKey {
+    fn name(&self) -> &str {
+        match self {
+            Self::Weight(name, ..) => name,
+            Self::Zeros(_) => "zeros",
+        }
+    }
+
     fn of(plan: &Plan, binding: &Binding) -> Option<Self> {
         match binding {
             Binding::Parameter {
@@ -172,42 +195,70 @@ impl ParameterKey {
     }
 }
 
-fn parameter_buffer(
+/// What the kernels read besides values, each once, in the order of first use.
+type Weights = Vec<(ParameterKey, Weight)>;
+
+/// Its unpacked shape, and its packed size.
+struct Weight {
+    shape: Shape,
+    bytes: u64,
+}
+
+fn weights(
     gpu: &Gpu,
-    plan: &Plan,
-    binding: &Binding,
-    parameters: &dyn Parameters,
-) -> Result<wgpu::Buffer, ExecError> {
-    let (name, packed, precision) = match binding {
-        Binding::Parameter {
-            value,
-            packing,
-            precision,
-        } => {
-            let value = &plan.values[*value];
-            let weight = parameters.parameter(&value.name, value.shape)?;
-            (
-                value.name.as_str(),
-                packing.apply(&weight, value.shape),
-                *precision,
-            )
+    program: &Program,
+    dispatches: &[(usize, Dispatch)],
+) -> Result<Weights, ExecError> {
+    let mut weights = Weights::new();
+    let mut seen = HashSet::new();
+    for (phase, dispatch) in dispatches {
+        let plan = &program.phases[*phase];
+        for (_, binding) in &dispatch.bindings {
+            let Some(key) = ParameterKey::of(plan, binding) else {
+                continue;
+            };
+            if !seen.insert(key.clone()) {
+                continue;
+            }
+            let (shape, bytes) = match binding {
+                Binding::Parameter {
+                    value,
+                    packing,
+                    precision,
+                } => {
+                    let shape = plan.values[*value].shape;
+                    (shape, packing.packed_len(shape) * precision.bytes())
+                }
+                Binding::Zeros { blocks } => (Shape::new(1, 4 * blocks, 1, 1), 16 * blocks),
+                Binding::Value(_) | Binding::Dummy => panic!("{binding:?} is no weight"),
+            };
+            let bytes = bytes as u64;
+            limits::check_weight(&gpu.summary, key.name(), bytes)?;
+            weights.push((key, Weight { shape, bytes }));
         }
-        Binding::Zeros { blocks } => ("zeros", vec![0.0; 4 * blocks], Precision::F32),
-        Binding::Value(_) | Binding::Dummy => panic!("{binding:?} is no weight"),
-    };
-    let halves: Vec<u16>;
-    let bytes: &[u8] = match precision {
-        Precision::F32 => bytemuck::cast_slice(&packed),
-        Precision::F16 => {
-            halves = packed.iter().map(|&v| f16::from_f32(v).to_bits()).collect();
-            bytemuck::cast_slice(&halves)
-        }
-    };
-    limits::check_weight(&gpu.summary, name, bytes.len() as u64)?;
-    let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
-    let buffer = buffer(gpu, name, bytes.len() as u64, usage);
-    gpu.queue.write_buffer(&buffer, 0, bytes);
-    Ok(buffer)
+    }
+    Ok(weights)
+}
+
+impl Weight {
+    /// Its bytes as the kernel reads them.
+    fn packed(
+        &self,
+        key: &ParameterKey,
+        parameters: &dyn Parameters,
+    ) -> Result<Vec<u8>, ExecError> {
+        let ParameterKey::Weight(name, packing, precision) = key else {
+            return Ok(vec![0; self.bytes as usize]);
+        };
+        let packed = packing.apply(&parameters.parameter(name, self.shape)?, self.shape);
+        Ok(match precision {
+            Precision::F32 => bytemuck::cast_slice(&packed).to_vec(),
+            Precision::F16 => packed
+                .iter()
+                .flat_map(|&v| f16::from_f32(v).to_bits().to_ne_bytes())
+                .collect(),
+        })
+    }
 }
 
 pub(super) fn uniform_usage() -> wgpu::BufferUsages {

@@ -1,10 +1,13 @@
 //! Runs a program on a GPU.
 
 use super::adapter::Gpu;
-use super::buffers::{Buffers, UNIFORM_STRIDE, buffer, uniform_usage};
-use super::kernels::{Dispatch, lower};
+use super::buffers::{Buffers, UNIFORM_STRIDE};
+use super::kernels::{Dispatch, Target, lower};
 use super::pace::Pace;
 use super::pipelines::Pipelines;
+use super::readback::Staging;
+use super::records::Records;
+use super::uploads::Uploads;
 use super::{layout, limits, readback};
 use crate::exec::{ExecError, Executor, Parameters, StepRecord};
 use crate::graph::{Layout, PlannedValue, Precision, Program};
@@ -13,8 +16,13 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A program loaded on a GPU. Buffers, pipelines and bind groups are all made
-/// by [`new`](Self::new); running allocates nothing on the device.
+/// A program loaded on a GPU.
+///
+/// [`new`](Self::new) makes every buffer, pipeline and bind group, those that
+/// results are read through included. Running and reading allocate nothing on
+/// the device; writing passes through memory of wgpu's own, of which `new` saw
+/// to it that there is some. Only more step records than the program's time
+/// tables have rows make another table of records.
 pub struct GpuExecutor {
     gpu: Arc<Gpu>,
     program: Program,
@@ -23,6 +31,7 @@ pub struct GpuExecutor {
     pub(super) phases: Vec<Range<usize>>,
     pub(super) buffers: Buffers,
     records: Records,
+    staging: Staging,
     pace: Pace,
     /// The last submit of each run that nobody waited for yet.
     unfinished: VecDeque<wgpu::SubmissionIndex>,
@@ -36,14 +45,6 @@ pub(super) struct Command {
     pipeline: wgpu::ComputePipeline,
     arrays: wgpu::BindGroup,
     reads_record: bool,
-}
-
-/// The table of step records.
-struct Records {
-    layout: wgpu::BindGroupLayout,
-    group: wgpu::BindGroup,
-    buffer: wgpu::Buffer,
-    count: usize,
 }
 
 impl GpuExecutor {
@@ -62,6 +63,23 @@ impl GpuExecutor {
         program: Program,
         parameters: &dyn Parameters,
     ) -> Result<Self, ExecError> {
+        Self::with_dispatches(gpu, program, parameters, Target::MAX_DISPATCH_FLOPS)
+    }
+
+    /// As [`new`](Self::new), with convolutions split into dispatches of about
+    /// `max_flops` floating-point operations at most.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    pub fn with_dispatches(
+        gpu: Arc<Gpu>,
+        program: Program,
+        parameters: &dyn Parameters,
+        max_flops: u64,
+    ) -> Result<Self, ExecError> {
         assert_eq!(
             program.options.layout,
             Layout::ChannelBlocks4,
@@ -72,13 +90,17 @@ impl GpuExecutor {
             return Err(gpu.failure.error(reason));
         }
         limits::check_arrays(&gpu.summary, &program)?;
+        let target = Target {
+            adapter: &gpu.summary,
+            max_dispatch_flops: max_flops,
+        };
         let mut lowered: Vec<(usize, Dispatch)> = Vec::new();
         let mut steps = Vec::new();
         let mut phases = Vec::new();
         for (phase, plan) in program.phases.iter().enumerate() {
             let start = lowered.len();
             for (index, step) in plan.steps.iter().enumerate() {
-                for dispatch in lower(plan, step)? {
+                for dispatch in lower(plan, step, &target)? {
                     lowered.push((phase, dispatch));
                     steps.push(index);
                 }
@@ -86,6 +108,8 @@ impl GpuExecutor {
             phases.push(start..lowered.len());
         }
 
+        let largest = program.slots.iter().map(|slot| slot.bytes).max();
+        let staging = Staging::new(&gpu, largest.unwrap_or(0))?;
         let buffers = Buffers::new(&gpu, &program, &lowered, parameters)?;
         let dispatches: Vec<&Dispatch> = lowered.iter().map(|(_, dispatch)| dispatch).collect();
         let pipelines = Pipelines::new(&gpu, &dispatches)?;
@@ -105,9 +129,7 @@ impl GpuExecutor {
                 }
             })
             .collect();
-        let records = Records::new(&gpu, pipelines.record, &[StepRecord::default()]);
-        // Uploads so far are done before anything else is asked for.
-        gpu.queue.submit([]);
+        let records = Records::new(&gpu, pipelines.record, &program)?;
         gpu.failure.check()?;
         Ok(Self {
             gpu,
@@ -116,6 +138,7 @@ impl GpuExecutor {
             phases,
             buffers,
             records,
+            staging,
             pace: Pace::new(),
             unfinished: VecDeque::new(),
         })
@@ -152,7 +175,7 @@ impl GpuExecutor {
 
     /// Splits the commands of a phase so that no submit does too much; with
     /// the work of each.
-    fn submits(&self, phase: usize) -> Vec<(Range<usize>, u64)> {
+    pub(super) fn submits(&self, phase: usize) -> Vec<(Range<usize>, u64)> {
         let mut submits = Vec::new();
         let (mut start, mut flops) = (self.phases[phase].start, 0);
         for index in self.phases[phase].clone() {
@@ -179,50 +202,13 @@ impl GpuExecutor {
     }
 
     fn write_bytes(&mut self, slot: usize, bytes: &[u8]) -> Result<(), ExecError> {
-        self.gpu
-            .queue
-            .write_buffer(&self.buffers.slots[slot], 0, bytes);
-        self.gpu.failure.check()
+        Uploads::new(&self.gpu).write(&self.buffers.slots[slot], bytes)
     }
 
     fn read_bytes(&mut self, slot: usize) -> Result<Vec<u8>, ExecError> {
         let bytes = self.program.slots[slot].bytes;
-        readback::read(&self.gpu, &self.buffers.slots[slot], bytes)
-    }
-}
-
-impl Records {
-    fn new(gpu: &Gpu, layout: wgpu::BindGroupLayout, records: &[StepRecord]) -> Self {
-        let size = UNIFORM_STRIDE * records.len().max(1) as u64;
-        let buffer = buffer(gpu, "step records", size, uniform_usage());
-        let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some("step record"),
-            layout: &layout,
-            entries: &[wgpu::BindGroupEntry {
-                binding: 0,
-                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                    buffer: &buffer,
-                    offset: 0,
-                    size: wgpu::BufferSize::new(size_of::<StepRecord>() as u64),
-                }),
-            }],
-        });
-        let records_ = Self {
-            layout,
-            group,
-            buffer,
-            count: records.len(),
-        };
-        records_.upload(gpu, records);
-        records_
-    }
-
-    fn upload(&self, gpu: &Gpu, records: &[StepRecord]) {
-        let mut bytes = vec![0; records.len() * UNIFORM_STRIDE as usize];
-        for (row, record) in bytes.chunks_exact_mut(UNIFORM_STRIDE as usize).zip(records) {
-            row[..size_of::<StepRecord>()].copy_from_slice(bytemuck::bytes_of(record));
-        }
-        gpu.queue.write_buffer(&self.buffer, 0, &bytes);
+        self.staging
+            .read(&self.gpu, &self.buffers.slots[slot], bytes)
     }
 }
 
@@ -248,13 +234,7 @@ impl Executor for GpuExecutor {
     }
 
     fn set_steps(&mut self, steps: &[StepRecord]) -> Result<(), ExecError> {
-        if steps.len() > self.records.count {
-            let layout = self.records.layout.clone();
-            self.records = Records::new(&self.gpu, layout, steps);
-        } else {
-            self.records.upload(&self.gpu, steps);
-        }
-        self.gpu.failure.check()
+        self.records.set(&self.gpu, steps)
     }
 
     fn run(&mut self, phase: usize, step: usize) -> Result<(), ExecError> {

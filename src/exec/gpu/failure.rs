@@ -12,26 +12,31 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    pub(super) fn watch(device: &wgpu::Device, name: &str) -> Self {
-        let failure = Self {
+    /// No failure of the device called `name`.
+    pub(super) fn none(name: &str) -> Self {
+        Self {
             device: name.to_owned(),
             reason: Arc::default(),
-        };
+        }
+    }
+
+    /// What fails on a device from now on.
+    pub(super) fn watch(device: &wgpu::Device, name: &str) -> Self {
+        let failure = Self::none(name);
         let seen = failure.clone();
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
             seen.set(error.to_string());
         }));
         let seen = failure.clone();
-        device.set_device_lost_callback(move |reason, message| {
-            // Dropping the device is reported too, and is no failure.
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                seen.set(format!("the device was lost: {message}"));
-            }
+        // Dropping the device is reported too, when nobody asks any more.
+        device.set_device_lost_callback(move |_, message| {
+            seen.set(format!("the device was lost: {message}"));
         });
         failure
     }
 
-    fn set(&self, reason: String) {
+    /// Notes a failure; the first one counts.
+    pub(super) fn set(&self, reason: String) {
         let mut known = self
             .reason
             .lock()

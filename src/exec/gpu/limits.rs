@@ -1,7 +1,7 @@
 //! What an adapter cannot do, known before any work.
 
 use super::adapter::AdapterSummary;
-use super::kernels::{Dispatch, lower};
+use super::kernels::{Dispatch, Target, lower};
 use crate::exec::ExecError;
 use crate::graph::Program;
 
@@ -17,7 +17,7 @@ pub fn check_limits(summary: &AdapterSummary, program: &Program) -> Result<(), E
     check_arrays(summary, program)?;
     for plan in &program.phases {
         for step in &plan.steps {
-            check_grids(summary, &lower(plan, step)?)?;
+            check_grids(summary, &lower(plan, step, &Target::of(summary))?)?;
         }
     }
     Ok(())

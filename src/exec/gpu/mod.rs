@@ -14,8 +14,10 @@ mod pace;
 mod peak;
 mod pipelines;
 mod readback;
+mod records;
 pub mod shader;
 mod timing;
+mod uploads;
 
 pub use adapter::{AdapterKind, AdapterSummary, Gpu, GpuOptions, list_adapters};
 pub use executor::GpuExecutor;

@@ -29,8 +29,8 @@ impl Pace {
         }
     }
 
-    /// Floating-point operations of one submit at most (a single kernel may
-    /// have more).
+    /// Floating-point operations of one submit at most (a single dispatch may
+    /// have more; lowering sees to it that it is not much).
     pub(super) fn limit(&self) -> u64 {
         self.limit
     }

@@ -1,13 +1,13 @@
-//! Time of each dispatch, by the GPU's own clock.
+//! Time of each kernel, by the GPU's own clock.
 
 use super::adapter::Gpu;
 use super::buffers::buffer;
 use super::executor::GpuExecutor;
-use super::readback;
+use super::readback::Staging;
 use crate::exec::{ExecError, Executor};
 use std::time::Duration;
 
-/// One timed dispatch.
+/// One timed kernel of a step; all its dispatches, where it is split.
 #[derive(Clone, Debug)]
 pub struct DispatchTime {
     /// Index of the plan's step.
@@ -19,8 +19,8 @@ pub struct DispatchTime {
 }
 
 impl GpuExecutor {
-    /// Runs a phase with every dispatch in a pass of its own and returns how
-    /// long each took; `None` if the adapter has no timestamps.
+    /// Runs a phase with every dispatch in a pass of its own, in submits as
+    /// short as those of an ordinary run, and returns how long each kernel took; `None` if the adapter has no timestamps.
     ///
     /// # Errors
     /// When the device fails.
@@ -33,23 +33,25 @@ impl GpuExecutor {
             return Ok(None);
         }
         self.wait(0)?;
-        let commands = &self.commands[self.phases[phase].clone()];
-        let mut times = Vec::new();
+        let submits = self.submits(phase);
+        let mut times: Vec<DispatchTime> = Vec::new();
         // A query set holds at most 4096 queries.
-        for chunk in commands.chunks(2048) {
+        let chunks = submits
+            .into_iter()
+            .flat_map(|(range, _)| self.commands[range].chunks(2048));
+        for chunk in chunks {
             let ticks = self.time_chunk(chunk, record)?;
             let period = f64::from(self.gpu().queue.get_timestamp_period());
             for (command, pair) in chunk.iter().zip(ticks.chunks_exact(2)) {
                 let nanoseconds = pair[1].saturating_sub(pair[0]) as f64 * period;
-                times.push(DispatchTime {
-                    step: command.step,
-                    kernel: format!(
-                        "{}/{}",
-                        command.dispatch.shader.name(),
-                        command.dispatch.entry
-                    ),
-                    time: Duration::from_nanos(nanoseconds as u64),
-                });
+                let time = Duration::from_nanos(nanoseconds as u64);
+                let (shader, entry) = (command.dispatch.shader, command.dispatch.entry);
+                let kernel = format!("{}/{entry}", shader.name());
+                let step = command.step;
+                match times.last_mut() {
+                    Some(last) if last.step == step && last.kernel == kernel => last.time += time,
+                    _ => times.push(DispatchTime { step, kernel, time }),
+                }
             }
         }
         Ok(Some(times))
@@ -85,7 +87,7 @@ impl GpuExecutor {
         }
         encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
         gpu.queue.submit([encoder.finish()]);
-        let ticks = readback::read(gpu, &resolved, bytes)?;
+        let ticks = Staging::new(gpu, bytes)?.read(gpu, &resolved, bytes)?;
         Ok(bytemuck::pod_collect_to_vec(&ticks))
     }
 }

@@ -22,16 +22,24 @@ pub(super) fn check(context: &Lowering, dispatches: &[Dispatch]) {
 /// groups on both sides.
 fn channels_lie_together(context: &Lowering) {
     let op = &context.step.op;
-    let maps = context.operands().map(|(index, value)| match op {
-        Op::Conv2d(_) if index == Some(Conv2d::X) => None,
-        Op::ConvTranspose2d(_) if index == Some(ConvTranspose2d::X) => None,
-        _ => Some((value, value.channel_map())),
-    });
-    let maps: Vec<(&PlannedValue, Vec<usize>)> = maps.flatten().collect();
-    let all_alike = matches!(
-        op,
-        Op::Copy(_) | Op::Mish(_) | Op::UpsampleBicubic(_) | Op::UpsampleNearest(_)
-    );
+    let (knows_padding, all_alike) = match op {
+        Op::Conv2d(_) => (Some(Conv2d::X), false),
+        Op::ConvTranspose2d(_) => (Some(ConvTranspose2d::X), false),
+        Op::Copy(_) | Op::Mish(_) | Op::UpsampleBicubic(_) | Op::UpsampleNearest(_) => (None, true),
+        Op::GroupNorm(_)
+        | Op::ImagePack(_)
+        | Op::ImageUnpack(_)
+        | Op::Linear(_)
+        | Op::LinearAttention(_)
+        | Op::Noise(_)
+        | Op::Reconstruct(_)
+        | Op::SamplerUpdate(_) => (None, false),
+    };
+    let maps: Vec<(&PlannedValue, Vec<usize>)> = context
+        .operands()
+        .filter(|(index, _)| index.is_none() || *index != knows_padding)
+        .map(|(_, value)| (value, value.channel_map()))
+        .collect();
     for (value, map) in &maps {
         let fits = match all_alike {
             true => *map == maps[0].1,
@@ -82,7 +90,18 @@ fn in_place_is_meant(context: &Lowering) {
                 );
             }
         }
-        _ => (),
+        Op::ConvTranspose2d(_)
+        | Op::Copy(_)
+        | Op::GroupNorm(_)
+        | Op::ImagePack(_)
+        | Op::ImageUnpack(_)
+        | Op::Linear(_)
+        | Op::LinearAttention(_)
+        | Op::Mish(_)
+        | Op::Noise(_)
+        | Op::Reconstruct(_)
+        | Op::UpsampleBicubic(_)
+        | Op::UpsampleNearest(_) => (),
     }
 }
 

@@ -1,10 +1,14 @@
 //! `shaders/conv2d.wgsl`.
 
-use super::{Binding, Dispatch, Lowering, Packing, View, blocks, tile_grid};
+use super::{Binding, Dispatch, Lowering, Packing, View, blocks, split, tile_grid};
+
 use crate::exec::ExecError;
 use crate::exec::gpu::shader::{ArrayType, Shader};
 use crate::graph::Precision;
 use crate::ops::{Activation, Conv2d, Epilogue, Padding};
+
+/// `first_row` among the words of the shader's `Dims`.
+const FIRST_ROW: usize = 6;
 
 pub(super) fn lower(context: &Lowering, op: &Conv2d) -> Result<Vec<Dispatch>, ExecError> {
     let (x, y) = (context.input(Conv2d::X), context.output(0));
@@ -65,7 +69,7 @@ pub(super) fn lower(context: &Lowering, op: &Conv2d) -> Result<Vec<Dispatch>, Ex
         flops: 0,
     };
     add_epilogue(context, &op.epilogue, op.operands(), &mut dispatch);
-    Ok(vec![dispatch])
+    Ok(split::by_rows(context, dispatch, FIRST_ROW))
 }
 
 fn bias(context: &Lowering, op: &Conv2d, out_blocks: usize) -> Binding {

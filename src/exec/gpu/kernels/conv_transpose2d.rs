@@ -1,8 +1,11 @@
 //! `shaders/conv_transpose2d.wgsl`.
 
-use super::{Dispatch, Lowering, Packing, View, blocks, tile_grid};
+use super::{Dispatch, Lowering, Packing, View, blocks, split, tile_grid};
 use crate::exec::gpu::shader::Shader;
 use crate::ops::ConvTranspose2d;
+
+/// `first_row` among the words of the shader's `Dims`.
+const FIRST_ROW: usize = 6;
 
 pub(super) fn lower(context: &Lowering, op: &ConvTranspose2d) -> Vec<Dispatch> {
     let (x, y) = (context.input(ConvTranspose2d::X), context.output(0));
@@ -16,7 +19,7 @@ pub(super) fn lower(context: &Lowering, op: &ConvTranspose2d) -> Vec<Dispatch> {
     };
     let pairs = out_blocks.div_ceil(2);
     let planes = x.shape.n * op.stride * op.stride * pairs;
-    vec![Dispatch {
+    let dispatch = Dispatch {
         shader: Shader::ConvTranspose2d,
         entry: "conv_transpose2d",
         types: vec![
@@ -47,5 +50,6 @@ pub(super) fn lower(context: &Lowering, op: &ConvTranspose2d) -> Vec<Dispatch> {
         ],
         workgroups: tile_grid(x.shape.h, x.shape.w, planes),
         flops: 0,
-    }]
+    };
+    split::by_rows(context, dispatch, FIRST_ROW)
 }

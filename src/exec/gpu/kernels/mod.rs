@@ -16,11 +16,13 @@ mod noise;
 mod pack;
 mod reconstruct;
 mod sampler_update;
+mod split;
 mod upsample;
 mod view;
 
 pub use pack::Packing;
 
+use super::adapter::AdapterSummary;
 use super::shader::{ArrayType, Shader};
 use crate::exec::ExecError;
 use crate::graph::{Plan, PlannedValue, Precision, Step, Storage};
@@ -71,6 +73,32 @@ pub struct Dispatch {
     pub flops: u64,
 }
 
+/// What kernels are chosen for. Plain data, so that choices can be tested for
+/// devices that are not there.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// The device.
+    pub adapter: &'a AdapterSummary,
+    /// Floating-point operations that a convolution's dispatch may have;
+    /// larger ones are split by rows.
+    pub max_dispatch_flops: u64,
+}
+
+impl<'a> Target<'a> {
+    /// Work of a dispatch at most, unless told otherwise: a slow integrated
+    /// GPU, which computes 20 GFLOP/s, takes half a second for it. Drivers call
+    /// a GPU hung after two.
+    pub const MAX_DISPATCH_FLOPS: u64 = 10_000_000_000;
+
+    /// An adapter, with dispatches of ordinary size.
+    pub fn of(adapter: &'a AdapterSummary) -> Self {
+        Self {
+            adapter,
+            max_dispatch_flops: Self::MAX_DISPATCH_FLOPS,
+        }
+    }
+}
+
 /// Chooses and describes the kernels of one step.
 ///
 /// # Errors
@@ -78,8 +106,8 @@ pub struct Dispatch {
 ///
 /// # Panics
 /// When the plan puts an operand where no kernel can use it.
-pub fn lower(plan: &Plan, step: &Step) -> Result<Vec<Dispatch>, ExecError> {
-    let context = Lowering { plan, step };
+pub fn lower(plan: &Plan, step: &Step, target: &Target) -> Result<Vec<Dispatch>, ExecError> {
+    let context = Lowering { plan, step, target };
     let mut dispatches = match &step.op {
         Op::Conv2d(op) => conv2d::lower(&context, op)?,
         Op::ConvTranspose2d(op) => conv_transpose2d::lower(&context, op),
@@ -108,6 +136,7 @@ pub fn lower(plan: &Plan, step: &Step) -> Result<Vec<Dispatch>, ExecError> {
 struct Lowering<'a> {
     plan: &'a Plan,
     step: &'a Step,
+    target: &'a Target<'a>,
 }
 
 impl Lowering<'_> {

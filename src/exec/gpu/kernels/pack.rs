@@ -37,20 +37,30 @@ pub enum Packing {
 }
 
 impl Packing {
+    /// Elements of a packed weight of this shape.
+    pub fn packed_len(&self, shape: Shape) -> usize {
+        match self {
+            Packing::Vector { blocks } => blocks * 4,
+            Packing::Conv2d { in_blocks, .. } => {
+                shape.n.div_ceil(8) * in_blocks * shape.h * shape.w * 32
+            }
+            Packing::ConvTranspose2d {
+                in_blocks, stride, ..
+            } => stride * stride * shape.c.div_ceil(8) * in_blocks * 4 * 32,
+            Packing::Linear { in_blocks } => shape.n.div_ceil(4) * in_blocks * 16,
+        }
+    }
+
     /// Packs a weight of PyTorch's order.
     pub fn apply(&self, weight: &[f32], shape: Shape) -> Vec<f32> {
+        let mut packed = vec![0.0; self.packed_len(shape)];
         match self {
-            Packing::Vector { blocks } => {
-                let mut packed = weight.to_vec();
-                packed.resize(blocks * 4, 0.0);
-                packed
-            }
+            Packing::Vector { .. } => packed[..weight.len()].copy_from_slice(weight),
             Packing::Conv2d {
                 channels,
                 in_blocks,
             } => {
                 let taps = shape.h * shape.w;
-                let mut packed = vec![0.0; shape.n.div_ceil(8) * in_blocks * taps * 32];
                 for o in 0..shape.n {
                     for (c, &stored) in channels.iter().enumerate() {
                         for tap in 0..taps {
@@ -60,24 +70,22 @@ impl Packing {
                         }
                     }
                 }
-                packed
             }
             Packing::ConvTranspose2d {
                 channels,
                 in_blocks,
                 stride,
-            } => pack_conv_transpose2d(weight, shape, channels, *in_blocks, *stride),
+            } => pack_conv_transpose2d(weight, shape, channels, *in_blocks, *stride, &mut packed),
             Packing::Linear { in_blocks } => {
-                let mut packed = vec![0.0; shape.n.div_ceil(4) * in_blocks * 16];
                 for o in 0..shape.n {
                     for c in 0..shape.c {
                         let block = o / 4 * in_blocks + c / 4;
                         packed[(block * 4 + c % 4) * 4 + o % 4] = weight[o * shape.c + c];
                     }
                 }
-                packed
             }
         }
+        packed
     }
 }
 
@@ -93,11 +101,11 @@ fn pack_conv_transpose2d(
     channels: &[usize],
     in_blocks: usize,
     stride: usize,
-) -> Vec<f32> {
+    packed: &mut [f32],
+) {
     // The shape of a transposed convolution's weight is [in, out, k, k].
     let (outputs, side) = (shape.c, shape.h);
     let pairs = outputs.div_ceil(8);
-    let mut packed = vec![0.0; stride * stride * pairs * in_blocks * 4 * 32];
     // Kernel index of a phase's tap: the pixel below or right (tap 1) sees
     // (phase + p) mod s, the one above or left (tap 0) sees s more.
     let kernel = |phase: usize, tap: usize| (phase + stride / 2) % stride + (1 - tap) * stride;
@@ -115,5 +123,4 @@ fn pack_conv_transpose2d(
             }
         }
     }
-    packed
 }

@@ -1,0 +1,54 @@
+//! From the host to the device, a little at a time.
+
+use super::adapter::Gpu;
+use super::buffers::buffer;
+use super::readback;
+use crate::exec::ExecError;
+
+/// Bytes on their way at most. Each write takes memory of its own on the way,
+/// and a device that has none left for it is lost: no error scope sees that.
+const BATCH: u64 = 32 << 20;
+/// What the driver and wgpu take besides, for commands and small buffers.
+const HEADROOM: u64 = 64 << 20;
+
+/// Writes that are waited for whenever a batch is full.
+pub(super) struct Uploads<'a> {
+    gpu: &'a Gpu,
+    pending: u64,
+}
+
+impl<'a> Uploads<'a> {
+    pub(super) fn new(gpu: &'a Gpu) -> Self {
+        Self { gpu, pending: 0 }
+    }
+
+    /// Writes to the start of a buffer.
+    pub(super) fn write(&mut self, target: &wgpu::Buffer, bytes: &[u8]) -> Result<(), ExecError> {
+        let mut offset = 0;
+        for part in bytes.chunks(BATCH as usize) {
+            let size = part.len() as u64;
+            if self.pending + size > BATCH {
+                self.finish()?;
+            }
+            self.gpu.queue.write_buffer(target, offset, part);
+            self.pending += size;
+            offset += size;
+        }
+        self.gpu.failure.check()
+    }
+
+    /// Waits until all is there.
+    pub(super) fn finish(&mut self) -> Result<(), ExecError> {
+        self.gpu.queue.submit([]);
+        self.pending = 0;
+        readback::wait(self.gpu, None)
+    }
+}
+
+/// Takes the memory that uploads of at most `largest` bytes pass through.
+/// Dropped again once it is known to be there.
+pub(super) fn probe(gpu: &Gpu, largest: u64) -> wgpu::Buffer {
+    let size = (largest.min(BATCH) + HEADROOM).min(gpu.summary.max_buffer_bytes);
+    let usage = wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC;
+    buffer(gpu, "uploads", size.next_multiple_of(4), usage)
+}

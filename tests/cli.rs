@@ -11,6 +11,8 @@ mod folder;
 mod inputs;
 #[path = "cli/models.rs"]
 mod models;
+#[path = "cli/options.rs"]
+mod options;
 #[path = "cli/outputs.rs"]
 mod outputs;
 #[path = "cli/results.rs"]

@@ -1,6 +1,8 @@
 //! Model files: the starter model, the fixtures, and everything that can be
 //! wrong with one, each as a small file made for it.
 
+#[path = "model/divisor.rs"]
+mod divisor;
 #[path = "model/fixtures.rs"]
 mod fixtures;
 #[path = "model/formats.rs"]
@@ -12,5 +14,7 @@ mod settings;
 #[path = "model/starter.rs"]
 mod starter;
 mod support;
+#[path = "support/models.rs"]
+mod support_models;
 #[path = "model/tiny.rs"]
 mod tiny;

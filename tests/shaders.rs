@@ -10,3 +10,5 @@ mod style;
 mod support;
 #[path = "shaders/translate.rs"]
 mod translate;
+#[path = "shaders/words.rs"]
+mod words;

@@ -15,6 +15,10 @@ impl StepBar {
         } else {
             ProgressDrawTarget::stderr()
         };
+        Self::on(target)
+    }
+
+    fn on(target: ProgressDrawTarget) -> Self {
         Self(ProgressBar::with_draw_target(None, target))
     }
 
@@ -80,4 +84,98 @@ impl Drop for RunBar {
 
 fn style_of(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("a template of this file is valid")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use indicatif::TermLike;
+    use std::io;
+    use std::sync::{Arc, Mutex};
+    use std::thread::sleep;
+    use std::time::Duration;
+
+    /// A terminal that keeps what is drawn on it, one drawing after the other.
+    #[derive(Clone, Debug, Default)]
+    struct Paper(Arc<Mutex<Vec<String>>>);
+
+    impl Paper {
+        fn text(&self) -> String {
+            self.0.lock().unwrap().join("\n")
+        }
+    }
+
+    impl TermLike for Paper {
+        fn width(&self) -> u16 {
+            80
+        }
+
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn write_line(&self, line: &str) -> io::Result<()> {
+            self.write_str(line)
+        }
+
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.0.lock().unwrap().push(text.to_owned());
+            Ok(())
+        }
+
+        fn clear_line(&self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_bar_counts_steps_and_tells_the_time_left() {
+        let paper = Paper::default();
+        let terminal = Box::new(paper.clone());
+        let bar = StepBar::on(ProgressDrawTarget::term_like_with_hz(terminal, 255));
+        let total = 3;
+        let steps = (0..=total).map(|done| Progress::Step { done, total });
+        let before = [Progress::Load, Progress::Image].into_iter();
+        for progress in before.chain(steps).chain([Progress::Finish]) {
+            // Longer than the least time between two drawings.
+            sleep(Duration::from_millis(20));
+            assert_eq!(bar.show(progress), ControlFlow::Continue(()));
+        }
+        drop(bar);
+        let text = paper.text();
+        for part in [
+            "loading the model",
+            "encoding the picture",
+            "step 1/3, ",
+            "step 2/3, ",
+            "s left",
+            "finishing",
+        ] {
+            assert!(text.contains(part), "no {part}: {text}");
+        }
+        assert!(!text.contains("step 4"), "{text}");
+    }
+
+    #[test]
+    fn a_hidden_bar_draws_nothing() {
+        let bar = StepBar::new(true);
+        assert!(bar.0.is_hidden());
+        assert_eq!(bar.show(Progress::Image), ControlFlow::Continue(()));
+    }
 }

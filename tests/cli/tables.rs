@@ -4,6 +4,28 @@ use super::folder::Folder;
 use srdiff::exec::gpu::list_adapters;
 use std::fs;
 
+/// The cells of a row, each with its column's name: columns start where their
+/// names do, two blanks after the one before.
+fn cells(table: &str, row: usize) -> Vec<(String, String)> {
+    let header = table.lines().next().unwrap();
+    let row: Vec<char> = table.lines().nth(row).unwrap().chars().collect();
+    let mut starts = vec![0];
+    let chars: Vec<char> = header.chars().collect();
+    starts
+        .extend((2..chars.len()).filter(|&at| chars[at - 2..at] == [' ', ' '] && chars[at] != ' '));
+    let part = |of: &[char], index: usize| {
+        let end = starts
+            .get(index + 1)
+            .map_or(of.len(), |&end| end.min(of.len()));
+        let text: String = of[starts[index].min(end)..end].iter().collect();
+        text.trim_end().to_owned()
+    };
+    let columns = 0..starts.len();
+    columns
+        .map(|index| (part(&chars, index), part(&row, index)))
+        .collect()
+}
+
 #[test]
 fn devices_are_listed() {
     let folder = Folder::new();
@@ -13,10 +35,25 @@ fn devices_are_listed() {
     assert!(cpu.starts_with("cpu") && cpu.contains("thread"), "{run:?}");
     let adapters = list_adapters();
     for adapter in &adapters {
-        let line = run.stdout.lines().nth(1 + adapter.index).unwrap();
-        assert!(line.starts_with(&adapter.index.to_string()), "{run:?}");
-        for part in [&adapter.name, &adapter.backend, adapter.kind.name()] {
-            assert!(line.contains(part), "no {part}: {line}");
+        let cells = cells(&run.stdout, 1 + adapter.index);
+        let yes = |has: bool| if has { "yes" } else { "no" };
+        let largest = adapter.max_binding_bytes.min(adapter.max_buffer_bytes) >> 20;
+        for (column, expected) in [
+            ("index", adapter.index.to_string().as_str()),
+            ("name", &adapter.name),
+            ("type", adapter.kind.name()),
+            ("backend", &adapter.backend),
+            ("driver", &adapter.driver),
+            ("f16", yes(adapter.f16)),
+            ("matrix", yes(adapter.cooperative_matrix)),
+            ("subgroups", yes(adapter.subgroups)),
+            ("timestamps", yes(adapter.timestamps)),
+            ("largest array", &format!("{largest} MiB")),
+            ("grid", &adapter.max_workgroups.to_string()),
+        ] {
+            let found = cells.iter().find(|(name, _)| name == column);
+            let found = found.map(|(_, cell)| cell.as_str());
+            assert_eq!(found, Some(expected), "{column}: {run:?}");
         }
     }
 

@@ -4,6 +4,8 @@ use super::tiny::{LABEL, Tiny, all_options, settings};
 use half::{bf16, f16};
 use safetensors::Dtype;
 use srdiff::model::Weights;
+use std::borrow::Cow;
+use std::path::Path;
 
 const NAME: &str = "rrdb.conv_first.weight";
 
@@ -46,6 +48,19 @@ fn every_format_is_read_as_f32() {
         assert_eq!(bits(&tensor.values), bits(&expected), "{dtype:?}");
     }
     assert_ne!(f16s[4].to_f32(), bf16s[4].to_f32(), "the formats differ");
+}
+
+/// What the file holds as f32 at whole multiples of 4 bytes, and every writer
+/// puts it there, is used where it is mapped.
+#[test]
+fn f32_tensors_are_borrowed_from_the_map() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny-x4.safetensors");
+    let weights = Weights::open_with_prefix(path, "weights.").unwrap();
+    for name in weights.names() {
+        let values = weights.tensor(name).unwrap().values;
+        assert!(matches!(values, Cow::Borrowed(_)), "{name} was copied");
+    }
+    assert!(weights.names().count() > 50);
 }
 
 #[test]

@@ -1,20 +1,31 @@
 //! The Rust side against the shaders, through naga's reflection: every
-//! dispatch of real plans must fill exactly what its shader declares.
+//! dispatch of real plans must fill exactly what its shader declares, each
+//! word by its name and each array by its type and access.
 
-use naga::TypeInner;
+use super::words;
+use naga::{ScalarKind, TypeInner};
 use srdiff::diffusion::BetaSchedule;
 use srdiff::exec::StepRecord;
-use srdiff::exec::gpu::kernels::{Dispatch, Target, lower};
+use srdiff::exec::gpu::kernels::{Binding, Dispatch, Target, lower};
 use srdiff::exec::gpu::shader::{BindingKind, Shader, reflect};
 use srdiff::exec::gpu::{AdapterSummary, plan_options};
-use srdiff::graph::{Precision, plan};
+use srdiff::graph::{Element, PlannedValue, Precision, Step, plan};
 use srdiff::model::{Attention, PhaseOptions, Settings, phases};
 use srdiff::ops::NoiseSource;
 use std::collections::HashSet;
 use std::mem::offset_of;
+use std::sync::Arc;
+
+/// A dispatch and the step of a plan that it is for.
+#[derive(Clone)]
+pub struct Planned {
+    pub values: Arc<Vec<PlannedValue>>,
+    pub step: Step,
+    pub dispatch: Dispatch,
+}
 
 /// Every dispatch of plans that use every operation.
-fn dispatches() -> Vec<Dispatch> {
+fn dispatches() -> Vec<Planned> {
     let plain = Settings {
         hidden: 8,
         mults: vec![1, 2],
@@ -59,8 +70,15 @@ fn dispatches() -> Vec<Dispatch> {
         for precision in [Precision::F32, Precision::F16] {
             let program = plan(&graphs, plan_options(precision)).expect("a valid plan");
             for phase in &program.phases {
+                let values = Arc::new(phase.values.clone());
                 for step in &phase.steps {
-                    all.extend(lower(phase, step, &Target::of(&baseline)).expect("a kernel"));
+                    let dispatches = lower(phase, step, &Target::of(&baseline));
+                    let dispatches = dispatches.expect("a kernel").into_iter();
+                    all.extend(dispatches.map(|dispatch| Planned {
+                        values: values.clone(),
+                        step: step.clone(),
+                        dispatch,
+                    }));
                 }
             }
         }
@@ -71,16 +89,18 @@ fn dispatches() -> Vec<Dispatch> {
 #[test]
 fn every_dispatch_fills_what_its_shader_declares() {
     let mut seen = HashSet::new();
-    for dispatch in dispatches() {
+    for planned in dispatches() {
+        let dispatch = &planned.dispatch;
         seen.insert(dispatch.shader);
-        check(&dispatch).unwrap_or_else(|problem| panic!("{dispatch:?}: {problem}"));
+        check(&planned).unwrap_or_else(|problem| panic!("{dispatch:?}: {problem}"));
     }
     for shader in Shader::ALL {
         assert!(seen.contains(shader), "{} is in no plan", shader.name());
     }
 }
 
-fn check(dispatch: &Dispatch) -> Result<(), String> {
+fn check(planned: &Planned) -> Result<(), String> {
+    let dispatch = &planned.dispatch;
     let mut given: Vec<String> = dispatch
         .types
         .iter()
@@ -128,24 +148,135 @@ fn check(dispatch: &Dispatch) -> Result<(), String> {
             ));
         }
     }
+    for (at, binding) in &dispatch.bindings {
+        check_array(planned, &module, *at, binding)?;
+    }
+    words::check(planned, &module)
+}
+
+/// Access and element type of the array at binding `at`.
+fn check_array(
+    planned: &Planned,
+    module: &naga::Module,
+    at: u32,
+    binding: &Binding,
+) -> Result<(), String> {
+    let mut variables = module.global_variables.iter();
+    let (_, variable) = variables
+        .find(|(_, v)| v.binding.is_some_and(|b| (b.group, b.binding) == (0, at)))
+        .ok_or_else(|| format!("no binding {at}"))?;
+    let name = variable.name.as_deref().unwrap_or_default();
+
+    let declared = reflect(module);
+    let declared = declared.iter().find(|b| (b.group, b.binding) == (0, at));
+    let access = match binding {
+        Binding::Value(value) if planned.step.outputs.contains(value) => BindingKind::ReadWrite,
+        _ => BindingKind::Read,
+    };
+    if declared.map(|b| b.kind) != Some(access) {
+        return Err(format!(
+            "{name} is declared as {declared:?}, not {access:?}"
+        ));
+    }
+
+    let TypeInner::Array { base, .. } = module.types[variable.ty].inner else {
+        return Err(format!("{name} is no array"));
+    };
+    let scalar = match module.types[base].inner {
+        TypeInner::Scalar(scalar) | TypeInner::Vector { scalar, .. } => scalar,
+        ref other => return Err(format!("{name} is an array of {other:?}")),
+    };
+    let float = |precision: Precision| (ScalarKind::Float, precision.bytes());
+    let expected = match binding {
+        Binding::Value(value) => match &planned.values[*value] {
+            value if value.element == Element::Pixel => (ScalarKind::Uint, 4),
+            value => float(value.precision),
+        },
+        Binding::Parameter { precision, .. } => float(*precision),
+        Binding::Zeros { .. } => float(Precision::F32),
+        // Never read.
+        Binding::Dummy => return Ok(()),
+    };
+    let found = (scalar.kind, usize::from(scalar.width));
+    if found != expected {
+        return Err(format!(
+            "elements of {name} are {found:?}, not {expected:?}"
+        ));
+    }
     Ok(())
 }
 
 #[test]
 fn a_broken_contract_is_noticed() {
-    let good = dispatches().swap_remove(0);
+    let good = dispatches();
     let broken: [fn(&mut Dispatch); 4] = [
         |d| d.dims.extend([0; 4]),
         |d| d.constants.push(("NO_SUCH_OVERRIDE", 1.0)),
         |d| d.entry = "no_such_entry",
         |d| drop(d.bindings.pop()),
     ];
-    assert_eq!(check(&good), Ok(()));
     for break_it in broken {
-        let mut dispatch = good.clone();
-        break_it(&mut dispatch);
-        assert!(check(&dispatch).is_err(), "{dispatch:?}");
+        let mut planned = good[0].clone();
+        break_it(&mut planned.dispatch);
+        assert!(check(&planned).is_err(), "{:?}", planned.dispatch);
     }
+}
+
+#[test]
+fn swapped_words_and_wrong_arrays_are_noticed() {
+    let (mut swaps, mut retyped, mut rebound) = (0, 0, 0);
+    let mut seen = HashSet::new();
+    for planned in dispatches() {
+        if !seen.insert(planned.dispatch.shader) {
+            continue;
+        }
+        let try_broken = |break_it: &dyn Fn(&mut Dispatch)| {
+            let mut planned = planned.clone();
+            break_it(&mut planned.dispatch);
+            assert!(check(&planned).is_err(), "{:?}", planned.dispatch);
+        };
+        let dispatch = &planned.dispatch;
+        let words = match dispatch.shader {
+            // Its taps come after.
+            Shader::UpsampleBicubic => 8,
+            _ => dispatch.dims.len(),
+        };
+        for (a, b) in (0..words).flat_map(|a| (0..a).map(move |b| (a, b))) {
+            if dispatch.dims[a] != dispatch.dims[b] {
+                try_broken(&|d| d.dims.swap(a, b));
+                swaps += 1;
+            }
+        }
+        for (at, (_, binding)) in dispatch.bindings.iter().enumerate() {
+            let Binding::Value(value) = binding else {
+                continue;
+            };
+            if planned.step.outputs.contains(value) {
+                // A result where a weight is read.
+                try_broken(&|d| d.bindings[at].1 = Binding::Dummy);
+            } else {
+                // A result where an operand is read.
+                let result = planned.step.outputs[0];
+                try_broken(&|d| d.bindings[at].1 = Binding::Value(result));
+            }
+            rebound += 1;
+        }
+        for at in 0..dispatch.types.len() {
+            let (alias, precision) = dispatch.types[at];
+            let is_bound = dispatch.bindings.iter().any(|(_, binding)| match binding {
+                Binding::Value(value) => planned.values[*value].precision == precision,
+                _ => false,
+            });
+            // Nothing is read through the type of what is not there.
+            let unused = ["residual_0_t", "residual_1_t", "table_t", "z_t"].contains(&alias);
+            if is_bound && !unused {
+                try_broken(&|d| d.types[at].1 = Precision::F16);
+                retyped += 1;
+            }
+        }
+    }
+    println!("{swaps} swaps, {rebound} arrays, {retyped} types");
+    assert!(swaps > 300 && rebound > 25 && retyped > 15);
 }
 
 #[test]

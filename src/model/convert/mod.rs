@@ -30,7 +30,7 @@ use super::{
     config::Config,
     file,
     layout::{self, Shapes},
-    weights::{Shaped, Stored, fold_weight_norm, pair_weight_norms},
+    weight_norm::{Shaped, Stored, fold_weight_norm, pair_weight_norms},
 };
 use crate::diffusion::BetaSchedule;
 use pickle::Pickle;
@@ -116,7 +116,8 @@ impl ConvertReport {
         }
         if let (true, Some(attention)) = (self.heads_assumed, self.settings.attention) {
             notes.push(format!(
-                "the model has attention, and {} heads were assumed; `--heads` says otherwise",
+                "the model has attention, and {} heads were assumed; \
+                 `--attention-heads` says otherwise",
                 attention.heads
             ));
         }

@@ -42,10 +42,11 @@ pub struct Settings {
     pub timesteps: usize,
     /// Noise schedule (`beta_schedule` and its parameters).
     pub schedule: BetaSchedule,
-    /// The residual is `(x_H - up(x_L)) * res_rescale`; positive, 2 as published.
+    /// The residual is `(x_H - up(x_L)) * res_rescale`; 1e-3 to 1e6, 2 as published.
     pub res_rescale: f64,
     /// The enlarged LR is `u8 / lr_up_divisor * 2 - 1`: 255, or 256 in models
-    /// trained with the published code. The encoder's LR is always over 255.
+    /// trained with the published code; 1e-3 to 1e6. The encoder's LR is always
+    /// over 255.
     pub lr_up_divisor: f64,
     /// Is the residual clamped to [-1, 1] before the enlarged LR is added?
     pub clip_input: bool,
@@ -226,8 +227,9 @@ impl Settings {
             ("res_rescale", self.res_rescale),
             ("lr_up_divisor", self.lr_up_divisor),
         ] {
-            if !(setting.is_finite() && setting > 0.0) {
-                return Err(value(key, setting, "a positive number"));
+            // Far beyond any model's; kernels compute with them in f32.
+            if !(1e-3..=1e6).contains(&setting) {
+                return Err(value(key, setting, "a number from 0.001 to 1000000"));
             }
         }
         Schedule::new(&self.schedule, self.timesteps)?;

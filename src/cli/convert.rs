@@ -50,12 +50,9 @@ pub fn schedule(text: &str) -> Result<BetaSchedule, String> {
         .map(|part| part.parse().map_err(|_| wrong()))
         .collect::<Result<_, _>>()?;
     match (name, &numbers[..]) {
-        ("cosine", []) => Ok(BetaSchedule::Cosine { s: 0.008 }),
+        ("cosine", []) => Ok(BetaSchedule::COSINE),
         ("cosine", &[s]) => Ok(BetaSchedule::Cosine { s }),
-        ("linear", []) => Ok(BetaSchedule::Linear {
-            start: 1e-4,
-            end: 0.02,
-        }),
+        ("linear", []) => Ok(BetaSchedule::LINEAR),
         ("linear", &[start, end]) => Ok(BetaSchedule::Linear { start, end }),
         _ => Err(wrong()),
     }

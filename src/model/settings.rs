@@ -59,7 +59,7 @@ pub struct Settings {
 pub struct Attention {
     /// Number of heads; 4 in published code.
     pub heads: usize,
-    /// Channels of one head; 32 in published code.
+    /// Channels of one head, a multiple of 4; 32 in published code.
     pub head_dim: usize,
 }
 

@@ -117,6 +117,18 @@ fn values_out_of_range() {
     }
 }
 
+/// What opens can be run: no kernel takes such heads.
+#[test]
+fn heads_that_attention_cannot_be_computed_with() {
+    let mut tiny = Tiny::new(&all_options());
+    let attention = all_options().attention.unwrap();
+    let inner = attention.heads * attention.head_dim;
+    tiny.set("attn_heads", json!(inner / 2));
+    let message = problem(&tiny).to_string();
+    assert!(message.contains("heads of 2 channels"), "{message}");
+    assert!(message.contains("multiple of 4"), "{message}");
+}
+
 #[test]
 fn schedules_out_of_range() {
     for (key, value) in [("timesteps", json!(0)), ("timesteps", json!(5000))] {

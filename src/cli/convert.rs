@@ -36,8 +36,7 @@ pub fn run(args: &ConvertArgs) -> Result<(), Failure> {
         args.output.display(),
         report.tensors,
         info::describe(&report.settings, report.parameters),
-    ));
-    Ok(())
+    ))
 }
 
 /// Parses `cosine`, `cosine:S`, `linear` or `linear:START:END`; what is left
@@ -50,12 +49,9 @@ pub fn schedule(text: &str) -> Result<BetaSchedule, String> {
         .map(|part| part.parse().map_err(|_| wrong()))
         .collect::<Result<_, _>>()?;
     match (name, &numbers[..]) {
-        ("cosine", []) => Ok(BetaSchedule::Cosine { s: 0.008 }),
+        ("cosine", []) => Ok(BetaSchedule::COSINE),
         ("cosine", &[s]) => Ok(BetaSchedule::Cosine { s }),
-        ("linear", []) => Ok(BetaSchedule::Linear {
-            start: 1e-4,
-            end: 0.02,
-        }),
+        ("linear", []) => Ok(BetaSchedule::LINEAR),
         ("linear", &[start, end]) => Ok(BetaSchedule::Linear { start, end }),
         _ => Err(wrong()),
     }

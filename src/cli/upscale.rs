@@ -4,6 +4,7 @@ use super::args::UpscaleArgs;
 use super::failure::Failure;
 use super::progress::StepBar;
 use super::{paths, terminal};
+use srdiff::atomic_file::is_same_file;
 use srdiff::graph::{Precision, dump_program};
 use srdiff::image::{EncodeOptions, OutputFormat, Picture, check_writable, dimensions};
 use srdiff::upscale::{SampleOptions, Upscaler};
@@ -22,8 +23,7 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
 
     if args.dump_plan {
         let program = args.engine.open_upscaler(model)?.program(width, height)?;
-        terminal::answer(&dump_program(&program));
-        return Ok(());
+        return terminal::answer(&dump_program(&program));
     }
 
     let (output, format) = output(args, scale)?;
@@ -42,7 +42,13 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
     let result = upscaler.upscale(&picture, &sample, &mut |progress| bar.show(progress));
     drop(bar);
     let result = result.map_err(failed())?;
+    // Encoding takes memory of its own.
+    drop(upscaler);
 
+    let flattened = format == OutputFormat::Jpeg && !result.is_opaque();
+    if flattened && !args.quiet {
+        terminal::status("note: JPEG has no opacity, so the picture is laid over white");
+    }
     let options = EncodeOptions {
         jpeg_quality: args.quality,
     };
@@ -56,7 +62,7 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
             result.width,
             result.height,
             started.elapsed().as_secs_f64()
-        ));
+        ))?;
     }
     Ok(())
 }
@@ -67,7 +73,7 @@ fn output(args: &UpscaleArgs, scale: usize) -> Result<(PathBuf, OutputFormat), F
         Some(path) => path.clone(),
         None => paths::default_output(&args.input, scale),
     };
-    if paths::is_same_file(&args.input, &output) {
+    if is_same_file(&args.input, &output) {
         return Err(Failure::SameFile(output));
     }
     check_writable(&output, args.force).map_err(Failure::Output)?;

@@ -34,6 +34,24 @@ pub enum BetaSchedule {
     },
 }
 
+impl BetaSchedule {
+    /// Offset of the published cosine schedules.
+    pub const PUBLISHED_S: f64 = 0.008;
+    /// First beta of the published linear schedules.
+    pub const PUBLISHED_START: f64 = 1e-4;
+    /// Where the betas of the published linear schedules end.
+    pub const PUBLISHED_END: f64 = 0.02;
+    /// The published cosine schedule.
+    pub const COSINE: Self = Self::Cosine {
+        s: Self::PUBLISHED_S,
+    };
+    /// The published linear schedule.
+    pub const LINEAR: Self = Self::Linear {
+        start: Self::PUBLISHED_START,
+        end: Self::PUBLISHED_END,
+    };
+}
+
 /// A schedule that cannot be used.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ScheduleError {

@@ -4,6 +4,7 @@ use super::{
     OutputFormat,
     decode::{MAX_PIXELS, READABLE},
 };
+use crate::atomic_file::Fault;
 use std::{
     error::Error,
     io,
@@ -104,7 +105,7 @@ pub enum ImageProblem {
     #[error("the JPEG quality is {0}, but it goes from 1 to 100; give another")]
     Quality(u8),
     /// The output is there already.
-    #[error("exists already; give another name, or ask for it to be overwritten")]
+    #[error("exists already; give another name, or ask for it to be overwritten (--force)")]
     Exists,
     /// The folder of the output is not there.
     #[error("its folder {} does not exist; create it or give another path", .0.display())]
@@ -115,6 +116,18 @@ pub enum ImageProblem {
     /// The encoder refuses.
     #[error("cannot be encoded ({0}); write another format")]
     Encode(String),
+}
+
+impl From<Fault> for ImageProblem {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Exists => Self::Exists,
+            Fault::Folder => Self::Folder,
+            Fault::NotRegular => Self::NotRegular,
+            Fault::NoFolder(folder) => Self::NoFolder(folder),
+            Fault::Io(error) => Self::Write(error),
+        }
+    }
 }
 
 impl ImageProblem {

@@ -35,13 +35,6 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// Offset of the published cosine schedules.
-    pub const BETA_S: f64 = 0.008;
-    /// First beta of the published linear schedules.
-    pub const BETA_START: f64 = 1e-4;
-    /// Where the betas of the published linear schedules end.
-    pub const BETA_END: f64 = 0.02;
-
     pub fn parse(json: &str) -> Result<Self, SettingsError> {
         // By way of an object: serde would also take a list, by position.
         serde_json::from_str(json)
@@ -61,11 +54,11 @@ impl Config {
     pub fn schedule(&self) -> Result<BetaSchedule, SettingsError> {
         match self.beta_schedule.as_deref() {
             Some("cosine") => Ok(BetaSchedule::Cosine {
-                s: self.beta_s.unwrap_or(Self::BETA_S),
+                s: self.beta_s.unwrap_or(BetaSchedule::PUBLISHED_S),
             }),
             Some("linear") => Ok(BetaSchedule::Linear {
-                start: self.beta_start.unwrap_or(Self::BETA_START),
-                end: self.beta_end.unwrap_or(Self::BETA_END),
+                start: self.beta_start.unwrap_or(BetaSchedule::PUBLISHED_START),
+                end: self.beta_end.unwrap_or(BetaSchedule::PUBLISHED_END),
             }),
             Some(other) => Err(SettingsError::Value {
                 key: "beta_schedule",

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     config::Config,
     layout::{Shapes, is_sr_head},
+    printable,
     tensor_sizes::TensorSizes,
 };
 use crate::diffusion::{BetaSchedule, Schedule, ScheduleError};
@@ -42,10 +43,11 @@ pub struct Settings {
     pub timesteps: usize,
     /// Noise schedule (`beta_schedule` and its parameters).
     pub schedule: BetaSchedule,
-    /// The residual is `(x_H - up(x_L)) * res_rescale`; positive, 2 as published.
+    /// The residual is `(x_H - up(x_L)) * res_rescale`; 1e-3 to 1e6, 2 as published.
     pub res_rescale: f64,
     /// The enlarged LR is `u8 / lr_up_divisor * 2 - 1`: 255, or 256 in models
-    /// trained with the published code. The encoder's LR is always over 255.
+    /// trained with the published code; 1e-3 to 1e6. The encoder's LR is always
+    /// over 255.
     pub lr_up_divisor: f64,
     /// Is the residual clamped to [-1, 1] before the enlarged LR is added?
     pub clip_input: bool,
@@ -58,7 +60,7 @@ pub struct Settings {
 pub struct Attention {
     /// Number of heads; 4 in published code.
     pub heads: usize,
-    /// Channels of one head; 32 in published code.
+    /// Channels of one head, a multiple of 4; 32 in published code.
     pub head_dim: usize,
 }
 
@@ -70,14 +72,18 @@ pub enum SettingsError {
     MissingConfig,
     /// They are not JSON of the expected form.
     #[error(
-        "metadata `config` is not valid ({0}); correct it or make the file with `srdiff convert`"
+        "metadata `config` is not valid ({}); correct it or make the file with `srdiff convert`",
+        printable(.0)
     )]
     Config(String),
     /// One that tensors cannot tell is absent.
     #[error("metadata `config` has no `{0}`, which the tensors cannot tell; add it")]
     MissingKey(&'static str),
     /// A value outside its range.
-    #[error("setting `{key}` is {value}, but must be {allowed}; correct it")]
+    #[error(
+        "setting `{key}` is {}, but must be {allowed}; correct it",
+        printable(value)
+    )]
     Value {
         /// The setting.
         key: &'static str,
@@ -226,8 +232,9 @@ impl Settings {
             ("res_rescale", self.res_rescale),
             ("lr_up_divisor", self.lr_up_divisor),
         ] {
-            if !(setting.is_finite() && setting > 0.0) {
-                return Err(value(key, setting, "a positive number"));
+            // Far beyond any model's; kernels compute with them in f32.
+            if !(1e-3..=1e6).contains(&setting) {
+                return Err(value(key, setting, "a number from 0.001 to 1000000"));
             }
         }
         Schedule::new(&self.schedule, self.timesteps)?;

@@ -7,15 +7,13 @@ impl Settings {
     /// of the U-Net divides evenly and its last one has at least 2 pixels a
     /// side, as reflection padding needs.
     pub fn lr_size_multiple(&self) -> usize {
-        let deepest: usize = 1 << (self.mults.len() - 1);
         // Both are powers of two.
-        (deepest / self.scale).max(1)
+        (self.size_multiple() / self.scale).max(1)
     }
 
     /// The smallest LR side that the U-Net can work on.
     pub fn lr_size_minimum(&self) -> usize {
-        let deepest: usize = 1 << (self.mults.len() - 1);
-        (2 * deepest)
+        (2 * self.size_multiple())
             .div_ceil(self.scale)
             .next_multiple_of(self.lr_size_multiple())
     }

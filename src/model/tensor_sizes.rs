@@ -128,10 +128,16 @@ impl TensorSizes<'_> {
                 "a divisor of the attention's channels",
             ));
         }
-        Ok(Some(Attention {
-            heads,
-            head_dim: inner / heads,
-        }))
+        let head_dim = inner / heads;
+        // As `LinearAttention` wants them.
+        if !head_dim.is_multiple_of(4) {
+            return Err(value(
+                "attn_heads",
+                format!("{heads}, which makes heads of {head_dim} channels"),
+                "a number of heads that have a multiple of 4 channels each",
+            ));
+        }
+        Ok(Some(Attention { heads, head_dim }))
     }
 
     pub fn up_input(&self, config: &Config) -> Result<bool, SettingsError> {

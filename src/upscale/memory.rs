@@ -23,10 +23,14 @@ pub(super) struct Target<'a> {
     pub budget: u64,
 }
 
+/// Memory that one thread of the CPU may take for its own tiles, in bytes.
+const SCRATCH_BYTES: u64 = 4 << 20;
+
 /// Memory that may be used on a device, in bytes: `limit` where it is given,
-/// and no more than nine tenths of what the system has to spare where the
-/// device lives in it. How much a GPU of its own has is not known.
-pub(super) fn budget(device: &Device, limit: Option<u64>) -> u64 {
+/// for whoever gives it knows better than any estimate; else nine tenths of
+/// what the system has to spare where the device lives in it. How much a GPU
+/// of its own has is not known. `held` bytes are freed before they are needed.
+pub(super) fn budget(device: &Device, limit: Option<u64>, held: u64) -> u64 {
     let of_the_system = match device {
         Device::Cpu(_) => true,
         Device::Gpu(adapter) => match adapter.kind {
@@ -34,23 +38,38 @@ pub(super) fn budget(device: &Device, limit: Option<u64>) -> u64 {
             AdapterKind::Discrete | AdapterKind::Virtual | AdapterKind::Unknown => false,
         },
     };
-    let limit = limit.unwrap_or(u64::MAX);
-    if of_the_system {
-        limit.min(available() / 10 * 9)
-    } else {
-        limit
+    match limit {
+        Some(limit) => limit,
+        None if of_the_system => (spare_memory() / 10 * 9).saturating_add(held),
+        None => u64::MAX,
     }
 }
 
 /// Memory that the system, or the container that this runs in, has to spare.
-fn available() -> u64 {
+fn spare_memory() -> u64 {
     let mut system = System::new();
     system.refresh_memory();
-    let container = system.cgroup_limits().map_or(u64::MAX, |c| c.free_memory);
-    match system.available_memory().min(container) {
-        // Not known on this system.
+    let total = system.total_memory();
+    if total == 0 {
+        // Nothing is known on this system.
+        return u64::MAX;
+    }
+    let container = system.cgroup_limits().map(|c| (c.total_memory, c.rss));
+    spare_of(system.available_memory(), total, container)
+}
+
+/// What is left of a system's memory: what it says is `available`, if it says
+/// anything, and no more than a container's limit leaves (`container`: limit
+/// and bytes in use). In use is what cannot be dropped: files that the system
+/// keeps in memory for speed make room when it is asked for.
+fn spare_of(available: u64, total: u64, container: Option<(u64, u64)>) -> u64 {
+    let of_the_system = match available {
         0 => u64::MAX,
         bytes => bytes,
+    };
+    match container {
+        Some((limit, used)) if limit < total => of_the_system.min(limit.saturating_sub(used)),
+        _ => of_the_system,
     }
 }
 
@@ -100,15 +119,25 @@ impl Target<'_> {
     /// What to say when the device refused memory for a program that, by
     /// everything known before, fits.
     pub fn refused(&self, program: &Program, width: usize, height: usize) -> UpscaleError {
-        let needed = needed_bytes(program);
+        let needed = self.needed_bytes(program);
         let fits = |program: &Program| {
-            needed_bytes(program) <= needed / 2 && self.shortage(program).is_none()
+            self.needed_bytes(program) <= needed / 2 && self.shortage(program).is_none()
         };
         self.too_large(Shortage::Refused { needed }, width, height, &fits)
     }
 
+    /// Bytes that running a program takes: those of [`held_bytes`], and on the
+    /// CPU what its threads compute in.
+    fn needed_bytes(&self, program: &Program) -> u64 {
+        let scratch = match self.device {
+            Device::Cpu(cpu) => cpu.threads as u64 * SCRATCH_BYTES,
+            Device::Gpu(_) => 0,
+        };
+        held_bytes(program) + scratch
+    }
+
     fn shortage(&self, program: &Program) -> Option<Shortage> {
-        let needed = needed_bytes(program);
+        let needed = self.needed_bytes(program);
         if needed > self.budget {
             return Some(Shortage::Memory {
                 needed,
@@ -155,8 +184,8 @@ impl Target<'_> {
     }
 }
 
-/// Bytes that running a program takes: its slots, its weights, the result.
-fn needed_bytes(program: &Program) -> u64 {
+/// Bytes that a loaded program holds: its slots, its weights, the result.
+pub(super) fn held_bytes(program: &Program) -> u64 {
     let pixels = program
         .find_persistent(crate::model::names::PICTURE)
         .map_or(0, |picture| picture.shape.elements() as u64);
@@ -224,6 +253,59 @@ mod tests {
     }
 
     #[test]
+    fn a_full_container_has_nothing_to_spare() {
+        const GIB: u64 = 1 << 30;
+        assert_eq!(spare_of(20 * GIB, 32 * GIB, Some((8 * GIB, 8 * GIB))), 0);
+        assert_eq!(
+            spare_of(20 * GIB, 32 * GIB, Some((8 * GIB, 3 * GIB))),
+            5 * GIB
+        );
+        assert_eq!(spare_of(2 * GIB, 32 * GIB, Some((8 * GIB, GIB))), 2 * GIB);
+        // No limit of its own: what it uses says nothing.
+        assert_eq!(
+            spare_of(20 * GIB, 32 * GIB, Some((32 * GIB, 31 * GIB))),
+            20 * GIB
+        );
+        assert_eq!(spare_of(20 * GIB, 32 * GIB, None), 20 * GIB);
+        // A system that does not say what is available.
+        assert_eq!(spare_of(0, 32 * GIB, None), u64::MAX);
+        assert_eq!(spare_of(0, 32 * GIB, Some((8 * GIB, GIB))), 7 * GIB);
+    }
+
+    #[test]
+    fn a_limit_wins_over_the_estimate_and_what_is_freed_counts() {
+        let device = Device::Cpu(CpuSummary {
+            name: "Test".to_owned(),
+            threads: 1,
+        });
+        let more_than_any_machine = 1 << 60;
+        let limited = budget(&device, Some(more_than_any_machine), 0);
+        assert_eq!(limited, more_than_any_machine);
+        assert_eq!(budget(&device, Some(5), more_than_any_machine), 5);
+        assert!(budget(&device, None, 0) < more_than_any_machine);
+        assert!(budget(&device, None, more_than_any_machine) >= more_than_any_machine);
+    }
+
+    #[test]
+    fn what_threads_compute_in_is_counted() {
+        let model = Model::starter();
+        let needed = |threads| {
+            let device = Device::Cpu(CpuSummary {
+                name: "Test".to_owned(),
+                threads,
+            });
+            let target = Target {
+                settings: model.settings(),
+                device: &device,
+                precision: Precision::F32,
+                budget: u64::MAX,
+            };
+            target.needed_bytes(&target.program(30, 20).unwrap())
+        };
+        assert_eq!(needed(64) - needed(1), 63 * SCRATCH_BYTES);
+    }
+
+    #[test]
     fn what_a_device_refused_is_offered_at_half_the_memory() {
         on_a_cpu(u64::MAX, |target| {
             let program = target.program(300, 200).unwrap();
@@ -233,7 +315,7 @@ mod tests {
             };
             let (width, height) = error.largest.unwrap();
             let smaller = target.program(width, height).unwrap();
-            let share = needed_bytes(&smaller) as f64 / needed_bytes(&program) as f64;
+            let share = target.needed_bytes(&smaller) as f64 / target.needed_bytes(&program) as f64;
             assert!((0.4..=0.5).contains(&share), "{share}");
             let offer = format!("try one of {width}x{height}, which needs half of that");
             assert!(error.to_string().contains(&offer), "{error}");
@@ -254,7 +336,7 @@ mod tests {
             settings: model.settings(),
             device: &device,
             precision: Precision::F32,
-            budget: budget(&device, None),
+            budget: budget(&device, None, 0),
         };
         for (width, height) in [(400, 300), (16384, 12288)] {
             let program = target.program(width, height).unwrap();

@@ -25,7 +25,8 @@ pub struct UpscalerOptions {
     pub device: DeviceChoice,
     /// How reals are stored.
     pub precision: PrecisionChoice,
-    /// Bytes of memory that may be used; none: what the system has to spare,
+    /// Bytes of memory that may be used, believed as given; none: what the
+    /// system has to spare,
     /// and on a GPU with memory of its own, what that has.
     pub memory_limit: Option<u64>,
 }
@@ -47,6 +48,8 @@ pub struct Upscaler {
 struct Loaded {
     /// Padded LR width and height.
     size: (usize, usize),
+    /// Memory that it holds.
+    bytes: u64,
     executor: Box<dyn Executor + Send>,
 }
 
@@ -198,7 +201,12 @@ impl Upscaler {
             settings: self.model.settings(),
             device: &self.selected.device,
             precision: self.precision,
-            budget: memory::budget(&self.selected.device, self.memory_limit),
+            budget: memory::budget(
+                &self.selected.device,
+                self.memory_limit,
+                // Dropped before another is loaded.
+                self.loaded.as_ref().map_or(0, |loaded| loaded.bytes),
+            ),
         }
     }
 
@@ -220,6 +228,7 @@ impl Upscaler {
         let target = self.target();
         let program = target.program(width, height)?;
         target.check(&program, width, height)?;
+        let bytes = memory::held_bytes(&program);
         let refused = |error| match error {
             ExecError::OutOfMemory { .. } => match target.program(width, height) {
                 Ok(program) => target.refused(&program, width, height),
@@ -240,6 +249,7 @@ impl Upscaler {
         run(&mut *executor, names::MODEL, steps::START)?;
         Ok(Loaded {
             size: self.padded(width, height),
+            bytes,
             executor,
         })
     }

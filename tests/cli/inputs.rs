@@ -1,6 +1,7 @@
 //! Inputs that cannot be enlarged.
 
 use super::folder::Folder;
+use srdiff::upscale::CpuSummary;
 use std::fs;
 
 #[test]
@@ -90,18 +91,24 @@ fn an_absurd_size() {
     folder.refuses_upscale(&["absurd.png"], 3, &["absurd.png: "]);
 }
 
+/// A limit that leaves `mib` beside the 4 MiB of each thread of the CPU.
+fn limit_mib(mib: usize) -> String {
+    (4 * CpuSummary::of_this_machine().threads + mib).to_string()
+}
+
 /// Refused by its header alone: the file has no pixels to decode.
 #[test]
 fn a_size_that_does_not_fit_into_memory() {
     let folder = Folder::new();
     folder.write("large.png", &png_of_size(6000, 4000));
-    let limit = ["large.png", "--memory-limit", "300"];
+    let mib = limit_mib(296);
+    let limit = ["large.png", "--memory-limit", &mib];
     folder.refuses_upscale(
         &limit,
         6,
         &[
             "large.png: the picture is 6000x4000",
-            "300.0 MiB may be used",
+            " may be used",
             "GiB on CPU (",
             "the largest picture of this shape that fits is ",
         ],
@@ -114,7 +121,8 @@ fn a_size_that_does_not_fit_into_memory() {
 fn the_size_that_is_offered_instead_fits() {
     let folder = Folder::new();
     folder.draw("large.png", 96, 64);
-    let limited = ["--memory-limit", "4"];
+    let mib = limit_mib(4);
+    let limited = ["--memory-limit", &mib];
     let args = [
         &["upscale", "large.png"],
         &super::folder::FAST[..],

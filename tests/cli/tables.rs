@@ -70,6 +70,34 @@ fn devices_are_listed() {
     );
 }
 
+/// A full disk is not taken for success; a reader that has gone away is.
+#[cfg(target_os = "linux")]
+#[test]
+fn answers_that_cannot_be_written() {
+    use std::process::{Command, Stdio};
+    let run = |stdout: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_srdiff"));
+        let output = command.arg("info").stdout(stdout).output().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let full = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let (code, stderr) = run(full.into());
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(
+        stderr.starts_with("error: standard output cannot be written"),
+        "{stderr}"
+    );
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(run(writer.into()), (Some(0), String::new()));
+}
+
 #[test]
 fn samplers_are_measured() {
     let folder = Folder::new();
@@ -116,6 +144,23 @@ fn folders_that_cannot_be_measured() {
     fs::create_dir(folder.path("empty")).unwrap();
     folder.refuses(&["evaluate", "no"], 3, &["no: ", "cannot be listed"]);
     folder.refuses(&["evaluate", "empty"], 3, &["empty: ", "holds no pictures"]);
-    let steps = ["evaluate", ".", "-d", "cpu", "-n", "0"];
+    let small = ["a.png", "z.png"].map(|name| format!("small/{name}"));
+    fs::create_dir(folder.path("small")).unwrap();
+    folder.draw(&small[0], 64, 64);
+    // Cropped to multiples of 4, less than 11 besides a border of 4.
+    folder.draw(&small[1], 64, 19);
+    let tiny = ["-d", "cpu", "-m", "tiny.safetensors", "-n", "1"];
+    // Before any work: not even the device is named.
+    folder.refuses(
+        &[&["evaluate", "small"], &tiny[..]].concat(),
+        3,
+        &["z.png: ", "is smaller than 20x20"],
+    );
+    folder.draw(&small[1], 64, 20);
+    let run = folder.run(&[&["evaluate", "small"], &tiny[..]].concat());
+    assert_eq!(run.code, 0, "{run:?}");
+    fs::create_dir(folder.path("set")).unwrap();
+    folder.draw("set/a.png", 40, 36);
+    let steps = ["evaluate", "set", "-d", "cpu", "-n", "0"];
     folder.refuses(&steps, 2, &["--steps 0"]);
 }

@@ -158,7 +158,7 @@ fn views_and_averaged_weights_are_read() {
     let settings = model.settings();
     assert_eq!((settings.timesteps, &settings.schedule), (100, &COSINE));
     let heads = |heads, head_dim| Some(Attention { heads, head_dim });
-    assert_eq!(settings.attention, heads(4, 2));
+    assert_eq!(settings.attention, heads(4, 4));
     assert!(settings.up_input);
     let [schedule, attention, sections] = &report.notes()[..] else {
         panic!("{:?}", report.notes());
@@ -173,7 +173,7 @@ fn views_and_averaged_weights_are_read() {
         ..ConvertOptions::default()
     };
     let (model, report) = folder.convert(&input, &options).unwrap();
-    assert_eq!(model.settings().attention, heads(2, 4));
+    assert_eq!(model.settings().attention, heads(2, 8));
     assert_eq!(report.notes().len(), 2);
 }
 

@@ -61,8 +61,8 @@ def layers(options):
     yield "denoise_fn.final_conv.1", (3, HIDDEN, 1, 1)
     if options:
         yield "denoise_fn.up_proj.1", (HIDDEN, 3, 3, 3)
-        yield "denoise_fn.mid_attn.fn.fn.to_qkv", (24, c1, 1, 1)
-        yield "denoise_fn.mid_attn.fn.fn.to_out", (c1, 8, 1, 1)
+        yield "denoise_fn.mid_attn.fn.fn.to_qkv", (48, c1, 1, 1)
+        yield "denoise_fn.mid_attn.fn.fn.to_out", (c1, 16, 1, 1)
 
 
 def model(norm, options):

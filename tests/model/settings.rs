@@ -96,9 +96,12 @@ fn values_out_of_range() {
     for (key, value, allowed) in [
         ("beta_schedule", json!("quadratic"), "`cosine` or `linear`"),
         ("res", json!(false), "true (a model of residuals)"),
-        ("res_rescale", json!(0.0), "a positive number"),
-        ("res_rescale", json!(-2.0), "a positive number"),
-        ("lr_up_divisor", json!(0), "a positive number"),
+        ("res_rescale", json!(0.0), "from 0.001 to 1000000"),
+        ("res_rescale", json!(-2.0), "from 0.001 to 1000000"),
+        ("res_rescale", json!(1e39), "from 0.001 to 1000000"),
+        ("res_rescale", json!(1e-46), "from 0.001 to 1000000"),
+        ("lr_up_divisor", json!(0), "from 0.001 to 1000000"),
+        ("lr_up_divisor", json!(1e39), "from 0.001 to 1000000"),
     ] {
         let problem = problem(&with(key, value.clone()));
         assert!(matches!(problem, SettingsError::Value { key: k, .. } if k == key));
@@ -112,6 +115,18 @@ fn values_out_of_range() {
         let message = problem(&tiny).to_string();
         assert!(message.contains("`attn_heads`"), "{message}");
     }
+}
+
+/// What opens can be run: no kernel takes such heads.
+#[test]
+fn heads_that_attention_cannot_be_computed_with() {
+    let mut tiny = Tiny::new(&all_options());
+    let attention = all_options().attention.unwrap();
+    let inner = attention.heads * attention.head_dim;
+    tiny.set("attn_heads", json!(inner / 2));
+    let message = problem(&tiny).to_string();
+    assert!(message.contains("heads of 2 channels"), "{message}");
+    assert!(message.contains("multiple of 4"), "{message}");
 }
 
 #[test]

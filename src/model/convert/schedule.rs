@@ -1,10 +1,7 @@
 //! The noise schedule of a checkpoint, told from its `betas`.
 
 use super::{ConvertOptions, ConvertProblem, element::Element};
-use crate::{
-    diffusion::{BetaSchedule, Schedule},
-    model::config::Config,
-};
+use crate::diffusion::{BetaSchedule, Schedule};
 
 /// Timesteps of the published models.
 const TIMESTEPS: usize = 100;
@@ -49,14 +46,7 @@ impl Betas {
     }
 
     fn recognise(&self) -> Option<BetaSchedule> {
-        let published = [
-            BetaSchedule::Cosine { s: Config::BETA_S },
-            BetaSchedule::Linear {
-                start: Config::BETA_START,
-                end: Config::BETA_END,
-            },
-        ];
-        published
+        [BetaSchedule::COSINE, BetaSchedule::LINEAR]
             .into_iter()
             .chain(self.line())
             .find(|schedule| self.are_of(schedule))
@@ -108,10 +98,7 @@ pub fn choose(
                 .ok_or(ConvertProblem::ScheduleUnknown(timesteps))?;
             (schedule, ScheduleSource::Recognised)
         }
-        (None, None) => (
-            BetaSchedule::Cosine { s: Config::BETA_S },
-            ScheduleSource::Assumed,
-        ),
+        (None, None) => (BetaSchedule::COSINE, ScheduleSource::Assumed),
     };
     Ok((schedule, timesteps, source))
 }

@@ -45,6 +45,7 @@ shaders! {
     LinearAttention "linear_attention" [],
     Mish "mish" ["activation", "elementwise"],
     Noise "noise" ["step_record", "normal"],
+    Peak "peak" [],
     Reconstruct "reconstruct" ["finite"],
     SamplerUpdate "sampler_update" ["step_record", "normal", "finite"],
     UpsampleBicubic "upsample_bicubic" [],

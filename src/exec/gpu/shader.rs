@@ -39,7 +39,7 @@ shaders! {
     ConvTranspose2d "conv_transpose2d" ["conv_tile"],
     Copy "copy" ["elementwise"],
     GroupNorm "group_norm" ["step_record", "activation", "epilogue"],
-    ImagePack "image_pack" [],
+    ImagePack "image_pack" ["finite"],
     ImageUnpack "image_unpack" [],
     Linear "linear" [],
     LinearAttention "linear_attention" [],

@@ -1,36 +1,35 @@
 //! Every distinct kernel of the real models, alone: time, and how much of
 //! what the device can do. `cargo bench --bench kernels`; see `--help`.
 //!
-//! The rows are made from the models' own graphs, so they cannot go stale.
+//! The rows are the nodes of the published models at 160 x 160, which
+//! `tests/kernels.rs` checks on smaller pictures; they are made from the
+//! models' own graphs, so they cannot go stale.
 //! Bytes are those of operands and results, each once; arrays that stay in a
 //! cache go faster than the measured peak, which is that of main memory.
 
 #[path = "../tests/kernels/case.rs"]
 mod case;
 mod common;
+#[path = "../tests/kernels/cases/models.rs"]
+mod models;
 #[path = "kernels/peak.rs"]
 mod peak;
 
 use case::{Case, Filled};
 use common::{Device, Loaded};
+use models::NodeCase;
 use peak::Peak;
 use srdiff::exec::ExecError;
-use srdiff::graph::{Element, Graph, Node, Precision, Role, plan};
-use srdiff::model::{Model, PhaseOptions, Settings, phases};
-use srdiff::ops::{NoiseSource, Op};
+use srdiff::graph::{Element, Precision, Role, plan};
 use std::time::{Duration, Instant};
-
-/// A kernel and where it is used.
-struct Row {
-    name: String,
-    case: Case,
-    /// `model phase` and how many times there.
-    uses: Vec<(String, usize)>,
-}
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (options, devices) = common::start()?;
-    let rows = rows(options.quick);
+    let mut models = models::published();
+    if options.quick {
+        models.truncate(1);
+    }
+    let rows = models::nodes(&models, 160);
     for device in &devices {
         println!("\n{}", device.name());
         let peak = peak::measure(device)?;
@@ -51,124 +50,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Models of each size that SRDiff has been trained in, at 160 x 160.
-fn models(quick: bool) -> Vec<(String, Settings)> {
-    let starter = Model::starter().settings().clone();
-    let sizes: &[(usize, &[usize])] = match quick {
-        true => &[(32, &[1, 2, 2, 4])],
-        false => &[
-            (32, &[1, 2, 2, 4]),
-            (64, &[1, 2, 2, 4]),
-            (64, &[1, 2, 3, 4]),
-        ],
-    };
-    let model = |&(hidden, mults): &(usize, &[usize])| {
-        let words: Vec<String> = mults.iter().map(ToString::to_string).collect();
-        let settings = Settings {
-            hidden,
-            mults: mults.to_vec(),
-            rrdb_features: hidden,
-            rrdb_growth: hidden / 2,
-            ..starter.clone()
-        };
-        (format!("{hidden}/{}", words.join("-")), settings)
-    };
-    sizes.iter().map(model).collect()
-}
-
-fn rows(quick: bool) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::new();
-    for (model, settings) in models(quick) {
-        let options = PhaseOptions {
-            batch: 1,
-            height: 160 / settings.scale,
-            width: 160 / settings.scale,
-            noise: NoiseSource::Generated,
-            sr_head: false,
-        };
-        let graphs = phases::build(&settings, &options).expect("a size that fits");
-        for graph in &graphs {
-            for node in &graph.nodes {
-                let name = describe(graph, node);
-                let used = format!("{model} {}", graph.name);
-                let row = match rows.iter_mut().position(|row| row.name == name) {
-                    Some(at) => &mut rows[at],
-                    None => {
-                        let case = Case::of_node(graph, node);
-                        let uses = Vec::new();
-                        rows.push(Row { name, case, uses });
-                        rows.last_mut().expect("just pushed")
-                    }
-                };
-                match row.uses.iter_mut().find(|(name, _)| *name == used) {
-                    Some((_, count)) => *count += 1,
-                    None => row.uses.push((used, 1)),
-                }
-            }
-        }
-    }
-    rows
-}
-
-/// All that tells one kernel from another: two nodes with the same words cost
-/// the same.
-fn describe(graph: &Graph, node: &Node) -> String {
-    let x = match &node.inputs[..] {
-        [x, ..] => graph.value(*x),
-        [] => graph.value(node.outputs[0]),
-    };
-    let y = graph.value(node.outputs[0]);
-    let mut words = vec![node.op.name().to_owned()];
-    match &node.op {
-        Op::Conv2d(op) => {
-            words.push(format!("{}x{} s{}", op.kernel, op.kernel, op.stride));
-            words.push(format!("{:?}", op.padding).to_lowercase());
-        }
-        Op::ConvTranspose2d(op) => words.push(format!("s{}", op.stride)),
-        Op::UpsampleBicubic(op) => words.push(format!("x{}", op.factor)),
-        Op::UpsampleNearest(op) => words.push(format!("x{}", op.factor)),
-        Op::GroupNorm(op) => words.push(format!("{} groups", op.groups)),
-        Op::LinearAttention(op) => words.push(format!("{} heads", op.heads)),
-        Op::Copy(_)
-        | Op::ImagePack(_)
-        | Op::ImageUnpack(_)
-        | Op::Linear(_)
-        | Op::Mish(_)
-        | Op::Noise(_)
-        | Op::Reconstruct(_)
-        | Op::SamplerUpdate(_) => (),
-    }
-    match x.shape.n {
-        1 => words.push(format!(
-            "{}->{} {}x{}",
-            x.shape.c, y.shape.c, x.shape.h, x.shape.w
-        )),
-        rows => words.push(format!("{}->{} {rows} rows", x.shape.c, y.shape.c)),
-    }
-    if let Some((epilogue, _)) = node.op.epilogue() {
-        let activation = format!("{:?}", epilogue.activation).to_lowercase();
-        words.extend(activation.split([' ', '{']).next().map(str::to_owned));
-        if epilogue.table_add {
-            words.push("+table".to_owned());
-        }
-        words.extend(
-            epilogue
-                .residual_scales
-                .iter()
-                .map(|_| "+residual".to_owned()),
-        );
-    }
-    if node
-        .inputs
-        .iter()
-        .any(|&id| graph.root(id) == graph.root(node.outputs[0]))
-    {
-        words.push("in place".to_owned());
-    }
-    words.join(" ")
-}
-
-fn print_row(row: &Row, device: &Device, peak: &Peak, quick: bool) -> Result<(), ExecError> {
+fn print_row(row: &NodeCase, device: &Device, peak: &Peak, quick: bool) -> Result<(), ExecError> {
     let program = plan(std::slice::from_ref(&row.case.graph), device.plan_options())
         .expect("one phase agrees with itself");
     let step = &program.phases[0].steps[0];
@@ -217,6 +99,7 @@ fn measure(
         true => (3, Duration::from_millis(50)),
         false => (7, Duration::from_millis(300)),
     };
+    loaded.executor().set_steps(&case.records)?;
     once(&mut loaded)?;
     let start = Instant::now();
     let mut times = Vec::new();

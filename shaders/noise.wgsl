@@ -28,8 +28,9 @@ fn noise(@builtin(global_invocation_id) id: vec3<u32>) {
     let blocks = (CHANNELS + 3u) / 4u;
     let block = id.z % blocks;
     let n = id.z / blocks;
-    let p = record.origin + id.xy;
-    let drawn = normal4(record.seed, p.x, p.y, record.sample + n, record.noise_step, block);
+    let place = record.places[n];
+    let p = place.origin + id.xy;
+    let drawn = normal4(record.seed, p.x, p.y, place.sample, record.noise_step, block);
     let position = (block * dims.height + id.y) * dims.width + id.x;
     x[dims.x_offset + n * dims.x_batch + position] = x_t(existing(drawn, block, CHANNELS));
 }

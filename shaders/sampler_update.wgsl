@@ -62,8 +62,9 @@ fn sampler_update(@builtin(global_invocation_id) id: vec3<u32>) {
         if REPLAYED {
             next += record.sigma * vec4<f32>(z[dims.z_offset + n * dims.z_batch + position]);
         } else {
-            let p = record.origin + id.xy;
-            let drawn = normal4(record.seed, p.x, p.y, record.sample + n, record.noise_step, block);
+            let place = record.places[n];
+            let p = place.origin + id.xy;
+            let drawn = normal4(record.seed, p.x, p.y, place.sample, record.noise_step, block);
             next += record.sigma * existing(drawn, block, CHANNELS);
         }
     }

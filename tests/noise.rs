@@ -3,8 +3,14 @@
 
 #[path = "noise/battery.rs"]
 mod battery;
+#[path = "noise/dependence.rs"]
+mod dependence;
+#[path = "noise/flawed.rs"]
+mod flawed;
 #[path = "noise/gpu.rs"]
 mod gpu;
+#[path = "noise/statistics.rs"]
+mod statistics;
 
 use srdiff::diffusion::noise::{normal4, normals_from_words, philox4x32};
 use srdiff::diffusion::{NoiseLayout, NoiseRegion, fill_noise};

@@ -1,12 +1,17 @@
 // The record of the running step: one row of a table that is uploaded once,
-// chosen by dynamic offset. Twin of `exec::StepRecord` (64 bytes).
+// chosen by dynamic offset. Twin of `exec::StepRecord` (240 bytes).
+
+// Where in the noise one element of the batch lies.
+struct Place {
+    origin: vec2<u32>,
+    sample: u32,
+    padding: u32,
+}
 
 struct StepRecord {
     table_row: u32,
     noise_step: u32,
     seed: vec2<u32>,
-    origin: vec2<u32>,
-    sample: u32,
     clip: f32,
     x0_from_x: f32,
     x0_from_eps: f32,
@@ -14,7 +19,8 @@ struct StepRecord {
     from_x0: f32,
     from_previous_x0: f32,
     sigma: f32,
-    padding: vec2<u32>,
+    padding: u32,
+    places: array<Place, 12>,
 }
 
 @group(1) @binding(0) var<uniform> record: StepRecord; // one record

@@ -9,7 +9,7 @@ pub mod cpu;
 pub mod gpu;
 mod steps;
 
-pub use steps::StepRecord;
+pub use steps::{Place, StepRecord};
 
 use crate::graph::{Program, Shape};
 use std::borrow::Cow;

@@ -6,6 +6,7 @@
 //! one [`Program`], which an executor loads and runs.
 
 mod builder;
+mod check;
 mod dump;
 mod memory;
 mod plan;

@@ -34,6 +34,16 @@ pub enum PlanError {
         /// The phase that declares it.
         phase: String,
     },
+    /// A step that breaks a rule of its operation; not of this planner's making.
+    #[error("phase '{phase}': {op} {reason}")]
+    Step {
+        /// The phase.
+        phase: String,
+        /// Operation.
+        op: &'static str,
+        /// Which rule.
+        reason: String,
+    },
 }
 
 /// Plans the phases of a program over one set of slots.

@@ -10,7 +10,7 @@
 //! agrees with.
 
 use super::Picture;
-use crate::ops::keys_cubic;
+use crate::ops::{keys_cubic, symmetric};
 use rayon::prelude::*;
 
 /// Resizes samples of `channels` interleaved channels from
@@ -156,11 +156,4 @@ impl Axis {
         let weights = self.weights[range.clone()].iter().copied();
         self.indices[range].iter().copied().zip(weights)
     }
-}
-
-/// Mirrors a coordinate into `0..length`, the edge sample repeated:
-/// -1 becomes 0, -2 becomes 1.
-fn symmetric(coordinate: isize, length: usize) -> usize {
-    let folded = coordinate.rem_euclid(2 * length as isize) as usize;
-    folded.min(2 * length - 1 - folded)
 }

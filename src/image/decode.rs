@@ -17,9 +17,18 @@ pub const MAX_PIXELS: u64 = 1 << 28;
 /// The formats that are read, for messages.
 pub(super) const READABLE: &str = "PNG, JPEG, WebP, TIFF, BMP";
 
-/// The most memory a decoder may take: every pixel as four 16-bit samples,
-/// twice, for those that keep an intermediate buffer.
-const MAX_BYTES: u64 = MAX_PIXELS * 16;
+/// The most memory a decoder may take for all but pixels: profiles and texts,
+/// which a small file may hold deflated. Taken before the size is known; PNG's
+/// decoder keeps to it throughout, with one row of the picture.
+const HEADER_BYTES: u64 = 64 << 20;
+
+/// The memory a decoder may take for each pixel: four 16-bit samples, twice,
+/// for those that keep an intermediate buffer.
+const PIXEL_BYTES: u64 = 16;
+
+/// The most bytes of an ICC profile that is kept: what a JPEG file can hold,
+/// in 255 segments.
+const MAX_PROFILE: usize = 255 * 65_519;
 
 /// How many bytes of a file tell its format.
 const SIGNATURE: u64 = 16;
@@ -32,7 +41,7 @@ impl Picture {
     /// to 8 bits, an alpha channel that is opaque everywhere is dropped, and
     /// of an animation the first picture is taken. Colours are not converted:
     /// the ICC profile comes along, unless it is for colours that the decoder
-    /// replaced (CMYK).
+    /// replaced (CMYK) or has more than 16 MB.
     ///
     /// # Errors
     /// When the file cannot be read, is no whole picture of these formats,
@@ -132,16 +141,19 @@ fn format(start: &[u8]) -> Result<ImageFormat, ImageProblem> {
 fn decoder(file: BufReader<File>, format: ImageFormat) -> Result<impl ImageDecoder, ImageProblem> {
     let mut reader = ImageReader::with_format(file, format);
     let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(MAX_BYTES);
-    reader.limits(limits);
-    let decoder = reader.into_decoder().map_err(problem)?;
+    limits.max_alloc = Some(HEADER_BYTES);
+    reader.limits(limits.clone());
+    let mut decoder = reader.into_decoder().map_err(problem)?;
     let (width, height) = decoder.dimensions();
     if width == 0 || height == 0 {
         return Err(ImageProblem::NoPixels { width, height });
     }
-    if u64::from(width) * u64::from(height) > MAX_PIXELS {
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels > MAX_PIXELS {
         return Err(ImageProblem::TooLarge { width, height });
     }
+    limits.max_alloc = Some(HEADER_BYTES + pixels * PIXEL_BYTES);
+    decoder.set_limits(limits).map_err(problem)?;
     Ok(decoder)
 }
 
@@ -157,7 +169,11 @@ fn decode(mut file: BufReader<File>, format: ImageFormat) -> Result<Picture, Ima
         ));
     }
     let orientation = orientation(&mut decoder, format);
-    let icc_profile = decoder.icc_profile().ok().flatten();
+    let icc_profile = decoder
+        .icc_profile()
+        .ok()
+        .flatten()
+        .filter(|bytes| bytes.len() <= MAX_PROFILE);
     let mut pixels = DynamicImage::from_decoder(decoder).map_err(problem)?;
     pixels.apply_orientation(orientation);
 

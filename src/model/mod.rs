@@ -11,8 +11,10 @@ mod layout;
 pub mod phases;
 pub mod settings;
 mod sizes;
+mod tensor_sizes;
 pub mod time;
 mod unet;
+mod weight_norm;
 pub mod weights;
 
 use std::path::Path;

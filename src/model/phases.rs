@@ -2,7 +2,7 @@
 //!
 //! | phase | runs | reads | writes |
 //! |---|---|---|---|
-//! | `model` | once per model | sinusoids | the time tables |
+//! | `model` | once, when loaded | sinusoids | the time tables |
 //! | `image` | once per image | LR pixels | enlargement, conditioning |
 //! | `start` | once per sample | | x_T |
 //! | `step` | T times | x_t, conditioning, time tables | x_{t-1} |

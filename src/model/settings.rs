@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     config::Config,
     layout::{Shapes, is_sr_head},
+    tensor_sizes::TensorSizes,
 };
 use crate::diffusion::{BetaSchedule, Schedule, ScheduleError};
 
@@ -138,12 +139,6 @@ pub enum SettingsError {
     Schedule(#[from] ScheduleError),
 }
 
-/// More than any real model has, and small enough that products of a few
-/// dimensions cannot overflow.
-const MAX_DIM: usize = 1 << 16;
-/// 2 to the number of levels divides the picture; deeper would be no picture.
-const MAX_LEVELS: usize = 8;
-
 impl Settings {
     /// Number of U-Net levels; each but the first halves the resolution.
     pub fn levels(&self) -> usize {
@@ -182,7 +177,7 @@ impl Settings {
     /// Reads the sizes from `shapes` and the rest from `config`, and holds the
     /// sizes that `config` gives against the tensors.
     pub(crate) fn read(shapes: &Shapes, config: &Config) -> Result<Self, SettingsError> {
-        let tensors = Sizes(shapes);
+        let tensors = TensorSizes(shapes);
         let hidden = tensors.hidden(config)?;
         let mults = tensors.mults(hidden, config)?;
         let settings = Self {
@@ -192,7 +187,7 @@ impl Settings {
             scale: tensors.scale(config)?,
             rrdb_features: tensors.rrdb_features(config)?,
             rrdb_blocks: tensors.rrdb_blocks(config)?,
-            rrdb_growth: tensors.dim("rrdb.RRDB_trunk.0.RDB1.conv1.weight", 4, 0)?,
+            rrdb_growth: tensors.rrdb_growth()?,
             has_sr_head: shapes.keys().any(|name| is_sr_head(name)),
             hidden,
             mults,
@@ -240,184 +235,15 @@ impl Settings {
     }
 }
 
-/// The shapes that sizes are read from.
-struct Sizes<'a>(&'a Shapes);
-
-impl Sizes<'_> {
-    fn hidden(&self, config: &Config) -> Result<usize, SettingsError> {
-        let name = "denoise_fn.mlp.0.weight";
-        let hidden = self.dim(name, 2, 1)?;
-        if hidden < 4 || hidden % 2 != 0 {
-            return Err(value("hidden_size", hidden, "even and at least 4"));
-        }
-        agree("hidden_size", &config.hidden_size, &hidden, name)?;
-        Ok(hidden)
-    }
-
-    fn mults(&self, hidden: usize, config: &Config) -> Result<Vec<usize>, SettingsError> {
-        let name = |level| format!("denoise_fn.downs.{level}.0.block1.block.1.weight");
-        let levels = self.count(name)?;
-        if levels > MAX_LEVELS {
-            return Err(value(
-                "unet_dim_mults",
-                format!("{levels} levels"),
-                "8 levels at most",
-            ));
-        }
-        let mut mults = Vec::with_capacity(levels);
-        for level in 0..levels {
-            let channels = self.dim(&name(level), 4, 0)?;
-            if channels % hidden != 0 {
-                return Err(SettingsError::Shape {
-                    name: name(level),
-                    shape: self.0[&name(level)].clone(),
-                    expected: "a multiple of the U-Net's base channels first",
-                });
-            }
-            mults.push(channels / hidden);
-        }
-        agree("unet_dim_mults", &config.unet_dim_mults, &mults, &name(0))?;
-        if mults[0] != 1 {
-            return Err(value(
-                "unet_dim_mults",
-                format!("{mults:?}"),
-                "a list that starts with 1",
-            ));
-        }
-        Ok(mults)
-    }
-
-    fn scale(&self, config: &Config) -> Result<usize, SettingsError> {
-        let name = "denoise_fn.cond_proj.weight";
-        let kernel = self.dim(name, 4, 2)?;
-        let scale = kernel / 2;
-        if kernel % 2 != 0 || scale < 2 || !scale.is_power_of_two() {
-            return Err(SettingsError::Shape {
-                name: name.to_owned(),
-                shape: self.0[name].clone(),
-                expected: "a kernel of 4, 8, 16 or a higher power of two, twice the scale",
-            });
-        }
-        agree("sr_scale", &config.sr_scale, &scale, name)?;
-        Ok(scale)
-    }
-
-    fn rrdb_features(&self, config: &Config) -> Result<usize, SettingsError> {
-        let name = "rrdb.conv_first.weight";
-        let features = self.dim(name, 4, 0)?;
-        agree("rrdb_num_feat", &config.rrdb_num_feat, &features, name)?;
-        Ok(features)
-    }
-
-    fn rrdb_blocks(&self, config: &Config) -> Result<usize, SettingsError> {
-        let name = |block| format!("rrdb.RRDB_trunk.{block}.RDB1.conv1.weight");
-        let blocks = self.count(name)?;
-        agree(
-            "rrdb_num_block",
-            &config.rrdb_num_block,
-            &blocks,
-            &name(blocks - 1),
-        )?;
-        if blocks < 2 {
-            return Err(value("rrdb_num_block", blocks, "at least 2"));
-        }
-        Ok(blocks)
-    }
-
-    fn groups(&self, config: &Config) -> Result<Option<usize>, SettingsError> {
-        let name = "denoise_fn.downs.0.0.block1.block.2.weight";
-        match (self.0.contains_key(name), config.gn_groups) {
-            (false, None | Some(0)) => Ok(None),
-            (false, Some(groups)) => Err(SettingsError::Disagree {
-                key: "gn_groups",
-                setting: groups.to_string(),
-                tensor: name.to_owned(),
-                found: "0, there being no such tensor".to_owned(),
-            }),
-            (true, None | Some(0)) => Err(SettingsError::GroupsMissing(name.to_owned())),
-            (true, groups) => Ok(groups),
-        }
-    }
-
-    fn attention(&self, config: &Config) -> Result<Option<Attention>, SettingsError> {
-        let name = "denoise_fn.mid_attn.fn.fn.to_out.weight";
-        let present = self.0.contains_key(name);
-        agree("use_attn", &config.use_attn, &present, name)?;
-        if !present {
-            return Ok(None);
-        }
-        let inner = self.dim(name, 4, 1)?;
-        let heads = config.attn_heads.unwrap_or(4);
-        if heads == 0 || inner % heads != 0 {
-            return Err(value(
-                "attn_heads",
-                heads,
-                "a divisor of the attention's channels",
-            ));
-        }
-        Ok(Some(Attention {
-            heads,
-            head_dim: inner / heads,
-        }))
-    }
-
-    fn up_input(&self, config: &Config) -> Result<bool, SettingsError> {
-        let name = "denoise_fn.up_proj.1.weight";
-        let present = self.0.contains_key(name);
-        agree("up_input", &config.up_input, &present, name)?;
-        Ok(present)
-    }
-
-    /// How many of `name(0)`, `name(1)`, ... there are; at least one.
-    fn count(&self, name: impl Fn(usize) -> String) -> Result<usize, SettingsError> {
-        match (0..).take_while(|&i| self.0.contains_key(&name(i))).count() {
-            0 => Err(SettingsError::MissingTensor(name(0))),
-            count => Ok(count),
-        }
-    }
-
-    /// Size of dimension `axis` of a tensor of `rank` dimensions.
-    fn dim(&self, name: &str, rank: usize, axis: usize) -> Result<usize, SettingsError> {
-        let shape = self
-            .0
-            .get(name)
-            .ok_or_else(|| SettingsError::MissingTensor(name.to_owned()))?;
-        if shape.len() != rank || !(1..=MAX_DIM).contains(&shape[axis]) {
-            return Err(SettingsError::Shape {
-                name: name.to_owned(),
-                shape: shape.clone(),
-                expected: match rank {
-                    2 => "2 dimensions of 1 to 65536",
-                    _ => "4 dimensions of 1 to 65536",
-                },
-            });
-        }
-        Ok(shape[axis])
-    }
-}
-
-fn value(key: &'static str, value: impl ToString, allowed: &'static str) -> SettingsError {
+/// The error for a setting outside its range.
+pub(super) fn value(
+    key: &'static str,
+    value: impl ToString,
+    allowed: &'static str,
+) -> SettingsError {
     SettingsError::Value {
         key,
         value: value.to_string(),
         allowed,
-    }
-}
-
-/// Holds a setting, where it is given, against what a tensor says.
-fn agree<T: PartialEq + std::fmt::Debug>(
-    key: &'static str,
-    setting: &Option<T>,
-    found: &T,
-    tensor: &str,
-) -> Result<(), SettingsError> {
-    match setting {
-        Some(setting) if setting != found => Err(SettingsError::Disagree {
-            key,
-            setting: format!("{setting:?}"),
-            tensor: tensor.to_owned(),
-            found: format!("{found:?}"),
-        }),
-        _ => Ok(()),
     }
 }

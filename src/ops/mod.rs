@@ -28,10 +28,10 @@ pub use image_pack::{ImagePack, ImageUnpack};
 pub use linear::Linear;
 pub use linear_attention::LinearAttention;
 pub use mish::Mish;
-pub use noise::Noise;
+pub use noise::{MAX_BATCH, Noise};
 pub use reconstruct::Reconstruct;
 pub use sampler_update::{NoiseSource, SamplerUpdate};
-pub use upsample::{UpsampleBicubic, UpsampleNearest, bicubic_taps, keys_cubic};
+pub use upsample::{UpsampleBicubic, UpsampleNearest, bicubic_taps, keys_cubic, symmetric};
 
 use crate::graph::{Element, Shape};
 use serde::{Deserialize, Serialize};

@@ -4,9 +4,15 @@ use super::Rules;
 use crate::graph::Shape;
 use serde::{Deserialize, Serialize};
 
+/// Batch elements that noise can be made for at once. Each has a place of its
+/// own in it, and a step's record is to stay within the 256 bytes that uniform
+/// structs lie apart.
+pub const MAX_BATCH: usize = 12;
+
 /// `x_T ~ N(0, I)`: fills the result with the field of the running step
 /// (`diffusion::noise`), which depends on seed, sample, step, channel and
-/// absolute pixel position alone.
+/// absolute pixel position alone; the step's record has sample and position of
+/// each batch element, [`MAX_BATCH`] at most.
 ///
 /// No operands. Result: x of the shape given here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,10 +24,22 @@ pub struct Noise {
 impl Rules for Noise {
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         super::expect_operands(inputs, 0, "none")?;
+        check_batch(self.shape)?;
         Ok(vec![self.shape])
     }
 
     fn flops(&self, _inputs: &[Shape], outputs: &[Shape]) -> u64 {
         40 * outputs[0].elements() as u64
+    }
+}
+
+/// Checks that every element of a batch can have a place in the noise.
+pub(super) fn check_batch(shape: Shape) -> Result<(), String> {
+    if shape.n <= MAX_BATCH {
+        Ok(())
+    } else {
+        Err(format!(
+            "noise is made for at most {MAX_BATCH} batch elements at once, but x is {shape}"
+        ))
     }
 }

@@ -1,5 +1,6 @@
 //! One reverse diffusion step, for every sampler.
 
+use super::noise::check_batch;
 use super::{Rules, expect_operands, expect_shape};
 use crate::graph::Shape;
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,9 @@ impl Rules for SamplerUpdate {
             NoiseSource::Replayed => 4,
         };
         expect_operands(inputs, operands, "x, previous x0, eps, z")?;
+        if self.noise == NoiseSource::Generated {
+            check_batch(inputs[Self::X])?;
+        }
         for &shape in &inputs[1..] {
             expect_shape("every operand", shape, inputs[Self::X])?;
         }

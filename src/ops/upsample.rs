@@ -80,3 +80,13 @@ pub fn bicubic_taps(factor: usize) -> Vec<([f32; 4], isize)> {
         })
         .collect()
 }
+
+/// Mirrors coordinate `i` into an axis of `n` samples with the edge sample
+/// repeated (-1 becomes 0, -2 becomes 1), with period `2 n`: MATLAB's border.
+///
+/// # Panics
+/// When `n` is zero.
+pub fn symmetric(i: isize, n: usize) -> usize {
+    let folded = i.rem_euclid(2 * n as isize) as usize;
+    folded.min(2 * n - 1 - folded)
+}

@@ -3,7 +3,7 @@
 use super::SampleOptions;
 use super::UpscaleError;
 use crate::diffusion::{Schedule, StepCoefficients};
-use crate::exec::StepRecord;
+use crate::exec::{Place, StepRecord};
 use crate::model::Settings;
 
 /// Record of everything before the first step: x_T is drawn at step T.
@@ -22,7 +22,7 @@ pub(super) fn records(
     let keyed = StepRecord {
         seed_low: sample.seed as u32,
         seed_high: (sample.seed >> 32) as u32,
-        sample: sample.sample,
+        places: Place::samples(sample.sample),
         ..StepRecord::default()
     };
     let start = StepRecord {
@@ -74,18 +74,18 @@ mod tests {
     #[test]
     fn records_carry_timestep_seed_and_sample() {
         let settings = Model::starter().settings().clone();
-        let records = records(&settings, &sample(5)).unwrap();
-        assert_eq!(records.len(), 6);
+        let records = records(&settings, &sample(10)).unwrap();
+        assert_eq!(records.len(), 11);
         assert_eq!(records[START].noise_step as usize, settings.timesteps);
         for record in &records {
             assert_eq!(record.seed_low, 0x89ab_cdef);
             assert_eq!(record.seed_high, 0x0123_4567);
-            assert_eq!(record.sample, 7);
+            assert_eq!(record.places[0].sample, 7);
         }
         let first = records[1];
         assert_eq!(first.table_row as usize, settings.timesteps - 1);
         assert_eq!(first.noise_step, first.table_row);
-        let last = records[5];
+        let last = records[10];
         assert_eq!((last.table_row, last.sigma, last.from_x0), (0, 0.0, 1.0));
         assert!(records[1..].iter().all(|record| record.clip == 1.0));
     }

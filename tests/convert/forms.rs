@@ -164,7 +164,7 @@ fn views_and_averaged_weights_are_read() {
         panic!("{:?}", report.notes());
     };
     assert!(schedule.contains("no `betas`") && schedule.contains("`--schedule`"));
-    assert!(attention.contains("4 heads") && attention.contains("`--heads`"));
+    assert!(attention.contains("4 heads") && attention.contains("`--attention-heads`"));
     assert!(sections.contains("`ema` was taken") && sections.contains("`model`"));
 
     let options = ConvertOptions {

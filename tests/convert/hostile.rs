@@ -254,6 +254,66 @@ fn bombs_are_bounded() {
     }
 }
 
+/// A string of any length.
+fn text(text: &str) -> Vec<u8> {
+    let size = u32::try_from(text.len()).unwrap().to_le_bytes();
+    [b"X", &size[..], text.as_bytes()].concat()
+}
+
+#[test]
+fn long_names_are_of_no_model() {
+    // The tensor of `one_tensor` under a name of `size` bytes.
+    let named = |size: usize| {
+        let prefix = "model.".repeat(80);
+        let name = "x".repeat(size - prefix.len() - "denoise_fn.".len());
+        let name = text(&format!("{prefix}denoise_fn.{name}"));
+        let object = one_tensor("", 1, 0, &[1], &[1]);
+        [&object[..3], &name, &object[5..]].concat()
+    };
+    let error = error_of(&named(512));
+    assert!(error.contains("not a whole SRDiff model"), "{error}");
+    let error = error_of(&named(513));
+    assert!(error.contains("no SRDiff model"), "{error}");
+}
+
+#[test]
+fn one_long_name_is_not_read_a_million_times() {
+    // The tensor again and again under one name, from the memo. Its name read
+    // each time, this would take hours.
+    let name = text(&format!("{}denoise_fn.x", "model.".repeat(1 << 20)));
+    let tensor = one_tensor("", 1, 0, &[1], &[1]);
+    let tensor = &tensor[5..tensor.len() - 2];
+    let object = [
+        &b"\x80\x02}"[..],
+        &name,
+        b"q\x00",
+        tensor,
+        b"q\x01s(",
+        &b"h\x00h\x01".repeat(900_000),
+        b"u.",
+    ]
+    .concat();
+    let error = error_of(&object);
+    assert!(error.contains("no SRDiff model"), "{error}");
+}
+
+#[test]
+fn long_keys_of_storages_are_refused() {
+    let keyed = |size: usize| {
+        let object = one_tensor("denoise_fn.x", 1, 0, &[1], &[1]);
+        let old = short_text("0");
+        let at = object.windows(3).position(|w| w == old).unwrap();
+        [&object[..at], &text(&"0".repeat(size)), &object[at + 3..]].concat()
+    };
+    let error = error_of(&keyed(256));
+    assert!(!error.contains("256 bytes"), "{error}");
+    let error = error_of(&keyed(257));
+    assert!(
+        error.contains("more than 256 bytes in the key of a storage"),
+        "{error}"
+    );
+}
+
 /// `{"denoise_fn.mlp.0.weight": tensor}` over a storage of `len` elements.
 fn one_tensor(name: &str, len: u8, offset: u8, shape: &[u8], strides: &[u8]) -> Vec<u8> {
     let tuple = |items: &[u8]| {
@@ -312,11 +372,19 @@ fn views_stay_within_their_storage() {
         assert!(known.iter().any(|part| text.contains(part)), "{text}");
     }
     // Stride 0 would make much of little.
-    let text = error(&betas(8, 0, &[255, 255, 255, 255], &[0, 0, 0, 0]));
+    let text = error(&betas(8, 0, &[64, 64], &[0, 0]));
     assert!(
         text.contains("uses elements of its storage twice"),
         "{text}"
     );
+    // No schedule is as long, so the storage is not even looked at.
+    for shape in [&[64, 65][..], &[255; 4], &[255; 8]] {
+        let text = error(&betas(8, 0, shape, &vec![0; shape.len()]));
+        assert!(
+            text.contains("more elements than a noise schedule has timesteps"),
+            "{text}"
+        );
+    }
     let text = error(&betas(8, 0, &[255; 9], &[0; 9]));
     assert!(text.contains("no view of a storage"), "{text}");
     // Nothing wrong with the view itself.
@@ -347,4 +415,27 @@ fn archives_may_not_inflate_without_end() {
         &ConvertOptions::default(),
     );
     assert!(error.contains("larger than it may be"), "{error}");
+}
+
+#[test]
+fn archives_inflate_as_far_as_weights_do() {
+    // Bytes that do not deflate, and `zeros` times as many that do.
+    let object = |zeros: usize| {
+        let mut state = 1u64;
+        let mut random = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 56) as u8
+        };
+        let mut data: Vec<u8> = (0..1 << 18).map(|_| random()).collect();
+        data.resize(data.len() * (1 + zeros), 0);
+        let size = u32::try_from(data.len()).unwrap().to_le_bytes();
+        [b"\x80\x03B", &size[..], &data, b"."].concat()
+    };
+    for (zeros, said) in [(5, "no SRDiff model"), (20, "larger than it may be")] {
+        let archive = zipped(&object(zeros), CompressionMethod::Deflated);
+        let error = Folder::new().error(&archive, &ConvertOptions::default());
+        assert!(error.contains(said), "{error}");
+    }
 }

@@ -4,7 +4,7 @@ use super::files::{Folder, encoded, exif, files, jpeg, png, png_with, profile, t
 use super::{noise, noise_picture};
 use ::image::ExtendedColorType;
 use ::image::codecs::webp::WebPEncoder;
-use srdiff::image::{Picture, dimensions};
+use srdiff::image::{EncodeOptions, OutputFormat, Picture, dimensions};
 
 #[test]
 fn lossless_formats_give_their_pixels_whatever_the_name() {
@@ -175,5 +175,34 @@ fn a_profile_comes_along_if_it_is_for_these_colours() {
         let picture = Picture::open(&folder.write("icc", file)).unwrap();
         let expected = kept.then(|| profile(colours));
         assert_eq!(picture.icc_profile, expected, "{color:?} {colours:?}");
+    }
+}
+
+#[test]
+fn a_profile_that_no_jpeg_file_can_hold_is_left_out() {
+    let folder = Folder::new();
+    const MAX: usize = 255 * 65_519;
+    // The last is more than the decoder itself may take.
+    for (size, kept) in [(MAX, true), (MAX + 1, false), (80 << 20, false)] {
+        let mut large = profile(b"RGB ");
+        large.resize(size, 0);
+        let file = png_with(
+            [1, 1],
+            ExtendedColorType::Rgb8,
+            &[1, 2, 3],
+            [None, Some(large)],
+        );
+        let picture = Picture::open(&folder.write("icc.png", file)).unwrap();
+        assert_eq!(picture.rgb, [1, 2, 3]);
+        assert_eq!(
+            picture.icc_profile.as_ref().map(Vec::len),
+            kept.then_some(size)
+        );
+        if kept {
+            let (path, options) = (folder.path("icc.jpg"), EncodeOptions::default());
+            picture
+                .save(&path, OutputFormat::Jpeg, &options, false)
+                .unwrap();
+        }
     }
 }

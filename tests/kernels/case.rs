@@ -226,9 +226,12 @@ impl Case {
         (0..value.shape.elements()).map(|_| rng.random()).collect()
     }
 
-    /// One node of a larger graph on its own, with random operands.
+    /// One node of a larger graph on its own, with random operands. Scratch
+    /// stays what it is; all else is filled and read.
     pub fn of_node(graph: &Graph, node: &Node) -> Self {
         let mut case = Self::new(node.op.name(), Bound::of(1e-5));
+        let scratch = node.op.scratch_names().len();
+        let scratch = &node.outputs[node.outputs.len() - scratch..];
         let mut known: HashMap<ValueId, ValueId> = HashMap::new();
         let mut adopt = |case: &mut Case, id: ValueId| -> ValueId {
             let root = graph.root(id);
@@ -238,10 +241,10 @@ impl Case {
                 }
                 let mut value = graph.value(from).clone();
                 value.view_of = value.view_of.map(|(_, first)| (known[&root], first));
-                if value.role != Role::Parameter {
+                if value.role != Role::Parameter && !scratch.contains(&from) {
                     value.role = Role::State;
                 }
-                if value.view_of.is_none() {
+                if value.view_of.is_none() && !scratch.contains(&from) {
                     let fill = match value.element {
                         Element::Pixel => Fill::Pixels,
                         Element::Full | Element::Real => Fill::Uniform(-1.0, 1.0),

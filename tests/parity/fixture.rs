@@ -1,9 +1,14 @@
-//! A file of golden tensors.
+//! A file of golden tensors, and which of them a run has used.
 
-use super::support;
+use super::{compare, support};
 use libtest_mimic::Failed;
 use srdiff::model::{Settings, Weights};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+
+/// What the names of the model's own tensors start with.
+const WEIGHTS: &str = "weights.";
 
 /// Every fixture in the folder, by name.
 ///
@@ -29,30 +34,77 @@ pub struct Fixture {
     /// The model's tensors.
     pub weights: Weights,
     golden: Weights,
+    /// Golden tensors that were fed to the model, or compared and agreed.
+    used: RefCell<BTreeSet<String>>,
 }
 
 impl Fixture {
     pub fn open(path: &Path) -> Result<Self, Failed> {
-        let weights = Weights::open_with_prefix(path, "weights.")?;
+        let weights = Weights::open_with_prefix(path, WEIGHTS)?;
         Ok(Self {
             settings: weights.settings()?,
             weights,
             golden: Weights::open(path)?,
+            used: RefCell::default(),
         })
     }
 
-    /// A golden tensor.
-    pub fn golden(&self, name: &str) -> Result<Vec<f32>, Failed> {
+    fn golden(&self, name: &str) -> Result<Vec<f32>, Failed> {
         Ok(self.golden.tensor(name)?.values.into_owned())
     }
 
-    /// Names of the golden tensors that start with `prefix`, without it.
-    pub fn names(&self, prefix: &str) -> Vec<String> {
-        let names = self
+    /// A golden tensor to feed to the model.
+    pub fn input(&self, name: &str) -> Result<Vec<f32>, Failed> {
+        let values = self.golden(name)?;
+        self.used.borrow_mut().insert(name.to_owned());
+        Ok(values)
+    }
+
+    /// Holds `found` against a golden tensor, from whose values `bound` makes
+    /// the largest error that is allowed.
+    pub fn check(
+        &self,
+        name: &str,
+        found: &[f32],
+        bound: impl Fn(&[f32]) -> f64,
+    ) -> Result<(), Failed> {
+        let expected = self.golden(name)?;
+        compare(name, found, &expected, bound(&expected))?;
+        self.used.borrow_mut().insert(name.to_owned());
+        Ok(())
+    }
+
+    /// Fails when a golden tensor was neither fed nor compared.
+    pub fn check_all_used(&self) -> Result<(), Failed> {
+        let used = self.used.borrow();
+        let left: Vec<&str> = self
             .golden
             .names()
-            .filter_map(|name| name.strip_prefix(prefix));
-        names.map(str::to_owned).collect()
+            .filter(|name| !name.starts_with(WEIGHTS) && !used.contains(*name))
+            .collect();
+        match &left[..] {
+            [] => Ok(()),
+            _ => Err(format!("neither fed nor compared: {}", left.join(", ")).into()),
+        }
+    }
+
+    /// Names of the golden tensors that start with `prefix`, without it; fails
+    /// when there is none, since nothing would be compared.
+    pub fn names(&self, prefix: &str) -> Result<Vec<String>, Failed> {
+        let names = self.golden.names();
+        let names: Vec<String> = names
+            .filter_map(|name| name.strip_prefix(prefix))
+            .map(str::to_owned)
+            .collect();
+        match names.is_empty() {
+            true => Err(format!("the fixture has no {prefix}*").into()),
+            false => Ok(names),
+        }
+    }
+
+    /// Number of elements of a golden tensor.
+    pub fn len(&self, name: &str) -> usize {
+        self.golden.shape(name).expect(name).iter().product()
     }
 
     /// LR height and width.
@@ -63,7 +115,7 @@ impl Fixture {
 
     /// The LR picture as the executors take it.
     pub fn lr_pixels(&self) -> Result<Vec<u32>, Failed> {
-        let lr = self.golden("io.lr")?;
+        let lr = self.input("io.lr")?;
         let (height, width) = self.lr_size();
         let plane = height * width;
         let byte = |v: f32| ((v + 1.0) * 127.5).round() as u32;

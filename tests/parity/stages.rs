@@ -1,7 +1,7 @@
 //! The tensors of each stage: encoder, conditioning, time embedding, U-Net.
 
 use super::fixture::Fixture;
-use super::{Device, compare, stage_bound};
+use super::{Device, stage_bound};
 use libtest_mimic::Failed;
 use srdiff::exec::{Executor, StepRecord};
 use srdiff::model::phases::{self, names};
@@ -34,10 +34,7 @@ pub fn run(device: &Device, fixture: &Fixture) -> Result<(), Failed> {
         exact.contains(&name) || families.iter().any(|family| name.starts_with(family))
     });
     let mut executor = device.load(&graphs, fixture)?;
-    let check = |what: &str, found: &[f32], golden: &str| -> Result<(), Failed> {
-        let expected = fixture.golden(golden)?;
-        compare(what, found, &expected, stage_bound(&expected))
-    };
+    let check = |name: &str, found: &[f32]| fixture.check(name, found, stage_bound);
 
     let timesteps = settings.timesteps;
     executor.write(
@@ -46,28 +43,28 @@ pub fn run(device: &Device, fixture: &Fixture) -> Result<(), Failed> {
     )?;
     run_phase(executor.as_mut(), names::MODEL, 0)?;
     let temb = executor.read("unet.temb")?;
-    for t in fixture.names("unet.temb.") {
+    for t in fixture.names("unet.temb.")? {
         let row = t.parse::<usize>()? * settings.hidden;
         let name = format!("unet.temb.{t}");
-        check(&name, &temb[row..row + settings.hidden], &name)?;
+        check(&name, &temb[row..row + settings.hidden])?;
     }
 
     executor.write_pixels(names::LR, &fixture.lr_pixels()?)?;
     run_phase(executor.as_mut(), names::IMAGE, 0)?;
-    check("io.up", &executor.read(names::UP)?, "io.up")?;
+    check("io.up", &executor.read(names::UP)?)?;
     for i in 0..=settings.rrdb_blocks {
         let name = format!("encoder.feat.{i}");
-        check(&name, &executor.read(&name)?, &name)?;
+        check(&name, &executor.read(&name)?)?;
     }
     if settings.has_sr_head {
-        check("encoder.sr", &executor.read("encoder.sr")?, "encoder.sr")?;
+        check("encoder.sr", &executor.read("encoder.sr")?)?;
     }
     let conditioning = executor.read(names::CONDITIONING)?;
     let cond = match settings.up_input {
         true => executor.read("unet.cond")?,
         false => conditioning.clone(),
     };
-    check("unet.cond", &cond, "unet.cond")?;
+    check("unet.cond", &cond)?;
 
     let records: Vec<StepRecord> = (0..timesteps as u32)
         .map(|table_row| StepRecord {
@@ -76,14 +73,14 @@ pub fn run(device: &Device, fixture: &Fixture) -> Result<(), Failed> {
         })
         .collect();
     executor.set_steps(&records)?;
-    for t in fixture.names("unet.eps.") {
-        executor.write(names::X, &fixture.golden("io.x_probe")?)?;
+    for t in fixture.names("unet.eps.")? {
+        executor.write(names::X, &fixture.input("io.x_probe")?)?;
         run_phase(executor.as_mut(), names::STEP, t.parse()?)?;
         let name = format!("unet.eps.{t}");
-        check(&name, &executor.read("unet.eps")?, &name)?;
+        check(&name, &executor.read("unet.eps")?)?;
     }
 
-    executor.write(names::X, &fixture.golden("io.x_probe")?)?;
+    executor.write(names::X, &fixture.input("io.x_probe")?)?;
     run_phase(executor.as_mut(), names::STEP, PROBE as usize)?;
     for level in 0..settings.levels() {
         let name = format!("unet.down.{level}");
@@ -95,12 +92,12 @@ pub fn run(device: &Device, fixture: &Fixture) -> Result<(), Failed> {
                 .zip(&conditioning)
                 .for_each(|(v, c)| *v -= c);
         }
-        check(&name, &found, &name)?;
+        check(&name, &found)?;
     }
-    check("unet.mid", &executor.read("unet.mid")?, "unet.mid")?;
+    check("unet.mid", &executor.read("unet.mid")?)?;
     for j in 0..settings.levels() - 1 {
         let name = format!("unet.up.{j}");
-        check(&name, &executor.read(&name)?, &name)?;
+        check(&name, &executor.read(&name)?)?;
     }
     Ok(())
 }

@@ -6,7 +6,8 @@ use srdiff::graph::{
 };
 use srdiff::ops::{
     Conv2d, ConvTranspose2d, Copy, Epilogue, GroupNorm, ImagePack, ImageUnpack, Linear,
-    LinearAttention, Mish, NoiseSource, Op, Padding, Reconstruct, SamplerUpdate, UpsampleNearest,
+    LinearAttention, Mish, Noise, NoiseSource, Op, Padding, Reconstruct, SamplerUpdate,
+    UpsampleNearest,
 };
 
 const OPTIONS: PlanOptions = PlanOptions {
@@ -77,6 +78,13 @@ fn every_operation_refuses_shapes_that_do_not_fit() {
         (conv(5, 1, none()), vec![x, w(8, 6, 5), v(8)], "kernel 5"),
         (conv(1, 2, none()), vec![x, w(8, 6, 1), v(8)], "stride 2"),
         (conv(3, 1, none()), vec![x], "takes 3 operands"),
+        (
+            Op::Noise(Noise {
+                shape: Shape::new(13, 3, 2, 2),
+            }),
+            vec![],
+            "at most 12 batch elements",
+        ),
         (
             conv(3, 1, none()),
             vec![x, w(8, 7, 3), v(8)],

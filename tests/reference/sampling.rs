@@ -10,10 +10,10 @@ use srdiff::ops::{NoiseSource, SamplerUpdate};
 pub fn noise(shape: Shape, record: &StepRecord) -> Tensor {
     let seed = u64::from(record.seed_high) << 32 | u64::from(record.seed_low);
     Tensor::of(shape, |n, c, i, j| {
-        let x = record.origin_x.wrapping_add(j as u32);
-        let y = record.origin_y.wrapping_add(i as u32);
-        let sample = record.sample + n as u32;
-        let drawn = normal4(seed, x, y, sample, record.noise_step, c as u32 / 4);
+        let place = record.places[n];
+        let x = place.x.wrapping_add(j as u32);
+        let y = place.y.wrapping_add(i as u32);
+        let drawn = normal4(seed, x, y, place.sample, record.noise_step, c as u32 / 4);
         f64::from(drawn[c % 4])
     })
 }

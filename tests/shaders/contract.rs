@@ -166,8 +166,6 @@ fn the_step_record_has_the_shaders_layout() {
         ("table_row", offset_of!(StepRecord, table_row)),
         ("noise_step", offset_of!(StepRecord, noise_step)),
         ("seed", offset_of!(StepRecord, seed_low)),
-        ("origin", offset_of!(StepRecord, origin_x)),
-        ("sample", offset_of!(StepRecord, sample)),
         ("clip", offset_of!(StepRecord, clip)),
         ("x0_from_x", offset_of!(StepRecord, x0_from_x)),
         ("x0_from_eps", offset_of!(StepRecord, x0_from_eps)),
@@ -176,6 +174,7 @@ fn the_step_record_has_the_shaders_layout() {
         ("from_previous_x0", offset_of!(StepRecord, from_previous_x0)),
         ("sigma", offset_of!(StepRecord, sigma)),
         ("padding", offset_of!(StepRecord, padding)),
+        ("places", offset_of!(StepRecord, places)),
     ];
     let theirs: Vec<(&str, usize)> = members
         .iter()

@@ -14,7 +14,7 @@
 use super::epilogue::BoundEpilogue;
 use super::kernel::{Kernel, Loading};
 use super::memory::View;
-use super::products::{multiply, with_scratch};
+use super::products::{multiply, multiply_views, with_scratch};
 use super::simd::{has_16_lanes, vectorized, vectorized_mut};
 use super::tiles::{Tile, copy_padded, tiles};
 use crate::exec::ExecError;
@@ -184,29 +184,16 @@ impl Convolution {
                     );
                 }
                 for product in 0..products {
-                    for (u, weights) in self
-                        .weights
-                        .chunks_exact(3 * channels * outputs)
-                        .enumerate()
-                    {
-                        let start = &source[(product * stride + u) * columns * channels..];
-                        let sums = &mut sums[product * pitch * outputs..];
-                        assert!(start.len() >= ((pixels - 1) * stride + 3) * channels);
-                        assert!(sums.len() >= pixels * outputs);
-                        // SAFETY: by the assertions.
-                        unsafe {
-                            multiply(
-                                pixels,
-                                start.as_ptr(),
-                                stride * channels,
-                                weights,
-                                outputs,
-                                sums.as_mut_ptr(),
-                                outputs,
-                                u > 0,
-                            );
-                        }
-                    }
+                    let start = |u: usize| (product * stride + u) * columns * channels;
+                    multiply_views(
+                        pixels,
+                        source,
+                        stride * channels,
+                        &[start(0), start(1), start(2)],
+                        &self.weights,
+                        outputs,
+                        &mut sums[product * pitch * outputs..],
+                    );
                 }
                 for row in 0..tile.rows {
                     finish(
@@ -236,20 +223,16 @@ impl Convolution {
                     source,
                 );
             }
-            // SAFETY: the last pixel sees the last three of the source, and
-            // `stacked` holds one result for each.
-            unsafe {
-                multiply(
-                    pixels,
-                    source.as_ptr(),
-                    channels,
-                    &self.weights,
-                    3 * outputs,
-                    stacked.as_mut_ptr(),
-                    3 * outputs,
-                    false,
-                );
-            }
+            let weights = &self.weights;
+            multiply_views(
+                pixels,
+                source,
+                channels,
+                &[0],
+                weights,
+                3 * outputs,
+                stacked,
+            );
             for row in 0..tile.rows {
                 // What each row of the kernel makes of its row of pixels.
                 let [upper, middle, lower] =

@@ -6,7 +6,7 @@
 
 use super::kernel::{Kernel, Loading};
 use super::memory::View;
-use super::products::{multiply, with_scratch};
+use super::products::{multiply_views, with_scratch};
 use super::simd::vectorized;
 use super::tiles::{Tile, copy_padded, tiles};
 use crate::exec::ExecError;
@@ -86,25 +86,9 @@ impl Enlargement {
                     let (phase_i, phase_j) = (phase / self.stride, phase % self.stride);
                     let top = (phase_i + self.stride / 2) / self.stride;
                     let left = (phase_j + self.stride / 2) / self.stride;
-                    let taps = weights.chunks_exact(2 * channels * outputs);
-                    for (u, weights) in taps.enumerate() {
-                        let start = &source[((top + u) * columns + left) * channels..];
-                        assert!(start.len() >= (pixels + 1) * channels);
-                        assert!(sums.len() >= pixels * outputs);
-                        // SAFETY: by the assertions.
-                        unsafe {
-                            multiply(
-                                pixels,
-                                start.as_ptr(),
-                                channels,
-                                weights,
-                                outputs,
-                                sums.as_mut_ptr(),
-                                outputs,
-                                u > 0,
-                            );
-                        }
-                    }
+                    let start = |u: usize| ((top + u) * columns + left) * channels;
+                    let starts = [start(0), start(1)];
+                    multiply_views(pixels, source, channels, &starts, weights, outputs, sums);
                     for row in 0..tile.rows {
                         let sums = &sums[row * columns * outputs..][..tile.columns * outputs];
                         self.store(tile, row, phase_i, phase_j, sums);

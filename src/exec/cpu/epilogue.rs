@@ -48,6 +48,12 @@ impl BoundEpilogue {
     pub fn offsets(&self, record: &StepRecord) -> Offsets {
         let post = match &self.table {
             Some(table) => {
+                assert!(
+                    (record.table_row as usize) < table.shape.n,
+                    "epilogue: row {} of a table {}",
+                    record.table_row,
+                    table.shape
+                );
                 // SAFETY: the table is written by an earlier step of the program.
                 let row = unsafe { table.pixel(record.table_row as usize) };
                 row.iter().map(|v| v + self.shift).collect()

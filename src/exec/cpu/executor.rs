@@ -27,13 +27,18 @@ impl CpuExecutor {
     /// When a weight is missing or memory runs out.
     ///
     /// # Panics
-    /// When the program was not planned with [`plan_options`](super::plan_options).
+    /// When the program was not planned with [`plan_options`](super::plan_options),
+    /// or is none that the planner makes.
     pub fn new(program: Program, parameters: &dyn Parameters) -> Result<Self, ExecError> {
         assert_eq!(
             program.options.layout,
             Layout::ChannelsLast,
             "the CPU's layout"
         );
+        // Kernels write through addresses: what the planner promises must hold.
+        for plan in &program.phases {
+            plan.check().unwrap_or_else(|error| panic!("{error}"));
+        }
         let mut slots = Slots::new(&program)?;
         let phases = program
             .phases
@@ -69,11 +74,6 @@ impl CpuExecutor {
                 reason: format!("no value '{name}' to read or write"),
             })?;
         Ok(self.slots.view(value))
-    }
-
-    /// Runs one step of a phase, for measuring.
-    pub fn run_step(&mut self, phase: usize, step: usize, record: usize) {
-        (self.phases[phase][step])(&self.records[record]);
     }
 }
 

@@ -30,6 +30,15 @@ impl<'a> Loading<'a> {
     /// A weight, in PyTorch's order.
     pub fn weight(&self, index: usize) -> Result<Cow<'a, [f32]>, ExecError> {
         let value = &self.plan.values[self.step.inputs[index]];
-        self.parameters.parameter(&value.name, value.shape)
+        let weight = self.parameters.parameter(&value.name, value.shape)?;
+        // Kernels rely on it.
+        assert_eq!(
+            weight.len(),
+            value.shape.elements(),
+            "weight '{}' {}",
+            value.name,
+            value.shape
+        );
+        Ok(weight)
     }
 }

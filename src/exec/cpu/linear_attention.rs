@@ -54,8 +54,8 @@ impl Attention {
         let first = n * pixels;
         let keys = (self.heads + head) * d;
         let values = (2 * self.heads + head) * d;
-        with_scratch(pixels * d, 2 * d, |weights, totals| {
-            let (most, total) = totals.split_at_mut(d);
+        let mut total = vec![0.0f64; d];
+        with_scratch(pixels * d, d, |weights, most| {
             // SAFETY: nothing writes qkv meanwhile.
             let key = |p: usize| unsafe { &self.qkv.pixel(first + p)[keys..keys + d] };
             vectorized_mut(
@@ -67,12 +67,11 @@ impl Attention {
                             *most = if k > *most { k } else { *most };
                         }
                     }
-                    total.fill(0.0);
                     for (p, weights) in weights.chunks_exact_mut(d).enumerate() {
                         let key = key(p);
                         for c in 0..d {
                             weights[c] = exp(key[c] - most[c]);
-                            total[c] += weights[c];
+                            total[c] += f64::from(weights[c]);
                         }
                     }
                 },
@@ -105,9 +104,9 @@ impl Attention {
                     Parallelism::None,
                 );
             }
-            for (row, total) in context.chunks_exact_mut(d).zip(total) {
+            for (row, &total) in context.chunks_exact_mut(d).zip(&total) {
                 for v in row {
-                    *v /= *total;
+                    *v /= total as f32;
                 }
             }
         });

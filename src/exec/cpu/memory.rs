@@ -45,7 +45,7 @@ impl Slots {
         let elements = memory.len() * 16;
         let shape = value.shape;
         assert!(
-            shape.n * shape.pixels() * pitch <= elements,
+            channel_offset + shape.c <= pitch && shape.n * shape.pixels() * pitch <= elements,
             "value '{}' {shape} exceeds its slot",
             value.name
         );

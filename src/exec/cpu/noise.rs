@@ -24,11 +24,11 @@ pub(super) fn load(loading: &mut Loading) -> Kernel {
 #[inline]
 pub(super) fn draw(record: &StepRecord, of: &View, row: usize, column: usize, into: &mut [f32]) {
     let seed = u64::from(record.seed_high) << 32 | u64::from(record.seed_low);
-    let x = record.origin_x.wrapping_add(column as u32);
-    let y = record.origin_y.wrapping_add((row % of.shape.h) as u32);
-    let sample = record.sample.wrapping_add((row / of.shape.h) as u32);
+    let place = record.places[row / of.shape.h];
+    let x = place.x.wrapping_add(column as u32);
+    let y = place.y.wrapping_add((row % of.shape.h) as u32);
     for (block, lanes) in into.chunks_mut(4).enumerate() {
-        let normals = normal4(seed, x, y, sample, record.noise_step, block as u32);
+        let normals = normal4(seed, x, y, place.sample, record.noise_step, block as u32);
         lanes.copy_from_slice(&normals[..lanes.len()]);
     }
 }

@@ -54,6 +54,37 @@ pub(super) unsafe fn multiply(
     }
 }
 
+/// Products over several views of one array, added up: with pixel `p` of view
+/// `u` at `x[starts[u] + p * x_pitch..]`,
+/// `y[p, o] = sum_u sum_k x_u[p, k] * weights[u, k, o]`, pixels of y `outputs` apart.
+///
+/// # Panics
+/// When a view or y is too short.
+pub(super) fn multiply_views(
+    pixels: usize,
+    x: &[f32],
+    x_pitch: usize,
+    starts: &[usize],
+    weights: &[f32],
+    outputs: usize,
+    y: &mut [f32],
+) {
+    let of_view = weights.len() / starts.len();
+    let depth = of_view / outputs;
+    assert!(y.len() >= pixels * outputs, "products: y of {}", y.len());
+    for (u, (&start, weights)) in starts.iter().zip(weights.chunks_exact(of_view)).enumerate() {
+        let x = &x[start..];
+        assert!(
+            x.len() >= (pixels - 1) * x_pitch + depth,
+            "products: view {u} of {}",
+            x.len()
+        );
+        let (x, y) = (x.as_ptr(), y.as_mut_ptr());
+        // SAFETY: x and y are long enough, by the assertions, and y is ours.
+        unsafe { multiply(pixels, x, x_pitch, weights, outputs, y, outputs, u > 0) };
+    }
+}
+
 thread_local! {
     static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }

@@ -4,7 +4,7 @@
 use super::kernel::{Kernel, Loading};
 use super::memory::View;
 use super::products::with_scratch;
-use crate::ops::{UpsampleBicubic, UpsampleNearest, bicubic_taps};
+use crate::ops::{UpsampleBicubic, UpsampleNearest, bicubic_taps, symmetric};
 use rayon::prelude::*;
 
 pub(super) fn load_nearest(loading: &mut Loading, op: &UpsampleNearest) -> Kernel {
@@ -74,10 +74,4 @@ fn enlarge_row(
             *result = (0..4).map(|b| weights[b] * blend[columns[b] + c]).sum();
         }
     }
-}
-
-/// The edge pixel repeated, then the picture backwards, with period 2n.
-fn symmetric(i: isize, n: usize) -> usize {
-    let i = i.rem_euclid(2 * n as isize) as usize;
-    i.min(2 * n - 1 - i)
 }

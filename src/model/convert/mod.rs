@@ -17,24 +17,24 @@ mod names;
 mod output;
 mod pickle;
 mod schedule;
+mod serialize;
 mod tensor;
 mod torch_legacy;
 mod torch_zip;
 
 use std::{collections::HashMap, path::Path};
 
-use safetensors::{Dtype, tensor::TensorView};
-
 use super::{
     FloatType, Model, Settings, Weights,
     config::Config,
     file,
     layout::{self, Shapes},
-    weights::{Shaped, Stored, fold_weight_norm, pair_weight_norms},
+    weight_norm::{Shaped, Stored, fold_weight_norm, pair_weight_norms},
 };
-use crate::diffusion::BetaSchedule;
+use crate::diffusion::{BetaSchedule, MAX_TIMESTEPS};
 use pickle::Pickle;
 use schedule::Betas;
+use serialize::{Encoded, serialize};
 use tensor::Reader;
 
 pub use checkpoint::CheckpointForm;
@@ -116,7 +116,8 @@ impl ConvertReport {
         }
         if let (true, Some(attention)) = (self.heads_assumed, self.settings.attention) {
             notes.push(format!(
-                "the model has attention, and {} heads were assumed; `--heads` says otherwise",
+                "the model has attention, and {} heads were assumed; \
+                 `--attention-heads` says otherwise",
                 attention.heads
             ));
         }
@@ -197,15 +198,15 @@ fn convert_bytes(
                 }
             };
             let data = encode(&name, &values, options.float_type)?;
-            tensors.push((name, tensor.shape().to_vec(), data));
+            tensors.push((name, Encoded::new(tensor.shape(), data, options.float_type)));
         }
 
         let parameters = tensors
             .iter()
-            .map(|(_, _, data)| (data.len() / options.float_type.size()) as u64)
+            .map(|(_, tensor)| (tensor.size / options.float_type.size()) as u64)
             .sum();
-        let metadata = metadata(&settings, source, options);
-        let bytes = serialize(&tensors, metadata, options.float_type);
+        let count = tensors.len();
+        let bytes = serialize(tensors, metadata(&settings, source, options));
         let report = ConvertReport {
             form,
             section: found.section,
@@ -215,7 +216,7 @@ fn convert_bytes(
             schedule_source,
             heads_assumed: settings.attention.is_some() && options.attention_heads.is_none(),
             settings,
-            tensors: tensors.len(),
+            tensors: count,
             parameters,
             file_size: bytes.len() as u64,
         };
@@ -231,6 +232,13 @@ fn read_betas(
     let Some(tensor) = found.buffers.get("betas") else {
         return Ok(None);
     };
+    // Before any is read: each of a few bytes would become an f64.
+    if tensor.len().is_none_or(|len| len > MAX_TIMESTEPS) {
+        return Err(ConvertProblem::View {
+            name: "betas".to_owned(),
+            what: "has more elements than a noise schedule has timesteps",
+        });
+    }
     Ok(Some(Betas {
         values: reader.read("betas", tensor, Ok)?,
         element: pickle.storage(tensor).element,
@@ -283,39 +291,4 @@ fn encode(name: &str, values: &[f32], float_type: FloatType) -> Result<Vec<u8>, 
         }),
         _ => Ok(data),
     }
-}
-
-fn serialize(
-    tensors: &[(String, Vec<usize>, Vec<u8>)],
-    metadata: HashMap<String, String>,
-    float_type: FloatType,
-) -> Vec<u8> {
-    let dtype = match float_type {
-        FloatType::F32 => Dtype::F32,
-        FloatType::F16 => Dtype::F16,
-        FloatType::Bf16 => Dtype::BF16,
-    };
-    let views = tensors.iter().map(|(name, shape, data)| {
-        let view = TensorView::new(dtype, shape.clone(), data)
-            .unwrap_or_else(|error| panic!("convert: `{name}` of shape {shape:?}: {error}"));
-        (name, view)
-    });
-    let mut bytes = safetensors::serialize(views, Some(metadata))
-        .unwrap_or_else(|error| panic!("convert: {} tensors: {error}", tensors.len()));
-    sort_header(&mut bytes);
-    bytes
-}
-
-/// Puts the keys of the header in order, so that one checkpoint always gives
-/// one file: the library writes the metadata in the random order of its map.
-fn sort_header(bytes: &mut [u8]) {
-    let (size, rest) = bytes
-        .split_first_chunk_mut()
-        .expect("a safetensors file starts with the size of its header");
-    let header = &mut rest[..u64::from_le_bytes(*size) as usize];
-    let sorted: serde_json::Value =
-        serde_json::from_slice(header).expect("a safetensors file's header is JSON");
-    let sorted = sorted.to_string();
-    // The same keys and values take the same room; the rest is spaces.
-    header[..sorted.len()].copy_from_slice(sorted.as_bytes());
 }

@@ -21,6 +21,9 @@ const SECTIONS: [&str; 8] = [
 ];
 /// Sections within sections.
 const MAX_DEPTH: usize = 4;
+/// Most bytes of a tensor's name with its prefix; longer ones are of no model.
+/// One string may be the key of a million entries, each of which is looked at.
+const MAX_NAME: usize = 512;
 
 /// Buffers of the diffusion, all of which follow from the noise schedule.
 const SCHEDULE_BUFFERS: [&str; 12] = [
@@ -107,7 +110,8 @@ fn sections<'p, 'a>(pickle: &'p Pickle<'a>) -> Vec<(String, &'p Value<'a>)> {
 /// The tensors of a dictionary, apart by the prefix of their names.
 fn by_prefix(pickle: &Pickle, dict: &Value) -> BTreeMap<String, BTreeMap<String, Tensor>> {
     let mut groups: BTreeMap<String, BTreeMap<String, Tensor>> = BTreeMap::new();
-    for (full_name, id) in pickle.entries(dict) {
+    let entries = pickle.entries(dict);
+    for (full_name, id) in entries.filter(|(name, _)| name.len() <= MAX_NAME) {
         if let Value::Tensor(tensor) = pickle.get(id) {
             let name = strip_prefix(full_name);
             let prefix = &full_name[..full_name.len() - name.len()];

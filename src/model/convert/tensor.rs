@@ -7,7 +7,7 @@ use super::{
     checkpoint::Storages,
     pickle::{Pickle, Storage, Tensor, printable},
 };
-use crate::model::{FloatType, weights::Shaped};
+use crate::model::{FloatType, weight_norm::Shaped};
 
 impl Shaped for Tensor {
     fn shape(&self) -> &[usize] {

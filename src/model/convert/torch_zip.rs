@@ -4,7 +4,10 @@
 //! of each storage; `byteorder`, where the writer said it. Entries are stored,
 //! deflated when somebody packed the archive anew.
 
-use std::io::{Cursor, Read};
+use std::{
+    collections::HashSet,
+    io::{Cursor, Read},
+};
 
 use zip::{ZipArchive, result::ZipError};
 
@@ -15,17 +18,27 @@ use super::{
 
 /// Most bytes of a pickle; a checkpoint of a thousand tensors has about 0.2 MB.
 const MAX_PICKLE: usize = 64 << 20;
-/// Floating-point numbers hardly deflate, so all that is read may be this many
-/// times the size of the file; more is an archive made to fill the memory.
-const MAX_INFLATION: usize = 64;
+/// Floating-point numbers hardly deflate, so all entries together may be this
+/// many times the size of the file; more is an archive made to fill the memory.
+const MAX_INFLATION: usize = 8;
+/// A storage that many tensors view may have to be unpacked more than once. As
+/// many times the size of the file may be unpacked with all repetitions.
+const MAX_WORK: usize = 64;
+/// Most bytes of all entries that are read, whatever the size of the file: four billion
+/// weights in f32, a hundred times as many as such models have.
+const MAX_UNPACKED: u64 = 16 << 30;
 
 /// A checkpoint's archive.
 pub struct ZipFile<'a> {
     archive: ZipArchive<Cursor<&'a [u8]>>,
     /// Path of the folder, with the slash.
     folder: String,
-    /// Bytes that may still be unpacked.
+    /// Names of the entries that were unpacked.
+    unpacked: HashSet<String>,
+    /// Bytes of other entries that may still be unpacked.
     budget: usize,
+    /// Bytes that may still be unpacked of any entry.
+    work: usize,
 }
 
 /// The storages of an archive.
@@ -53,7 +66,9 @@ impl<'a> ZipFile<'a> {
         Ok(Self {
             archive,
             folder,
-            budget: bytes.len().saturating_mul(MAX_INFLATION),
+            unpacked: HashSet::new(),
+            budget: budget(bytes.len()),
+            work: bytes.len().saturating_mul(MAX_WORK),
         })
     }
 
@@ -81,7 +96,9 @@ impl<'a> ZipFile<'a> {
             Err(ZipError::FileNotFound) => return Ok(None),
             Err(error) => return Err(archive_error(error)),
         };
-        let limit = limit.min(self.budget);
+        let new = !self.unpacked.contains(name);
+        let most = if new { self.budget } else { usize::MAX };
+        let limit = limit.min(most).min(self.work);
         // Nothing is allocated by the size that the archive claims. One byte
         // more than allowed shows that there is more; reading to the end also
         // has the checksum checked.
@@ -96,7 +113,11 @@ impl<'a> ZipFile<'a> {
                 printable(&path)
             )));
         }
-        self.budget -= data.len();
+        self.work -= data.len();
+        if new {
+            self.budget -= data.len();
+            self.unpacked.insert(name.to_owned());
+        }
         Ok(Some(data))
     }
 }
@@ -120,6 +141,12 @@ impl ZipStorages<'_> {
         }
         Ok(data)
     }
+}
+
+/// Bytes that may be unpacked from an archive of `size` bytes.
+fn budget(size: usize) -> usize {
+    let most = usize::try_from(MAX_UNPACKED).unwrap_or(usize::MAX);
+    size.saturating_mul(MAX_INFLATION).min(most)
 }
 
 fn archive_error(error: ZipError) -> ConvertProblem {

@@ -29,8 +29,11 @@ pub fn cases() -> Vec<Case> {
         case(1, 4, 1, (1, 1), UNIT),
         case(4, 4, 3, (3, 5), UNIT),
         case(1, 32, 1, (7, 13), UNIT),
+        case(2, 8, 3, (2, 2), UNIT),
+        case(4, 4, 1, (2, 1), UNIT),
         case(4, 32, 2, (9, 8), UNIT),
         case(4, 4, 1, (7, 13), large.clone()),
-        case(1, 8, 2, (1, 65), large),
+        case(1, 8, 2, (1, 65), large.clone()),
+        case(2, 4, 2, (65, 2), large),
     ]
 }

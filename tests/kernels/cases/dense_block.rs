@@ -76,5 +76,7 @@ pub fn cases() -> Vec<Case> {
         case(10, 5, 3, (3, 6), true),
         case(7, 3, 1, (1, 2), false),
         case(64, 32, 1, (4, 5), false),
+        case(5, 2, 1, (65, 1), true),
+        case(8, 4, 2, (2, 65), false),
     ]
 }

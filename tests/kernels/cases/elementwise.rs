@@ -25,16 +25,14 @@ fn unary(kind: &str, op: Op, shape: Shape, segment: bool, fill: Fill, bound: Bou
     case
 }
 
-fn mish(range: &str, fill: Fill, bound: Bound) -> Case {
+/// On one range of values, over shapes around a block and a workgroup.
+fn mish(range: &str, fill: Fill, bound: Bound) -> impl Iterator<Item = Case> {
     let kind = format!("mish/{range}");
-    unary(
-        &kind,
-        Op::Mish(Mish {}),
-        Shape::new(2, 5, 3, 7),
-        true,
-        fill,
-        bound,
-    )
+    let shapes = [(2, 5, 3, 7), (1, 24, 1, 1), (1, 8, 2, 13), (3, 1, 65, 2)];
+    shapes.into_iter().map(move |(n, c, h, w)| {
+        let shape = Shape::new(n, c, h, w);
+        unary(&kind, Op::Mish(Mish {}), shape, true, fill.clone(), bound)
+    })
 }
 
 pub fn cases() -> Vec<Case> {
@@ -56,17 +54,22 @@ pub fn cases() -> Vec<Case> {
         -104.0, 1e-40, -1e-40, 1e-20, -1e-7, 0.5, -1.2, 6e4, -6e4,
     ];
     let huge = vec![3e38, -3e38, 1e30, -1e30, 1e10, -1e10, 1e-38, -3e-39];
-    let mut cases = vec![
-        mish("usual", Fill::Uniform(-4.0, 4.0), Bound::of(1e-6)),
-        mish("negative", Fill::Uniform(-30.0, 0.0), coarse),
-        mish("positive", Fill::Uniform(0.0, 30.0), coarse),
-        mish("extremes", Fill::Repeated(extremes), coarse),
-    ];
+    let mut cases = Vec::new();
+    for (range, fill, bound) in [
+        ("usual", Fill::Uniform(-4.0, 4.0), Bound::of(1e-6)),
+        ("negative", Fill::Uniform(-30.0, 0.0), coarse),
+        ("positive", Fill::Uniform(0.0, 30.0), coarse),
+        ("extremes", Fill::Repeated(extremes), coarse),
+    ] {
+        cases.extend(mish(range, fill, bound));
+    }
     // Beyond f16: an operand in f32 always.
     let mut case = Case::new("mish/huge", relative);
     let shape = Shape::new(1, 4, 2, 2);
     let x = case.full("x", shape, Fill::Repeated(huge));
-    let y = case.full("y", shape, UNIT);
+    let whole = shape.with_channels(12);
+    let array = case.array("y", whole, &[5, 4, 3], Element::Full, UNIT);
+    let y = case.view(array, 1, 1);
     case.step_into(Op::Mish(Mish {}), &[x], &[y]);
     cases.push(case);
 
@@ -82,6 +85,8 @@ pub fn cases() -> Vec<Case> {
         (2, Shape::new(1, 32, 1, 33)),
         (3, Shape::new(2, 1, 3, 2)),
         (4, Shape::new(1, 9, 13, 1)),
+        (2, Shape::new(2, 5, 65, 2)),
+        (4, Shape::new(1, 3, 1, 65)),
     ] {
         let op = Op::UpsampleNearest(UpsampleNearest { factor });
         let kind = format!("upsample_nearest/x{factor}");
@@ -95,6 +100,9 @@ pub fn cases() -> Vec<Case> {
         (4, Shape::new(2, 5, 1, 7)),
         (8, Shape::new(1, 3, 3, 9)),
         (16, Shape::new(1, 1, 2, 2)),
+        (2, Shape::new(2, 3, 1, 65)),
+        (4, Shape::new(1, 3, 65, 2)),
+        (8, Shape::new(1, 3, 65, 1)),
     ] {
         let op = Op::UpsampleBicubic(UpsampleBicubic { factor });
         let kind = format!("upsample_bicubic/x{factor}");

@@ -15,7 +15,9 @@ fn unpack(shape: Shape, scale: f32, shift: f32) -> Case {
 
 fn pack(name: &str, n: usize, size: (usize, usize), fill: Fill) -> Case {
     let mut case = Case::new(format!("image_pack/{name}"), Bound::of(0.0));
-    let x = case.full("x", Shape::new(n, 3, size.0, size.1), fill);
+    let whole = Shape::new(n, 10, size.0, size.1);
+    let array = case.array("x", whole, &[5, 3, 2], Element::Full, fill);
+    let x = case.view(array, 1, 1);
     case.step(Op::ImagePack(ImagePack {}), &[x]);
     case
 }
@@ -52,10 +54,14 @@ pub fn cases() -> Vec<Case> {
         unpack(Shape::new(3, 1, 33, 37), 1.0 / 127.5, -1.0),
         unpack(Shape::new(1, 1, 1, 7), 1.0 / 255.0, 0.0),
         unpack(Shape::new(1, 1, 13, 1), 1.0, 0.0),
+        unpack(Shape::new(2, 1, 65, 3), 1.0 / 127.5, -1.0),
+        unpack(Shape::new(1, 1, 2, 65), 1.0 / 255.0, 0.0),
         pack("every byte", 2, (13, 17), Fill::Repeated(exact)),
         pack("borders", 1, (17, 31), Fill::Repeated(borders)),
         pack("clamped", 3, (5, 3), Fill::Repeated(clamped)),
         pack("infinite", 2, (5, 3), Fill::Repeated(infinite)),
+        pack("high", 2, (65, 2), UNIT),
+        pack("wide", 1, (1, 65), Fill::Uniform(-1.2, 1.2)),
         reconstruct(Shape::new(1, 3, 7, 13), 2.0),
         reconstruct(Shape::new(3, 3, 13, 1), 1.0),
         reconstruct(Shape::new(2, 3, 5, 65), 4.0),

@@ -2,7 +2,7 @@
 
 use super::{UNIT, weights};
 use crate::case::{Bound, Case};
-use srdiff::graph::Shape;
+use srdiff::graph::{Element, Shape};
 use srdiff::ops::{Linear, Op};
 
 /// A table of the time embedding: from f32 into f32, whatever the weights are
@@ -13,7 +13,9 @@ fn table(rows: usize, inputs: usize, outputs: usize) -> Case {
     let x = case.full("x", Shape::matrix(rows, inputs), UNIT);
     let w = case.weight("w", Shape::matrix(outputs, inputs), weights(inputs));
     let b = case.weight("b", Shape::vector(outputs), UNIT);
-    let y = case.full("y", Shape::matrix(rows, outputs), UNIT);
+    let whole = Shape::matrix(rows, outputs + 8);
+    let array = case.array("y", whole, &[5, outputs, 3], Element::Full, UNIT);
+    let y = case.view(array, 1, 1);
     case.step_into(Op::Linear(Linear {}), &[x, w, b], &[y]);
     case
 }
@@ -29,7 +31,7 @@ fn case(rows: usize, inputs: usize, outputs: usize) -> Case {
 }
 
 pub fn cases() -> Vec<Case> {
-    let mut cases = vec![table(100, 32, 64), table(7, 5, 3)];
+    let mut cases = vec![table(100, 32, 64), table(7, 5, 3), table(65, 2, 13)];
     cases.extend(
         [
             (1, 1, 1),

@@ -8,6 +8,7 @@ mod elementwise;
 mod group_norm;
 mod image;
 mod linear;
+mod models;
 mod sampling;
 
 use crate::case::{Case, Fill};
@@ -24,6 +25,7 @@ pub fn all() -> Vec<Case> {
     cases.extend(group_norm::cases());
     cases.extend(image::cases());
     cases.extend(linear::cases());
+    cases.extend(models::cases());
     cases.extend(sampling::cases());
     cases
 }

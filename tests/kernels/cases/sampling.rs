@@ -3,8 +3,8 @@
 use super::{UNIT, records};
 use crate::case::{Bound, Case, Fill};
 use srdiff::diffusion::{BetaSchedule, Sampler, Schedule};
-use srdiff::exec::StepRecord;
-use srdiff::graph::Shape;
+use srdiff::exec::{Place, StepRecord};
+use srdiff::graph::{Element, Shape};
 use srdiff::ops::{Noise, NoiseSource, Op, SamplerUpdate};
 use srdiff::upscale::step_record;
 
@@ -17,9 +17,13 @@ fn place(step: u32) -> StepRecord {
         noise_step: step,
         seed_low: 0x89ab_cdef,
         seed_high: 0x0123_4567,
-        origin_x: 11u32.wrapping_neg(),
-        origin_y: 1000,
-        sample: 5,
+        // A batch of tiles: no two at one place.
+        places: std::array::from_fn(|n| Place {
+            x: (40 * n as u32).wrapping_sub(11),
+            y: 1000 - 77 * n as u32,
+            sample: 5 + n as u32 / 2,
+            padding: 0,
+        }),
         ..StepRecord::default()
     }
 }
@@ -47,8 +51,14 @@ fn update(sampler: Sampler, at: usize, noise: NoiseSource, shape: Shape) -> Case
     let mut case = Case::new(name, Bound::of(bound));
     case.records = records(4, 3, record);
     case.step = 3;
-    let x = case.full("x", shape, Fill::Uniform(-1.5, 1.5));
-    let x0 = case.full("x0", shape, UNIT);
+    // Groups of larger arrays, of which the others must stay as they are.
+    let mut group = |name, fill| {
+        let whole = shape.with_channels(shape.c + 7);
+        let array = case.array(name, whole, &[5, shape.c, 2], Element::Full, fill);
+        case.view(array, 1, 1)
+    };
+    let x = group("x", Fill::Uniform(-1.5, 1.5));
+    let x0 = group("x0", UNIT);
     let eps = case.full("eps", shape, UNIT);
     let mut operands = vec![x, x0, eps];
     if noise == NoiseSource::Replayed {
@@ -68,6 +78,8 @@ pub fn cases() -> Vec<Case> {
         noise(Shape::new(1, 3, 1, 1), place(0)),
         noise(Shape::new(3, 3, 13, 33), place(100)),
         noise(Shape::new(1, 5, 7, 2), place(999)),
+        noise(Shape::new(2, 3, 65, 1), place(37)),
+        noise(Shape::new(1, 3, 2, 65), place(1)),
     ];
     let samplers = [
         Sampler::Ddpm,
@@ -81,6 +93,8 @@ pub fn cases() -> Vec<Case> {
             (4, Generated, Shape::new(3, 3, 3, 18)),
             (5, Replayed, Shape::new(2, 3, 13, 7)),
             (9, Replayed, Shape::new(1, 3, 1, 2)),
+            (6, Generated, Shape::new(1, 3, 65, 2)),
+            (7, Replayed, Shape::new(2, 3, 1, 65)),
         ] {
             cases.push(update(sampler, at, source, shape));
         }

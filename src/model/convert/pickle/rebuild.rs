@@ -7,6 +7,9 @@ use super::{
 
 /// Most dimensions of a tensor; a convolution's weight has four.
 const MAX_RANK: usize = 8;
+/// Most bytes of a storage's key, which is a number in text. One string may
+/// name a million storages, and each time its key is hashed and compared.
+const MAX_KEY: usize = 256;
 
 impl<'a> Machine<'a> {
     pub(super) fn global(&mut self, module: &str, name: &str) -> Result<()> {
@@ -90,6 +93,9 @@ impl<'a> Machine<'a> {
         let storage = self
             .storage(id)
             .ok_or_else(|| self.malformed("a reference to something that is no storage"))?;
+        if storage.key.len() > MAX_KEY {
+            return Err(PickleError::Limit("256 bytes in the key of a storage"));
+        }
         self.push(Value::Storage(storage))
     }
 

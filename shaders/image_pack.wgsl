@@ -1,10 +1,12 @@
 // image_pack: real numbers in [-1, 1] to bytes.
 //
-//   byte_c = floor(clamp((x[c, i, j] + 1) * 127.5, 0, 255) + 0.5), alpha 255
+//   byte_c = floor(clamp((x[c, i, j] + 1) * 127.5, 0, 255) + 0.5)
+//   alpha  = 255, or 0 where an x[c, i, j] is NaN or infinite
 //
 // Layout: x is (N, 1, H, W) of vec4; pixels is (N, H, W) of R, G, B, A from
 // the lowest byte of a u32.
 // Dispatch: workgroups of 16 x 4 pixels, grid (ceil(W/16), ceil(H/4), N).
+// Needs: include/finite.wgsl.
 
 struct Dims {
     height: u32,
@@ -23,8 +25,10 @@ fn image_pack(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let p = id.y * dims.width + id.x;
-    let v = (vec4<f32>(x[dims.x_offset + id.z * dims.x_batch + p]) + 1.0) * 127.5;
-    let bytes = vec4<u32>(clamp(v, vec4<f32>(0.0), vec4<f32>(255.0)) + 0.5);
-    let rgba = bytes.x | (bytes.y << 8u) | (bytes.z << 16u) | (255u << 24u);
+    let v = vec4<f32>(x[dims.x_offset + id.z * dims.x_batch + p]);
+    let level = clamp((v + 1.0) * 127.5, vec4<f32>(0.0), vec4<f32>(255.0));
+    let bytes = vec4<u32>(level + 0.5);
+    let alpha = select(255u, 0u, any(not_finite(v)));
+    let rgba = bytes.x | (bytes.y << 8u) | (bytes.z << 16u) | (alpha << 24u);
     pixels[id.z * dims.height * dims.width + p] = rgba;
 }

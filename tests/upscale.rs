@@ -9,6 +9,7 @@ mod support_models;
 
 use srdiff::diffusion::Sampler;
 use srdiff::exec::gpu::{AdapterKind, AdapterSummary};
+use srdiff::graph::Precision;
 use srdiff::image::Picture;
 use srdiff::model::{Model, Weights};
 use srdiff::upscale::{
@@ -259,5 +260,40 @@ fn a_model_that_produces_nan_is_an_error_on_every_device() {
             // Within the range of f32, not of f16.
             assert_not_finite(&mut upscaler(exploding(1e6), device, PrecisionChoice::F16));
         }
+    });
+}
+
+/// f16 is too small for this model, f32 is not: left to choose, the upscaler
+/// ends with what f32 alone gives, and starts with it the next time.
+#[test]
+fn a_model_that_exceeds_f16_is_run_again_in_f32() {
+    on_every_adapter(|adapter, device| {
+        if !adapter.f16 {
+            println!("skipped on {}: it has no f16", adapter.name);
+            return;
+        }
+        let large = || exploding(1e6);
+        let options = sample(Sampler::Ddpm, 3, 1);
+        let input = picture(6, 4);
+        let mut alone = upscaler(large(), device, PrecisionChoice::F32);
+        let expected = upscale(&mut alone, &input, &options);
+        let mut auto = upscaler(large(), device, PrecisionChoice::Auto);
+        for loads in [2, 0] {
+            let mut loaded = 0;
+            let mut count = |progress| {
+                loaded += usize::from(progress == Progress::Load);
+                ControlFlow::Continue(())
+            };
+            let result = auto.upscale(&input, &options, &mut count).unwrap();
+            assert!(result == expected, "{}", adapter.name);
+            assert_eq!(loaded, loads, "{}", adapter.name);
+            assert_eq!(auto.precision(), Precision::F32);
+        }
+        // What is no number in f32 either is an error as ever.
+        assert_not_finite(&mut upscaler(
+            exploding(3e38),
+            device,
+            PrecisionChoice::Auto,
+        ));
     });
 }

@@ -98,7 +98,7 @@ pub enum ExecError {
         hint: String,
     },
     /// The program exceeds a limit of the device.
-    #[error("{device} cannot run this size: {what} is {needed}, its limit is {limit}")]
+    #[error("{device} cannot run this: {what} is {needed}, its limit is {limit}")]
     Limit {
         /// Device.
         device: String,

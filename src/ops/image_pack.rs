@@ -34,7 +34,8 @@ impl Rules for ImageUnpack {
 }
 
 /// `byte_c = round(clamp((x[n, c, i, j] + 1) * 127.5, 0, 255))`, halves up;
-/// the fourth byte is 255.
+/// the fourth byte is 255, or 0 where an x is NaN or infinite, which the
+/// others cannot show.
 ///
 /// Operand: x `[n, 3, h, w]` in [-1, 1]. Result: pixels `[n, 1, h, w]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use sysinfo::{CpuRefreshKind, RefreshKind, System};
 /// How reals are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PrecisionChoice {
-    /// f16 where the device has it, else f32.
+    /// f16 where the device has it and the model keeps to its range, else f32.
     #[default]
     Auto,
     /// 32 bits.

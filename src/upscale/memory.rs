@@ -9,9 +9,9 @@ use crate::model::{PhaseOptions, Settings, phases};
 use crate::ops::NoiseSource;
 use sysinfo::System;
 
-/// Copies of the result outside the program, in bytes a pixel: as three reals
-/// to look for NaN, as a word of the device, and as the picture returned.
-const RESULT_BYTES: u64 = 12 + 4 + 4;
+/// Copies of the result outside the program, in bytes a pixel: the words that
+/// the device made, and what they are turned into, the picture at last.
+const RESULT_BYTES: u64 = 4 + 4;
 
 /// What a program is planned for.
 #[derive(Clone, Copy)]

@@ -1,7 +1,7 @@
 //! Which device runs, and why.
 
 use super::device::{CpuSummary, Device, DeviceError};
-use crate::exec::gpu::{AdapterKind, AdapterSummary};
+use crate::exec::gpu::{AdapterKind, AdapterSummary, check_baseline};
 use std::str::FromStr;
 
 /// What was asked for: `auto`, `cpu`, `gpu`, an index or (part of) a name.
@@ -44,7 +44,8 @@ pub struct Selected {
 /// Chooses among `adapters` and `cpu`.
 ///
 /// The best GPU is the first of the best kind: discrete, integrated, virtual,
-/// unknown. A software adapter is chosen by name alone.
+/// unknown. One that cannot run the kernels is passed over, and a software
+/// adapter is chosen by name alone.
 ///
 /// # Errors
 /// When what was asked for is not there, or not one device.
@@ -63,7 +64,7 @@ pub fn select(
             device: Device::Cpu(cpu()),
             reason: match adapters {
                 [] => "no GPU found".to_owned(),
-                _ => "no GPU found but software".to_owned(),
+                _ => unfit(adapters).unwrap_or("no GPU found but software".to_owned()),
             },
         })),
         DeviceChoice::Gpu => best(adapters).ok_or_else(|| DeviceError::NoGpu {
@@ -73,8 +74,16 @@ pub fn select(
     }
 }
 
+/// Why the first real GPU that cannot run the kernels cannot, if there is one.
+fn unfit(adapters: &[AdapterSummary]) -> Option<String> {
+    let mut real = adapters.iter().filter(|a| rank(a.kind).is_some());
+    real.find_map(|a| check_baseline(a).err())
+        .map(|error| error.to_string())
+}
+
 fn best(adapters: &[AdapterSummary]) -> Option<Selected> {
-    let real = || adapters.iter().filter_map(|a| Some((rank(a.kind)?, a)));
+    let fit = || adapters.iter().filter(|a| check_baseline(a).is_ok());
+    let real = || fit().filter_map(|a| Some((rank(a.kind)?, a)));
     // The first of equals: the system lists its preferred adapter first.
     let (_, adapter) = real().min_by_key(|&(rank, _)| rank)?;
     let alike = real().filter(|(_, a)| a.kind == adapter.kind).count();
@@ -82,11 +91,14 @@ fn best(adapters: &[AdapterSummary]) -> Option<Selected> {
         AdapterKind::Unknown => "",
         kind => &format!("{} ", kind.name()),
     };
-    let reason = match (real().count(), alike) {
+    let mut reason = match (real().count(), alike) {
         (1, _) => "the only GPU found".to_owned(),
         (_, 1) => format!("the {kind}GPU of this machine"),
         (_, alike) => format!("the first of {alike} {kind}GPUs"),
     };
+    if let Some(unfit) = unfit(adapters) {
+        reason.push_str(&format!("; {unfit}"));
+    }
     Some(Selected {
         device: Device::Gpu(adapter.clone()),
         reason,
@@ -156,10 +168,15 @@ fn list(adapters: &[AdapterSummary]) -> String {
     if adapters.is_empty() {
         return "there is no adapter".to_owned();
     }
-    let lines: Vec<String> = adapters
-        .iter()
-        .map(|a| format!("{}: {}, {}, {}", a.index, a.name, a.kind.name(), a.backend))
-        .collect();
+    let line = |a: &AdapterSummary| {
+        let unfit = match check_baseline(a) {
+            Ok(()) => "",
+            Err(_) => ", which cannot run the kernels",
+        };
+        let kind = a.kind.name();
+        format!("{}: {}, {kind}, {}{unfit}", a.index, a.name, a.backend)
+    };
+    let lines: Vec<String> = adapters.iter().map(line).collect();
     format!("there is {}", lines.join("; "))
 }
 
@@ -225,6 +242,25 @@ mod tests {
         let error = choose("0", software).unwrap_err();
         assert!(matches!(error, DeviceError::Software { index: 0, .. }));
         assert_eq!(chosen("LLVM", software), "llvmpipe (vulkan)");
+    }
+
+    #[test]
+    fn what_cannot_run_the_kernels_is_passed_over() {
+        let mut machine = machine();
+        machine[2].max_arrays = 4;
+        let selected = choose("auto", &machine).unwrap();
+        assert_eq!(selected.device.to_string(), "Big 3060 (vulkan)");
+        assert!(selected.reason.contains("; Big 4090 f16 cannot run this: "));
+        let alone = &machine[2..3];
+        let selected = choose("auto", alone).unwrap();
+        assert!(matches!(selected.device, Device::Cpu(_)));
+        assert!(
+            selected.reason.contains("its limit is 4"),
+            "{}",
+            selected.reason
+        );
+        let error = choose("gpu", alone).unwrap_err().to_string();
+        assert!(error.contains("which cannot run the kernels"), "{error}");
     }
 
     #[test]

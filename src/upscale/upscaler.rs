@@ -39,6 +39,8 @@ pub struct Upscaler {
     model: Model,
     selected: Selected,
     precision: Precision,
+    /// Whether f16 gives way to f32 where the model exceeds its range.
+    falls_back: bool,
     memory_limit: Option<u64>,
     gpu: Option<Arc<Gpu>>,
     loaded: Option<Loaded>,
@@ -83,6 +85,7 @@ impl Upscaler {
             model,
             selected,
             precision,
+            falls_back: options.precision == PrecisionChoice::Auto,
             memory_limit: options.memory_limit,
             gpu,
             loaded: None,
@@ -99,7 +102,8 @@ impl Upscaler {
         &self.selected
     }
 
-    /// How reals are stored.
+    /// How reals are stored. Where [`PrecisionChoice::Auto`] chose f16 and the
+    /// model turned out to exceed its range, f32 from then on.
     pub fn precision(&self) -> Precision {
         self.precision
     }
@@ -141,7 +145,27 @@ impl Upscaler {
     /// As [`check`](Self::check), and when the picture's buffers are not of
     /// its size, the device fails, the result is not finite, or `progress`
     /// cancels. Afterwards the upscaler can be used again.
+    ///
+    /// Where the precision was left open and f16 is too small for the model,
+    /// all is done again in f32, and progress starts again.
     pub fn upscale(
+        &mut self,
+        picture: &Picture,
+        sample: &SampleOptions,
+        progress: OnProgress<'_>,
+    ) -> Result<Picture, UpscaleError> {
+        match self.upscale_once(picture, sample, progress) {
+            Err(UpscaleError::NotFinite { .. })
+                if self.falls_back && self.precision == Precision::F16 =>
+            {
+                self.precision = Precision::F32;
+                self.upscale_once(picture, sample, progress)
+            }
+            result => result,
+        }
+    }
+
+    fn upscale_once(
         &mut self,
         picture: &Picture,
         sample: &SampleOptions,
@@ -186,12 +210,12 @@ impl Upscaler {
 
         notify(progress, Progress::Finish)?;
         run(executor, names::FINISH, steps::START)?;
-        // Packed pixels would show NaN as black.
-        if !executor.read(names::SR)?.iter().all(|v| v.is_finite()) {
+        let pixels = executor.read_pixels(names::PICTURE)?;
+        // NaN is black in a picture's colours; its opacity tells.
+        if pixels.iter().any(|pixel| pixel >> 24 == 0) {
             return Err(self.not_finite());
         }
         let scale = self.model.settings().scale;
-        let pixels = executor.read_pixels(names::PICTURE)?;
         self.loaded = Some(loaded);
         Ok(finished(&pixels, scale * width, picture, scale))
     }

@@ -16,7 +16,9 @@ pub fn pack(x: &Tensor) -> Tensor {
             let v = ((x.at(n, c, i, j) + 1.0) * 127.5).clamp(0.0, 255.0);
             (v + 0.5).floor() as u8
         };
-        f64::from(u32::from_le_bytes([byte(0), byte(1), byte(2), 255]))
+        let finite = (0..3).all(|c| x.at(n, c, i, j).is_finite());
+        let alpha = if finite { 255 } else { 0 };
+        f64::from(u32::from_le_bytes([byte(0), byte(1), byte(2), alpha]))
     })
 }
 

@@ -1,7 +1,30 @@
 //! Each file says what it computes, and each binding what shape it has.
 
+use srdiff::exec::gpu::shader::Shader;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+
+/// A file that the table does not know would pass by every other test.
+#[test]
+fn the_table_of_shaders_is_the_folder() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
+    let paths = fs::read_dir(folder).expect("the folder of shaders");
+    let files: BTreeSet<String> = paths
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.is_file())
+        .map(|path| {
+            path.file_name()
+                .expect("a name")
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    let table = Shader::ALL
+        .iter()
+        .map(|shader| format!("{}.wgsl", shader.name()));
+    assert_eq!(files, table.collect());
+}
 
 #[test]
 fn files_open_with_what_they_compute_and_bindings_end_with_shapes() {

@@ -29,7 +29,9 @@ pub(super) fn load_pack(loading: &mut Loading) -> Kernel {
             // SAFETY: as above.
             let (x, pixel) = unsafe { (x.pixel(p), pixels.pixel_mut(p)) };
             let byte = |v: f32| (((v + 1.0) * 127.5).clamp(0.0, 255.0) + 0.5) as u8;
-            let rgba = [byte(x[0]), byte(x[1]), byte(x[2]), 255];
+            let finite = x[..3].iter().all(|v| v.is_finite());
+            let alpha = if finite { 255 } else { 0 };
+            let rgba = [byte(x[0]), byte(x[1]), byte(x[2]), alpha];
             pixel[0] = f32::from_bits(u32::from_le_bytes(rgba));
         });
     })

@@ -1,5 +1,7 @@
 //! Which GPUs there are, and what they offer.
 
+use super::limits;
+use super::twins::{self, Card};
 use crate::exec::ExecError;
 use serde::Serialize;
 
@@ -106,8 +108,15 @@ pub(super) fn instance() -> wgpu::Instance {
     wgpu::Instance::new(descriptor)
 }
 
+/// Every adapter of this machine, once each.
 pub(super) fn enumerate(instance: &wgpu::Instance) -> Vec<wgpu::Adapter> {
-    pollster::block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY))
+    let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
+    let cards: Vec<Card> = adapters.iter().map(Card::of).collect();
+    let listed = twins::listed(&cards);
+    let listed = adapters.into_iter().zip(listed);
+    listed
+        .filter_map(|(a, listed)| listed.then_some(a))
+        .collect()
 }
 
 /// Every adapter of this machine, in the order of their indices.
@@ -188,7 +197,8 @@ impl Gpu {
     /// Opens the adapter at `index` of [`list_adapters`].
     ///
     /// # Errors
-    /// When there is no such adapter, or its driver refuses.
+    /// When there is no such adapter, it cannot run the baseline of the kernels
+    /// ([`check_baseline`](super::check_baseline)), or its driver refuses.
     pub fn open(index: usize, options: GpuOptions) -> Result<Self, ExecError> {
         let instance = instance();
         let adapters = enumerate(&instance);
@@ -197,6 +207,7 @@ impl Gpu {
             reason: format!("there are {} adapters", adapters.len()),
         })?;
         let summary = summarize(index, adapter);
+        limits::check_baseline(&summary)?;
         let wanted = wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("srdiff"),

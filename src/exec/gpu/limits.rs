@@ -8,6 +8,27 @@ use crate::graph::Program;
 /// Shaders count vec4 in 32 bits, and the smallest vec4 has 8 bytes.
 const MAX_ARRAY_BYTES: u64 = 8 << 32;
 
+/// Holds an adapter against what every kernel of the baseline needs, whatever
+/// it computes: WebGPU's default limits.
+///
+/// # Errors
+/// When a limit is lower.
+pub fn check_baseline(summary: &AdapterSummary) -> Result<(), ExecError> {
+    let needed = AdapterSummary::baseline();
+    let needs =
+        |what, needed: u32, limit: u32| check(summary, what, u64::from(needed), u64::from(limit));
+    let arrays = "the number of arrays of a kernel";
+    needs(arrays, needed.max_arrays, summary.max_arrays)?;
+    let invocations = "the number of invocations of a workgroup";
+    needs(invocations, needed.max_invocations, summary.max_invocations)?;
+    let sides = needed.max_workgroup_size.into_iter();
+    for (needed, limit) in sides.zip(summary.max_workgroup_size) {
+        needs("the side of a workgroup", needed, limit)?;
+    }
+    let memory = "the memory of a workgroup in bytes";
+    needs(memory, needed.workgroup_bytes, summary.workgroup_bytes)
+}
+
 /// Holds a program against an adapter's limits, without the adapter.
 ///
 /// # Errors
@@ -71,4 +92,30 @@ fn check(summary: &AdapterSummary, what: &str, needed: u64, limit: u64) -> Resul
         needed,
         limit,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adapters_below_the_baseline_are_refused() {
+        let good = AdapterSummary::baseline();
+        assert!(check_baseline(&good).is_ok());
+        let spoil: [fn(&mut AdapterSummary); 4] = [
+            |a| a.max_arrays = 4,
+            |a| a.max_invocations = 128,
+            |a| a.max_workgroup_size[1] = 128,
+            |a| a.workgroup_bytes = 8 << 10,
+        ];
+        for spoil in spoil {
+            let mut adapter = good.clone();
+            spoil(&mut adapter);
+            let result = check_baseline(&adapter);
+            assert!(
+                matches!(result, Err(ExecError::Limit { .. })),
+                "{adapter:?}"
+            );
+        }
+    }
 }

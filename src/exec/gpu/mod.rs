@@ -17,11 +17,12 @@ mod readback;
 mod records;
 pub mod shader;
 mod timing;
+mod twins;
 mod uploads;
 
 pub use adapter::{AdapterKind, AdapterSummary, Gpu, GpuOptions, list_adapters};
 pub use executor::GpuExecutor;
-pub use limits::check_limits;
+pub use limits::{check_baseline, check_limits};
 pub use peak::Peak;
 pub use timing::DispatchTime;
 

@@ -3,7 +3,9 @@
 use super::adapter::Gpu;
 use super::buffers::{buffer, uniform_usage};
 use super::readback;
+use super::shader::Shader;
 use crate::exec::ExecError;
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 /// vec4 of each array: 64 MiB, more than a cache holds.
@@ -56,12 +58,11 @@ struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     fn new(gpu: &'a Gpu) -> Self {
-        let source = include_str!("../../../shaders/peak.wgsl");
         let module = gpu
             .device
             .create_shader_module(wgpu::ShaderModuleDescriptor {
-                label: Some("peak"),
-                source: wgpu::ShaderSource::Wgsl(source.into()),
+                label: Some(Shader::Peak.name()),
+                source: wgpu::ShaderSource::Naga(Cow::Owned(Shader::Peak.module(&[]))),
             });
         let dims = buffer(gpu, "dims", 16, uniform_usage());
         let array = |label| {

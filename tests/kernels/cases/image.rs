@@ -46,6 +46,10 @@ pub fn cases() -> Vec<Case> {
     let clamped = vec![
         0.0, -0.0, -1.0, 1.0, -1.004, 1.004, -2.0, 3.5, -1e30, 1e30, 0.25, -3e38, 3e38,
     ];
+    // Infinities in some of the pixels; as an operand that must stay as it is,
+    // NaN would equal nothing.
+    let mut infinite = vec![0.25; 13];
+    (infinite[3], infinite[8]) = (f32::INFINITY, f32::NEG_INFINITY);
     vec![
         unpack(Shape::new(3, 1, 33, 37), 1.0 / 127.5, -1.0),
         unpack(Shape::new(1, 1, 1, 7), 1.0 / 255.0, 0.0),
@@ -55,6 +59,7 @@ pub fn cases() -> Vec<Case> {
         pack("every byte", 2, (13, 17), Fill::Repeated(exact)),
         pack("borders", 1, (17, 31), Fill::Repeated(borders)),
         pack("clamped", 3, (5, 3), Fill::Repeated(clamped)),
+        pack("infinite", 2, (5, 3), Fill::Repeated(infinite)),
         pack("high", 2, (65, 2), UNIT),
         pack("wide", 1, (1, 65), Fill::Uniform(-1.2, 1.2)),
         reconstruct(Shape::new(1, 3, 7, 13), 2.0),

@@ -42,7 +42,13 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
     let result = upscaler.upscale(&picture, &sample, &mut |progress| bar.show(progress));
     drop(bar);
     let result = result.map_err(failed())?;
+    // Encoding takes memory of its own.
+    drop(upscaler);
 
+    let flattened = format == OutputFormat::Jpeg && !result.is_opaque();
+    if flattened && !args.quiet {
+        terminal::status("note: JPEG has no opacity, so the picture is laid over white");
+    }
     let options = EncodeOptions {
         jpeg_quality: args.quality,
     };

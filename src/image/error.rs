@@ -104,7 +104,7 @@ pub enum ImageProblem {
     #[error("the JPEG quality is {0}, but it goes from 1 to 100; give another")]
     Quality(u8),
     /// The output is there already.
-    #[error("exists already; give another name, or ask for it to be overwritten")]
+    #[error("exists already; give another name, or ask for it to be overwritten (--force)")]
     Exists,
     /// The folder of the output is not there.
     #[error("its folder {} does not exist; create it or give another path", .0.display())]

@@ -53,6 +53,12 @@ impl Picture {
         }
     }
 
+    /// Whether every pixel is wholly opaque.
+    pub fn is_opaque(&self) -> bool {
+        let mut alpha = self.alpha.iter().flatten();
+        alpha.all(|&alpha| alpha == u8::MAX)
+    }
+
     /// The picture as grayscale: each pixel becomes the rounded mean of its
     /// R, G and B. Meant for results that should be gray and nearly are.
     pub fn into_gray(mut self) -> Self {

@@ -48,7 +48,11 @@ fn a_size_that_the_format_cannot_hold() {
 fn an_existing_file_is_overwritten_by_force_alone() {
     let folder = Folder::new();
     folder.write("in_x4.png", b"precious");
-    folder.refuses_upscale(&["in.png"], 4, &["in_x4.png: ", "exists already"]);
+    folder.refuses_upscale(
+        &["in.png"],
+        4,
+        &["in_x4.png: ", "exists already", "--force"],
+    );
     folder.upscale(&["in.png", "--force"]);
     assert_eq!(folder.load("in_x4.png").width(), 24);
 }

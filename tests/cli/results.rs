@@ -41,6 +41,17 @@ fn odd_sizes_and_opacity() {
 }
 
 #[test]
+fn opacity_that_jpeg_loses_is_told() {
+    let folder = Folder::new();
+    folder.draw_with_alpha("clear.png", 6, 4);
+    let told = |args: &[&str]| folder.upscale(args).stderr.contains("no opacity");
+    assert!(told(&["clear.png", "-o", "a.jpg"]));
+    assert!(!told(&["clear.png", "-o", "b.jpg", "--quiet"]));
+    assert!(!told(&["clear.png", "-o", "c.webp"]));
+    assert!(!told(&["in.png", "-o", "d.jpg"]));
+}
+
+#[test]
 fn a_gray_picture_stays_gray() {
     let folder = Folder::new();
     let pixel = |x: u32, y: u32| image::Luma([(x * 31 + y * 17) as u8]);

@@ -4,7 +4,7 @@ use super::args::InfoArgs;
 use super::failure::Failure;
 use super::terminal;
 use srdiff::diffusion::BetaSchedule;
-use srdiff::model::{Model, Settings};
+use srdiff::model::{Model, Settings, escaped};
 
 /// Says what a model file is.
 pub fn run(args: &InfoArgs) -> Result<(), Failure> {
@@ -23,7 +23,7 @@ pub fn run(args: &InfoArgs) -> Result<(), Failure> {
     text.push_str(&describe(model.settings(), parameters as u64));
     for (name, note) in [("licence", model.license()), ("training", model.training())] {
         if let Some(note) = note {
-            text.push_str(&row(name, note));
+            text.push_str(&row(name, &escaped(note)));
         }
     }
     terminal::answer(&text);

@@ -1,6 +1,6 @@
 //! Why a model file cannot be used.
 
-use super::{FloatType, settings::SettingsError};
+use super::{FloatType, printable, settings::SettingsError};
 
 /// A model file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -20,26 +20,35 @@ pub enum ModelProblem {
     Read(String),
     /// Its bytes are not a whole safetensors file.
     #[error(
-        "is not a whole safetensors file ({0}); fetch it again, or make one with `srdiff convert`"
+        "is not a whole safetensors file ({}); fetch it again, or make one with `srdiff convert`",
+        printable(.0)
     )]
     Format(String),
     /// Its settings are missing, wrong, or not those of its tensors.
     #[error(transparent)]
     Settings(#[from] SettingsError),
     /// No tensor has the prefix it was opened with.
-    #[error("has no tensor whose name starts with `{0}`; open it with the prefix its names have")]
+    #[error(
+        "has no tensor whose name starts with `{}`; open it with the prefix its names have",
+        printable(.0)
+    )]
     Prefix(String),
     /// A tensor that its settings ask for is not there.
-    #[error("tensor `{0}` is missing; the file is incomplete, fetch or convert it again")]
+    #[error(
+        "tensor `{}` is missing; the file is incomplete, fetch or convert it again",
+        printable(.0)
+    )]
     Missing(String),
     /// A tensor that no model with its settings has.
     #[error(
-        "tensor `{0}` does not belong to a model with these settings; remove it or correct the settings"
+        "tensor `{}` does not belong to a model with these settings; remove it or correct the settings",
+        printable(.0)
     )]
     Extra(String),
     /// A tensor of the wrong shape.
     #[error(
-        "tensor `{name}` has shape {found:?}, but the settings ask for {expected:?}; tensors and settings must be of one model"
+        "tensor `{}` has shape {found:?}, but the settings ask for {expected:?}; tensors and settings must be of one model",
+        printable(name)
     )]
     Shape {
         /// The tensor.
@@ -51,7 +60,9 @@ pub enum ModelProblem {
     },
     /// A tensor of a number format that weights are not stored in.
     #[error(
-        "tensor `{name}` is stored as {found}; weights are stored as {}, convert it to one of them",
+        "tensor `{}` is stored as {}; weights are stored as {}, convert it to one of them",
+        printable(name),
+        printable(found),
         FloatType::LIST
     )]
     Type {
@@ -62,7 +73,8 @@ pub enum ModelProblem {
     },
     /// A tensor that holds NaN or an infinity.
     #[error(
-        "tensor `{name}` holds {value} at element {index}; the file is damaged or its training diverged, use another"
+        "tensor `{}` holds {value} at element {index}; the file is damaged or its training diverged, use another",
+        printable(name)
     )]
     NotFinite {
         /// The tensor.
@@ -74,7 +86,8 @@ pub enum ModelProblem {
     },
     /// Weight normalisation in an impossible form.
     #[error(
-        "tensor `{name}` {reason}; weight normalisation is a pair `weight_g`, `weight_v` in place of `weight`"
+        "tensor `{}` {reason}; weight normalisation is a pair `weight_g`, `weight_v` in place of `weight`",
+        printable(name)
     )]
     WeightNorm {
         /// The tensor.

@@ -9,6 +9,7 @@ mod file;
 mod float_type;
 mod layout;
 pub mod phases;
+mod printable;
 pub mod settings;
 mod sizes;
 mod tensor_sizes;
@@ -23,6 +24,7 @@ pub use error::{ModelError, ModelProblem};
 pub use float_type::FloatType;
 pub use layout::expected_tensors;
 pub use phases::{PhaseOptions, names};
+pub use printable::{escaped, printable};
 pub use settings::{Attention, Settings, SettingsError};
 pub use weights::{Tensor, Weights};
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     config::Config,
     layout::{Shapes, is_sr_head},
+    printable,
     tensor_sizes::TensorSizes,
 };
 use crate::diffusion::{BetaSchedule, Schedule, ScheduleError};
@@ -71,14 +72,18 @@ pub enum SettingsError {
     MissingConfig,
     /// They are not JSON of the expected form.
     #[error(
-        "metadata `config` is not valid ({0}); correct it or make the file with `srdiff convert`"
+        "metadata `config` is not valid ({}); correct it or make the file with `srdiff convert`",
+        printable(.0)
     )]
     Config(String),
     /// One that tensors cannot tell is absent.
     #[error("metadata `config` has no `{0}`, which the tensors cannot tell; add it")]
     MissingKey(&'static str),
     /// A value outside its range.
-    #[error("setting `{key}` is {value}, but must be {allowed}; correct it")]
+    #[error(
+        "setting `{key}` is {}, but must be {allowed}; correct it",
+        printable(value)
+    )]
     Value {
         /// The setting.
         key: &'static str,

@@ -86,6 +86,31 @@ fn weights_that_are_not_finite() {
     }
 }
 
+/// Names and notes of a file come from anywhere; none may act on a terminal.
+#[test]
+fn text_of_a_file_does_not_act_on_the_terminal() {
+    let evil = "\u{1b}]0;x\u{7}\u{202e}\r\n";
+    let harmless = r"\u{1b}]0;x\u{7}\u{202e}\r\n";
+    let mut model = ModelFile::of("tiny-x4");
+    for key in ["license", "training"] {
+        model.metadata.insert(key.to_owned(), evil.to_owned());
+    }
+    let folder = Folder::new();
+    folder.write("noted.safetensors", &model.to_bytes());
+    let run = folder.run(&["info", "noted.safetensors"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(run.stdout.matches(harmless).count(), 2, "{run:?}");
+    assert!(!run.stdout.contains(['\u{1b}', '\u{7}', '\u{202e}', '\r']));
+
+    let tensor = model.tensor("rrdb.conv_first.bias").clone();
+    model.tensors.insert(evil.to_owned(), tensor);
+    refuses(&model.to_bytes(), 5, &[harmless, "does not belong"]);
+    model.tensors.remove(evil);
+    let config = model.metadata.get_mut("config").unwrap();
+    *config = config.replace("cosine", r"\u001b]0;x\u0007");
+    refuses(&model.to_bytes(), 5, &["beta_schedule", r"\u{1b}]0;x\u{7}"]);
+}
+
 /// Every weight is finite, but the sums are not.
 #[test]
 fn weights_that_produce_nan() {

@@ -11,6 +11,7 @@ mod opcodes;
 mod rebuild;
 mod value;
 
+pub use crate::model::printable;
 pub use globals::Global;
 pub use machine::load;
 pub use opcodes::PROTO;
@@ -58,20 +59,4 @@ pub enum PickleError {
         /// Where, from the start of this pickle.
         at: usize,
     },
-}
-
-/// Text of a file for messages: of a bounded length, without control
-/// characters that would act on a terminal.
-pub fn printable(text: &str) -> String {
-    const MAX: usize = 200;
-    let mut characters = text.chars();
-    let mut shown: String = characters
-        .by_ref()
-        .take(MAX)
-        .flat_map(char::escape_debug)
-        .collect();
-    if characters.next().is_some() {
-        shown.push_str("...");
-    }
-    shown
 }

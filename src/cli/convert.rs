@@ -36,8 +36,7 @@ pub fn run(args: &ConvertArgs) -> Result<(), Failure> {
         args.output.display(),
         report.tensors,
         info::describe(&report.settings, report.parameters),
-    ));
-    Ok(())
+    ))
 }
 
 /// Parses `cosine`, `cosine:S`, `linear` or `linear:START:END`; what is left

@@ -26,8 +26,7 @@ pub fn run(args: &DevicesArgs) -> Result<(), Failure> {
     let cpu = CpuSummary::of_this_machine();
     if args.json {
         let devices = serde_json::json!({ "adapters": adapters, "cpu": cpu });
-        terminal::answer(&format!("{devices:#}\n"));
-        return Ok(());
+        return terminal::answer(&format!("{devices:#}\n"));
     }
     let mut rows = vec![COLUMNS.map(str::to_owned)];
     rows.extend(adapters.iter().map(row));
@@ -37,8 +36,7 @@ pub fn run(args: &DevicesArgs) -> Result<(), Failure> {
         table(&rows)
     };
     text.push_str(&format!("cpu    {}\n", Device::Cpu(cpu)));
-    terminal::answer(&text);
-    Ok(())
+    terminal::answer(&text)
 }
 
 fn row(adapter: &AdapterSummary) -> [String; 11] {

@@ -52,8 +52,7 @@ pub fn run(args: &EvaluateArgs) -> Result<(), Failure> {
     for (sample, measures) in samples.iter().zip(&measured) {
         table.push_str(&measures.row(&sample.sampler.to_string(), Some(sample.steps)));
     }
-    terminal::answer(&table);
-    Ok(())
+    terminal::answer(&table)
 }
 
 /// Every sampler with every number of steps.

@@ -3,7 +3,7 @@
 //! | code | meaning |
 //! |---|---|
 //! | 0 | done |
-//! | 1 | the device failed, or the result was no picture |
+//! | 1 | the device or standard output failed, or the result was no picture |
 //! | 2 | wrong usage: an unknown option, or a value out of range |
 //! | 3 | the input cannot be read |
 //! | 4 | the output cannot be written |
@@ -11,7 +11,7 @@
 //! | 6 | the picture does not fit the device's memory or limits |
 //! | 7 | there is no such device, or it cannot do what was asked for |
 //! | 101 | a fault of srdiff itself |
-//! | 130 | interrupted, as shells report it |
+//! | 130 | ended by Ctrl-C, as shells report that signal |
 
 use srdiff::exec::ExecError;
 use srdiff::image::ImageError;
@@ -25,7 +25,7 @@ use std::process::ExitCode;
 pub const EXIT_CODES: &str = "\
 Exit codes:
   0    done
-  1    the device failed, or the result was no picture
+  1    the device or standard output failed, or the result was no picture
   2    wrong usage: an unknown option, or a value out of range
   3    the input cannot be read
   4    the output cannot be written
@@ -33,7 +33,7 @@ Exit codes:
   6    the picture does not fit the device's memory or limits
   7    there is no such device, or it cannot do what was asked for
   101  a fault of srdiff itself
-  130  interrupted, as shells report it";
+  130  ended by Ctrl-C, as shells report that signal";
 
 /// Why a command was not done.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +55,9 @@ pub enum Failure {
     /// The output.
     #[error(transparent)]
     Output(ImageError),
+    /// Text for stdout.
+    #[error("standard output cannot be written ({0}); check the disk or program that it goes to")]
+    Stdout(std::io::Error),
     /// The output would replace the input.
     #[error(
         "{}: is the input itself, which is never overwritten; give another path with -o",
@@ -97,6 +100,7 @@ impl Failure {
     /// The exit code.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
+            Self::Stdout(_) => 1,
             Self::Usage(_) => 2,
             Self::Input(_) | Self::Unsuitable { .. } => 3,
             Self::Output(_) | Self::SameFile(_) => 4,
@@ -125,6 +129,7 @@ fn code(error: &UpscaleError) -> u8 {
         UpscaleError::TooLarge(_)
         | UpscaleError::Exec(ExecError::OutOfMemory { .. } | ExecError::Limit { .. }) => 6,
         UpscaleError::Device(_) => 7,
+        // Ctrl-C ends the process by its signal; no command cancels otherwise.
         UpscaleError::Cancelled => 130,
         UpscaleError::NotFinite { .. }
         | UpscaleError::Exec(ExecError::Device { .. })

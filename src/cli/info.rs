@@ -26,8 +26,7 @@ pub fn run(args: &InfoArgs) -> Result<(), Failure> {
             text.push_str(&row(name, &escaped(note)));
         }
     }
-    terminal::answer(&text);
-    Ok(())
+    terminal::answer(&text)
 }
 
 /// A model's settings, one a line.

@@ -22,8 +22,7 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
 
     if args.dump_plan {
         let program = args.engine.open_upscaler(model)?.program(width, height)?;
-        terminal::answer(&dump_program(&program));
-        return Ok(());
+        return terminal::answer(&dump_program(&program));
     }
 
     let (output, format) = output(args, scale)?;
@@ -62,7 +61,7 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
             result.width,
             result.height,
             started.elapsed().as_secs_f64()
-        ));
+        ))?;
     }
     Ok(())
 }

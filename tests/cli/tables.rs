@@ -33,6 +33,34 @@ fn devices_are_listed() {
     );
 }
 
+/// A full disk is not taken for success; a reader that has gone away is.
+#[cfg(target_os = "linux")]
+#[test]
+fn answers_that_cannot_be_written() {
+    use std::process::{Command, Stdio};
+    let run = |stdout: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_srdiff"));
+        let output = command.arg("info").stdout(stdout).output().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let full = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let (code, stderr) = run(full.into());
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(
+        stderr.starts_with("error: standard output cannot be written"),
+        "{stderr}"
+    );
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(run(writer.into()), (Some(0), String::new()));
+}
+
 #[test]
 fn samplers_are_measured() {
     let folder = Folder::new();

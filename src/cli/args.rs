@@ -80,15 +80,10 @@ pub struct EvaluateArgs {
     #[arg(short, long, value_name = "NAMES", value_delimiter = ',',
           default_value = "ddpm,ddim,dpm++", value_parser = sampler)]
     pub samplers: Vec<Sampler>,
-    /// Numbers of steps to measure
-    #[arg(
-        short = 'n',
-        long,
-        value_name = "LIST",
-        value_delimiter = ',',
-        default_value = "5,10,20,50,100"
-    )]
-    pub steps: Vec<usize>,
+    /// Numbers of steps to measure [default: 5,10,20,50,100, as far as the
+    /// model has timesteps]
+    #[arg(short = 'n', long, value_name = "LIST", value_delimiter = ',')]
+    pub steps: Option<Vec<usize>>,
     /// Seed of the noise
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,

@@ -6,7 +6,8 @@ use super::failure::Failure;
 use super::progress::RunBar;
 use super::terminal;
 use srdiff::diffusion::Sampler;
-use srdiff::image::{Picture, metrics};
+use srdiff::image::{Picture, dimensions, metrics};
+use srdiff::model::Settings;
 use srdiff::upscale::{Progress, SampleOptions, Upscaler};
 use std::fs;
 use std::ops::{AddAssign, ControlFlow};
@@ -23,11 +24,19 @@ const HEADER: &str = "\
 pub fn run(args: &EvaluateArgs) -> Result<(), Failure> {
     let files = files(&args.folder)?;
     let model = args.engine.open_model()?;
-    let samples = samples(args);
+    let settings = model.settings();
+    let sizes = lr_sizes(&files, settings)?;
+    let samples = samples(args, settings.timesteps);
     let mut upscaler = args.engine.open_upscaler(model)?;
-    // What no picture can be enlarged with is refused before the first.
+    // What cannot be enlarged is refused before hours of work.
     for sample in &samples {
         upscaler.check(1, 1, sample)?;
+    }
+    if let Some(sample) = samples.first() {
+        for (file, (width, height)) in files.iter().zip(sizes) {
+            let failed = Failure::upscaling(file);
+            upscaler.check(width, height, sample).map_err(failed)?;
+        }
     }
     let device = upscaler.selected().clone();
     terminal::status(&format!("{}: {}", device.device, device.reason));
@@ -55,16 +64,57 @@ pub fn run(args: &EvaluateArgs) -> Result<(), Failure> {
     terminal::answer(&table)
 }
 
-/// Every sampler with every number of steps.
-fn samples(args: &EvaluateArgs) -> Vec<SampleOptions> {
+/// Every sampler with every number of steps, for a model of `timesteps`.
+fn samples(args: &EvaluateArgs, timesteps: usize) -> Vec<SampleOptions> {
+    let steps = match &args.steps {
+        Some(steps) => steps.clone(),
+        None => default_steps(timesteps),
+    };
     let sample = |sampler: Sampler, steps| SampleOptions {
         sampler,
         steps,
         seed: args.seed,
         sample: 0,
     };
-    let of_sampler = |&sampler| args.steps.iter().map(move |&steps| sample(sampler, steps));
+    let of_sampler = |&sampler| steps.iter().map(move |&steps| sample(sampler, steps));
     args.samplers.iter().flat_map(of_sampler).collect()
+}
+
+/// Numbers of steps that tell something, as far as there are timesteps.
+fn default_steps(timesteps: usize) -> Vec<usize> {
+    let all = [5, 10, 20, 50, 100];
+    let steps: Vec<usize> = all.into_iter().filter(|&n| n <= timesteps).collect();
+    match steps[..] {
+        [] => vec![timesteps],
+        _ => steps,
+    }
+}
+
+/// The size that each picture is shrunk to, from the headers of the files.
+fn lr_sizes(files: &[PathBuf], settings: &Settings) -> Result<Vec<(usize, usize)>, Failure> {
+    let scale = settings.scale;
+    let size = |file: &PathBuf| {
+        let (width, height) = dimensions(file).map_err(Failure::Input)?;
+        let [width, height] = cropped_size(file, [width, height], settings)?;
+        Ok((width / scale, height / scale))
+    };
+    files.iter().map(size).collect()
+}
+
+/// A size cropped to whole multiples of what the model works on; refused if
+/// what is left, a border as wide as the scale shaved off, is too small for
+/// SSIM.
+fn cropped_size(file: &Path, size: [usize; 2], settings: &Settings) -> Result<[usize; 2], Failure> {
+    let multiple = settings.scale * settings.lr_size_multiple();
+    let cropped = size.map(|side| side - side % multiple);
+    let least = (2 * settings.scale + metrics::SSIM_WINDOW).next_multiple_of(multiple);
+    if cropped.iter().any(|&side| side < least) {
+        return Err(Failure::Unsuitable {
+            path: file.to_owned(),
+            reason: format!("is smaller than {least}x{least}; take it out of the folder"),
+        });
+    }
+    Ok(cropped)
 }
 
 /// The files of a folder that are not hidden, by name.
@@ -108,16 +158,13 @@ struct Pair<'a> {
 }
 
 impl<'a> Pair<'a> {
-    /// Crops a picture to whole multiples of what the model works on, and
-    /// shrinks it as MATLAB does.
+    /// Crops a picture ([`cropped_size`]) and shrinks it as MATLAB does.
     fn new(file: &'a Path, picture: &Picture, upscaler: &Upscaler) -> Result<Self, Failure> {
         let settings = upscaler.model().settings();
         let scale = settings.scale;
-        let multiple = scale * settings.lr_size_multiple();
-        let hr = cropped(picture, multiple).ok_or_else(|| Failure::Unsuitable {
-            path: file.to_owned(),
-            reason: format!("is smaller than {multiple}x{multiple}; take it out of the folder"),
-        })?;
+        // Asked again: the file may have been replaced since.
+        let size = cropped_size(file, [picture.width, picture.height], settings)?;
+        let hr = cropped(picture, size);
         let lr = hr.resized(hr.width / scale, hr.height / scale);
         Ok(Self {
             file,
@@ -143,16 +190,11 @@ impl<'a> Pair<'a> {
     }
 }
 
-/// The top left of a picture whose sides are multiples of `multiple`, its
-/// colours alone; none if nothing is left.
-fn cropped(picture: &Picture, multiple: usize) -> Option<Picture> {
-    let [width, height] = [picture.width, picture.height].map(|side| side - side % multiple);
-    if width == 0 || height == 0 {
-        return None;
-    }
+/// The top left of a picture, its colours alone.
+fn cropped(picture: &Picture, [width, height]: [usize; 2]) -> Picture {
     let rows = picture.rgb.chunks_exact(3 * picture.width).take(height);
     let rgb = rows.flat_map(|row| &row[..3 * width]).copied().collect();
-    Some(Picture::new(width, height, rgb))
+    Picture::new(width, height, rgb)
 }
 
 /// Upscales, and takes the time from the encoding of the picture to the
@@ -216,11 +258,18 @@ mod tests {
     #[test]
     fn cropping_keeps_the_top_left() {
         let picture = Picture::new(5, 3, (0..45).collect());
-        let part = cropped(&picture, 2).unwrap();
+        let part = cropped(&picture, [4, 2]);
         assert_eq!((part.width, part.height), (4, 2));
         assert_eq!(part.rgb[..12], picture.rgb[..12]);
         assert_eq!(part.rgb[12..], picture.rgb[15..27]);
-        assert_eq!(cropped(&picture, 4), None);
+    }
+
+    #[test]
+    fn default_steps_are_those_that_the_model_has() {
+        assert_eq!(default_steps(100), [5, 10, 20, 50, 100]);
+        assert_eq!(default_steps(4096), [5, 10, 20, 50, 100]);
+        assert_eq!(default_steps(49), [5, 10, 20]);
+        assert_eq!(default_steps(3), [3]);
     }
 
     #[test]

@@ -9,7 +9,7 @@
 
 mod ssim;
 
-pub use ssim::{ssim_rgb, ssim_y};
+pub use ssim::{SSIM_WINDOW, ssim_rgb, ssim_y};
 
 use super::{Picture, bicubic};
 use rayon::prelude::*;

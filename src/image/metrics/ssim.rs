@@ -9,14 +9,17 @@ use rayon::prelude::*;
 const C1: f64 = 6.5025;
 const C2: f64 = 58.5225;
 
+/// Pixels that a side must have at least for [`ssim_y`], its border left out.
+pub const SSIM_WINDOW: usize = 11;
+
 /// SSIM of [`luma`], `border` pixels of each side left out: the mean over
 /// every place where a window of 11x11 (Gaussian, sigma 1.5) fits. 1 for
 /// equal pictures.
 ///
 /// # Errors
-/// When the sizes differ, or less than 11 pixels a side are left.
+/// When the sizes differ, or less than [`SSIM_WINDOW`] pixels a side are left.
 pub fn ssim_y(a: &Picture, b: &Picture, border: usize) -> Result<f64, MetricError> {
-    let weights = [-5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5]
+    let weights: [f64; SSIM_WINDOW] = [-5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5]
         .map(|k: i32| (-f64::from(k * k) / (2.0 * 1.5 * 1.5)).exp());
     let total: f64 = weights.iter().sum();
     let window = Window {

@@ -1,5 +1,6 @@
 //! srdiff: diffusion super-resolution (SRDiff, Li et al. 2022) on any GPU and on the CPU.
 
+pub mod atomic_file;
 pub mod diffusion;
 pub mod exec;
 pub mod graph;

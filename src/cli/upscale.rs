@@ -4,6 +4,7 @@ use super::args::UpscaleArgs;
 use super::failure::Failure;
 use super::progress::StepBar;
 use super::{paths, terminal};
+use srdiff::atomic_file::is_same_file;
 use srdiff::graph::{Precision, dump_program};
 use srdiff::image::{EncodeOptions, OutputFormat, Picture, check_writable, dimensions};
 use srdiff::upscale::{SampleOptions, Upscaler};
@@ -72,7 +73,7 @@ fn output(args: &UpscaleArgs, scale: usize) -> Result<(PathBuf, OutputFormat), F
         Some(path) => path.clone(),
         None => paths::default_output(&args.input, scale),
     };
-    if paths::is_same_file(&args.input, &output) {
+    if is_same_file(&args.input, &output) {
         return Err(Failure::SameFile(output));
     }
     check_writable(&output, args.force).map_err(Failure::Output)?;

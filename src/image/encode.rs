@@ -1,17 +1,13 @@
 //! Pixels to picture files.
 
 use super::{ImageError, ImageProblem, Picture, error::innermost_message, is_rgb_profile};
+use crate::atomic_file;
 use ::image::{
     ExtendedColorType, ImageEncoder,
     codecs::{jpeg::JpegEncoder, png::PngEncoder, webp::WebPEncoder},
     error::ImageError as CodecError,
 };
-use std::{
-    borrow::Cow,
-    fmt, fs, io,
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::{borrow::Cow, fmt, io::Write, path::Path};
 
 /// A format that pictures are written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,11 +98,7 @@ impl OutputFormat {
 /// When the folder does not exist or cannot be written to, `path` is a folder
 /// or a device, or it exists and `overwrite` is not set.
 pub fn check_writable(path: &Path, overwrite: bool) -> Result<(), ImageError> {
-    let target = target(path, overwrite).map_err(|problem| problem.of(path))?;
-    match temporary(&target) {
-        Ok(_) => Ok(()), // removed when dropped
-        Err(error) => Err(ImageProblem::Write(error).of(path)),
-    }
+    atomic_file::check(path, overwrite).map_err(|fault| ImageProblem::from(fault).of(path))
 }
 
 impl Picture {
@@ -138,36 +130,11 @@ impl Picture {
         options: &EncodeOptions,
         overwrite: bool,
     ) -> Result<(), ImageProblem> {
-        let target = target(path, overwrite)?;
         // In memory first: compression takes seconds, during which a program
         // that is interrupted would leave its temporary file behind.
         let mut bytes = Vec::new();
         self.encode(&mut bytes, format, options)?;
-        let mut file = temporary(&target).map_err(ImageProblem::Write)?;
-        file.write_all(&bytes).map_err(ImageProblem::Write)?;
-        if overwrite {
-            if let Ok(old) = fs::metadata(&target) {
-                // As if the old file had been written into. No reason to fail.
-                let _ = file.as_file().set_permissions(old.permissions());
-            }
-            file.persist(&target)
-                .map_err(|error| ImageProblem::Write(error.error))?;
-            return Ok(());
-        }
-        match file.persist_noclobber(&target) {
-            Ok(_) => Ok(()),
-            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(ImageProblem::Exists)
-            }
-            // A file system without a rename that spares existing files, nor
-            // hard links to make one of: the check just before has to do.
-            Err(error) if !target.exists() => error
-                .file
-                .persist(&target)
-                .map(drop)
-                .map_err(|error| ImageProblem::Write(error.error)),
-            Err(error) => Err(ImageProblem::Write(error.error)),
-        }
+        Ok(atomic_file::write(path, &bytes, overwrite)?)
     }
 
     /// Writes the picture as `format`, the way [`save`](Self::save) does.
@@ -252,52 +219,5 @@ impl Picture {
             samples.push(alpha);
         }
         Cow::Owned(samples)
-    }
-}
-
-/// The file that writing to `path` would make or replace: where it leads, if
-/// it is a link.
-fn target(path: &Path, overwrite: bool) -> Result<PathBuf, ImageProblem> {
-    let folder = folder(path);
-    match fs::metadata(folder) {
-        Ok(metadata) if metadata.is_dir() => {}
-        Ok(_) => return Err(ImageProblem::NoFolder(folder.to_owned())),
-        Err(error) => match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-                return Err(ImageProblem::NoFolder(folder.to_owned()));
-            }
-            _ => return Err(ImageProblem::Write(error)),
-        },
-    }
-    match fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => Err(ImageProblem::Folder),
-        Ok(metadata) if !metadata.is_file() => Err(ImageProblem::NotRegular),
-        Ok(_) if !overwrite => Err(ImageProblem::Exists),
-        Ok(_) => fs::canonicalize(path).map_err(ImageProblem::Write),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.to_owned()),
-        Err(error) => Err(ImageProblem::Write(error)),
-    }
-}
-
-/// A temporary file beside `target`, with the permissions of any new file.
-fn temporary(target: &Path) -> io::Result<tempfile::NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".srdiff-").suffix(".tmp");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(fs::Permissions::from_mode(0o666)); // less the umask
-    }
-    // The error itself would name the temporary file.
-    let result = builder.tempfile_in(folder(target));
-    result.map_err(|error| error.kind().into())
-}
-
-/// The folder that holds `path`.
-fn folder(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) => parent,
-        None => path,
     }
 }

@@ -4,6 +4,7 @@ use super::{
     OutputFormat,
     decode::{MAX_PIXELS, READABLE},
 };
+use crate::atomic_file::Fault;
 use std::{
     error::Error,
     io,
@@ -115,6 +116,18 @@ pub enum ImageProblem {
     /// The encoder refuses.
     #[error("cannot be encoded ({0}); write another format")]
     Encode(String),
+}
+
+impl From<Fault> for ImageProblem {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Exists => Self::Exists,
+            Fault::Folder => Self::Folder,
+            Fault::NotRegular => Self::NotRegular,
+            Fault::NoFolder(folder) => Self::NoFolder(folder),
+            Fault::Io(error) => Self::Write(error),
+        }
+    }
 }
 
 impl ImageProblem {

@@ -4,11 +4,12 @@ use super::source::{code, paths};
 
 /// Each top module and what it may name besides itself.
 const IMPORTS: &[(&str, &[&str])] = &[
+    ("atomic_file", &[]),
     ("ops", &["graph"]),
     ("graph", &["ops"]),
     ("diffusion", &[]),
-    ("image", &["ops"]),
-    ("model", &["diffusion", "graph", "ops"]),
+    ("image", &["atomic_file", "ops"]),
+    ("model", &["atomic_file", "diffusion", "graph", "ops"]),
     ("exec", &["diffusion", "graph", "ops"]),
     (
         "upscale",
@@ -17,6 +18,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "atomic_file",
             "diffusion",
             "exec",
             "graph",

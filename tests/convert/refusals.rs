@@ -216,6 +216,57 @@ fn an_output_that_cannot_be_is_refused() {
     assert_eq!(folder.list(), ["in.ckpt"]);
 }
 
+/// Before the input is read, which here is not even there.
+#[test]
+fn an_output_without_a_place_is_refused_before_any_work() {
+    let folder = Folder::new();
+    let output = folder.path("no/such/out");
+    let error = convert(&folder.path("absent"), &output, &golden_options()).unwrap_err();
+    says(&error.to_string(), &["out: ", "there is no such folder"]);
+}
+
+/// A replaced file keeps its permissions and its place behind a link.
+#[cfg(unix)]
+#[test]
+fn a_link_is_followed_and_permissions_are_kept() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let folder = Folder::new();
+    let input = golden_checkpoint("srdiff-zip.ckpt");
+    let (real, link) = (folder.path("real"), folder.path("out.safetensors"));
+    fs::write(&real, "old").unwrap();
+    fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
+    symlink("real", &link).unwrap();
+    let force = ConvertOptions {
+        force: true,
+        ..golden_options()
+    };
+    convert(&input, &link, &force).unwrap();
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(fs::metadata(&real).unwrap().len() > 1000);
+    let mode = fs::metadata(&real).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o640);
+
+    fs::remove_file(&real).unwrap();
+    let error = convert(&input, &link, &force).unwrap_err();
+    says(&error.to_string(), &["a link that leads nowhere"]);
+}
+
+/// Two names of one file are one file.
+#[cfg(unix)]
+#[test]
+fn the_checkpoint_under_another_name_is_not_replaced() {
+    let folder = Folder::new();
+    let (input, other) = (folder.path("in.ckpt"), folder.path("other.ckpt"));
+    fs::write(&input, published()).unwrap();
+    fs::hard_link(&input, &other).unwrap();
+    let force = ConvertOptions {
+        force: true,
+        ..golden_options()
+    };
+    let error = convert(&input, &other, &force).unwrap_err();
+    says(&error.to_string(), &["the checkpoint itself"]);
+}
+
 #[cfg(unix)]
 #[test]
 fn the_output_is_readable_like_any_other_file() {

@@ -1,0 +1,150 @@
+//! Files that appear whole or not at all: written beside their place under
+//! another name, and renamed.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+/// Why a file cannot be written; whatever was in its place is as it was.
+#[derive(Debug)]
+pub enum Fault {
+    /// It is there already, and not to be overwritten.
+    Exists,
+    /// A folder is in its place.
+    Folder,
+    /// A device, pipe or socket is in its place.
+    NotRegular,
+    /// The folder that would hold it is not there.
+    NoFolder(PathBuf),
+    /// The system refuses.
+    Io(io::Error),
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Checks, before any work is done, that [`write`] will find a place for
+/// `path`. Leaves nothing behind.
+///
+/// # Errors
+/// When the folder does not exist or cannot be written to, `path` is a folder
+/// or a device, or it exists and `overwrite` is not set.
+pub fn check(path: &Path, overwrite: bool) -> Result<(), Fault> {
+    let target = target(path, overwrite)?;
+    // Removed when dropped.
+    temporary(&target)?;
+    Ok(())
+}
+
+/// Writes a file. A link is followed to what it names, and a file that is
+/// replaced leaves its permissions to the new one; other names of it (hard
+/// links) keep what it was.
+///
+/// # Errors
+/// As [`check`]; when the disk is full or fails.
+pub fn write(path: &Path, bytes: &[u8], overwrite: bool) -> Result<(), Fault> {
+    let target = target(path, overwrite)?;
+    let mut file = temporary(&target)?;
+    file.write_all(bytes)?;
+    // Else a crash soon after could leave the new name with none of its bytes.
+    file.as_file().sync_all()?;
+    if overwrite {
+        if let Ok(old) = fs::metadata(&target) {
+            // As if the old file had been written into. No reason to fail.
+            let _ = file.as_file().set_permissions(old.permissions());
+        }
+        file.persist(&target).map_err(|error| error.error)?;
+        return Ok(());
+    }
+    match file.persist_noclobber(&target) {
+        Ok(_) => Ok(()),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Err(Fault::Exists),
+        // A file system without a rename that spares existing files, nor hard
+        // links to make one of: the check just before has to do.
+        Err(error) if !target.exists() => {
+            error.file.persist(&target).map_err(|error| error.error)?;
+            Ok(())
+        }
+        Err(error) => Err(Fault::Io(error.error)),
+    }
+}
+
+/// Whether two paths lead to one file: by themselves, through links, or as
+/// two names of it.
+pub fn is_same_file(a: &Path, b: &Path) -> bool {
+    let (Ok(real_a), Ok(real_b)) = (fs::canonicalize(a), fs::canonicalize(b)) else {
+        return false;
+    };
+    real_a == real_b || has_same_inode(&real_a, &real_b)
+}
+
+#[cfg(unix)]
+fn has_same_inode(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let inode = |path| fs::metadata(path).map(|m| (m.dev(), m.ino())).ok();
+    inode(a).is_some_and(|a| inode(b) == Some(a))
+}
+
+/// The standard library does not tell hard links apart elsewhere. Nothing is
+/// lost by that: writing replaces the name, not what else it names.
+#[cfg(not(unix))]
+fn has_same_inode(_: &Path, _: &Path) -> bool {
+    false
+}
+
+/// The file that writing to `path` would make or replace: where it leads, if
+/// it is a link.
+fn target(path: &Path, overwrite: bool) -> Result<PathBuf, Fault> {
+    let folder = folder(path);
+    match fs::metadata(folder) {
+        Ok(metadata) if metadata.is_dir() => {}
+        Ok(_) => return Err(Fault::NoFolder(folder.to_owned())),
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                return Err(Fault::NoFolder(folder.to_owned()));
+            }
+            _ => return Err(Fault::Io(error)),
+        },
+    }
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Err(Fault::Folder),
+        Ok(metadata) if !metadata.is_file() => Err(Fault::NotRegular),
+        Ok(_) if !overwrite => Err(Fault::Exists),
+        Ok(_) => Ok(fs::canonicalize(path)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if fs::symlink_metadata(path).is_ok() {
+                return Err(io::Error::other("it is a link that leads nowhere").into());
+            }
+            Ok(path.to_owned())
+        }
+        Err(error) => Err(Fault::Io(error)),
+    }
+}
+
+/// A temporary file beside `target`, with the permissions of any new file.
+fn temporary(target: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".srdiff-").suffix(".tmp");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o666)); // less the umask
+    }
+    // The error itself would name the temporary file.
+    let result = builder.tempfile_in(folder(target));
+    result.map_err(|error| error.kind().into())
+}
+
+/// The folder that holds `path`.
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => path,
+    }
+}

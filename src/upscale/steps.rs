@@ -74,8 +74,8 @@ mod tests {
     #[test]
     fn records_carry_timestep_seed_and_sample() {
         let settings = Model::starter().settings().clone();
-        let records = records(&settings, &sample(5)).unwrap();
-        assert_eq!(records.len(), 6);
+        let records = records(&settings, &sample(10)).unwrap();
+        assert_eq!(records.len(), 11);
         assert_eq!(records[START].noise_step as usize, settings.timesteps);
         for record in &records {
             assert_eq!(record.seed_low, 0x89ab_cdef);
@@ -85,7 +85,7 @@ mod tests {
         let first = records[1];
         assert_eq!(first.table_row as usize, settings.timesteps - 1);
         assert_eq!(first.noise_step, first.table_row);
-        let last = records[5];
+        let last = records[10];
         assert_eq!((last.table_row, last.sigma, last.from_x0), (0, 0.0, 1.0));
         assert!(records[1..].iter().all(|record| record.clip == 1.0));
     }

@@ -107,7 +107,8 @@ impl Failure {
             Self::Model(_) => 5,
             Self::Convert(error) => match error.problem {
                 // What a checkpoint does not tell is an option's to say.
-                ConvertProblem::GroupsNeeded(_)
+                ConvertProblem::Option(_)
+                | ConvertProblem::GroupsNeeded(_)
                 | ConvertProblem::ScheduleUnknown(_)
                 | ConvertProblem::Timesteps { .. } => 2,
                 ConvertProblem::Exists | ConvertProblem::SameFile | ConvertProblem::Write(_) => 4,

@@ -1,5 +1,7 @@
 //! What a model is: its sizes, scale, noise schedule and input scaling.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -9,6 +11,10 @@ use super::{
     tensor_sizes::TensorSizes,
 };
 use crate::diffusion::{BetaSchedule, Schedule, ScheduleError};
+
+/// Allowed factors and divisors: far beyond any model's, and numbers that
+/// kernels can compute with in f32.
+pub(super) const SCALES: RangeInclusive<f64> = 1e-3..=1e6;
 
 /// What a model is.
 ///
@@ -232,8 +238,7 @@ impl Settings {
             ("res_rescale", self.res_rescale),
             ("lr_up_divisor", self.lr_up_divisor),
         ] {
-            // Far beyond any model's; kernels compute with them in f32.
-            if !(1e-3..=1e6).contains(&setting) {
+            if !SCALES.contains(&setting) {
                 return Err(value(key, setting, "a number from 0.001 to 1000000"));
             }
         }

@@ -22,6 +22,7 @@
 //! # }
 //! ```
 
+mod budget;
 pub mod defaults;
 mod device;
 mod error;

@@ -1,5 +1,6 @@
 //! A model loaded on a device, and the reverse process over a picture.
 
+use super::budget::budget;
 use super::device::{CpuSummary, Device, PrecisionChoice};
 use super::memory::{self, Target};
 use super::reverse::{OnProgress, Progress, SampleOptions, notify, run, sample_steps};
@@ -225,7 +226,7 @@ impl Upscaler {
             settings: self.model.settings(),
             device: &self.selected.device,
             precision: self.precision,
-            budget: memory::budget(
+            budget: budget(
                 &self.selected.device,
                 self.memory_limit,
                 // Dropped before another is loaded.

@@ -88,6 +88,31 @@ fn conversions_that_are_refused() {
     );
 }
 
+/// What is wrong with an option is not blamed on the checkpoint.
+#[test]
+fn options_that_cannot_be() {
+    let folder = with_checkpoint("srdiff-zip.ckpt");
+    for (options, named) in [
+        (&["--timesteps", "0"][..], "--timesteps 0: "),
+        (&["--timesteps", "5000"], "--timesteps 5000: "),
+        (&["--schedule", "cosine:nan"], "--schedule cosine:NaN: "),
+        (&["--schedule", "linear:2:3"], "--schedule linear:2:3: "),
+        (&["--groups", "0"], "--groups 0: "),
+        (&["--groups", "7"], "--groups 7: "),
+        (&["--attention-heads", "0"], "--attention-heads 0: "),
+        (&["--res-rescale=-1"], "--res-rescale -1.0: "),
+        (&["--lr-up-divisor", "1e39"], "--lr-up-divisor 1e39: "),
+    ] {
+        let mut args = vec!["convert", "srdiff-zip.ckpt", "out.safetensors"];
+        args.extend(options);
+        if options[0] != "--groups" {
+            args.extend(["--groups", "4"]);
+        }
+        let start = format!("error: {named}");
+        folder.refuses(&args, 2, &[&start]);
+    }
+}
+
 #[test]
 fn the_built_in_model_is_described() {
     let run = Folder::new().run(&["info"]);

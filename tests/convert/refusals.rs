@@ -52,14 +52,14 @@ fn a_model_with_group_norms_needs_their_number() {
         ..ConvertOptions::default()
     };
     let error = folder.error(&published(), &options);
-    says(&error, &["3", "does not divide"]);
+    says(&error, &["--groups 3: ", "does not divide"]);
 }
 
 #[test]
 fn groups_for_a_model_without_norms_are_refused() {
     let bytes = fs::read(checkpoint("trainer.ckpt")).unwrap();
     let error = Folder::new().error(&bytes, &golden_options());
-    says(&error, &["`gn_groups` is 4"]);
+    says(&error, &["--groups 4: ", "no group norms"]);
 }
 
 #[test]

@@ -178,7 +178,7 @@ fn sizes_that_a_format_cannot_hold_are_refused() {
 fn nothing_is_overwritten_unasked() {
     let folder = Folder::new();
     let path = folder.write("there.png", "old");
-    let expected = "exists already; give another name, or ask for it to be overwritten";
+    let expected = "exists already; give another name, or ask for it to be overwritten (--force)";
     assert_eq!(message(check_writable(&path, false), &path), expected);
     let picture = noise_picture(2, 2, 0);
     let save = |overwrite| {

@@ -5,10 +5,10 @@ use crate::model::{FloatType, ModelProblem, SettingsError};
 
 /// A conversion that was not made; the output file is as it was before.
 #[derive(Debug, thiserror::Error)]
-#[error("{file}: {problem}")]
+#[error("{subject}: {problem}")]
 pub struct ConvertError {
-    /// The file that is in the way of it.
-    pub file: String,
+    /// The file that is in the way of it, or the option with its value.
+    pub subject: String,
     /// What is wrong.
     pub problem: ConvertProblem,
 }
@@ -100,6 +100,9 @@ pub enum ConvertProblem {
         /// The format.
         float_type: FloatType,
     },
+    /// An option that no model, or not this one, can have.
+    #[error("{0}")]
+    Option(String),
     /// The settings do not suit the tensors.
     #[error(transparent)]
     Settings(SettingsError),
@@ -130,7 +133,7 @@ impl ConvertProblem {
     /// Names the file it is a problem of.
     pub(super) fn of(self, file: &std::path::Path) -> ConvertError {
         ConvertError {
-            file: file.display().to_string(),
+            subject: file.display().to_string(),
             problem: self,
         }
     }

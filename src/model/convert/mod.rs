@@ -14,6 +14,7 @@ mod checkpoint;
 mod element;
 mod error;
 mod names;
+mod options;
 mod output;
 mod pickle;
 mod schedule;
@@ -147,6 +148,7 @@ pub fn convert(
     output: &Path,
     options: &ConvertOptions,
 ) -> Result<ConvertReport, ConvertError> {
+    options::check(options)?;
     output::check(input, output, options.force)?;
     let map =
         file::map(input).map_err(|error| ConvertProblem::Read(error.to_string()).of(input))?;
@@ -155,7 +157,12 @@ pub fn convert(
         (None, name) => name.unwrap_or_default().to_string_lossy().into_owned(),
     };
     let (bytes, report) =
-        convert_bytes(&map, &source, options).map_err(|problem| problem.of(input))?;
+        convert_bytes(&map, &source, options).map_err(|problem| match &problem {
+            ConvertProblem::Settings(error) => {
+                options::blamed(error, options).unwrap_or_else(|| problem.of(input))
+            }
+            _ => problem.of(input),
+        })?;
     let model = Weights::from_bytes(bytes, &source)
         .and_then(Model::from_weights)
         .map_err(|error| ConvertProblem::Model(error.problem).of(input))?;

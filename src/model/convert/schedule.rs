@@ -4,7 +4,7 @@ use super::{ConvertOptions, ConvertProblem, element::Element};
 use crate::diffusion::{BetaSchedule, Schedule};
 
 /// Timesteps of the published models.
-const TIMESTEPS: usize = 100;
+pub const TIMESTEPS: usize = 100;
 
 /// How a model's noise schedule came to be known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

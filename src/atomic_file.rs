@@ -28,7 +28,7 @@ impl From<io::Error> for Fault {
     }
 }
 
-/// Checks, before any work is done, that [`write`] will find a place for
+/// Checks, before any work is done, that [`write()`] will find a place for
 /// `path`. Leaves nothing behind.
 ///
 /// # Errors

@@ -38,10 +38,14 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
     if !args.quiet {
         terminal::status(&describe(&upscaler, &sample));
     }
+    let announced = upscaler.precision();
     let bar = StepBar::new(args.quiet);
     let result = upscaler.upscale(&picture, &sample, &mut |progress| bar.show(progress));
     drop(bar);
     let result = result.map_err(failed())?;
+    if upscaler.precision() != announced && !args.quiet {
+        terminal::status("note: this model exceeds the range of f16, so it was run in f32");
+    }
     // Encoding takes memory of its own.
     drop(upscaler);
 

@@ -9,6 +9,7 @@ use srdiff::exec::{Executor, StepRecord};
 use srdiff::model::phases::{self, names};
 use srdiff::model::{PhaseOptions, time::sinusoidal_embedding};
 use srdiff::ops::NoiseSource;
+use srdiff::upscale::step_record;
 
 /// The error allowed on the [-1, 1] scale.
 const BOUND: f64 = 1e-3;
@@ -66,7 +67,10 @@ fn sample(
     steps: &[StepCoefficients],
     traced: bool,
 ) -> Result<(), Failed> {
-    let records: Vec<StepRecord> = steps.iter().map(record).collect();
+    let records: Vec<StepRecord> = steps
+        .iter()
+        .map(|step| step_record(step, StepRecord::default()))
+        .collect();
     executor.set_steps(&records)?;
     executor.write(names::X, &fixture.input("noise.init")?)?;
     let kept = fixture.names("ddpm.x.")?;
@@ -83,19 +87,4 @@ fn sample(
         }
     }
     run_phase(executor, names::FINISH, 0)
-}
-
-fn record(step: &StepCoefficients) -> StepRecord {
-    StepRecord {
-        table_row: step.timestep,
-        noise_step: step.timestep,
-        clip: step.clip as f32,
-        x0_from_x: step.x0_from_x as f32,
-        x0_from_eps: step.x0_from_eps as f32,
-        from_x: step.from_x as f32,
-        from_x0: step.from_x0 as f32,
-        from_previous_x0: step.from_previous_x0 as f32,
-        sigma: step.sigma as f32,
-        ..StepRecord::default()
-    }
 }

@@ -3,13 +3,13 @@
 //   y = epilogue((x - mean) / sqrt(variance + epsilon) * weight[c] + bias[c])
 //
 // mean and biased variance over a sample's group of C / GROUPS channels and
-// all pixels. Two kernels: `statistics`, then `normalize`.
+// all pixels. Two kernels: `statistics_of_group`, then `normalize`.
 //
 // Layout: x and y are (N, C/4, H, W) of vec4; a group may begin and end
 // inside a block of 4 channels. statistics is (N, 2 * GROUPS) in scalars:
 // mean, then 1 / sqrt(variance + epsilon), of each group.
 //
-// Dispatch: statistics: a workgroup of 256 for each sample and group,
+// Dispatch: statistics_of_group: a workgroup of 256 for each sample and group,
 // grid (GROUPS, N, 1); it sums in a fixed order, twice: differences from the
 // group's first element, which give the mean, then squared differences from
 // that, so that a large mean costs no accuracy.
@@ -57,6 +57,12 @@ fn workgroup_sum(thread: u32, v: f32) -> f32 {
     return sum;
 }
 
+// Which lanes of a block are channels in begin..end.
+fn lanes_between(block: u32, begin: u32, end: u32) -> vec4<bool> {
+    let c = 4u * block + vec4<u32>(0u, 1u, 2u, 3u);
+    return (c >= vec4<u32>(begin)) & (c < vec4<u32>(end));
+}
+
 @compute @workgroup_size(256, 1, 1)
 fn statistics_of_group(
     @builtin(workgroup_id) id: vec3<u32>,
@@ -69,25 +75,31 @@ fn statistics_of_group(
     let channels = CHANNELS / GROUPS;
     let count = f32(channels * plane);
 
-    let first = vec4<f32>(x[base + group * channels / 4u * plane])[group * channels % 4u];
-    var sum = 0.0;
-    for (var c = group * channels; c < (group + 1u) * channels; c++) {
-        let block = base + (c / 4u) * plane;
+    // Channels begin..end of the sample: whole blocks are read, and lanes that
+    // belong to a neighbouring group left out.
+    let begin = group * channels;
+    let end = begin + channels;
+    let first = vec4<f32>(x[base + begin / 4u * plane])[begin % 4u];
+    var sum = vec4<f32>(0.0);
+    for (var block = begin / 4u; block * 4u < end; block++) {
+        let ours = lanes_between(block, begin, end);
         for (var p = thread; p < plane; p += THREADS) {
-            sum += vec4<f32>(x[block + p])[c % 4u] - first;
+            let d = vec4<f32>(x[base + block * plane + p]) - first;
+            sum += select(vec4<f32>(0.0), d, ours);
         }
     }
-    let mean = first + workgroup_sum(thread, sum) / count;
+    let mean = first + workgroup_sum(thread, sum.x + sum.y + sum.z + sum.w) / count;
 
-    var squares = 0.0;
-    for (var c = group * channels; c < (group + 1u) * channels; c++) {
-        let block = base + (c / 4u) * plane;
+    var squares = vec4<f32>(0.0);
+    for (var block = begin / 4u; block * 4u < end; block++) {
+        let ours = lanes_between(block, begin, end);
         for (var p = thread; p < plane; p += THREADS) {
-            let d = vec4<f32>(x[block + p])[c % 4u] - mean;
-            squares += d * d;
+            let d = vec4<f32>(x[base + block * plane + p]) - mean;
+            squares += select(vec4<f32>(0.0), d * d, ours);
         }
     }
-    let variance = workgroup_sum(thread, squares) / count;
+    let total = squares.x + squares.y + squares.z + squares.w;
+    let variance = workgroup_sum(thread, total) / count;
 
     if thread == 0u {
         let at = n * dims.statistics_stride + 2u * group;

@@ -231,12 +231,13 @@ fn split_dispatches(gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> {
     let convolutions = crate::cases::all().into_iter().filter(|case| {
         let node = &case.graph.nodes[0];
         let height = |value| case.graph.value(value).shape.h;
-        let (kind, rows) = match &node.op {
-            Op::Conv2d(op) => ((op.kernel, op.stride), height(node.outputs[0])),
-            Op::ConvTranspose2d(op) => ((2 * op.stride, 0), height(node.inputs[0])),
+        // More rows than a workgroup covers.
+        let (kind, has_parts) = match &node.op {
+            Op::Conv2d(op) => ((op.kernel, op.stride), height(node.outputs[0]) > 32),
+            Op::ConvTranspose2d(op) => ((2 * op.stride, 0), height(node.inputs[0]) > 8),
             _ => return false,
         };
-        case.graph.nodes.len() == 1 && rows > 8 && kinds.insert(kind)
+        case.graph.nodes.len() == 1 && has_parts && kinds.insert(kind)
     });
     for case in convolutions.collect::<Vec<_>>() {
         let (_, whole) = Trial::run(&case, subject)?;

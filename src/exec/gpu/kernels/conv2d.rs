@@ -1,12 +1,14 @@
 //! `shaders/conv2d.wgsl`.
 
-use super::{Binding, Dispatch, Lowering, Packing, View, blocks, split, tile_grid};
+use super::{Binding, Dispatch, Lowering, Packing, View, blocks, split};
 
 use crate::exec::ExecError;
 use crate::exec::gpu::shader::{ArrayType, Shader};
 use crate::graph::Precision;
 use crate::ops::{Activation, Conv2d, Epilogue, Padding};
 
+/// Columns and rows of the result that a workgroup covers.
+const TILE: [usize; 2] = [8, 32];
 /// `first_row` among the words of the shader's `Dims`.
 const FIRST_ROW: usize = 6;
 
@@ -65,11 +67,15 @@ pub(super) fn lower(context: &Lowering, op: &Conv2d) -> Result<Vec<Dispatch>, Ex
             ),
             (3, bias(context, op, out_blocks)),
         ],
-        workgroups: tile_grid(y.shape.h, y.shape.w, y.shape.n * out_blocks.div_ceil(2)),
+        workgroups: [
+            y.shape.w.div_ceil(TILE[0]) as u32,
+            y.shape.h.div_ceil(TILE[1]) as u32,
+            (y.shape.n * out_blocks.div_ceil(2)) as u32,
+        ],
         flops: 0,
     };
     add_epilogue(context, &op.epilogue, op.operands(), &mut dispatch);
-    Ok(split::by_rows(context, dispatch, FIRST_ROW))
+    Ok(split::by_rows(context, dispatch, FIRST_ROW, TILE[1]))
 }
 
 fn bias(context: &Lowering, op: &Conv2d, out_blocks: usize) -> Binding {

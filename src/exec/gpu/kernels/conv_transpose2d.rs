@@ -1,9 +1,11 @@
 //! `shaders/conv_transpose2d.wgsl`.
 
-use super::{Dispatch, Lowering, Packing, View, blocks, split, tile_grid};
+use super::{Dispatch, Lowering, Packing, View, blocks, split};
 use crate::exec::gpu::shader::Shader;
 use crate::ops::ConvTranspose2d;
 
+/// Columns and rows of x that a workgroup covers.
+const TILE: [usize; 2] = [32, 8];
 /// `first_row` among the words of the shader's `Dims`.
 const FIRST_ROW: usize = 6;
 
@@ -48,8 +50,12 @@ pub(super) fn lower(context: &Lowering, op: &ConvTranspose2d) -> Vec<Dispatch> {
             (3, context.bind_vector(ConvTranspose2d::BIAS, 2 * pairs)),
             (4, context.bind_output(0)),
         ],
-        workgroups: tile_grid(x.shape.h, x.shape.w, planes),
+        workgroups: [
+            x.shape.w.div_ceil(TILE[0]) as u32,
+            x.shape.h.div_ceil(TILE[1]) as u32,
+            planes as u32,
+        ],
         flops: 0,
     };
-    split::by_rows(context, dispatch, FIRST_ROW)
+    split::by_rows(context, dispatch, FIRST_ROW, TILE[1])
 }

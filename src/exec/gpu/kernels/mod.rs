@@ -201,13 +201,3 @@ fn pixel_grid(height: usize, width: usize, planes: usize) -> [u32; 3] {
         planes as u32,
     ]
 }
-
-/// Grid of the register-tiled convolutions: 4 pixels in x by 2 channel blocks
-/// per invocation, workgroups of 8 x 8.
-fn tile_grid(height: usize, width: usize, planes: usize) -> [u32; 3] {
-    [
-        width.div_ceil(32) as u32,
-        height.div_ceil(8) as u32,
-        planes as u32,
-    ]
-}

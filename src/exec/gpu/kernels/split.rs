@@ -3,12 +3,15 @@
 
 use super::{Dispatch, Lowering};
 
-/// Rows of a workgroup of the register-tiled convolutions.
-const WORKGROUP_ROWS: u32 = 8;
-
 /// Splits a convolution by rows where it has more work than a dispatch may.
-/// `first_row` is the word of its dimensions that says where it starts.
-pub(super) fn by_rows(context: &Lowering, dispatch: Dispatch, first_row: usize) -> Vec<Dispatch> {
+/// `first_row` is the word of its dimensions that says where it starts, a
+/// workgroup covers `workgroup_rows`.
+pub(super) fn by_rows(
+    context: &Lowering,
+    dispatch: Dispatch,
+    first_row: usize,
+    workgroup_rows: usize,
+) -> Vec<Dispatch> {
     let flops = context.plan.step_flops(context.step);
     let parts = flops.div_ceil(context.target.max_dispatch_flops.max(1));
     let rows = dispatch.workgroups[1];
@@ -17,7 +20,7 @@ pub(super) fn by_rows(context: &Lowering, dispatch: Dispatch, first_row: usize) 
         .step_by(rows_of_part as usize)
         .map(|start| {
             let mut part = dispatch.clone();
-            part.dims[first_row] = start * WORKGROUP_ROWS;
+            part.dims[first_row] = start * workgroup_rows as u32;
             part.workgroups[1] = rows_of_part.min(rows - start);
             part
         })

@@ -1,8 +1,7 @@
 //! Plans that come from elsewhere (a file, a hand): could the planner have
 //! made them?
 
-use super::{Plan, PlanError, PlannedValue, Step, Storage};
-use crate::graph::Shape;
+use super::{Plan, PlanError, PlannedValue, Shape, Step, Storage};
 
 impl Plan {
     /// Checks each step against the rules of its operation: the shapes of its
@@ -43,15 +42,17 @@ impl Plan {
             if output.storage == Storage::Parameter {
                 return Err(format!("writes the weight '{}'", output.name));
             }
-            let others = outputs[..index].iter();
             let in_place = index < step.op.in_place_results();
-            for (at, other) in inputs.iter().enumerate() {
-                let is_updated = in_place && at == index && other.storage == output.storage;
-                if !is_updated && overlap(output, other) {
-                    return Err(format!("writes '{}' over '{}'", output.name, other.name));
-                }
-            }
-            if let Some(other) = others.into_iter().find(|other| overlap(output, other)) {
+            let is_updated = |at: usize, other: &PlannedValue| {
+                in_place && at == index && other.storage == output.storage
+            };
+            let operands = inputs.iter().enumerate();
+            let clash = operands
+                .filter(|&(at, other)| !is_updated(at, other))
+                .map(|(_, other)| other)
+                .chain(&outputs[..index])
+                .find(|other| overlap(output, other));
+            if let Some(other) = clash {
                 return Err(format!("writes '{}' over '{}'", output.name, other.name));
             }
         }

@@ -16,7 +16,7 @@ use super::kernel::{Kernel, Loading};
 use super::memory::View;
 use super::products::{multiply, multiply_views, with_scratch};
 use super::simd::{has_16_lanes, vectorized, vectorized_mut};
-use super::tiles::{Tile, copy_padded, tiles};
+use super::tiles::{Tile, copy_seen, tiles};
 use crate::exec::ExecError;
 use crate::graph::Shape;
 use crate::ops::{Conv2d, Padding};
@@ -173,16 +173,7 @@ impl Convolution {
             tile.rows * pitch * outputs,
             |source, sums| {
                 // SAFETY: the plan lets nothing write x meanwhile.
-                unsafe {
-                    copy_padded(
-                        &self.x,
-                        tile.n,
-                        ((tile.top * stride) as isize - 1, rows),
-                        ((tile.left * stride) as isize - 1, columns),
-                        self.padding,
-                        source,
-                    );
-                }
+                unsafe { copy_seen(&self.x, tile, stride, self.padding, source) };
                 for product in 0..products {
                     let start = |u: usize| (product * stride + u) * columns * channels;
                     multiply_views(
@@ -213,16 +204,7 @@ impl Convolution {
         with_scratch(copied + width, pixels * 3 * outputs, |source, stacked| {
             let (source, sums) = source.split_at_mut(copied);
             // SAFETY: the plan lets nothing write x meanwhile.
-            unsafe {
-                copy_padded(
-                    &self.x,
-                    tile.n,
-                    (tile.top as isize - 1, rows),
-                    (tile.left as isize - 1, columns),
-                    self.padding,
-                    source,
-                );
-            }
+            unsafe { copy_seen(&self.x, tile, 1, self.padding, source) };
             let weights = &self.weights;
             multiply_views(
                 pixels,

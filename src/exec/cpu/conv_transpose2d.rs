@@ -8,7 +8,7 @@ use super::kernel::{Kernel, Loading};
 use super::memory::View;
 use super::products::{multiply_views, with_scratch};
 use super::simd::vectorized;
-use super::tiles::{Tile, copy_padded, tiles};
+use super::tiles::{Tile, copy_seen, tiles};
 use crate::exec::ExecError;
 use crate::ops::{ConvTranspose2d, Padding};
 use rayon::prelude::*;
@@ -70,16 +70,7 @@ impl Enlargement {
             tile.rows * columns * outputs,
             |source, sums| {
                 // SAFETY: the plan lets nothing write x meanwhile.
-                unsafe {
-                    copy_padded(
-                        &self.x,
-                        tile.n,
-                        (tile.top as isize - 1, rows),
-                        (tile.left as isize - 1, columns),
-                        Padding::Zero,
-                        source,
-                    );
-                }
+                unsafe { copy_seen(&self.x, tile, 1, Padding::Zero, source) };
                 let phases = self.weights.chunks_exact(4 * channels * outputs);
                 for (phase, weights) in phases.enumerate() {
                     // The upper left of the 2 x 2 pixels, in the tile with its border.

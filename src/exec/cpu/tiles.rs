@@ -59,13 +59,35 @@ pub(super) fn tiles(shape: Shape, elements: usize, threads: usize) -> Vec<Tile> 
     tiles
 }
 
+/// Copies what a 3x3 kernel of this stride sees of sample `tile.n` of x for
+/// the results of a tile, border included, to `into`:
+/// `[(rows - 1) * stride + 3][(columns - 1) * stride + 3][channels]`.
+///
+/// # Safety
+/// Nobody writes x meanwhile.
+pub(super) unsafe fn copy_seen(
+    x: &View,
+    tile: &Tile,
+    stride: usize,
+    padding: Padding,
+    into: &mut [f32],
+) {
+    let seen = |first: usize, count: usize| {
+        let first = (first * stride) as isize - 1;
+        (first, (count - 1) * stride + 3)
+    };
+    let (rows, columns) = (seen(tile.top, tile.rows), seen(tile.left, tile.columns));
+    // SAFETY: the caller's promise, passed on.
+    unsafe { copy_padded(x, tile.n, rows, columns, padding, into) };
+}
+
 /// Copies rows `top..top + rows` and columns `left..left + columns` of sample
 /// `n` of x, which may reach one or more pixels beyond its border, to `into`:
 /// `[rows][columns][channels]`.
 ///
 /// # Safety
 /// Nobody writes x meanwhile.
-pub(super) unsafe fn copy_padded(
+unsafe fn copy_padded(
     x: &View,
     n: usize,
     (top, rows): (isize, usize),

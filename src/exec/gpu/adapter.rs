@@ -74,7 +74,11 @@ impl AdapterSummary {
     /// WebGPU's default limits and no features: what every kernel of the
     /// baseline keeps to.
     pub fn baseline() -> Self {
-        let limits = wgpu::Limits::default();
+        Self::of_limits(&wgpu::Limits::default())
+    }
+
+    /// These limits and no features.
+    fn of_limits(limits: &wgpu::Limits) -> Self {
         Self {
             index: 0,
             name: "WebGPU's defaults".to_owned(),
@@ -132,7 +136,6 @@ pub fn list_adapters() -> Vec<AdapterSummary> {
 pub(super) fn summarize(index: usize, adapter: &wgpu::Adapter) -> AdapterSummary {
     let info = adapter.get_info();
     let features = adapter.features();
-    let limits = adapter.limits();
     AdapterSummary {
         index,
         name: info.name,
@@ -151,17 +154,7 @@ pub(super) fn summarize(index: usize, adapter: &wgpu::Adapter) -> AdapterSummary
         timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
         subgroups: features.contains(wgpu::Features::SUBGROUP),
         cooperative_matrix: features.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
-        max_binding_bytes: limits.max_storage_buffer_binding_size,
-        max_buffer_bytes: limits.max_buffer_size,
-        max_workgroups: limits.max_compute_workgroups_per_dimension,
-        workgroup_bytes: limits.max_compute_workgroup_storage_size,
-        max_invocations: limits.max_compute_invocations_per_workgroup,
-        max_workgroup_size: [
-            limits.max_compute_workgroup_size_x,
-            limits.max_compute_workgroup_size_y,
-            limits.max_compute_workgroup_size_z,
-        ],
-        max_arrays: limits.max_storage_buffers_per_shader_stage,
+        ..AdapterSummary::of_limits(&adapter.limits())
     }
 }
 

@@ -2,7 +2,7 @@
 //! what the device can do. `cargo bench --bench kernels`; see `--help`.
 //!
 //! The rows are the nodes of the published models at 160 x 160, which
-//! `tests/kernels.rs` checks on smaller pictures; they are made from the
+//! `tests/kernels.rs` checks on smaller images; they are made from the
 //! models' own graphs, so they cannot go stale.
 //! Bytes are those of operands and results, each once; arrays that stay in a
 //! cache go faster than the measured peak, which is that of main memory.
@@ -15,12 +15,15 @@ mod models;
 #[path = "kernels/peak.rs"]
 mod peak;
 
-use case::{Case, Filled};
-use common::{Device, Loaded};
+use case::Case;
+use common::Device;
 use models::NodeCase;
 use peak::Peak;
-use srdiff::exec::ExecError;
-use srdiff::graph::{Element, Precision, Role, plan};
+use srdiff::exec::gpu::GpuExecutor;
+use srdiff::exec::{Backend, ExecError, Executor, PrepareError, Prepared};
+use srdiff::graph::Role;
+use srdiff::plan::{PACK, Precision};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -50,13 +53,26 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn print_row(row: &NodeCase, device: &Device, peak: &Peak, quick: bool) -> Result<(), ExecError> {
-    let program = plan(std::slice::from_ref(&row.case.graph), device.plan_options())
-        .expect("one phase agrees with itself");
-    let step = &program.phases[0].steps[0];
-    let flops = program.phases[0].step_flops(step) as f64;
-    let bytes = program.phases[0].step_bytes(step) as f64;
-    let time = measure(&row.case, device, program, quick)?.as_secs_f64();
+fn print_row(
+    row: &NodeCase,
+    device: &Device,
+    peak: &Peak,
+    quick: bool,
+) -> Result<(), PrepareError> {
+    let case = Arc::new(row.case.clone());
+    let backend = device.backend(case.clone());
+    let target = backend.target();
+    let graphs = std::slice::from_ref(&case.graph);
+    // The node is what fusion has made of it.
+    let prepared = target.prepare_with(graphs, &*target.chooser(), false)?;
+    let (mut flops, mut bytes) = (0, 0);
+    let phases = prepared.program().phases.iter();
+    for phase in phases.filter(|phase| phase.name != PACK) {
+        flops += phase.flops();
+        bytes += phase.nodes.iter().map(|n| phase.node_bytes(n)).sum::<u64>();
+    }
+    let (flops, bytes) = (flops as f64, bytes as f64);
+    let time = measure(&case, &backend, prepared, quick)?.as_secs_f64();
     let uses: Vec<String> = row
         .uses
         .iter()
@@ -75,36 +91,49 @@ fn print_row(row: &NodeCase, device: &Device, peak: &Peak, quick: bool) -> Resul
     Ok(())
 }
 
+/// A node that is loaded.
+enum Loaded {
+    Cpu(Box<dyn Executor>),
+    Gpu(Box<GpuExecutor>),
+}
+
+impl Loaded {
+    fn executor(&mut self) -> &mut dyn Executor {
+        match self {
+            Loaded::Cpu(executor) => executor.as_mut(),
+            Loaded::Gpu(executor) => executor.as_mut(),
+        }
+    }
+}
+
 /// Median time of a run.
 fn measure(
     case: &Case,
-    device: &Device,
-    program: srdiff::graph::Program,
+    backend: &Backend,
+    prepared: Prepared,
     quick: bool,
 ) -> Result<Duration, ExecError> {
-    let halves = device.plan_options().precision == Precision::F16;
-    let mut loaded = device.open(program, &Filled { case, halves })?;
+    let mut loaded = match (backend, prepared.lowered()) {
+        (Backend::Gpu(gpu), Some(lowered)) => Loaded::Gpu(Box::new(gpu.load(lowered.clone())?)),
+        _ => Loaded::Cpu(backend.load_prepared(prepared)?),
+    };
     for value in &case.graph.values {
-        if value.role != Role::State || value.view_of.is_some() {
-            continue;
-        }
-        let executor = loaded.executor();
-        if value.element == Element::Pixel {
-            executor.write_pixels(&value.name, &case.pixels(value))?;
-        } else {
-            executor.write(&value.name, &case.values(value, false))?;
+        if value.role == Role::State && value.view_of.is_none() {
+            let values = case.values(value, Precision::F32);
+            loaded.executor().write(&value.name, &values)?;
         }
     }
     let (least, budget) = match quick {
         true => (3, Duration::from_millis(50)),
         false => (7, Duration::from_millis(300)),
     };
-    loaded.executor().set_steps(&case.records)?;
-    once(&mut loaded)?;
+    loaded.executor().set_records(&case.records)?;
+    let phase = case.graph.name.as_str();
+    once(&mut loaded, phase)?;
     let start = Instant::now();
     let mut times = Vec::new();
     while times.len() < least || (start.elapsed() < budget && times.len() < 1000) {
-        times.push(once(&mut loaded)?);
+        times.push(once(&mut loaded, phase)?);
     }
     times.sort_unstable();
     Ok(times[times.len() / 2])
@@ -112,9 +141,9 @@ fn measure(
 
 /// One run: by the GPU's own clock where it has one, else by ours, of as many
 /// runs at once as hide the cost of a submit.
-fn once(loaded: &mut Loaded) -> Result<Duration, ExecError> {
+fn once(loaded: &mut Loaded, phase: &str) -> Result<Duration, ExecError> {
     if let Loaded::Gpu(gpu) = loaded
-        && let Some(times) = gpu.profile(0, 0)?
+        && let Some(times) = gpu.profile(phase, 0)?
     {
         return Ok(times.iter().map(|dispatch| dispatch.time).sum());
     }
@@ -126,7 +155,7 @@ fn once(loaded: &mut Loaded) -> Result<Duration, ExecError> {
     executor.wait(0)?;
     let start = Instant::now();
     for _ in 0..runs {
-        executor.run(0, 0)?;
+        executor.run(phase, 0)?;
     }
     executor.wait(0)?;
     Ok(start.elapsed() / runs)

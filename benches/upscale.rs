@@ -1,26 +1,29 @@
 //! Whole upscales with the starter model, for each sampler and number of
-//! steps: seconds of each phase, and the memory of the plan.
+//! steps: seconds to load the first and another size, seconds of each phase,
+//! and the memory.
 //! `cargo bench --bench upscale`; see `--help`.
 
 mod common;
 
 use common::Device;
 use srdiff::diffusion::{Sampler, Schedule, StepCoefficients};
-use srdiff::exec::{ExecError, Executor, StepRecord};
-use srdiff::graph::plan;
+use srdiff::exec::{Backend, ExecError, Executor, PrepareOptions, StepRecord};
 use srdiff::model::time::sinusoidal_embedding;
 use srdiff::model::{Model, PhaseOptions, names, phases};
 use srdiff::ops::NoiseSource;
 use srdiff::upscale::{defaults, step_record};
+use std::sync::Arc;
 use std::time::Instant;
 
 const SEED: u32 = 1;
-/// Runs that may be unfinished while the next one is prepared.
+/// Steps that may be unfinished while the next one is prepared.
 const AHEAD: usize = 2;
+/// Runs of a phase that a step takes.
+const RUNS: usize = 2;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (options, devices) = common::start()?;
-    let model = Model::starter();
+    let model = Arc::new(Model::starter());
     let scale = model.settings().scale;
     let size = model.settings().padded_lr_side(options.size);
     println!("starter model, {size} x {size} to {0} x {0}", size * scale);
@@ -32,34 +35,29 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn measure(
-    model: &Model,
+    model: &Arc<Model>,
     device: &Device,
     size: usize,
     quick: bool,
     filter: &str,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let settings = model.settings();
-    let options = PhaseOptions {
-        batch: 1,
-        height: size,
-        width: size,
-        noise: NoiseSource::Generated,
-        sr_head: false,
-    };
-    let program = plan(&phases::build(settings, &options)?, device.plan_options())?;
-    let mib = program.slot_bytes() as f64 / f64::from(1 << 20);
-    let start = Instant::now();
-    let mut loaded = device.open(program, model)?;
-    let load = start.elapsed().as_secs_f64();
-    println!("arrays {mib:.1} MiB, loaded in {load:.2} s\n");
-    let executor = loaded.executor();
+    let backend = device.backend(model.clone());
+    let mut executor = load(model, &backend, size, size)?;
+    let before = counts(&backend);
+    let multiple = settings.lr_size_multiple();
+    drop(load(model, &backend, size + multiple, size)?);
+    let after = counts(&backend);
+    assert_eq!(before, after, "another size was compiled or packed");
+    println!();
+    let executor = executor.as_mut();
 
     let sinusoids = sinusoidal_embedding(settings.timesteps, settings.hidden);
     executor.write(names::TIME, &sinusoids)?;
-    let pixels: Vec<u32> = (0..(size * size) as u32)
-        .map(|p| p.wrapping_mul(0x9E37_79B9) | 0xFF00_0000)
+    let lr: Vec<f32> = (0..(3 * size * size) as u32)
+        .map(|i| (i.wrapping_mul(0x9E37_79B9) >> 24) as f32 / 255.0)
         .collect();
-    executor.write_pixels(names::LR, &pixels)?;
+    executor.write(names::LR, &lr)?;
 
     println!(
         "{:>8} {:>5} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
@@ -89,6 +87,41 @@ fn measure(
     Ok(())
 }
 
+/// Loads the model for a size of LR image, and says how long that takes.
+fn load(
+    model: &Model,
+    backend: &Backend,
+    height: usize,
+    width: usize,
+) -> Result<Box<dyn Executor>, Box<dyn std::error::Error>> {
+    let options = PhaseOptions {
+        batch: 1,
+        height,
+        width,
+        noise: NoiseSource::Generated,
+        sr_head: false,
+    };
+    let start = Instant::now();
+    let graphs = phases::build(model.settings(), &options)?;
+    let executor = backend.load(&graphs, &PrepareOptions::default())?;
+    let seconds = start.elapsed().as_secs_f64();
+    let mib = executor.allocated_bytes() as f64 / f64::from(1 << 20);
+    let (compiled, packed) = counts(backend);
+    println!(
+        "{height} x {width}: loaded in {seconds:.3} s, {mib:.1} MiB; \
+         {compiled} pipelines and {packed} packed weights by now"
+    );
+    Ok(executor)
+}
+
+/// Compiled pipelines and packed weights.
+fn counts(backend: &Backend) -> (usize, usize) {
+    match backend {
+        Backend::Cpu(cpu) => (0, cpu.packed_weights()),
+        Backend::Gpu(gpu) => (gpu.gpu().compiled_pipelines(), gpu.packed_weights()),
+    }
+}
+
 /// Seconds: model, image, start and finish, and all steps.
 struct Times {
     others: [f64; 4],
@@ -100,10 +133,6 @@ fn upscale(
     coefficients: &[StepCoefficients],
     timesteps: usize,
 ) -> Result<Times, ExecError> {
-    let phase = |executor: &dyn Executor, name: &str| {
-        let phase = executor.program().phase(name);
-        phase.unwrap_or_else(|| panic!("a phase '{name}'"))
-    };
     let mut records = vec![StepRecord {
         noise_step: timesteps as u32,
         seed_low: SEED,
@@ -114,14 +143,12 @@ fn upscale(
         ..records[0]
     };
     records.extend(coefficients.iter().map(|step| step_record(step, keyed)));
-    executor.set_steps(&records)?;
-    let zeros = executor.read(names::X0)?.len();
-    executor.write(names::X0, &vec![0.0; zeros])?;
+    executor.set_records(&records)?;
 
     let timed = |executor: &mut dyn Executor, name: &str| {
         executor.wait(0)?;
         let start = Instant::now();
-        executor.run(phase(executor, name), 0)?;
+        executor.run(name, 0)?;
         executor.wait(0)?;
         Ok::<f64, ExecError>(start.elapsed().as_secs_f64())
     };
@@ -130,19 +157,19 @@ fn upscale(
     for (time, name) in others.iter_mut().zip(before) {
         *time = timed(executor, name)?;
     }
-    let step = phase(executor, names::STEP);
     let start = Instant::now();
     for index in 1..records.len() {
-        executor.run(step, index)?;
-        executor.wait(AHEAD)?;
+        executor.run(names::PREDICT, index)?;
+        executor.run(names::UPDATE, index)?;
+        executor.wait(AHEAD * RUNS)?;
     }
     executor.wait(0)?;
     let steps = start.elapsed().as_secs_f64();
     others[3] = timed(executor, names::FINISH)?;
-    let picture = executor.read_pixels(names::PICTURE)?;
+    let result = executor.read(names::SR)?;
     assert!(
-        picture.iter().any(|&pixel| pixel != picture[0]),
-        "the picture is of one colour"
+        result.iter().any(|&v| v != result[0]),
+        "the result is of one colour"
     );
     Ok(Times { others, steps })
 }

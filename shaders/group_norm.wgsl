@@ -3,41 +3,42 @@
 //   y = epilogue((x - mean) / sqrt(variance + epsilon) * weight[c] + bias[c])
 //
 // mean and biased variance over a sample's group of C / GROUPS channels and
-// all pixels. Two kernels: `statistics_of_group`, then `normalize`.
+// all pixels. Two kernels: `statistics_of_group` where STATISTICS is 1, then
+// `normalize` where it is 0.
 //
 // Layout: x and y are (N, C/4, H, W) of vec4; a group may begin and end
-// inside a block of 4 channels. statistics is (N, 2 * GROUPS) in scalars:
-// mean, then 1 / sqrt(variance + epsilon), of each group.
+// inside a block of 4 channels. statistics is (N, 2 * GROUPS) in f32: mean,
+// then 1 / sqrt(variance + epsilon), of each group.
 //
 // Dispatch: statistics_of_group: a workgroup of 256 for each sample and group,
 // grid (GROUPS, N, 1); it sums in a fixed order, twice: differences from the
 // group's first element, which give the mean, then squared differences from
 // that, so that a large mean costs no accuracy.
 // normalize: workgroups of 16 x 4 pixels, grid (ceil(W/16), ceil(H/4), N*C/4).
-// Needs: include/epilogue.wgsl.
+// Parameters: STATISTICS, x_scalar, and those of the epilogue for normalize.
 
 override CHANNELS: u32 = 4u; // C
 override GROUPS: u32 = 1u;
+//: if STATISTICS
 override EPSILON: f32 = 1e-5;
 
 const THREADS: u32 = 256u;
+//: endif
 
 struct Dims {
     height: u32,
     width: u32,
     x_offset: u32,
     x_batch: u32,
-    statistics_stride: u32, // scalars of a sample
-    padding_0: u32,
-    padding_1: u32,
-    padding_2: u32,
-    epilogue: EpilogueDims,
+    //: if not STATISTICS
+    //: include "include/epilogue_dims.wgsl"
+    //: endif
 }
 
+alias x_t = vec4<${x_scalar}>;
 @group(0) @binding(0) var<uniform> dims: Dims; // one struct
 @group(0) @binding(1) var<storage, read> x: array<x_t>; // (N, C/4, H, W)
-@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>; // (C/4)
-@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>; // (C/4)
+//: if STATISTICS
 @group(0) @binding(8) var<storage, read_write> statistics: array<f32>; // (N, 2 * GROUPS)
 
 var<workgroup> sums: array<f32, THREADS>;
@@ -102,11 +103,17 @@ fn statistics_of_group(
     let variance = workgroup_sum(thread, total) / count;
 
     if thread == 0u {
-        let at = n * dims.statistics_stride + 2u * group;
+        let at = 2u * (n * GROUPS + group);
         statistics[at] = mean;
         statistics[at + 1u] = 1.0 / sqrt(variance + EPSILON);
     }
 }
+//: else
+@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>; // (C/4)
+@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>; // (C/4)
+@group(0) @binding(8) var<storage, read> statistics: array<f32>; // (N, 2 * GROUPS)
+
+//: include "include/epilogue.wgsl"
 
 @compute @workgroup_size(16, 4, 1)
 fn normalize(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -123,11 +130,12 @@ fn normalize(@builtin(global_invocation_id) id: vec3<u32>) {
         // Padding channels take the last group's statistics; weight and bias
         // are zero there.
         let c = min(4u * block + lane, CHANNELS - 1u);
-        let at = n * dims.statistics_stride + 2u * (c / (CHANNELS / GROUPS));
+        let at = 2u * (n * GROUPS + c / (CHANNELS / GROUPS));
         mean[lane] = statistics[at];
         scale[lane] = statistics[at + 1u];
     }
     let v = vec4<f32>(x[dims.x_offset + n * dims.x_batch + position]);
     let r = (v - mean) * scale * w[block] + bias[block];
-    finish(dims.epilogue, r, n, block, position);
+    finish(r, n, block, position);
 }
+//: endif

@@ -4,9 +4,12 @@
 // The value at a pixel depends on seed, sample, step, channel and absolute
 // position alone (include/normal.wgsl), so tiles and devices see one field.
 //
-// Layout: x is (N, C/4, H, W) of vec4 in f32.
+// Layout: x is (N, C/4, H, W) of vec4.
 // Dispatch: workgroups of 16 x 4 pixels, grid (ceil(W/16), ceil(H/4), N*C/4).
-// Needs: include/step_record.wgsl, include/normal.wgsl.
+// Parameters: x_scalar.
+
+//: include "include/step_record.wgsl"
+//: include "include/normal.wgsl"
 
 override CHANNELS: u32 = 3u; // C
 
@@ -17,6 +20,7 @@ struct Dims {
     x_batch: u32,
 }
 
+alias x_t = vec4<${x_scalar}>;
 @group(0) @binding(0) var<uniform> dims: Dims; // one struct
 @group(0) @binding(1) var<storage, read_write> x: array<x_t>; // (N, C/4, H, W)
 

@@ -10,8 +10,6 @@
 struct Dims {
     columns: u32, // vec4 of a row of workgroups
     rounds: u32, // of 32 multiply-adds on vec4
-    padding_0: u32,
-    padding_1: u32,
 }
 
 @group(0) @binding(0) var<uniform> dims: Dims; // one struct
@@ -23,23 +21,15 @@ fn multiply_add(@builtin(global_invocation_id) id: vec3<u32>) {
     let at = id.y * dims.columns + id.x;
     let b = x[at];
     let c = b * 0.5;
-    var a0 = b;
-    var a1 = b + 1.0;
-    var a2 = b + 2.0;
-    var a3 = b + 3.0;
-    var a4 = b + 4.0;
-    var a5 = b + 5.0;
-    var a6 = b + 6.0;
-    var a7 = b + 7.0;
+    //: for chain in range(8)
+    var a${chain} = b + ${chain}.0;
+    //: endfor
     for (var round = 0u; round < dims.rounds; round++) {
-        a0 = a0 * b + c; a1 = a1 * b + c; a2 = a2 * b + c; a3 = a3 * b + c;
-        a4 = a4 * b + c; a5 = a5 * b + c; a6 = a6 * b + c; a7 = a7 * b + c;
-        a0 = a0 * b + c; a1 = a1 * b + c; a2 = a2 * b + c; a3 = a3 * b + c;
-        a4 = a4 * b + c; a5 = a5 * b + c; a6 = a6 * b + c; a7 = a7 * b + c;
-        a0 = a0 * b + c; a1 = a1 * b + c; a2 = a2 * b + c; a3 = a3 * b + c;
-        a4 = a4 * b + c; a5 = a5 * b + c; a6 = a6 * b + c; a7 = a7 * b + c;
-        a0 = a0 * b + c; a1 = a1 * b + c; a2 = a2 * b + c; a3 = a3 * b + c;
-        a4 = a4 * b + c; a5 = a5 * b + c; a6 = a6 * b + c; a7 = a7 * b + c;
+        //: for i in range(4)
+        //: for chain in range(8)
+        a${chain} = a${chain} * b + c;
+        //: endfor
+        //: endfor
     }
     y[at] = a0 + a1 + a2 + a3 + a4 + a5 + a6 + a7;
 }

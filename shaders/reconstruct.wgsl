@@ -5,7 +5,9 @@
 //
 // Layout: x, up, sr are (N, C/4, H, W) of vec4.
 // Dispatch: workgroups of 16 x 4 pixels, grid (ceil(W/16), ceil(H/4), N*C/4).
-// Needs: include/finite.wgsl.
+// Parameters: x_scalar, up_scalar, sr_scalar.
+
+//: include "include/finite.wgsl"
 
 override RES_RESCALE: f32 = 2.0;
 
@@ -19,15 +21,15 @@ struct Dims {
     up_batch: u32,
     sr_offset: u32,
     sr_batch: u32,
-    padding_0: u32,
-    padding_1: u32,
-    padding_2: u32,
 }
 
+alias x_t = vec4<${x_scalar}>;
+alias up_t = vec4<${up_scalar}>;
+alias sr_t = vec4<${sr_scalar}>;
 @group(0) @binding(0) var<uniform> dims: Dims; // one struct
 @group(0) @binding(1) var<storage, read> x: array<x_t>; // (N, C/4, H, W)
 @group(0) @binding(2) var<storage, read> up: array<up_t>; // (N, C/4, H, W)
-@group(0) @binding(3) var<storage, read_write> sr: array<y_t>; // (N, C/4, H, W)
+@group(0) @binding(3) var<storage, read_write> sr: array<sr_t>; // (N, C/4, H, W)
 
 @compute @workgroup_size(16, 4, 1)
 fn reconstruct(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -43,5 +45,5 @@ fn reconstruct(@builtin(global_invocation_id) id: vec3<u32>) {
     let clipped = select(
         clamp(residual, vec4<f32>(-1.0), vec4<f32>(1.0)), residual, not_finite(residual));
     let v = clipped / RES_RESCALE + base;
-    sr[dims.sr_offset + n * dims.sr_batch + position] = y_t(v);
+    sr[dims.sr_offset + n * dims.sr_batch + position] = sr_t(v);
 }

@@ -8,6 +8,7 @@
 //
 // Layout: x is (N, C/4, h, w) of vec4, y (N, C/4, f*h, f*w).
 // Dispatch: workgroups of 16 x 4 pixels of y, grid (ceil(W/16), ceil(H/4), N*C/4).
+// Parameters: x_scalar, y_scalar.
 
 override FACTOR: u32 = 2u; // f, at most 16
 
@@ -19,15 +20,16 @@ struct Dims {
     x_batch: u32,
     y_offset: u32,
     y_batch: u32,
-    padding: u32,
-    taps: array<vec4<f32>, 16>,
+    taps: array<vec4<f32>, 16>, // of each phase
 }
 
+alias x_t = vec4<${x_scalar}>;
+alias y_t = vec4<${y_scalar}>;
 @group(0) @binding(0) var<uniform> dims: Dims; // one struct
 @group(0) @binding(1) var<storage, read> x: array<x_t>; // (N, C/4, h, w)
 @group(0) @binding(2) var<storage, read_write> y: array<y_t>; // (N, C/4, f*h, f*w)
 
-// The edge pixel repeated, then the picture backwards: -1 -> 0, -2 -> 1, with
+// The edge pixel repeated, then the image backwards: -1 -> 0, -2 -> 1, with
 // period 2n.
 fn symmetric(i: i32, n: i32) -> i32 {
     let j = ((i % (2 * n)) + 2 * n) % (2 * n);

@@ -3,9 +3,25 @@
 //
 // Layout: x is (N, C/4, h, w) of vec4, y (N, C/4, FACTOR*h, FACTOR*w).
 // Dispatch: workgroups of 16 x 4 pixels of y, grid (ceil(W/16), ceil(H/4), N*C/4).
-// Needs: include/elementwise.wgsl (height and width are y's).
+// Parameters: x_scalar, y_scalar.
 
 override FACTOR: u32 = 2u;
+
+struct Dims {
+    height: u32, // of y
+    width: u32,
+    blocks: u32, // C / 4
+    x_offset: u32,
+    x_batch: u32,
+    y_offset: u32,
+    y_batch: u32,
+}
+
+alias x_t = vec4<${x_scalar}>;
+alias y_t = vec4<${y_scalar}>;
+@group(0) @binding(0) var<uniform> dims: Dims; // one struct
+@group(0) @binding(1) var<storage, read> x: array<x_t>; // (N, C/4, h, w)
+@group(0) @binding(2) var<storage, read_write> y: array<y_t>; // (N, C/4, FACTOR*h, FACTOR*w)
 
 @compute @workgroup_size(16, 4, 1)
 fn upsample_nearest(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -16,5 +32,6 @@ fn upsample_nearest(@builtin(global_invocation_id) id: vec3<u32>) {
     let n = id.z / dims.blocks;
     let row = block * (dims.height / FACTOR) + id.y / FACTOR;
     let source = dims.x_offset + n * dims.x_batch + row * (dims.width / FACTOR) + id.x / FACTOR;
-    y[locate(id).y] = y_t(vec4<f32>(x[source]));
+    let position = (block * dims.height + id.y) * dims.width + id.x;
+    y[dims.y_offset + n * dims.y_batch + position] = y_t(vec4<f32>(x[source]));
 }

@@ -7,4 +7,5 @@ pub mod graph;
 pub mod image;
 pub mod model;
 pub mod ops;
+pub mod plan;
 pub mod upscale;

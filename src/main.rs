@@ -1,4 +1,4 @@
-//! The command line; `srdiff --help` says what it does.
+//! The command `srdiff`.
 
 mod cli;
 
@@ -9,13 +9,11 @@ fn main() -> ExitCode {
     cli::run()
 }
 
-/// Leaves out Mesa's Vulkan layer that sorts devices as the desktop does, where
-/// there is no desktop session: it would complain on stderr that it finds none.
-/// Devices are chosen by their type here, not by their order.
+/// Disables Mesa's Vulkan layer that sorts devices as the desktop does. Without
+/// a desktop session it would complain on stderr.
 fn quiet_device_layer() {
     if cfg!(target_os = "linux") && std::env::var_os("XDG_RUNTIME_DIR").is_none() {
-        // SAFETY: the first thing that the program does; there is no other
-        // thread that could read the environment meanwhile.
+        // SAFETY: no other thread runs yet that could read the environment.
         unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
     }
 }

@@ -15,6 +15,8 @@ mod models;
 mod options;
 #[path = "cli/outputs.rs"]
 mod outputs;
+#[path = "cli/plan.rs"]
+mod plan;
 #[path = "cli/results.rs"]
 mod results;
 #[path = "cli/tables.rs"]

@@ -12,3 +12,5 @@ mod forms;
 mod hostile;
 #[path = "convert/refusals.rs"]
 mod refusals;
+#[path = "convert/schedules.rs"]
+mod schedules;

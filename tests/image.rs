@@ -1,4 +1,4 @@
-//! Pictures: files in and out, resizing, measures and padding.
+//! Pictures: files in and out, resizing, measures, and images as planes.
 
 #[path = "image/bicubic.rs"]
 mod bicubic;
@@ -10,8 +10,8 @@ mod encode;
 mod files;
 #[path = "image/metrics.rs"]
 mod metrics;
-#[path = "image/pad.rs"]
-mod pad;
+#[path = "image/planes.rs"]
+mod planes;
 #[path = "image/refusal.rs"]
 mod refusal;
 

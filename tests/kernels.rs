@@ -14,19 +14,34 @@ mod compare;
 mod executor;
 #[path = "kernels/expected.rs"]
 mod expected;
+#[path = "kernels/fusion.rs"]
+mod fusion;
+#[path = "../benches/kernels/gpu_peak.rs"]
+mod gpu_peak;
+#[path = "kernels/loading.rs"]
+mod loading;
 #[path = "kernels/lowering.rs"]
 mod lowering;
+#[path = "support/models.rs"]
+mod models;
 #[path = "kernels/negative.rs"]
 mod negative;
+#[path = "kernels/packing.rs"]
+mod packing;
 #[path = "reference/mod.rs"]
 mod reference;
 #[path = "kernels/subjects.rs"]
 mod subjects;
 #[path = "support/mod.rs"]
 mod support;
+#[path = "kernels/training.rs"]
+mod training;
 
+use case::Case;
 use compare::Trial;
 use libtest_mimic::{Arguments, Failed, Trial as Test};
+use srdiff::exec::gpu::Tile;
+use srdiff::plan::Precision;
 use std::sync::Arc;
 use subjects::Subject;
 
@@ -36,24 +51,57 @@ fn main() -> std::process::ExitCode {
     let subjects: Vec<Arc<Subject>> = subjects::subjects().into_iter().map(Arc::new).collect();
     tests.extend(lowering::tests());
     tests.extend(executor::tests(&subjects));
+    tests.extend(fusion::tests(&subjects));
+    tests.extend(loading::tests(&subjects));
+    tests.extend(packing::tests(&subjects));
+    tests.extend(training::tests(&subjects));
     for case in cases::all() {
         for subject in &subjects {
-            let (case, subject) = (case.clone(), subject.clone());
-            let name = format!("{} on {}", case.name, subject.name);
-            tests.push(Test::test(name, move || {
-                let (trial, outcome) = Trial::run(&case, &subject)?;
-                let worst = trial.check(&outcome)?;
-                if std::env::var_os("SRDIFF_SHOW_ERRORS").is_some() {
-                    println!("{worst:9.2e} {} on {}", case.name, subject.name);
-                }
-                Ok(())
-            }));
+            tests.extend(test(&case, subject));
+        }
+    }
+    for subject in tiled(&subjects) {
+        for case in cases::tiled() {
+            tests.extend(test(&case, &subject));
         }
     }
     if subjects.iter().all(|subject| !subject.is_gpu()) {
         tests.push(missing_gpu());
     }
     libtest_mimic::run(&arguments, tests).exit_code()
+}
+
+/// A case on a subject, unless it needs what the subject lacks.
+fn test(case: &Case, subject: &Arc<Subject>) -> Option<Test> {
+    let formats = case.formats.iter();
+    let mut formats = formats.flat_map(|formats| [formats.f32, formats.float]);
+    if !subject.has_f16() && formats.any(|format| format.precision == Precision::F16) {
+        return None;
+    }
+    let (case, subject) = (case.clone(), subject.clone());
+    let name = format!("{} on {}", case.name, subject.name);
+    Some(Test::test(name, move || {
+        let (trial, outcome) = Trial::run(&case, &subject)?;
+        let worst = trial.check(&outcome)?;
+        if std::env::var_os("SRDIFF_SHOW_ERRORS").is_some() {
+            println!("{worst:9.2e} {} on {}", case.name, subject.name);
+        }
+        Ok(())
+    }))
+}
+
+/// Every adapter in f32, with convolutions in tiles of many sizes.
+fn tiled(subjects: &[Arc<Subject>]) -> Vec<Arc<Subject>> {
+    let tiles = [(1, 1), (2, 2), (8, 1), (8, 2), (4, 4)];
+    let tiles = tiles.map(|(pixels, blocks)| Tile { pixels, blocks });
+    let users = subjects
+        .iter()
+        .filter(|subject| !subject.checked && subject.precision() == Precision::F32);
+    users
+        .flat_map(|subject| tiles.map(|tile| subjects::with_tile(subject, tile)))
+        .flatten()
+        .map(Arc::new)
+        .collect()
 }
 
 /// Stands in the list, ignored, where there is no adapter; fails where there

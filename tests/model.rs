@@ -7,6 +7,8 @@ mod divisor;
 mod fixtures;
 #[path = "model/formats.rs"]
 mod formats;
+#[path = "model/printable.rs"]
+mod printable;
 #[path = "model/problems.rs"]
 mod problems;
 #[path = "model/settings.rs"]

@@ -12,13 +12,17 @@ mod fixture;
 mod stages;
 #[path = "support/mod.rs"]
 mod support;
+#[path = "support/models.rs"]
+mod support_models;
 
 use fixture::Fixture;
 use libtest_mimic::{Arguments, Failed, Trial};
-use srdiff::exec::Executor;
-use srdiff::exec::cpu::{self, CpuExecutor};
-use srdiff::exec::gpu::{self, Gpu, GpuExecutor, GpuOptions};
-use srdiff::graph::{Graph, Precision, plan};
+use srdiff::exec::gpu::{Gpu, GpuOptions};
+use srdiff::exec::{Backend, Executor, PrepareOptions};
+use srdiff::graph::Graph;
+use srdiff::model::names;
+use srdiff::ops::Op;
+use srdiff::plan::Precision;
 use std::sync::Arc;
 
 /// What runs a program.
@@ -36,19 +40,33 @@ impl Device {
         }
     }
 
-    /// Plans `graphs` for this device and loads them.
-    fn load(&self, graphs: &[Graph], fixture: &Fixture) -> Result<Box<dyn Executor>, Failed> {
-        Ok(match *self {
-            Device::Cpu => {
-                let program = plan(graphs, cpu::plan_options())?;
-                Box::new(CpuExecutor::new(program, &fixture.weights)?)
-            }
+    /// Loads `graphs` on this device, with pointwise operations folded into
+    /// others or as nodes of their own.
+    fn load(
+        &self,
+        graphs: &[Graph],
+        fixture: &Fixture,
+        fuse: bool,
+    ) -> Result<Box<dyn Executor>, Failed> {
+        let weights = fixture.weights.clone();
+        let backend = match *self {
+            Device::Cpu => Backend::cpu(weights),
             Device::Gpu { index, .. } => {
-                let program = plan(graphs, gpu::plan_options(Precision::F32))?;
                 let gpu = Gpu::open(index, GpuOptions { checked: false })?;
-                Box::new(GpuExecutor::new(Arc::new(gpu), program, &fixture.weights)?)
+                Backend::gpu(Arc::new(gpu), Precision::F32, weights)
             }
-        })
+        };
+        let options = PrepareOptions {
+            fuse,
+            trainable: false,
+        };
+        let prepared = backend.target().prepare(graphs, &options)?;
+        let predict = prepared.program().phase(names::PREDICT);
+        let mut nodes = predict.ok_or("no phase predicts")?.nodes.iter();
+        if nodes.any(|node| matches!(node.op, Op::Pointwise(_))) == fuse {
+            return Err(format!("fuse: {fuse} made no difference").into());
+        }
+        Ok(backend.load_prepared(prepared)?)
     }
 }
 
@@ -98,9 +116,13 @@ fn a_wrong_element_is_noticed() -> Result<(), Failed> {
     compare("unperturbed", &expected, &expected, 0.0)
 }
 
-/// Stages, then the chain, and nothing of the fixture left out.
+/// Stages, fused and not, then the chain, and nothing of the fixture left out.
 fn run(device: &Device, fixture: &Fixture) -> Result<(), Failed> {
-    stages::run(device, fixture)?;
+    println!("  stages, fused");
+    stages::run(device, fixture, true)?;
+    println!("  stages, not fused");
+    stages::run(device, fixture, false)?;
+    println!("  chain");
     chain::run(device, fixture)?;
     fixture.check_all_used()
 }
@@ -109,9 +131,13 @@ fn run(device: &Device, fixture: &Fixture) -> Result<(), Failed> {
 fn a_tensor_left_out_is_noticed() -> Result<(), Failed> {
     let path = fixture::paths().swap_remove(0);
     let fixture = Fixture::open(&path)?;
-    for part in [stages::run, chain::run] {
+    let stages = |fixture: &Fixture| stages::run(&Device::Cpu, fixture, true);
+    let chain = |fixture: &Fixture| chain::run(&Device::Cpu, fixture);
+    type Part<'a> = &'a dyn Fn(&Fixture) -> Result<(), Failed>;
+    let parts: [Part; 2] = [&stages, &chain];
+    for part in parts {
         let fixture = Fixture::open(&path)?;
-        part(&Device::Cpu, &fixture)?;
+        part(&fixture)?;
         if fixture.check_all_used().is_ok() {
             return Err("stages or chain alone were taken for everything".into());
         }

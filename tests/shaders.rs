@@ -1,14 +1,14 @@
-//! Every shader parses, validates and translates to every backend's language;
-//! the baseline keeps to standard WGSL and WebGPU's default limits; and its
-//! bindings, structs and overrides are those that the Rust side fills in.
+//! The shaders without a device: every specialisation is valid WGSL within
+//! WebGPU's default limits and translates to SPIR-V, MSL and HLSL, and lowered
+//! programs fill what the shaders declare.
 
-#[path = "shaders/contract.rs"]
-mod contract;
-#[path = "shaders/style.rs"]
-mod style;
+#[path = "shaders/lowered.rs"]
+mod lowered;
+#[path = "shaders/specialisations.rs"]
+mod specialisations;
 #[path = "support/mod.rs"]
 mod support;
+#[path = "shaders/template.rs"]
+mod template;
 #[path = "shaders/translate.rs"]
 mod translate;
-#[path = "shaders/words.rs"]
-mod words;

@@ -2,6 +2,14 @@
 
 #[path = "upscale/agreement.rs"]
 mod agreement;
+#[path = "upscale/memory.rs"]
+mod memory;
+#[path = "upscale/reuse.rs"]
+mod reuse;
+#[path = "upscale/select.rs"]
+mod select;
+#[path = "upscale/steps.rs"]
+mod steps;
 #[path = "support/mod.rs"]
 mod support;
 #[path = "support/models.rs"]
@@ -9,9 +17,9 @@ mod support_models;
 
 use srdiff::diffusion::Sampler;
 use srdiff::exec::gpu::{AdapterKind, AdapterSummary};
-use srdiff::graph::Precision;
 use srdiff::image::Picture;
 use srdiff::model::{Model, Weights};
+use srdiff::plan::Precision;
 use srdiff::upscale::{
     DeviceChoice, PrecisionChoice, Progress, SampleOptions, UpscaleError, Upscaler, UpscalerOptions,
 };
@@ -32,7 +40,7 @@ fn on_the_cpu(fixture: &str) -> Upscaler {
     upscaler(model(fixture), "cpu", PrecisionChoice::F32)
 }
 
-/// A picture with edges and gradients.
+/// An image with edges and gradients.
 fn picture(width: usize, height: usize) -> Picture {
     let pixel = |index: usize| {
         let (x, y) = (index % width, index / width);
@@ -94,7 +102,7 @@ fn check_progress(mut upscaler: Upscaler) {
         expected.push(Progress::Finish);
         let mut found = reports(&mut upscaler, steps);
         if steps == 1 {
-            // Loaded for the first picture, and kept.
+            // Loaded for the first image, and kept.
             assert_eq!(found.remove(0), Progress::Load);
         }
         assert_eq!(found, expected);
@@ -131,7 +139,7 @@ fn cancelling_stops_at_once_and_leaves_the_upscaler_usable() {
     }
 }
 
-/// State of one picture must not reach the next.
+/// State of one image must not reach the next.
 #[test]
 fn results_do_not_depend_on_what_was_done_before() {
     let options = sample(Sampler::DpmSolverPlusPlus2M, 4, 9);
@@ -162,7 +170,7 @@ fn samples_of_a_seed_differ() {
     assert!(results[0] != results[1] && results[0] != results[2] && results[1] != results[2]);
 }
 
-/// Cropped to what the picture covers: padding it by hand changes nothing
+/// Cropped to what the image covers: padding it by hand changes nothing
 /// that is far from the padding.
 #[test]
 fn the_result_is_the_top_left_of_the_padded_one() {
@@ -187,7 +195,7 @@ fn the_result_is_the_top_left_of_the_padded_one() {
 }
 
 #[test]
-fn buffers_that_are_not_of_the_pictures_size_are_refused() {
+fn buffers_that_are_not_of_the_images_size_are_refused() {
     let mut upscaler = on_the_cpu("tiny-x4");
     let options = sample(Sampler::Ddpm, 1, 1);
     let good = picture(4, 4);
@@ -250,7 +258,7 @@ fn assert_not_finite(upscaler: &mut Upscaler) {
     }
 }
 
-/// Clamping must not turn what is no number into a picture.
+/// Clamping must not turn what is no number into an image.
 #[test]
 fn a_model_that_produces_nan_is_an_error_on_every_device() {
     assert_not_finite(&mut upscaler(exploding(3e38), "cpu", PrecisionChoice::F32));

@@ -2,10 +2,10 @@
 #![allow(dead_code)] // no benchmark uses all of it
 
 use clap::Parser;
-use srdiff::exec::cpu::{self, CpuExecutor};
-use srdiff::exec::gpu::{self, AdapterKind, Gpu, GpuExecutor, GpuOptions, list_adapters};
-use srdiff::exec::{ExecError, Executor, Parameters};
-use srdiff::graph::{PlanOptions, Precision, Program};
+use srdiff::exec::gpu::{AdapterKind, Gpu, GpuOptions, list_adapters};
+use srdiff::exec::{Backend, ExecError};
+use srdiff::graph::Parameters;
+use srdiff::plan::Precision;
 use srdiff::upscale::{self, CpuSummary};
 use std::error::Error;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub struct Options {
     /// Fewer rows, fewer repetitions
     #[arg(long)]
     pub quick: bool,
-    /// Size of the LR picture, for the upscale benchmark
+    /// Size of the LR image, for the upscale benchmark
     #[arg(long, value_name = "PIXELS", default_value_t = 40)]
     pub size: usize,
     /// Given by cargo bench
@@ -55,36 +55,11 @@ impl Device {
         }
     }
 
-    pub fn plan_options(&self) -> PlanOptions {
+    /// A model on this device, of which nothing is loaded yet.
+    pub fn backend(&self, parameters: Arc<dyn Parameters>) -> Backend {
         match self {
-            Device::Cpu => cpu::plan_options(),
-            Device::Gpu(_, precision) => gpu::plan_options(*precision),
-        }
-    }
-
-    pub fn open(&self, program: Program, parameters: &dyn Parameters) -> Result<Loaded, ExecError> {
-        Ok(match self {
-            Device::Cpu => Loaded::Cpu(CpuExecutor::new(program, parameters)?),
-            Device::Gpu(gpu, _) => Loaded::Gpu(Box::new(GpuExecutor::new(
-                gpu.clone(),
-                program,
-                parameters,
-            )?)),
-        })
-    }
-}
-
-/// A program on a device.
-pub enum Loaded {
-    Cpu(CpuExecutor),
-    Gpu(Box<GpuExecutor>),
-}
-
-impl Loaded {
-    pub fn executor(&mut self) -> &mut dyn Executor {
-        match self {
-            Loaded::Cpu(executor) => executor,
-            Loaded::Gpu(executor) => executor.as_mut(),
+            Device::Cpu => Backend::cpu(parameters),
+            Device::Gpu(gpu, precision) => Backend::gpu(gpu.clone(), *precision, parameters),
         }
     }
 }

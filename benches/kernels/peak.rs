@@ -5,11 +5,9 @@ use rayon::prelude::*;
 use srdiff::exec::ExecError;
 use std::time::Instant;
 
-/// Rates a second.
-pub struct Peak {
-    pub flops: f64,
-    pub bytes: f64,
-}
+mod gpu_peak;
+
+pub use gpu_peak::Peak;
 
 pub fn measure(device: &Device) -> Result<Peak, ExecError> {
     match device {
@@ -17,13 +15,7 @@ pub fn measure(device: &Device) -> Result<Peak, ExecError> {
             flops: matrix_products(),
             bytes: copies(),
         }),
-        Device::Gpu(gpu, _) => {
-            let peak = gpu.measure_peak()?;
-            Ok(Peak {
-                flops: peak.flops,
-                bytes: peak.bytes,
-            })
-        }
+        Device::Gpu(gpu, _) => gpu_peak::measure(gpu),
     }
 }
 

@@ -1,5 +1,5 @@
-// The inner products of a convolution's register tile.
-// Needs: the including kernel's `w: array<w_t>`.
+// The inner products of a convolution's register tile, with the kernel's
+// weights `w`.
 
 fn weight(index: u32) -> vec4<f32> {
     return vec4<f32>(w[index]);

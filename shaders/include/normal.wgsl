@@ -1,6 +1,5 @@
 // Standard normal noise as a function of position: the twin of
-// src/diffusion/noise.rs, operation for operation. Functions only; put in front
-// of the kernels that draw noise.
+// src/diffusion/noise.rs, operation for operation. Functions only.
 //
 //   words   = Philox4x32-10(counter, key)        (Salmon et al. 2011)
 //   key     = seed, low half first
@@ -110,7 +109,7 @@ fn noise_box_muller(radius_word: u32, angle_word: u32) -> vec2<f32> {
 }
 
 // The noise of channels 4 channel_block .. of the pixel at (x, y) of the output
-// picture (negative positions as their i32 bits), for the step at timestep `step`.
+// image (negative positions as their i32 bits), for the step at timestep `step`.
 fn normal4(seed: vec2<u32>, x: u32, y: u32, sample: u32, step: u32, channel_block: u32) -> vec4<f32> {
     let words = philox4x32(vec4<u32>(x, y, sample, (step << 12u) | channel_block), seed);
     return vec4<f32>(

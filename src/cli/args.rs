@@ -3,9 +3,10 @@
 use super::failure::{EXIT_CODES, Failure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use srdiff::diffusion::{BetaSchedule, Sampler, SamplerError};
+use srdiff::image::MAX_PIXELS;
 use srdiff::model::{Model, Settings};
 use srdiff::upscale::{
-    DeviceChoice, PrecisionChoice, SampleOptions, UpscaleError, Upscaler, UpscalerOptions, defaults,
+    DeviceChoice, PrecisionChoice, SampleOptions, Upscaler, UpscalerOptions, defaults,
 };
 use std::path::PathBuf;
 
@@ -40,6 +41,12 @@ pub enum Command {
     Convert(ConvertArgs),
     /// Say what a model file is
     Info(InfoArgs),
+    /// Print what would be computed for an image of some size, without running it
+    ///
+    /// --json prints the whole program for other runtimes: buffers, shaders,
+    /// dispatches, step records and the order to run them in, for any GPU within
+    /// WebGPU's default limits.
+    Plan(PlanArgs),
 }
 
 /// Arguments of `upscale`.
@@ -154,6 +161,35 @@ pub struct InfoArgs {
     pub model: Option<PathBuf>,
 }
 
+/// Arguments of `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Size of the LR image
+    #[arg(value_name = "WIDTHxHEIGHT", value_parser = size)]
+    pub size: [usize; 2],
+    /// Print JSON, complete enough to run it elsewhere
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+}
+
+/// Parses `24x16`; clap names the argument.
+fn size(text: &str) -> Result<[usize; 2], String> {
+    let sides = text.split_once('x').and_then(|(width, height)| {
+        let side = |text: &str| text.parse().ok().filter(|&side: &usize| side > 0);
+        Some([side(width)?, side(height)?])
+    });
+    let [width, height] =
+        sides.ok_or_else(|| "give the width and height in pixels, such as 24x16".to_owned())?;
+    match width.checked_mul(height) {
+        Some(pixels) if pixels as u64 <= MAX_PIXELS => Ok([width, height]),
+        _ => Err(format!("images of at most {MAX_PIXELS} pixels are read")),
+    }
+}
+
 /// Which model runs on which device.
 #[derive(Debug, Args)]
 pub struct EngineArgs {
@@ -206,7 +242,7 @@ impl EngineArgs {
     }
 
     /// Opens the device for a model.
-    pub fn open_upscaler(&self, model: Model) -> Result<Upscaler, UpscaleError> {
+    pub fn open_upscaler(&self, model: Model) -> Result<Upscaler, Failure> {
         let options = UpscalerOptions {
             device: self.device.clone(),
             precision: match self.precision {
@@ -216,7 +252,7 @@ impl EngineArgs {
             },
             memory_limit: self.memory_limit.map(|mib| mib.saturating_mul(1 << 20)),
         };
-        Upscaler::new(model, &options)
+        Ok(Upscaler::new(model, &options)?)
     }
 }
 
@@ -249,7 +285,8 @@ impl SamplingArgs {
 pub fn sampler(name: &str) -> Result<Sampler, String> {
     name.parse().map_err(|error| match error {
         SamplerError::Name(_) => "choose ddpm, ddim or dpm++".to_owned(),
-        error => error.to_string(),
+        // The eta of `ddim:2`, not that of --eta, which `evaluate` does not have.
+        error => error.to_string().replace('`', ""),
     })
 }
 

@@ -1,13 +1,12 @@
 //! `srdiff convert`.
 
 use super::args::{ConvertArgs, FloatFormat};
-use super::failure::Failure;
+use super::failure::{Failure, with_flags};
 use super::{info, terminal};
 use srdiff::diffusion::BetaSchedule;
 use srdiff::model::FloatType;
 use srdiff::model::convert::{ConvertOptions, convert};
 
-/// Converts a checkpoint, and says what was assumed.
 pub fn run(args: &ConvertArgs) -> Result<(), Failure> {
     let options = ConvertOptions {
         float_type: match args.float_type {
@@ -24,11 +23,11 @@ pub fn run(args: &ConvertArgs) -> Result<(), Failure> {
         license: args.license.clone(),
         training: args.training.clone(),
         source: args.source.clone(),
-        force: args.force,
+        overwrite: args.force,
     };
     let report = convert(&args.input, &args.output, &options)?;
     for note in report.notes() {
-        terminal::status(&format!("note: {note}"));
+        terminal::status(&format!("note: {}", with_flags(&note)));
     }
     let megabytes = report.file_size as f64 / 1e6;
     terminal::answer(&format!(
@@ -39,8 +38,8 @@ pub fn run(args: &ConvertArgs) -> Result<(), Failure> {
     ))
 }
 
-/// Parses `cosine`, `cosine:S`, `linear` or `linear:START:END`; what is left
-/// out is as published.
+/// Parses `cosine`, `cosine:S`, `linear` or `linear:START:END`; the published
+/// numbers are the defaults.
 pub fn schedule(text: &str) -> Result<BetaSchedule, String> {
     let wrong = || "write cosine, cosine:S, linear or linear:START:END".to_owned();
     let mut parts = text.split(':');
@@ -71,14 +70,8 @@ mod tests {
         );
         assert_eq!(schedule("linear"), linear(1e-4, 0.02));
         assert_eq!(schedule("linear:0.001:0.3"), linear(0.001, 0.3));
-        for wrong in [
-            "",
-            "sigmoid",
-            "cosine:",
-            "cosine:x",
-            "linear:0.1",
-            "linear:1:2:3",
-        ] {
+        let wrong = ["", "sigmoid", "cosine:", "cosine:x", "linear:0.1"];
+        for wrong in wrong.iter().chain(&["linear:1:2:3"]) {
             assert!(schedule(wrong).is_err(), "{wrong}");
         }
     }

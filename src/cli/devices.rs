@@ -20,7 +20,6 @@ const COLUMNS: [&str; 11] = [
     "grid",
 ];
 
-/// Lists the adapters and the CPU.
 pub fn run(args: &DevicesArgs) -> Result<(), Failure> {
     let adapters = list_adapters();
     let cpu = CpuSummary::of_this_machine();
@@ -28,15 +27,11 @@ pub fn run(args: &DevicesArgs) -> Result<(), Failure> {
         let devices = serde_json::json!({ "adapters": adapters, "cpu": cpu });
         return terminal::answer(&format!("{devices:#}\n"));
     }
-    let mut rows = vec![COLUMNS.map(str::to_owned)];
-    rows.extend(adapters.iter().map(row));
-    let mut text = if adapters.is_empty() {
-        "no adapters (Vulkan, Metal, DX12)\n".to_owned()
-    } else {
-        table(&rows)
+    let listed = match adapters.is_empty() {
+        true => "no adapters (Vulkan, Metal, DX12)\n".to_owned(),
+        false => table(&adapters),
     };
-    text.push_str(&format!("cpu    {}\n", Device::Cpu(cpu)));
-    terminal::answer(&text)
+    terminal::answer(&format!("{listed}cpu    {}\n", Device::Cpu(cpu)))
 }
 
 fn row(adapter: &AdapterSummary) -> [String; 11] {
@@ -58,18 +53,17 @@ fn row(adapter: &AdapterSummary) -> [String; 11] {
 }
 
 /// Columns as wide as their widest entry.
-fn table(rows: &[[String; 11]]) -> String {
-    let width = |column: usize| {
+fn table(adapters: &[AdapterSummary]) -> String {
+    let mut rows = vec![COLUMNS.map(str::to_owned)];
+    rows.extend(adapters.iter().map(row));
+    let mut lines = vec![String::new(); rows.len()];
+    for column in 0..COLUMNS.len() {
         let widths = rows.iter().map(|row| row[column].chars().count());
-        widths.max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..COLUMNS.len()).map(width).collect();
-    let line = |row: &[String; 11]| {
-        let cells = row.iter().zip(&widths);
-        let cells: Vec<String> = cells
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
-        format!("{}\n", cells.join("  ").trim_end())
-    };
-    rows.iter().map(line).collect()
+        let width = widths.max().unwrap_or(0);
+        for (line, row) in lines.iter_mut().zip(&rows) {
+            line.push_str(&format!("{:width$}  ", row[column]));
+        }
+    }
+    let line = |line: &String| format!("{}\n", line.trim_end());
+    lines.iter().map(line).collect()
 }

@@ -1,155 +1,145 @@
-//! `srdiff evaluate`: samplers and steps against quality and time, over a
-//! folder of pictures.
+//! `srdiff evaluate`: quality and time of samplers and steps on a folder of
+//! images.
 
 use super::args::EvaluateArgs;
 use super::failure::Failure;
-use super::progress::RunBar;
-use super::terminal;
-use srdiff::diffusion::Sampler;
+use super::{progress, terminal};
 use srdiff::image::{Picture, dimensions, metrics};
 use srdiff::model::Settings;
 use srdiff::upscale::{Progress, SampleOptions, Upscaler};
 use std::fs;
-use std::ops::{AddAssign, ControlFlow};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const HEADER: &str = "\
-| sampler | steps | PSNR-Y (dB) | SSIM-Y | LR-PSNR (dB) | s a picture |
+| sampler | steps | PSNR-Y (dB) | SSIM-Y | LR-PSNR (dB) | s per image |
 |---|--:|--:|--:|--:|--:|
 ";
 
-/// Shrinks every picture of a folder, enlarges it again with every sampler
-/// and number of steps, and prints how near the results come.
+const EXTENSIONS: [&str; 7] = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp"];
+
+/// Shrinks every image of a folder, upscales it with every sampler and number
+/// of steps, and compares the results with the image.
 pub fn run(args: &EvaluateArgs) -> Result<(), Failure> {
     let files = files(&args.folder)?;
     let model = args.engine.open_model()?;
     let settings = model.settings();
-    let sizes = lr_sizes(&files, settings)?;
+    let hr_sizes = files.iter().map(|file| {
+        let (width, height) = dimensions(file).map_err(Failure::Input)?;
+        cropped_size(file, [width, height], settings)
+    });
+    let hr_sizes: Vec<[usize; 2]> = hr_sizes.collect::<Result<_, _>>()?;
+    let scale = settings.scale;
     let samples = samples(args, settings.timesteps);
     let mut upscaler = args.engine.open_upscaler(model)?;
-    // What cannot be enlarged is refused before hours of work.
+    // Refuse what cannot be upscaled before hours of work. Whether a size fits
+    // does not depend on the sampler.
     for sample in &samples {
         upscaler.check(1, 1, sample)?;
     }
-    if let Some(sample) = samples.first() {
-        for (file, (width, height)) in files.iter().zip(sizes) {
-            let failed = Failure::upscaling(file);
-            upscaler.check(width, height, sample).map_err(failed)?;
-        }
+    for (file, [width, height]) in files.iter().zip(hr_sizes) {
+        let checked = upscaler.check(width / scale, height / scale, &samples[0]);
+        checked.map_err(Failure::upscaling(file))?;
     }
-    let device = upscaler.selected().clone();
-    terminal::status(&format!("{}: {}", device.device, device.reason));
+    let selected = upscaler.selected();
+    terminal::status(&format!("{}: {}", selected.device, selected.reason));
 
-    let mut bicubic = Measures::default();
-    let mut measured = vec![Measures::default(); samples.len()];
-    let bar = RunBar::new(files.len() * samples.len());
+    let mut bicubic = Vec::new();
+    let mut measured: Vec<Vec<Measures>> = samples.iter().map(|_| Vec::new()).collect();
+    let bar = progress::image_bar(files.len() * samples.len());
     for file in &files {
-        let hr = Picture::open(file).map_err(Failure::Input)?;
-        let pair = Pair::new(file, &hr, &upscaler)?;
-        bicubic += pair.measure(&pair.lr.resized(pair.hr.width, pair.hr.height), None)?;
+        let pair = Pair::open(file, upscaler.model().settings())?;
+        let enlarged = pair.lr.resized(pair.hr.width, pair.hr.height);
+        bicubic.push(pair.measure(&enlarged, Duration::ZERO)?);
         for (sample, measures) in samples.iter().zip(&mut measured) {
             let (sr, time) = timed(&mut upscaler, &pair, sample)?;
-            *measures += pair.measure(&sr, Some(time))?;
-            bar.advance();
+            measures.push(pair.measure(&sr, time)?);
+            bar.inc(1);
         }
     }
     drop(bar);
 
     let mut table = HEADER.to_owned();
-    table.push_str(&bicubic.row("bicubic", None));
+    table.push_str(&row("bicubic", None, &bicubic));
     for (sample, measures) in samples.iter().zip(&measured) {
-        table.push_str(&measures.row(&sample.sampler.to_string(), Some(sample.steps)));
+        let sampler = sample.sampler.to_string();
+        table.push_str(&row(&sampler, Some(sample.steps), measures));
     }
     terminal::answer(&table)
 }
 
-/// Every sampler with every number of steps, for a model of `timesteps`.
+/// Every sampler with every number of steps.
 fn samples(args: &EvaluateArgs, timesteps: usize) -> Vec<SampleOptions> {
     let steps = match &args.steps {
         Some(steps) => steps.clone(),
         None => default_steps(timesteps),
     };
-    let sample = |sampler: Sampler, steps| SampleOptions {
-        sampler,
-        steps,
-        seed: args.seed,
-        sample: 0,
+    let of_sampler = |&sampler| {
+        steps.iter().map(move |&steps| SampleOptions {
+            sampler,
+            steps,
+            seed: args.seed,
+            sample: 0,
+        })
     };
-    let of_sampler = |&sampler| steps.iter().map(move |&steps| sample(sampler, steps));
     args.samplers.iter().flat_map(of_sampler).collect()
 }
 
-/// Numbers of steps that tell something, as far as there are timesteps.
 fn default_steps(timesteps: usize) -> Vec<usize> {
-    let all = [5, 10, 20, 50, 100];
-    let steps: Vec<usize> = all.into_iter().filter(|&n| n <= timesteps).collect();
+    let mut steps = vec![5, 10, 20, 50, 100];
+    steps.retain(|&n| n <= timesteps);
     match steps[..] {
         [] => vec![timesteps],
         _ => steps,
     }
 }
 
-/// The size that each picture is shrunk to, from the headers of the files.
-fn lr_sizes(files: &[PathBuf], settings: &Settings) -> Result<Vec<(usize, usize)>, Failure> {
-    let scale = settings.scale;
-    let size = |file: &PathBuf| {
-        let (width, height) = dimensions(file).map_err(Failure::Input)?;
-        let [width, height] = cropped_size(file, [width, height], settings)?;
-        Ok((width / scale, height / scale))
-    };
-    files.iter().map(size).collect()
-}
-
-/// A size cropped to whole multiples of what the model works on; refused if
-/// what is left, a border as wide as the scale shaved off, is too small for
-/// SSIM.
+/// A size cropped to multiples of what the model works on. Refused if it is too
+/// small for SSIM without a border as wide as the scale.
 fn cropped_size(file: &Path, size: [usize; 2], settings: &Settings) -> Result<[usize; 2], Failure> {
     let multiple = settings.scale * settings.lr_size_multiple();
     let cropped = size.map(|side| side - side % multiple);
     let least = (2 * settings.scale + metrics::SSIM_WINDOW).next_multiple_of(multiple);
     if cropped.iter().any(|&side| side < least) {
-        return Err(Failure::Unsuitable {
-            path: file.to_owned(),
-            reason: format!("is smaller than {least}x{least}; take it out of the folder"),
-        });
+        let reason = format!("is smaller than {least}x{least}; take it out of the folder");
+        return Err(unsuitable(file, reason));
     }
     Ok(cropped)
 }
 
-/// The files of a folder that are not hidden, by name.
+fn unsuitable(path: &Path, reason: impl Into<String>) -> Failure {
+    Failure::Unsuitable {
+        path: path.to_owned(),
+        reason: reason.into(),
+    }
+}
+
+/// The images of a folder that are not hidden, by name.
 fn files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let failed = |reason: String| Failure::Unsuitable {
-        path: folder.to_owned(),
-        reason,
-    };
     let unreadable = |error: std::io::Error| {
-        failed(format!(
-            "cannot be listed ({error}); name a folder of pictures"
-        ))
+        let reason = format!("cannot be listed ({error}); name a folder of images");
+        unsuitable(folder, reason)
     };
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
-        let is_picture = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp"]
-            .iter()
-            .any(|known| extension == *known);
-        if is_picture && !name.starts_with('.') && path.is_file() {
+        let is_image = EXTENSIONS.iter().any(|known| extension == *known);
+        if is_image && !name.starts_with('.') && path.is_file() {
             files.push(path);
         }
     }
     if files.is_empty() {
-        return Err(failed(
-            "holds no pictures; name a folder of PNG files".to_owned(),
-        ));
+        let reason = "holds no images; name a folder of PNG files";
+        return Err(unsuitable(folder, reason));
     }
     files.sort();
     Ok(files)
 }
 
-/// A picture and what it is shrunk to.
+/// An image and the smaller one made from it.
 struct Pair<'a> {
     file: &'a Path,
     hr: Picture,
@@ -158,13 +148,12 @@ struct Pair<'a> {
 }
 
 impl<'a> Pair<'a> {
-    /// Crops a picture ([`cropped_size`]) and shrinks it as MATLAB does.
-    fn new(file: &'a Path, picture: &Picture, upscaler: &Upscaler) -> Result<Self, Failure> {
-        let settings = upscaler.model().settings();
+    fn open(file: &'a Path, settings: &Settings) -> Result<Self, Failure> {
+        let picture = Picture::open(file).map_err(Failure::Input)?;
         let scale = settings.scale;
-        // Asked again: the file may have been replaced since.
+        // Checked again because the file may have been replaced.
         let size = cropped_size(file, [picture.width, picture.height], settings)?;
-        let hr = cropped(picture, size);
+        let hr = cropped(&picture, size);
         let lr = hr.resized(hr.width / scale, hr.height / scale);
         Ok(Self {
             file,
@@ -174,31 +163,28 @@ impl<'a> Pair<'a> {
         })
     }
 
-    /// How near a result is, a border as wide as the scale shaved off.
-    fn measure(&self, sr: &Picture, time: Option<Duration>) -> Result<Measures, Failure> {
-        let failed = |error: metrics::MetricError| Failure::Unsuitable {
-            path: self.file.to_owned(),
-            reason: format!("cannot be measured: {error}"),
+    /// Compares a result without a border as wide as the scale.
+    fn measure(&self, sr: &Picture, time: Duration) -> Result<Measures, Failure> {
+        let failed = |error: metrics::MetricError| {
+            unsuitable(self.file, format!("cannot be measured: {error}"))
         };
         Ok(Measures {
-            pictures: 1,
             psnr_y: metrics::psnr_y(sr, &self.hr, self.scale).map_err(failed)?,
             ssim_y: metrics::ssim_y(sr, &self.hr, self.scale).map_err(failed)?,
             lr_psnr: metrics::lr_psnr(sr, &self.lr).map_err(failed)?,
-            time: time.unwrap_or_default(),
+            time,
         })
     }
 }
 
-/// The top left of a picture, its colours alone.
+/// The top left of an image, without alpha.
 fn cropped(picture: &Picture, [width, height]: [usize; 2]) -> Picture {
     let rows = picture.rgb.chunks_exact(3 * picture.width).take(height);
     let rgb = rows.flat_map(|row| &row[..3 * width]).copied().collect();
     Picture::new(width, height, rgb)
 }
 
-/// Upscales, and takes the time from the encoding of the picture to the
-/// result, without loading.
+/// Upscales, and measures the time without loading.
 fn timed(
     upscaler: &mut Upscaler,
     pair: &Pair,
@@ -215,40 +201,31 @@ fn timed(
     Ok((result.map_err(Failure::upscaling(pair.file))?, time))
 }
 
-/// Sums over pictures.
-#[derive(Clone, Default)]
 struct Measures {
-    pictures: usize,
     psnr_y: f64,
     ssim_y: f64,
     lr_psnr: f64,
     time: Duration,
 }
 
-impl AddAssign for Measures {
-    fn add_assign(&mut self, other: Self) {
-        self.pictures += other.pictures;
-        self.psnr_y += other.psnr_y;
-        self.ssim_y += other.ssim_y;
-        self.lr_psnr += other.lr_psnr;
-        self.time += other.time;
-    }
-}
-
-impl Measures {
-    /// The means as a row of the table.
-    fn row(&self, sampler: &str, steps: Option<usize>) -> String {
-        let count = self.pictures as f64;
-        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-        format!(
-            "| {sampler} | {} | {:.2} | {:.4} | {:.2} | {} |\n",
-            or_dash(steps.map(|steps| steps.to_string())),
-            self.psnr_y / count,
-            self.ssim_y / count,
-            self.lr_psnr / count,
-            or_dash(steps.map(|_| format!("{:.2}", self.time.as_secs_f64() / count))),
-        )
-    }
+/// The means as a row of the table; bicubic has no steps and no time.
+fn row(sampler: &str, steps: Option<usize>, measured: &[Measures]) -> String {
+    let mean = |value: &dyn Fn(&Measures) -> f64| {
+        measured.iter().map(value).sum::<f64>() / measured.len() as f64
+    };
+    let (steps, time) = match steps {
+        Some(steps) => {
+            let seconds = mean(&|m| m.time.as_secs_f64());
+            (steps.to_string(), format!("{seconds:.2}"))
+        }
+        None => ("-".to_owned(), "-".to_owned()),
+    };
+    format!(
+        "| {sampler} | {steps} | {:.2} | {:.4} | {:.2} | {time} |\n",
+        mean(&|m| m.psnr_y),
+        mean(&|m| m.ssim_y),
+        mean(&|m| m.lr_psnr),
+    )
 }
 
 #[cfg(test)]
@@ -265,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn default_steps_are_those_that_the_model_has() {
+    fn default_steps_fit_the_model() {
         assert_eq!(default_steps(100), [5, 10, 20, 50, 100]);
         assert_eq!(default_steps(4096), [5, 10, 20, 50, 100]);
         assert_eq!(default_steps(49), [5, 10, 20]);
@@ -274,19 +251,15 @@ mod tests {
 
     #[test]
     fn rows_hold_means() {
-        let mut sum = Measures::default();
-        for psnr_y in [20.0, 30.0] {
-            sum += Measures {
-                pictures: 1,
-                psnr_y,
-                ssim_y: 0.5,
-                lr_psnr: 40.0,
-                time: Duration::from_secs(3),
-            };
-        }
-        let row = sum.row("ddim", Some(10));
-        assert_eq!(row, "| ddim | 10 | 25.00 | 0.5000 | 40.00 | 3.00 |\n");
-        let row = sum.row("bicubic", None);
-        assert_eq!(row, "| bicubic | - | 25.00 | 0.5000 | 40.00 | - |\n");
+        let measured = [20.0, 30.0].map(|psnr_y| Measures {
+            psnr_y,
+            ssim_y: 0.5,
+            lr_psnr: 40.0,
+            time: Duration::from_secs(3),
+        });
+        let ddim = row("ddim", Some(10), &measured);
+        assert_eq!(ddim, "| ddim | 10 | 25.00 | 0.5000 | 40.00 | 3.00 |\n");
+        let bicubic = row("bicubic", None, &measured);
+        assert_eq!(bicubic, "| bicubic | - | 25.00 | 0.5000 | 40.00 | - |\n");
     }
 }

@@ -6,19 +6,14 @@ use super::terminal;
 use srdiff::diffusion::BetaSchedule;
 use srdiff::model::{Model, Settings, escaped};
 
-/// Says what a model file is.
 pub fn run(args: &InfoArgs) -> Result<(), Failure> {
     let model = match &args.model {
         Some(path) => Model::open(path)?,
         None => Model::starter(),
     };
     let weights = model.weights();
-    let elements = |name| {
-        weights
-            .shape(name)
-            .map_or(0, |s| s.iter().product::<usize>())
-    };
-    let parameters: usize = weights.names().map(elements).sum();
+    let shapes = weights.names().filter_map(|name| weights.shape(name));
+    let parameters: usize = shapes.map(|shape| shape.iter().product::<usize>()).sum();
     let mut text = format!("{}\n", model.file());
     text.push_str(&describe(model.settings(), parameters as u64));
     for (name, note) in [("licence", model.license()), ("training", model.training())] {
@@ -29,50 +24,42 @@ pub fn run(args: &InfoArgs) -> Result<(), Failure> {
     terminal::answer(&text)
 }
 
-/// A model's settings, one a line.
+/// A model's settings, one per line.
 pub fn describe(settings: &Settings, parameters: u64) -> String {
+    let Settings {
+        scale,
+        hidden,
+        rrdb_features,
+        rrdb_blocks,
+        timesteps,
+        lr_up_divisor,
+        ..
+    } = settings;
     let mults: Vec<String> = settings.mults.iter().map(ToString::to_string).collect();
+    let mut unet = format!("hidden {hidden}, levels {}", mults.join("-"));
+    if let Some(groups) = settings.groups {
+        unet.push_str(&format!(", group norm of {groups}"));
+    }
+    if let Some(attention) = settings.attention {
+        let (heads, head_dim) = (attention.heads, attention.head_dim);
+        unet.push_str(&format!(", attention of {heads} heads of {head_dim}"));
+    }
+    if settings.up_input {
+        unet.push_str(", enlarged input");
+    }
     let schedule = match settings.schedule {
         BetaSchedule::Cosine { s } => format!("cosine, s = {s}"),
         BetaSchedule::Linear { start, end } => format!("linear, {start} to {end}"),
     };
-    let mut options = Vec::new();
-    if let Some(groups) = settings.groups {
-        options.push(format!("group norm of {groups}"));
-    }
-    if let Some(attention) = settings.attention {
-        options.push(format!(
-            "attention of {} heads of {}",
-            attention.heads, attention.head_dim
-        ));
-    }
-    if settings.up_input {
-        options.push("enlarged input".to_owned());
-    }
-    let unet = [
-        vec![format!(
-            "hidden {}, levels {}",
-            settings.hidden,
-            mults.join("-")
-        )],
-        options,
-    ];
+    let millions = parameters as f64 / 1e6;
+    let encoder = format!("{rrdb_features} features, {rrdb_blocks} blocks");
     [
-        row("scale", &format!("{}x", settings.scale)),
-        row("parameters", &format!("{:.2} M", parameters as f64 / 1e6)),
-        row("U-Net", &unet.concat().join(", ")),
-        row(
-            "encoder",
-            &format!(
-                "{} features, {} blocks",
-                settings.rrdb_features, settings.rrdb_blocks
-            ),
-        ),
-        row(
-            "schedule",
-            &format!("{} timesteps, {schedule}", settings.timesteps),
-        ),
-        row("LR divisor", &settings.lr_up_divisor.to_string()),
+        row("scale", &format!("{scale}x")),
+        row("parameters", &format!("{millions:.2} M")),
+        row("U-Net", &unet),
+        row("encoder", &encoder),
+        row("schedule", &format!("{timesteps} timesteps, {schedule}")),
+        row("LR divisor", &lr_up_divisor.to_string()),
     ]
     .concat()
 }

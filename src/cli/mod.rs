@@ -1,5 +1,5 @@
-//! The command line: arguments to validated settings, settings to library
-//! calls, errors to one line and an exit code ([`failure`]).
+//! The command line: parses arguments, calls the library, and turns errors into
+//! one line and an exit code.
 
 mod args;
 mod convert;
@@ -8,6 +8,7 @@ mod evaluate;
 mod failure;
 mod info;
 mod paths;
+mod plan;
 mod progress;
 mod terminal;
 mod upscale;
@@ -16,9 +17,8 @@ use args::{Command, CommandLine};
 use clap::Parser;
 use std::process::ExitCode;
 
-/// Parses the arguments, does what they say, and reports.
 pub fn run() -> ExitCode {
-    // Exits by itself for --help, --version and wrong usage (code 2).
+    // Exits for --help, --version and wrong usage (code 2).
     let line = CommandLine::parse();
     let result = match &line.command {
         Command::Upscale(args) => upscale::run(args),
@@ -26,6 +26,7 @@ pub fn run() -> ExitCode {
         Command::Evaluate(args) => evaluate::run(args),
         Command::Convert(args) => convert::run(args),
         Command::Info(args) => info::run(args),
+        Command::Plan(args) => plan::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

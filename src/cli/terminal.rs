@@ -1,10 +1,9 @@
-//! Text to the terminal.
+//! Output to the terminal.
 
 use super::failure::Failure;
 use std::io::{ErrorKind, Write};
 
-/// Writes to stdout what the command was asked for. A reader that has gone
-/// away (`| head`) is no error.
+/// Writes to stdout. A reader that has closed the pipe (`| head`) is no error.
 pub fn answer(text: &str) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     let written = stdout
@@ -16,8 +15,7 @@ pub fn answer(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Writes a line to stderr about how it goes; if that cannot be told, there is
-/// nowhere left to say so.
+/// Writes a line to stderr; nothing could report that this failed.
 pub fn status(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -5,8 +5,8 @@ use super::failure::Failure;
 use super::progress::StepBar;
 use super::{paths, terminal};
 use srdiff::atomic_file::is_same_file;
-use srdiff::graph::{Precision, dump_program};
 use srdiff::image::{EncodeOptions, OutputFormat, Picture, check_writable, dimensions};
+use srdiff::plan::dump_program;
 use srdiff::upscale::{SampleOptions, Upscaler};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -22,8 +22,8 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
     let sample = args.sampling.sample(model.settings())?;
 
     if args.dump_plan {
-        let program = args.engine.open_upscaler(model)?.program(width, height)?;
-        return terminal::answer(&dump_program(&program));
+        let prepared = args.engine.open_upscaler(model)?.prepare(width, height)?;
+        return terminal::answer(&dump_program(prepared.program(), &prepared.memory()));
     }
 
     let (output, format) = output(args, scale)?;
@@ -88,10 +88,7 @@ fn output(args: &UpscaleArgs, scale: usize) -> Result<(PathBuf, OutputFormat), F
 /// One line: which device runs and why, and how.
 fn describe(upscaler: &Upscaler, sample: &SampleOptions) -> String {
     let selected = upscaler.selected();
-    let precision = match upscaler.precision() {
-        Precision::F32 => "f32",
-        Precision::F16 => "f16",
-    };
+    let precision = upscaler.precision();
     format!(
         "{}: {}; {precision}, {} with {} steps, --seed {}",
         selected.device, selected.reason, sample.sampler, sample.steps, sample.seed

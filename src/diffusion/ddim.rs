@@ -2,8 +2,7 @@
 
 use super::sampler::Update;
 
-/// Goes from `alphas_cumprod` `abar` to `abar_next` (Song et al. 2021, eq. 12
-/// and 16):
+/// Goes from `alphas_cumprod` `abar` to `abar_next` (eq. 12 and 16):
 ///
 /// ```text
 /// e     = (x - sqrt(abar) x0) / sqrt(1 - abar)
@@ -11,8 +10,8 @@ use super::sampler::Update;
 /// x'    = sqrt(abar_next) x0 + sqrt(1 - abar_next - sigma^2) e + sigma z
 /// ```
 ///
-/// `e` is taken from the clamped `x0`, not from the network, so that the two
-/// stay consistent.
+/// `e` comes from the clamped `x0`, not from the network, to stay consistent
+/// with it.
 pub(super) fn step(eta: f64, abar: f64, abar_next: f64) -> Update {
     let variance = eta * eta * (1.0 - abar_next) / (1.0 - abar) * (1.0 - abar / abar_next);
     // At eta = 1 and abar near 0 the difference may round below zero.
@@ -21,7 +20,7 @@ pub(super) fn step(eta: f64, abar: f64, abar_next: f64) -> Update {
     Update {
         from_x,
         from_x0: abar_next.sqrt() - from_x * abar.sqrt(),
-        from_previous_x0: 0.0,
         sigma: variance.sqrt(),
+        ..Update::default()
     }
 }

@@ -3,24 +3,23 @@
 use super::sampler::Update;
 
 /// Goes from `alphas_cumprod` `abar` to `abar_next` by drawing from
-/// `q(x_next | x, x0)` (Ho et al. 2020, eq. 6 and 7):
+/// `q(x_next | x, x0)` (eq. 6 and 7):
 ///
 /// ```text
 /// mean     = beta sqrt(abar_next) / (1 - abar) x0 + (1 - abar_next) sqrt(alpha) / (1 - abar) x
 /// variance = beta (1 - abar_next) / (1 - abar)
 /// ```
 ///
-/// Between neighbouring timesteps `alpha = abar / abar_next` is the schedule's
-/// own. Where timesteps are left out it is that of the respaced process, which
-/// has the same `alphas_cumprod` at the timesteps kept (Nichol & Dhariwal 2021,
-/// section 4).
+/// Between neighbouring timesteps `alpha = abar / abar_next` is the schedule's;
+/// if timesteps are left out, it belongs to the respaced process (Nichol &
+/// Dhariwal 2021, section 4).
 pub(super) fn step(abar: f64, abar_next: f64) -> Update {
     let alpha = abar / abar_next;
     let beta = 1.0 - alpha;
     Update {
         from_x: (1.0 - abar_next) * alpha.sqrt() / (1.0 - abar),
         from_x0: beta * abar_next.sqrt() / (1.0 - abar),
-        from_previous_x0: 0.0,
         sigma: (beta * (1.0 - abar_next) / (1.0 - abar)).sqrt(),
+        ..Update::default()
     }
 }

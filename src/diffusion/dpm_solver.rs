@@ -3,9 +3,9 @@
 
 use super::sampler::Update;
 
-/// Goes from `alphas_cumprod` `abar` to `abar_next`; `abar_previous` is where
-/// the step before this one started, `None` on the first step, which is then of
-/// first order (and the same as DDIM with eta 0).
+/// Goes from `alphas_cumprod` `abar` to `abar_next`. The step before this one
+/// started at `abar_previous`; the first step has none and is of first order,
+/// the same as DDIM with eta 0.
 ///
 /// With `alpha = sqrt(abar)`, `sigma = sqrt(1 - abar)`, `lambda = ln(alpha / sigma)`,
 /// `h = lambda_next - lambda` and `r = h_previous / h`:

@@ -1,8 +1,8 @@
-//! Standard normal noise as a function of position.
+//! Standard normal noise as a function of seed and position.
 //!
-//! `shaders/include/normal.wgsl` does the same, operation for operation; a picture's
-//! noise does not depend on the device, on how it is cut into tiles or on the
-//! order they are worked in.
+//! An image's noise does not depend on the device, on how the image is cut into
+//! tiles or on the order of the work. `shaders/include/normal.wgsl` does the
+//! same arithmetic, operation for operation.
 //!
 //! The random words are Philox4x32-10 (Salmon et al. 2011, "Parallel Random
 //! Numbers: As Easy as 1, 2, 3") of
@@ -12,64 +12,50 @@
 //! counter = [x, y, sample, step << 12 | channel / 4]
 //! ```
 //!
-//! with `x`, `y` the pixel's absolute position in the output picture and `step`
-//! the timestep of the step that adds the noise; `x_T` is drawn at `step = T`.
-//! The four words make the noise of four channels by Box & Muller's transform:
-//! words 0 and 1 channels `4k` and `4k + 1`, words 2 and 3 the next two.
+//! with `x`, `y` the absolute position in the output image and `step` the
+//! timestep of the step that adds the noise; `x_T` is drawn at `step = T`. The
+//! Box-Muller transform turns words 0 and 1 into channels `4k` and `4k + 1`, and
+//! words 2 and 3 into the next two.
 //!
-//! A GPU's `log`, `cos` and integer conversions may differ from a CPU's by far
-//! more than rounding (Vulkan allows `cos` an error of 2^-11), so the transform
-//! uses none: range reduction is done in integers, of which no more than 24
-//! significant bits are ever converted (exact in f32 however it rounds), and
-//! the functions are polynomials. What remains is a GPU's freedom to fuse a
-//! multiplication with an addition and to round division and square root
-//! loosely, about 1e-6 in all.
-
-use rayon::prelude::*;
+//! A GPU's `log`, `cos` and integer conversions may be far less accurate than a
+//! CPU's (Vulkan allows `cos` an error of 2^-11), so the transform uses none of
+//! them. It reduces ranges in integers, converts at most 24 significant bits
+//! (exact in f32) and evaluates polynomials. What remains is about 1e-6: a GPU
+//! may fuse a multiplication with an addition and round division and square
+//! root loosely.
 
 const ROUNDS: u32 = 10;
-const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
+const MULTIPLIERS: [u64; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const KEY_INCREMENTS: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
 /// Low bits of the last counter word that hold the channel block.
 const CHANNEL_BLOCK_BITS: u32 = 12;
 
 /// Four random words from a counter and a key (Philox4x32-10).
-///
-/// For a fixed key a bijection of the counters.
 #[inline]
 pub fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
     let [mut c0, mut c1, mut c2, mut c3] = counter;
     let [mut k0, mut k1] = key;
     for _ in 0..ROUNDS {
-        let (high0, low0) = multiply(MULTIPLIERS[0], c0);
-        let (high1, low1) = multiply(MULTIPLIERS[1], c2);
-        (c0, c1, c2, c3) = (high1 ^ c1 ^ k0, low1, high0 ^ c3 ^ k1, low0);
+        let a = u64::from(c0) * MULTIPLIERS[0];
+        let b = u64::from(c2) * MULTIPLIERS[1];
+        let (high_a, high_b) = ((a >> 32) as u32, (b >> 32) as u32);
+        (c0, c1, c2, c3) = (high_b ^ c1 ^ k0, b as u32, high_a ^ c3 ^ k1, a as u32);
         k0 = k0.wrapping_add(KEY_INCREMENTS[0]);
         k1 = k1.wrapping_add(KEY_INCREMENTS[1]);
     }
     [c0, c1, c2, c3]
 }
 
-/// High and low half of a 64-bit product.
-#[inline]
-fn multiply(a: u32, b: u32) -> (u32, u32) {
-    let product = u64::from(a) * u64::from(b);
-    ((product >> 32) as u32, product as u32)
-}
-
-/// The noise of channels `4 * channel_block ..` (four of them) of one pixel.
+/// The noise of one pixel's four channels from `4 * channel_block` on.
 ///
-/// `x` and `y` are the absolute position in the output picture, negative ones
+/// `x` and `y` are the absolute position in the output image, negative ones
 /// as `i32 as u32`; `step` is the timestep of the step that adds the noise, or
-/// T for `x_T`.
-///
-/// Standard normal, independent over all arguments. The largest magnitude is
-/// 6.77, the smallest 2e-13.
+/// T for `x_T`. The values are independent over all arguments; the largest
+/// magnitude is 6.77, the smallest 2e-13.
 ///
 /// # Panics
-/// In debug builds, when `step` is 2^20 or more or `channel_block` 4096 or
-/// more: they share a word of the counter.
+/// In debug builds, when `step` is 2^20 or more or `channel_block` 4096 or more.
 #[inline]
 pub fn normal4(seed: u64, x: u32, y: u32, sample: u32, step: u32, channel_block: u32) -> [f32; 4] {
     debug_assert!(
@@ -80,11 +66,11 @@ pub fn normal4(seed: u64, x: u32, y: u32, sample: u32, step: u32, channel_block:
     normals_from_words(philox4x32(counter, [seed as u32, (seed >> 32) as u32]))
 }
 
-/// Four standard normal numbers from four uniform words: two pairs of Box &
-/// Muller's transform, `sqrt(-2 ln u) (cos a, sin a)`, of words 0, 1 and 2, 3.
+/// Four standard normal numbers from four uniform words: the Box-Muller
+/// transform `sqrt(-2 ln u) (cos a, sin a)` of words 0, 1 and of words 2, 3.
 ///
-/// `u` uses all 32 bits of the first word of a pair, so that the tail reaches
-/// 6.76; the angle `a` uses the upper 26 of the second.
+/// `u` uses all 32 bits of a pair's first word, so that the tail reaches 6.76;
+/// the angle `a` uses the upper 26 bits of the second.
 #[inline]
 pub fn normals_from_words(words: [u32; 4]) -> [f32; 4] {
     let [a, b] = box_muller(words[0], words[1]);
@@ -99,8 +85,8 @@ fn box_muller(radius_word: u32, angle_word: u32) -> [f32; 2] {
     [radius * cos, radius * sin]
 }
 
-/// `sqrt(v)` for `v` > 0, with one Newton step after the built-in one, which on
-/// a GPU may be off by several units in the last place.
+/// `sqrt(v)` for `v` > 0. The Newton step corrects a GPU's built-in root, which
+/// may be off by several units in the last place.
 #[inline]
 fn square_root(v: f32) -> f32 {
     let r = v.sqrt();
@@ -108,15 +94,15 @@ fn square_root(v: f32) -> f32 {
 }
 
 /// `-ln((word + 0.5) / 2^32)`, in about 1.2e-10 ..= 22.9, to a few units in the
-/// last place over the whole range.
+/// last place.
 ///
-/// Written as `k ln 2 - ln(1 + z)` with `1 + z` in [sqrt(1/2), sqrt(2)). Both
-/// `k` and `z` come from integers, so `z` keeps its relative precision near
-/// zero, where the argument is near 1 and the logarithm is `z` itself.
+/// Computed as `k ln 2 - ln(1 + z)` with `1 + z` in [sqrt(1/2), sqrt(2)). Both
+/// `k` and `z` come from integers, so `z` keeps its relative precision where the
+/// argument is near 1 and the logarithm is about `z`.
 #[inline]
 fn negative_log(word: u32) -> f32 {
-    // The argument is n / 2^(33 - top); the half is dropped from words of 32
-    // bits here, and put back below where it matters.
+    // The argument is n / 2^(33 - top). A word of 32 bits loses its half here
+    // and gets it back below, where it matters.
     let top = word >> 31;
     let n = if top == 1 { word } else { 2 * word + 1 };
     let zeros = n.leading_zeros();
@@ -168,8 +154,8 @@ fn log1p(z: f32) -> f32 {
 /// `[cos a, sin a]` of the angle `a = 2 pi (n + 0.5) / 2^26`, `n` the upper 26
 /// bits of `word`.
 ///
-/// The angle is a multiple of a quarter turn, found in integers, plus `t` in
-/// [-pi/4, pi/4]; minimax polynomials in `t^2` (2e-9 before rounding).
+/// The angle is a multiple of a quarter turn plus `t` in [-pi/4, pi/4]; the
+/// polynomials in `t^2` are minimax (2e-9 before rounding).
 #[inline]
 fn cos_sin(word: u32) -> [f32; 2] {
     let n = word >> 6;
@@ -198,101 +184,3 @@ fn cos_sin(word: u32) -> [f32; 2] {
 
 /// pi / 2 / 2^24.
 const QUARTER_TURN_BY_TWO_POW_24: f32 = std::f32::consts::FRAC_PI_2 / 16_777_216.0;
-
-/// A rectangle of the output picture, and how many channels it has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoiseRegion {
-    /// Column of the left edge in the output picture; negative in its padding.
-    pub x: i32,
-    /// Row of the upper edge in the output picture; negative in its padding.
-    pub y: i32,
-    /// Width in pixels.
-    pub width: usize,
-    /// Height in pixels.
-    pub height: usize,
-    /// Channels of the buffer.
-    pub channels: usize,
-}
-
-/// Order of a noise buffer's elements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoiseLayout {
-    /// `(height, width, channels)`.
-    Hwc,
-    /// `(channels, height, width)`.
-    Chw,
-}
-
-/// Fills `buffer` with the noise of `region`, as [`normal4`] gives it, on
-/// rayon's current thread pool.
-///
-/// # Panics
-/// When `buffer.len()` is not `width * height * channels`.
-pub fn fill_noise(
-    buffer: &mut [f32],
-    layout: NoiseLayout,
-    region: &NoiseRegion,
-    seed: u64,
-    sample: u32,
-    step: u32,
-) {
-    let NoiseRegion {
-        x,
-        y,
-        width,
-        height,
-        channels,
-    } = *region;
-    assert_eq!(
-        buffer.len(),
-        width * height * channels,
-        "fill_noise: buffer length against region {region:?}",
-    );
-    if buffer.is_empty() {
-        return;
-    }
-    let noise = |row: usize, column: usize, block: usize| {
-        let column = x.wrapping_add(column as i32) as u32;
-        let row = y.wrapping_add(row as i32) as u32;
-        normal4(seed, column, row, sample, step, block as u32)
-    };
-    match layout {
-        NoiseLayout::Hwc => {
-            let rows = buffer.par_chunks_exact_mut(width * channels);
-            rows.enumerate().for_each(|(row, values)| {
-                for (column, pixel) in values.chunks_exact_mut(channels).enumerate() {
-                    for (block, lanes) in pixel.chunks_mut(4).enumerate() {
-                        lanes.copy_from_slice(&noise(row, column, block)[..lanes.len()]);
-                    }
-                }
-            });
-        }
-        NoiseLayout::Chw => {
-            for (block, planes) in buffer.chunks_mut(4 * height * width).enumerate() {
-                rows_of_planes(planes, width, height)
-                    .into_par_iter()
-                    .enumerate()
-                    .for_each(|(row, mut lanes)| {
-                        for column in 0..width {
-                            let values = noise(row, column, block);
-                            for (lane, value) in lanes.iter_mut().zip(values) {
-                                lane[column] = value;
-                            }
-                        }
-                    });
-            }
-        }
-    }
-}
-
-/// Splits planes that follow one another into, for each row of the picture,
-/// that row of every plane.
-fn rows_of_planes(planes: &mut [f32], width: usize, height: usize) -> Vec<Vec<&mut [f32]>> {
-    let mut rows: Vec<Vec<&mut [f32]>> = (0..height).map(|_| Vec::new()).collect();
-    for plane in planes.chunks_exact_mut(width * height) {
-        for (row, values) in rows.iter_mut().zip(plane.chunks_exact_mut(width)) {
-            row.push(values);
-        }
-    }
-    rows
-}

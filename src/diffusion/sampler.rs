@@ -1,81 +1,60 @@
 //! Samplers: the reverse process as a list of linear updates.
 
+use super::schedule::{Schedule, linspace};
+use super::{ddim, ddpm, dpm_solver};
 use std::fmt;
 use std::str::FromStr;
 
-use super::schedule::{Schedule, linspace, x0_from_eps};
-use super::{ddim, ddpm, dpm_solver};
-
-/// A way to go from noise to a picture.
+/// How the reverse process goes from noise to an image.
 ///
-/// Written `ddpm`, `ddim` (with eta: `ddim:0.5`) and `dpm++`
-/// (also `dpm-solver++`) on a command line.
+/// As text: `ddpm`, `ddim` (with eta: `ddim:0.5`) and `dpm++` (or
+/// `dpm-solver++`).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Sampler {
-    /// Ancestral sampling (Ho et al. 2020). With fewer steps than the schedule
-    /// has timesteps, that of the respaced process.
+    /// Ancestral sampling (Ho et al. 2020), of the respaced process if there
+    /// are fewer steps than timesteps.
     Ddpm,
-    /// Denoising diffusion implicit models (Song et al. 2021).
-    Ddim {
-        /// Noise added by each step, in 0..=1: 0 is deterministic, 1 as much as DDPM.
-        eta: f64,
-    },
-    /// DPM-Solver++(2M) (Lu et al. 2022): deterministic, second order, for few
-    /// steps. First order on the first step and the last.
+    /// Denoising diffusion implicit models (Song et al. 2021); `eta` in 0..=1 is
+    /// the noise of each step: 0 is deterministic, 1 as noisy as DDPM.
+    Ddim { eta: f64 },
+    /// DPM-Solver++(2M) (Lu et al. 2022): deterministic, second order except in
+    /// the first and last step.
     DpmSolverPlusPlus2M,
 }
 
-/// A sampler, or a number of steps, that cannot be used.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SamplerError {
-    /// The number of steps does not fit the schedule.
     #[error(
-        "--steps {steps}: the model's schedule has {timesteps} timesteps; \
+        "`steps` {steps}: the model's schedule has {timesteps} timesteps; \
          choose a number of steps from 1 to {timesteps}"
     )]
-    Steps {
-        /// What was asked for.
-        steps: usize,
-        /// Timesteps of the schedule.
-        timesteps: usize,
-    },
-    /// Eta is not in 0..=1.
-    #[error("--eta {0}: choose a number from 0 (deterministic) to 1 (as noisy as DDPM)")]
+    Steps { steps: usize, timesteps: usize },
+    #[error("`eta` {0}: choose a number from 0 (deterministic) to 1 (as noisy as DDPM)")]
     Eta(f64),
-    /// No sampler has this name.
-    #[error("--sampler {0}: choose ddpm, ddim or dpm++")]
+    #[error("`sampler` {0}: choose ddpm, ddim or dpm++")]
     Name(String),
 }
 
-/// One step of the reverse process, in f64 (see the [module](super) for the
-/// two formulas).
-///
-/// An executor keeps each step's `x0` as the next one's `previous_x0`. Before
-/// the first step that buffer must hold finite numbers (zeros): its weight is
-/// zero then, but zero times NaN is NaN.
+/// The weights of one step's two formulas; see the [module](super).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepCoefficients {
-    /// Where the step starts; what the noise predictor is told, and the `step`
-    /// that [`noise`](super::noise) is drawn for when `sigma` is not zero.
+    /// Where the step starts; the noise predictor and [`noise`](super::noise)
+    /// depend on it.
     pub timestep: u32,
-    /// Weight of `x` in the estimate of `x0`.
     pub x0_from_x: f64,
-    /// Weight of the predicted noise, subtracted, in the estimate of `x0`.
     pub x0_from_eps: f64,
     /// Bound of `|x0|`: 1, the range the residual was trained in.
     pub clip: f64,
-    /// Weight of `x` in the next `x`.
     pub from_x: f64,
-    /// Weight of `x0` in the next `x`.
     pub from_x0: f64,
-    /// Weight of the `x0` estimated by the step before, in the next `x`.
+    /// Zero in the first step, which has no `previous_x0`.
     pub from_previous_x0: f64,
-    /// Weight of fresh standard normal noise in the next `x`; zero means none
-    /// has to be drawn.
+    /// Zero if the step draws no noise.
     pub sigma: f64,
 }
 
-/// How the next `x` is put together; what each sampler defines.
+/// The weights of the next `x`, which each sampler defines.
+#[derive(Default)]
 pub(super) struct Update {
     pub from_x: f64,
     pub from_x0: f64,
@@ -87,16 +66,14 @@ impl Sampler {
     /// The `steps` steps of the reverse process, in the order they run.
     ///
     /// From [`FEW_STEPS`] steps on they visit `round(linspace(0, T - 1, steps))`
-    /// (half to even), largest first. Fewer steps are spaced evenly up to the
-    /// last timestep at which enough signal is left ([`MIN_FEW_SIGNAL`]), where
-    /// there are twice as many such timesteps: an
-    /// estimate of `x0` from all but pure noise multiplies the network's
-    /// error, and few steps cannot make up for it. The last step's result is
-    /// its estimate of `x0`, without noise.
+    /// (half to even), largest first. Fewer steps are spaced evenly over the
+    /// timesteps at which enough signal is left ([`MIN_FEW_SIGNAL`]), if there
+    /// are at least twice as many of those as steps: an estimate of `x0` from
+    /// almost pure noise multiplies the network's error, and few steps cannot
+    /// correct it. The last step's result is its estimate of `x0`, without noise.
     ///
     /// # Errors
-    /// When `steps` is not in `1..=schedule.timesteps()`, or DDIM's eta is not
-    /// in 0..=1.
+    /// When `steps` is not in `1..=schedule.timesteps()` or eta is not in 0..=1.
     pub fn steps(
         &self,
         schedule: &Schedule,
@@ -106,14 +83,13 @@ impl Sampler {
         self.steps_at(schedule, &visited)
     }
 
-    /// The steps of a reverse process that visits these timesteps, largest
-    /// first.
+    /// The steps of a reverse process that visits these timesteps.
     ///
     /// # Errors
-    /// When DDIM's eta is not in 0..=1.
+    /// When eta is not in 0..=1.
     ///
     /// # Panics
-    /// When the timesteps do not fall, or the schedule has not so many.
+    /// When the timesteps do not decrease or are not of the schedule.
     pub fn steps_at(
         &self,
         schedule: &Schedule,
@@ -133,13 +109,17 @@ impl Sampler {
             let previous = i.checked_sub(1).map(|before| abar[visited[before]]);
             let update = match visited.get(i + 1) {
                 Some(&next) => self.update(previous, abar[t], abar[next]),
-                None => Update::LAST,
+                // The limit of every sampler's update as `abar_next` goes to 1.
+                None => Update {
+                    from_x0: 1.0,
+                    ..Update::default()
+                },
             };
-            let (x0_from_x, x0_from_eps) = x0_from_eps(abar[t]);
+            let reciprocal = 1.0 / abar[t];
             StepCoefficients {
                 timestep: t as u32,
-                x0_from_x,
-                x0_from_eps,
+                x0_from_x: reciprocal.sqrt(),
+                x0_from_eps: (reciprocal - 1.0).sqrt(),
                 clip: 1.0,
                 from_x: update.from_x,
                 from_x0: update.from_x0,
@@ -150,8 +130,8 @@ impl Sampler {
         Ok(coefficients.collect())
     }
 
-    fn update(&self, abar_previous: Option<f64>, abar: f64, abar_next: f64) -> Update {
-        match *self {
+    fn update(self, abar_previous: Option<f64>, abar: f64, abar_next: f64) -> Update {
+        match self {
             Sampler::Ddpm => ddpm::step(abar, abar_next),
             Sampler::Ddim { eta } => ddim::step(eta, abar, abar_next),
             Sampler::DpmSolverPlusPlus2M => dpm_solver::step(abar_previous, abar, abar_next),
@@ -159,19 +139,8 @@ impl Sampler {
     }
 }
 
-impl Update {
-    /// The limit of every sampler's update as `abar_next` goes to 1: the clean
-    /// picture is the estimate of it.
-    const LAST: Update = Update {
-        from_x: 0.0,
-        from_x0: 1.0,
-        from_previous_x0: 0.0,
-        sigma: 0.0,
-    };
-}
-
 impl StepCoefficients {
-    /// The same step with `x0` left as estimated.
+    /// The same step without clamping `x0`.
     pub fn without_clip(self) -> Self {
         Self {
             clip: f64::from(f32::MAX),
@@ -180,14 +149,14 @@ impl StepCoefficients {
     }
 }
 
-/// Steps from which on a process visits the whole schedule.
+/// Number of steps from which on they are spaced over the whole schedule.
 pub const FEW_STEPS: usize = 10;
 
-/// `alphas_cumprod` that a process of fewer than [`FEW_STEPS`] steps starts
-/// at, at least: there the error of a noise estimate is multiplied by 7.
+/// Smallest `alphas_cumprod` at which a process of fewer than [`FEW_STEPS`] steps
+/// starts. There, the error of a noise estimate is multiplied by 7.
 pub const MIN_FEW_SIGNAL: f64 = 0.02;
 
-/// `steps` timesteps of a schedule, largest first; see [`Sampler::steps`].
+/// The timesteps that [`Sampler::steps`] visits.
 fn spaced_timesteps(abar: &[f64], steps: usize) -> Result<Vec<usize>, SamplerError> {
     let timesteps = abar.len();
     if steps == 0 || steps > timesteps {
@@ -236,10 +205,8 @@ impl FromStr for Sampler {
             "ddim" => Ok(Sampler::Ddim { eta: 0.0 }),
             "dpm++" | "dpm-solver++" => Ok(Sampler::DpmSolverPlusPlus2M),
             _ => {
-                let eta = name
-                    .strip_prefix("ddim:")
-                    .and_then(|eta| eta.parse().ok())
-                    .ok_or_else(|| SamplerError::Name(name.to_owned()))?;
+                let eta = name.strip_prefix("ddim:").and_then(|eta| eta.parse().ok());
+                let eta = eta.ok_or_else(|| SamplerError::Name(name.to_owned()))?;
                 check_eta(eta)?;
                 Ok(Sampler::Ddim { eta })
             }

@@ -1,45 +1,37 @@
-//! Noise schedules: how much of the picture is left at each timestep.
+//! Noise schedules: how much of the image is left at each timestep.
 
 use serde::{Deserialize, Serialize};
 
-/// Most timesteps a schedule may have.
-///
-/// The published models have 100; 1000 is the field's custom. The bound keeps
-/// a timestep within the bits the noise generator gives it.
+/// Most timesteps a schedule may have; [`noise`](super::noise) has 20 bits for one.
 pub const MAX_TIMESTEPS: usize = 4096;
 
-/// Largest beta either schedule uses, so that `alpha` never reaches zero.
+/// Largest beta of the named schedules, so that `alpha` never reaches zero.
 const MAX_BETA: f64 = 0.999;
 
-/// Least `alphas_cumprod` accepted. `sqrt(1 / alphas_cumprod)` scales `x` and
-/// `eps` in f32 before their difference is clamped; below this the two could
-/// overflow and the difference be NaN.
+/// Smallest `alphas_cumprod` accepted. `sqrt(1 / alphas_cumprod)` scales `x` and
+/// `eps` in f32 before their difference is clamped; below this both could
+/// overflow and the difference would be NaN.
 const MIN_ALPHA_CUMPROD: f64 = 1e-30;
 
-/// The rule a model's betas were made by.
+/// The rule that gives a model's betas.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum BetaSchedule {
     /// Cosine of Nichol & Dhariwal 2021, eq. 17, in the form published SRDiff
     /// models were trained with (see [`Schedule::new`]).
     Cosine {
-        /// Offset that keeps the first betas from vanishing; 0.008 as published.
+        /// Offset that keeps the first betas from vanishing.
         s: f64,
     },
-    /// Evenly spaced betas of Ho et al. 2020, the last one replaced by 0.999.
-    Linear {
-        /// Beta at timestep 0, in (0, 1); 1e-4 as published.
-        start: f64,
-        /// Beta the line ends at, in (0, 1); 0.02 as published.
-        end: f64,
-    },
+    /// Evenly spaced betas in (0, 1) of Ho et al. 2020, the last one replaced
+    /// by 0.999.
+    Linear { start: f64, end: f64 },
 }
 
 impl BetaSchedule {
     /// Offset of the published cosine schedules.
     pub const PUBLISHED_S: f64 = 0.008;
-    /// First beta of the published linear schedules.
+    /// First and last beta of the published linear schedules.
     pub const PUBLISHED_START: f64 = 1e-4;
-    /// Where the betas of the published linear schedules end.
     pub const PUBLISHED_END: f64 = 0.02;
     /// The published cosine schedule.
     pub const COSINE: Self = Self::Cosine {
@@ -52,37 +44,24 @@ impl BetaSchedule {
     };
 }
 
-/// A schedule that cannot be used.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ScheduleError {
-    /// The number of timesteps is zero or too large.
     #[error(
         "timesteps {0}: a noise schedule has 1 to {MAX_TIMESTEPS} timesteps; \
          correct `timesteps` in the model's settings"
     )]
     Timesteps(usize),
-    /// A beta is not a number strictly between 0 and 1.
     #[error(
         "the noise schedule's beta at timestep {timestep} is {beta}, outside (0, 1); \
          correct the beta schedule in the model's settings"
     )]
-    Beta {
-        /// Where it stands.
-        timestep: usize,
-        /// Its value.
-        beta: f64,
-    },
-    /// So much noise that f32 arithmetic could not bring the signal back.
+    Beta { timestep: usize, beta: f64 },
+    /// So much noise that f32 could not restore the signal.
     #[error(
         "the noise schedule leaves a signal of {alpha_cumprod:e} at timestep {timestep}, \
          too little for f32; use smaller betas or fewer timesteps in the model's settings"
     )]
-    Vanishing {
-        /// First timestep at which it is too small.
-        timestep: usize,
-        /// `alphas_cumprod` there.
-        alpha_cumprod: f64,
-    },
+    Vanishing { timestep: usize, alpha_cumprod: f64 },
 }
 
 /// The forward process `x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps`, in f64.
@@ -91,7 +70,6 @@ pub enum ScheduleError {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
     betas: Vec<f64>,
-    alphas: Vec<f64>,
     alphas_cumprod: Vec<f64>,
 }
 
@@ -100,8 +78,8 @@ impl Schedule {
     ///
     /// Cosine: `f_i = cos(((x_i / (T + 1)) + s) / (1 + s) * pi / 2)^2` at
     /// `x = linspace(0, T + 1, T + 1)`, and `beta_t = clip(1 - f_{t+1} / f_t, 0, 0.999)`.
-    /// That linspace ends at T + 1 where the paper's ends at T; published
-    /// models were trained with it, so it is part of their definition.
+    /// The paper's linspace ends at T; the published models were trained with
+    /// one that ends at T + 1.
     ///
     /// Linear: `linspace(start, end, T)` with the last beta set to 0.999.
     ///
@@ -122,7 +100,6 @@ impl Schedule {
     /// As [`Schedule::new`].
     pub fn from_betas(betas: Vec<f64>) -> Result<Self, ScheduleError> {
         check_timesteps(betas.len())?;
-        let mut alphas = Vec::with_capacity(betas.len());
         let mut alphas_cumprod = Vec::with_capacity(betas.len());
         let mut product = 1.0;
         for (timestep, &beta) in betas.iter().enumerate() {
@@ -138,12 +115,10 @@ impl Schedule {
                     alpha_cumprod: product,
                 });
             }
-            alphas.push(alpha);
             alphas_cumprod.push(product);
         }
         Ok(Self {
             betas,
-            alphas,
             alphas_cumprod,
         })
     }
@@ -153,57 +128,15 @@ impl Schedule {
         self.betas.len()
     }
 
-    /// `beta_t`, the variance of the noise added at each timestep.
+    /// `beta_t`, the variance of the noise added at timestep t.
     pub fn betas(&self) -> &[f64] {
         &self.betas
-    }
-
-    /// `alpha_t = 1 - beta_t`.
-    pub fn alphas(&self) -> &[f64] {
-        &self.alphas
     }
 
     /// `abar_t`, the product of `alpha_0 ..= alpha_t`.
     pub fn alphas_cumprod(&self) -> &[f64] {
         &self.alphas_cumprod
     }
-
-    /// `abar_{t-1}`, which is 1 before timestep 0 (the clean picture).
-    ///
-    /// # Panics
-    /// When `t` is not below `timesteps()`, as do the methods below.
-    pub fn alpha_cumprod_before(&self, t: usize) -> f64 {
-        assert!(
-            t < self.timesteps(),
-            "schedule: timestep {t} of {}",
-            self.timesteps()
-        );
-        if t == 0 {
-            1.0
-        } else {
-            self.alphas_cumprod[t - 1]
-        }
-    }
-
-    /// `(sqrt(abar_t), sqrt(1 - abar_t))`: the weights of `x_0` and `eps` in
-    /// `x_t` (PyTorch buffers `sqrt_alphas_cumprod`, `sqrt_one_minus_alphas_cumprod`).
-    pub fn forward(&self, t: usize) -> (f64, f64) {
-        let abar = self.alphas_cumprod[t];
-        (abar.sqrt(), (1.0 - abar).sqrt())
-    }
-
-    /// `(sqrt(1 / abar_t), sqrt(1 / abar_t - 1))`: `x_0` is the first times
-    /// `x_t` minus the second times `eps` (PyTorch buffers
-    /// `sqrt_recip_alphas_cumprod`, `sqrt_recipm1_alphas_cumprod`).
-    pub fn x0_from_eps(&self, t: usize) -> (f64, f64) {
-        x0_from_eps(self.alphas_cumprod[t])
-    }
-}
-
-/// [`Schedule::x0_from_eps`] for a given `alphas_cumprod`.
-pub(super) fn x0_from_eps(alpha_cumprod: f64) -> (f64, f64) {
-    let reciprocal = 1.0 / alpha_cumprod;
-    (reciprocal.sqrt(), (reciprocal - 1.0).sqrt())
 }
 
 fn check_timesteps(timesteps: usize) -> Result<(), ScheduleError> {

@@ -1,120 +1,96 @@
-//! Executors: what runs a program.
+//! Executors: what runs a program on a device.
 //!
-//! An executor loads a [`Program`] once, taking every weight through the
-//! [`Parameters`] seam and packing it for the kernel that will read it, and
-//! then runs phases one at a time. The caller owns the loop over the steps of
-//! the reverse process; between two runs nothing travels unless it asks.
+//! A [`Target`] prepares graphs for a device: kernels are chosen, memory is
+//! planned, and for a GPU all is lowered to dispatches. That needs no device. A
+//! [`Backend`] is a model on an open device: it loads what was prepared, and
+//! keeps packed weights and compiled pipelines for whatever it loads next.
+//!
+//! The caller owns the loop over the steps of the reverse process; between two
+//! runs nothing travels between host and device unless it asks.
 
+mod backend;
+mod choice;
 pub mod cpu;
+mod elements;
 pub mod gpu;
-mod steps;
+mod records;
 
-pub use steps::{Place, StepRecord};
+pub use backend::{Backend, PrepareError, PrepareOptions, Prepared, Target};
+pub use records::{Place, StepRecord};
 
-use crate::graph::{Program, Shape};
-use std::borrow::Cow;
+use crate::graph::{ParameterError, Shape};
+use crate::plan::{MemoryReport, PlanError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use thiserror::Error;
 
-/// Where an executor gets the model's weights.
-pub trait Parameters {
-    /// The weight `name` in PyTorch's order of elements, row-major.
-    ///
-    /// # Errors
-    /// When there is no such weight, or it has another shape.
-    fn parameter(&self, name: &str, shape: Shape) -> Result<Cow<'_, [f32]>, ExecError>;
-}
-
-/// Runs programs on one device.
+/// Runs a program on one device.
 ///
 /// Values are named as in the program; only persistent ones (inputs, states,
 /// outputs, and views of them) can be written and read. Elements travel as
-/// `[n, c, h, w]` row-major, whatever the layout on the device.
-pub trait Executor {
-    /// Writes real numbers into a persistent value.
+/// `[n, c, h, w]` row-major in f32, whatever their format on the device.
+///
+/// # Errors
+/// Every method fails when the device is lost, or when the program has no value
+/// or phase of that name.
+pub trait Executor: Send {
+    /// Writes a persistent value.
     ///
-    /// # Errors
-    /// When the device is lost.
+    /// # Panics
+    /// When the number of elements is not the value's.
     fn write(&mut self, name: &str, elements: &[f32]) -> Result<(), ExecError>;
 
-    /// Writes pixels (R, G, B, A from the lowest byte) into a persistent value.
-    ///
-    /// # Errors
-    /// When the device is lost.
-    fn write_pixels(&mut self, name: &str, pixels: &[u32]) -> Result<(), ExecError>;
-
-    /// Sets the records that [`run`](Self::run) chooses from.
-    ///
-    /// # Errors
-    /// When the device is lost.
-    fn set_steps(&mut self, steps: &[StepRecord]) -> Result<(), ExecError>;
-
-    /// Runs a phase with the record `step`; may return before it is done.
-    ///
-    /// # Errors
-    /// When the device is lost or out of memory.
-    fn run(&mut self, phase: usize, step: usize) -> Result<(), ExecError>;
-
-    /// Waits until at most `pending` of the runs asked for are unfinished.
-    ///
-    /// # Errors
-    /// When the device is lost.
-    fn wait(&mut self, pending: usize) -> Result<(), ExecError>;
-
-    /// Reads real numbers from a persistent value, after all runs are done.
-    ///
-    /// # Errors
-    /// When the device is lost.
+    /// Reads a persistent value, after all runs are done.
     fn read(&mut self, name: &str) -> Result<Vec<f32>, ExecError>;
 
-    /// Reads pixels from a persistent value, after all runs are done.
-    ///
-    /// # Errors
-    /// When the device is lost.
-    fn read_pixels(&mut self, name: &str) -> Result<Vec<u32>, ExecError>;
+    /// Sets the records that [`run`](Self::run) chooses from.
+    fn set_records(&mut self, records: &[StepRecord]) -> Result<(), ExecError>;
 
-    /// The program that was loaded.
-    fn program(&self) -> &Program;
+    /// Runs a phase with a record; may return before it is done.
+    ///
+    /// # Panics
+    /// When there is no such record.
+    fn run(&mut self, phase: &str, record: usize) -> Result<(), ExecError>;
+
+    /// Waits until at most `pending` of the runs asked for are unfinished.
+    fn wait(&mut self, pending: usize) -> Result<(), ExecError>;
+
+    /// Shape of a persistent value.
+    fn shape(&self, name: &str) -> Option<Shape>;
+
+    /// The memory that was announced for the program.
+    fn memory(&self) -> MemoryReport;
+
+    /// Bytes that the executor really holds.
+    fn allocated_bytes(&self) -> u64;
 }
 
 /// What can go wrong on a device.
 #[derive(Debug, Error)]
 pub enum ExecError {
-    /// A weight that is not there or has another shape.
-    #[error("weight '{name}': {reason}")]
-    Parameter {
-        /// Name.
-        name: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The program does not fit into memory.
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
+    /// A program that no planner made.
+    #[error(transparent)]
+    Program(#[from] PlanError),
     #[error("out of memory on {device}: {needed_mib} MiB needed{hint}")]
     OutOfMemory {
-        /// Device.
         device: String,
-        /// What the program needs.
         needed_mib: u64,
         /// ", N MiB available" or nothing.
         hint: String,
     },
-    /// The program exceeds a limit of the device.
     #[error("{device} cannot run this: {what} is {needed}, its limit is {limit}")]
     Limit {
-        /// Device.
         device: String,
-        /// Which limit.
         what: String,
-        /// What the program needs.
         needed: u64,
-        /// What the device offers.
         limit: u64,
     },
-    /// The device failed.
     #[error("{device} failed: {reason}")]
-    Device {
-        /// Device.
-        device: String,
-        /// What the driver said.
-        reason: String,
-    },
+    Device { device: String, reason: String },
+}
+
+/// Locks what a panic elsewhere leaves whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

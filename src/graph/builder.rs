@@ -14,7 +14,7 @@ use std::collections::HashSet;
 pub struct GraphBuilder {
     graph: Graph,
     names: HashSet<String>,
-    /// Roots (or views) that hold data, for the read-before-write check.
+    /// Channel groups that hold data, for the read-before-write check.
     written: HashSet<(ValueId, usize)>,
 }
 
@@ -65,7 +65,7 @@ impl GraphBuilder {
                 return Ok(id);
             }
         }
-        self.value(name, shape, Role::Parameter, Element::Real)
+        self.value(name, shape, Role::Parameter, Element::Float)
     }
 
     /// Adds a temporary made of several channel groups: the concatenation of
@@ -88,7 +88,7 @@ impl GraphBuilder {
             name: name.to_owned(),
             shape,
             role: Role::Temporary,
-            element: Element::Real,
+            element: Element::Float,
             segments: segments.to_vec(),
             view_of: None,
         })
@@ -132,12 +132,30 @@ impl GraphBuilder {
     /// When the operand shapes do not fit, or an operand was never written.
     pub fn push(&mut self, name: &str, op: Op, inputs: &[ValueId]) -> Result<ValueId, GraphError> {
         let shapes = self.infer(name, &op, inputs)?;
-        let first = self.value(name, shapes[0], Role::Temporary, op.result_element())?;
-        self.finish(name, op, inputs, &[first], &shapes)?;
-        Ok(first)
+        let result = self.value(name, shapes[0], Role::Temporary, op.result_element())?;
+        self.finish(op, inputs, &[result])?;
+        Ok(result)
     }
 
-    /// Appends an operation whose first results are written into `into`.
+    /// As [`push`](Self::push) where there is no `into`, else as
+    /// [`push_into`](Self::push_into).
+    ///
+    /// # Errors
+    /// As either.
+    pub fn push_to(
+        &mut self,
+        into: Option<ValueId>,
+        name: &str,
+        op: Op,
+        inputs: &[ValueId],
+    ) -> Result<ValueId, GraphError> {
+        match into {
+            Some(into) => self.push_into(&[into], op, inputs).map(|()| into),
+            None => self.push(name, op, inputs),
+        }
+    }
+
+    /// Appends an operation whose results are written into `into`.
     ///
     /// # Errors
     /// When the operand shapes or the shapes of `into` do not fit, an operand
@@ -163,7 +181,7 @@ impl GraphBuilder {
                 });
             }
         }
-        self.finish(&name, op, inputs, into, &shapes)
+        self.finish(op, inputs, into)
     }
 
     /// Shape of a value.
@@ -207,31 +225,18 @@ impl GraphBuilder {
 
     fn finish(
         &mut self,
-        name: &str,
         op: Op,
         inputs: &[ValueId],
-        into: &[ValueId],
-        shapes: &[Shape],
+        outputs: &[ValueId],
     ) -> Result<(), GraphError> {
-        let mut outputs = into.to_vec();
-        for (suffix, &shape) in op.scratch_names().iter().zip(&shapes[into.len()..]) {
-            let scratch = format!("{name}.{suffix}");
-            outputs.push(self.value(&scratch, shape, Role::Temporary, Element::Full)?);
-        }
-        assert_eq!(
-            outputs.len(),
-            shapes.len(),
-            "{} '{name}': results",
-            op.name()
-        );
-        self.check_outputs(&op, inputs, &outputs)?;
-        for &id in &outputs {
-            self.mark_written(id);
+        self.check_outputs(&op, inputs, outputs)?;
+        for &id in outputs {
+            self.written.extend(self.graph.cells(id));
         }
         self.graph.nodes.push(Node {
             op,
             inputs: inputs.to_vec(),
-            outputs,
+            outputs: outputs.to_vec(),
         });
         Ok(())
     }
@@ -244,58 +249,60 @@ impl GraphBuilder {
         inputs: &[ValueId],
         outputs: &[ValueId],
     ) -> Result<(), GraphError> {
-        for (index, &output) in outputs.iter().enumerate() {
-            let value = self.graph.value(output);
-            if matches!(value.role, Role::Input | Role::Parameter) {
-                return Err(GraphError::NotWritable {
-                    graph: self.graph.name.clone(),
-                    op: op.name(),
-                    name: value.name.clone(),
-                });
-            }
-            let in_place = |at: usize| index == at && index < op.in_place_results();
-            let others = outputs[..index].iter().copied();
-            let operands = inputs.iter().copied().enumerate();
-            let clash = operands
-                .filter(|&(at, operand)| !(in_place(at) && operand == output))
-                .map(|(_, operand)| operand)
-                .chain(others)
-                .find(|&other| self.overlap(output, other));
-            if let Some(other) = clash {
-                return Err(GraphError::Overlap {
-                    graph: self.graph.name.clone(),
-                    op: op.name(),
-                    name: value.name.clone(),
-                    other: self.graph.value(other).name.clone(),
-                });
-            }
+        let graph = &self.graph;
+        let name = |id: ValueId| graph.value(id).name.clone();
+        let read_only = outputs.iter().find(|&&id| {
+            matches!(
+                graph.value(id).role,
+                Role::Input | Role::Parameter | Role::Packed
+            )
+        });
+        if let Some(&id) = read_only {
+            return Err(GraphError::NotWritable {
+                graph: graph.name.clone(),
+                op: op.name(),
+                name: name(id),
+            });
         }
-        Ok(())
-    }
-
-    fn overlap(&self, a: ValueId, b: ValueId) -> bool {
-        self.cells(a)
-            .any(|cell| self.cells(b).any(|other| other == cell))
-    }
-
-    /// Every (root, segment) that a value covers.
-    fn cells(&self, id: ValueId) -> impl Iterator<Item = (ValueId, usize)> + use<> {
-        let value = self.graph.value(id);
-        let (root, first) = value.view_of.unwrap_or((id, 0));
-        (first..first + value.segments.len()).map(move |segment| (root, segment))
+        match find_clash(op, inputs, outputs, |a, b| graph.overlap(*a, *b)) {
+            Some((&result, &other)) => Err(GraphError::Overlap {
+                graph: graph.name.clone(),
+                op: op.name(),
+                name: name(result),
+                other: name(other),
+            }),
+            None => Ok(()),
+        }
     }
 
     fn is_written(&self, id: ValueId) -> bool {
         match self.graph.value(id).role {
             Role::Input | Role::State | Role::Parameter => true,
+            Role::Packed => true,
             Role::Output | Role::Temporary => {
-                self.cells(id).all(|cell| self.written.contains(&cell))
+                let mut cells = self.graph.cells(id);
+                cells.all(|cell| self.written.contains(&cell))
             }
         }
     }
+}
 
-    fn mark_written(&mut self, id: ValueId) {
-        let cells: Vec<_> = self.cells(id).collect();
-        self.written.extend(cells);
-    }
+/// The first result that lies over an operand or over another result, with
+/// that; results may only take the place of the operands that the operation
+/// updates in place.
+pub(crate) fn find_clash<'a, T: PartialEq>(
+    op: &Op,
+    inputs: &'a [T],
+    outputs: &'a [T],
+    overlap: impl Fn(&T, &T) -> bool,
+) -> Option<(&'a T, &'a T)> {
+    outputs.iter().enumerate().find_map(|(at, output)| {
+        let updated = op.in_place().iter().find(|(result, _)| *result == at);
+        let is_updated = |(operand, input): &(usize, &T)| {
+            updated.is_some_and(|(_, o)| o == operand) && *input == output
+        };
+        let operands = inputs.iter().enumerate().filter(|pair| !is_updated(pair));
+        let mut others = operands.map(|(_, input)| input).chain(&outputs[..at]);
+        Some((output, others.find(|other| overlap(output, other))?))
+    })
 }

@@ -14,8 +14,11 @@ pub struct ValueId(pub usize);
 pub enum Role {
     /// Written by the host before the phase runs.
     Input,
-    /// A weight of the model; packed once by the kernel that reads it.
+    /// A tensor of the model. Kernels read it packed.
     Parameter,
+    /// A parameter in the order that a kernel reads it; lives as long as the
+    /// model is loaded. Choosing kernels adds these.
+    Packed,
     /// Lives from one run of a phase to the next, and from phase to phase
     /// under its name: `x_t`, the conditioning, the time table.
     State,
@@ -28,21 +31,20 @@ pub enum Role {
 impl Role {
     /// Whether the value keeps its own memory from run to run.
     pub fn is_persistent(self) -> bool {
-        matches!(self, Role::Input | Role::State | Role::Output)
+        match self {
+            Role::Input | Role::Packed | Role::State | Role::Output => true,
+            Role::Parameter | Role::Temporary => false,
+        }
     }
 }
 
-/// What one element of a value is.
+/// How accurately the elements of a value must be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Element {
-    /// A real number that must be stored in f32 whatever the precision: the
-    /// diffusion state, images, statistics.
-    Full,
-    /// A real number stored in the precision that the plan chooses.
-    Real,
-    /// A pixel of four bytes R, G, B, A in one little-endian u32; the
-    /// value's shape has one channel.
-    Pixel,
+    /// In f32 on every device: the diffusion state, images, time tables.
+    F32,
+    /// In whichever precision was asked for: feature maps and weights.
+    Float,
 }
 
 /// One value of a graph: an array with a shape, or a range of channels of
@@ -56,7 +58,7 @@ pub struct Value {
     pub shape: Shape,
     /// What it is to the world outside.
     pub role: Role,
-    /// What one element is.
+    /// How accurately it must be stored.
     pub element: Element,
     /// Sizes of the channel groups that it is made of, in order: one for an
     /// ordinary value, several for a concatenation. A layout may pad each
@@ -102,6 +104,19 @@ impl Graph {
         }
     }
 
+    /// Every (root value, channel group) that `id` covers.
+    pub fn cells(&self, id: ValueId) -> impl Iterator<Item = (ValueId, usize)> + use<> {
+        let value = self.value(id);
+        let (root, first) = value.view_of.unwrap_or((id, 0));
+        (first..first + value.segments.len()).map(move |group| (root, group))
+    }
+
+    /// Whether two values share memory.
+    pub fn overlap(&self, a: ValueId, b: ValueId) -> bool {
+        self.cells(a)
+            .any(|cell| self.cells(b).any(|other| other == cell))
+    }
+
     /// Finds a value by name.
     pub fn find(&self, name: &str) -> Option<ValueId> {
         self.values.iter().position(|v| v.name == name).map(ValueId)
@@ -114,7 +129,6 @@ pub enum GraphError {
     /// Operand shapes that do not fit the operation.
     #[error("{op} '{name}': {reason}")]
     Shape {
-        /// Operation.
         op: &'static str,
         /// Name given to its result.
         name: String,
@@ -123,20 +137,12 @@ pub enum GraphError {
     },
     /// Two values of one name.
     #[error("graph '{graph}': a value named '{name}' exists already; give each value its own name")]
-    DuplicateName {
-        /// Graph.
-        graph: String,
-        /// Name.
-        name: String,
-    },
+    DuplicateName { graph: String, name: String },
     /// A value is read before anything wrote it.
     #[error("graph '{graph}': {op} reads '{name}' before anything has written it")]
     ReadBeforeWrite {
-        /// Graph.
         graph: String,
-        /// Operation.
         op: &'static str,
-        /// Name.
         name: String,
     },
     /// A result would replace what only the host writes.
@@ -144,11 +150,8 @@ pub enum GraphError {
         "graph '{graph}': {op} writes '{name}', which is an input or a weight; give it a result of its own"
     )]
     NotWritable {
-        /// Graph.
         graph: String,
-        /// Operation.
         op: &'static str,
-        /// Name.
         name: String,
     },
     /// A result that lies over an operand, or over another result.
@@ -156,11 +159,8 @@ pub enum GraphError {
         "graph '{graph}': {op} writes '{name}' over '{other}', which the same step uses; give it a result of its own"
     )]
     Overlap {
-        /// Graph.
         graph: String,
-        /// Operation.
         op: &'static str,
-        /// The result.
         name: String,
         /// The operand or other result.
         other: String,

@@ -6,12 +6,12 @@ mod decode;
 mod encode;
 mod error;
 pub mod metrics;
-mod pad;
+mod planes;
 
 pub use decode::{MAX_PIXELS, dimensions};
 pub use encode::{EncodeOptions, OutputFormat, check_writable};
 pub use error::{ImageError, ImageProblem};
-pub use pad::{pack_padded, unpack_cropped};
+pub use planes::{picture_from_planes, planes_padded};
 
 /// A picture of 8 bits a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +51,18 @@ impl Picture {
             alpha: None,
             icc_profile: None,
         }
+    }
+
+    /// Whether the buffers are of the image's size, and that is not zero.
+    pub fn is_consistent(&self) -> bool {
+        let pixels = self
+            .width
+            .checked_mul(self.height)
+            .filter(|&pixels| pixels > 0);
+        let fits = |bytes: usize, channels: usize| {
+            pixels.and_then(|pixels| pixels.checked_mul(channels)) == Some(bytes)
+        };
+        fits(self.rgb.len(), 3) && self.alpha.as_ref().is_none_or(|alpha| fits(alpha.len(), 1))
     }
 
     /// Whether every pixel is wholly opaque.

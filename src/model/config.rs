@@ -2,16 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Settings, settings::SettingsError};
+use super::{
+    Settings,
+    settings::{SettingsError, value},
+};
 use crate::diffusion::BetaSchedule;
 
 /// Settings as written, under the names of the published settings files.
 ///
-/// Every one may be absent, and keys that are not listed are ignored. Sizes
-/// are read from the tensors and only held against these.
+/// All may be absent, and other keys are ignored. Sizes come from the tensors
+/// and are only compared with these.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub(crate) struct Config {
+pub(super) struct Config {
     pub hidden_size: Option<usize>,
     pub unet_dim_mults: Option<Vec<usize>>,
     pub rrdb_num_feat: Option<usize>,
@@ -36,7 +39,7 @@ pub(crate) struct Config {
 
 impl Config {
     pub fn parse(json: &str) -> Result<Self, SettingsError> {
-        // By way of an object: serde would also take a list, by position.
+        // Through an object, because serde would also take a list, by position.
         serde_json::from_str(json)
             .and_then(|keys| serde_json::from_value(serde_json::Value::Object(keys)))
             .map_err(|error: serde_json::Error| SettingsError::Config(error.to_string()))
@@ -50,7 +53,7 @@ impl Config {
         json.to_string()
     }
 
-    /// The noise schedule, with the published parameters where none are given.
+    /// The noise schedule; parameters default to the published ones.
     pub fn schedule(&self) -> Result<BetaSchedule, SettingsError> {
         match self.beta_schedule.as_deref() {
             Some("cosine") => Ok(BetaSchedule::Cosine {
@@ -60,11 +63,11 @@ impl Config {
                 start: self.beta_start.unwrap_or(BetaSchedule::PUBLISHED_START),
                 end: self.beta_end.unwrap_or(BetaSchedule::PUBLISHED_END),
             }),
-            Some(other) => Err(SettingsError::Value {
-                key: "beta_schedule",
-                value: format!("`{other}`"),
-                allowed: "`cosine` or `linear`",
-            }),
+            Some(other) => Err(value(
+                "beta_schedule",
+                format!("`{other}`"),
+                "`cosine` or `linear`",
+            )),
             None => Err(SettingsError::MissingKey("beta_schedule")),
         }
     }

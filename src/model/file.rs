@@ -1,4 +1,4 @@
-//! Reading files through a memory map.
+//! Memory-mapped files.
 
 use std::{
     fs::{self, File},
@@ -10,7 +10,7 @@ use memmap2::Mmap;
 
 /// Maps a regular file that is not empty.
 pub(super) fn map(path: &Path) -> io::Result<Mmap> {
-    // Asked before opening: to open a named pipe would wait for a writer.
+    // Before opening, because opening a named pipe would wait for a writer.
     let metadata = fs::metadata(path)?;
     if metadata.is_dir() {
         return Err(io::Error::other("it is a directory"));
@@ -22,9 +22,9 @@ pub(super) fn map(path: &Path) -> io::Result<Mmap> {
         return Err(io::Error::other("it is empty"));
     }
     let file = File::open(path)?;
-    // SAFETY: the map is private to this process and read-only. That nobody
-    // truncates or rewrites the file meanwhile is the caller's contract, as
-    // documented on the functions that open files; nothing here relies on two
-    // reads giving the same bytes.
+    // SAFETY: the map is private to this process and read-only. The caller
+    // must keep others from truncating or rewriting the file, as the functions
+    // that open files document; no code here relies on two reads giving the
+    // same bytes.
     unsafe { Mmap::map(&file) }
 }

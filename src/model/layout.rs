@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{ModelProblem, Settings};
 
 /// Shapes of tensors by name, weight normalisation already folded.
-pub(crate) type Shapes = BTreeMap<String, Vec<usize>>;
+pub(super) type Shapes = BTreeMap<String, Vec<usize>>;
 
 /// Every tensor of a model with these settings: its name and shape.
 ///
@@ -23,8 +23,8 @@ pub fn expected_tensors(settings: &Settings) -> Vec<(String, Vec<usize>)> {
     list.tensors
 }
 
-/// Holds `shapes` against those of a model with these settings.
-pub(crate) fn check(settings: &Settings, shapes: &Shapes) -> Result<(), ModelProblem> {
+/// Checks that `shapes` are those of a model with these settings.
+pub(super) fn check(settings: &Settings, shapes: &Shapes) -> Result<(), ModelProblem> {
     let mut expected: Shapes = expected_tensors(settings).into_iter().collect();
     for (name, found) in shapes {
         let Some(expected) = expected.remove(name) else {
@@ -44,9 +44,9 @@ pub(crate) fn check(settings: &Settings, shapes: &Shapes) -> Result<(), ModelPro
     }
 }
 
-/// Is `name` part of the encoder's own super-resolution head, which the
-/// diffusion path does not need?
-pub(crate) fn is_sr_head(name: &str) -> bool {
+/// Whether `name` is part of the encoder's own super-resolution head, which
+/// diffusion does not need.
+pub(super) fn is_sr_head(name: &str) -> bool {
     name.strip_prefix("rrdb.").is_some_and(|name| {
         ["upconv", "HRconv.", "conv_last."]
             .iter()
@@ -125,15 +125,11 @@ impl List {
     fn unet(&mut self, settings: &Settings) {
         let hidden = settings.hidden;
         let last = settings.levels() - 1;
-        let channels: Vec<usize> = settings.mults.iter().map(|mult| hidden * mult).collect();
+        let channels: Vec<usize> = (0..=last).map(|level| settings.channels(level)).collect();
         let deepest = channels[last];
 
-        self.conv_transpose(
-            "denoise_fn.cond_proj",
-            settings.conditioning_channels(),
-            hidden,
-            2 * settings.scale,
-        );
+        let (maps, kernel) = (settings.conditioning_channels(), 2 * settings.scale);
+        self.conv_transpose("denoise_fn.cond_proj", maps, hidden, kernel);
         self.linear("denoise_fn.mlp.0", hidden, 4 * hidden);
         self.linear("denoise_fn.mlp.2", 4 * hidden, hidden);
         if settings.up_input {
@@ -153,10 +149,8 @@ impl List {
         self.resnet_block("denoise_fn.mid_block1", deepest, deepest);
         if let Some(attention) = settings.attention {
             let inner = attention.heads * attention.head_dim;
-            self.push(
-                "denoise_fn.mid_attn.fn.fn.to_qkv.weight".to_owned(),
-                &[3 * inner, deepest, 1, 1],
-            );
+            let qkv = "denoise_fn.mid_attn.fn.fn.to_qkv.weight";
+            self.push(qkv.to_owned(), &[3 * inner, deepest, 1, 1]);
             self.conv("denoise_fn.mid_attn.fn.fn.to_out", inner, deepest, 1);
             self.push("denoise_fn.mid_attn.fn.g".to_owned(), &[1]);
         }

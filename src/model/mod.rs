@@ -1,5 +1,5 @@
-//! The SRDiff model: settings, weights, conversion of published checkpoints,
-//! and the graphs of its phases.
+//! The SRDiff model: settings, weights, conversion of checkpoints, and the
+//! graphs of its phases.
 
 mod config;
 pub mod convert;
@@ -7,11 +7,12 @@ mod encoder;
 mod error;
 mod file;
 mod float_type;
+mod layers;
 mod layout;
+mod parameters;
 pub mod phases;
 mod printable;
 pub mod settings;
-mod sizes;
 mod tensor_sizes;
 pub mod time;
 mod unet;
@@ -31,8 +32,8 @@ pub use weights::{Tensor, Weights};
 /// The starter model, built into the library.
 static STARTER: &[u8] = include_bytes!("../../weights/srdiff-s-x4.safetensors");
 
-/// A checked model: every tensor its settings ask for is there, has the right
-/// shape and is finite, and there is none besides.
+/// A checked model: it has exactly the tensors that its settings ask for, with
+/// the right shapes and finite elements.
 #[derive(Debug)]
 pub struct Model {
     settings: Settings,
@@ -46,40 +47,35 @@ impl Model {
     /// model is in use.
     ///
     /// # Errors
-    /// When the file cannot be read, is not a safetensors file, or its
-    /// settings and tensors do not make one whole model.
+    /// As [`Weights::open`] and [`Model::from_weights`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ModelError> {
         Self::from_weights(Weights::open(path)?)
     }
 
     /// The small 4x model that comes with the library (see `weights/README.md`).
     pub fn starter() -> Self {
-        Weights::from_static(STARTER, "the built-in starter model")
+        Weights::from_bytes(STARTER, "the built-in starter model")
             .and_then(Self::from_weights)
             .expect("the built-in starter model is a valid model")
     }
 
-    /// Checks `weights` and makes a model of them.
-    ///
     /// # Errors
-    /// When their settings and tensors do not make one whole model.
+    /// When the settings and tensors do not make one whole model.
     pub fn from_weights(weights: Weights) -> Result<Self, ModelError> {
         let settings = weights.settings()?;
         weights.validate(&settings)?;
         Ok(Self { settings, weights })
     }
 
-    /// What the model is: sizes, scale, schedule, scaling of its inputs.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// The model's tensors.
     pub fn weights(&self) -> &Weights {
         &self.weights
     }
 
-    /// Where the model came from: its path, or a label for one without a file.
+    /// The file's path, or the label of a model without one.
     pub fn file(&self) -> &str {
         self.weights.file()
     }
@@ -89,7 +85,7 @@ impl Model {
         self.weights.metadata("license")
     }
 
-    /// How the weights were trained, in words.
+    /// Description of the training.
     pub fn training(&self) -> Option<&str> {
         self.weights.metadata("training")
     }

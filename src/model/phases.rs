@@ -3,63 +3,67 @@
 //! | phase | runs | reads | writes |
 //! |---|---|---|---|
 //! | `model` | once, when loaded | sinusoids | the time tables |
-//! | `image` | once per image | LR pixels | enlargement, conditioning |
+//! | `image` | once per image | LR image | enlargement, conditioning |
 //! | `start` | once per sample | | x_T |
-//! | `step` | T times | x_t, conditioning, time tables | x_{t-1} |
-//! | `finish` | once per sample | x_0, enlargement | SR pixels |
+//! | `predict` | once per step | x_t, conditioning, time tables | the estimate of x_0 |
+//! | `update` | once per step | x_t, the estimates of x_0 | x_{t-1} |
+//! | `finish` | once per sample | x_0, enlargement | SR image |
+//!
+//! Between `predict` and `update` the estimate of x_0 is complete, and work on
+//! the whole image, such as blending tiles, has its place.
 
+use super::layers::{self, To};
 use super::{Settings, encoder, time, unet};
 use crate::graph::{Element, Graph, GraphBuilder, GraphError, Role, Shape, ValueId};
 use crate::ops::{
-    Epilogue, ImagePack, ImageUnpack, Noise, NoiseSource, Op, Reconstruct, SamplerUpdate,
-    UpsampleBicubic,
+    CountNonFinite, EstimateX0, Noise, NoiseSource, Op, Padding, Pointwise, Reconstruct,
+    SamplerUpdate, UpsampleBicubic,
 };
 
-/// Names of the phases, and of the values that keep their memory.
+/// Names of the phases, their inputs and outputs, and the values that keep
+/// their memory from phase to phase.
 pub mod names {
-    /// Phase, once per model: the time tables.
     pub const MODEL: &str = "model";
-    /// Phase, once per image: enlargement, encoder, conditioning.
     pub const IMAGE: &str = "image";
-    /// Phase, once per sample: x_T.
     pub const START: &str = "start";
-    /// Phase, once per step: U-Net and update.
-    pub const STEP: &str = "step";
-    /// Phase, once per sample: the picture.
+    pub const PREDICT: &str = "predict";
+    pub const UPDATE: &str = "update";
     pub const FINISH: &str = "finish";
 
     /// Input of `model`: sinusoidal embeddings `[timesteps, hidden]`.
     pub const TIME: &str = "time.sinusoids";
-    /// Input of `image`: LR pixels `[n, 1, h, w]`.
+    /// Input of `image`: the LR image `[n, 3, h, w]` in [0, 1].
     pub const LR: &str = "lr";
     /// State: bicubic enlargement `[n, 3, s*h, s*w]` in [-1, 1].
     pub const UP: &str = "io.up";
-    /// State: what is added to the U-Net's first level `[n, hidden, s*h, s*w]`.
+    /// State: the addend of the U-Net's first level `[n, hidden, s*h, s*w]`.
     pub const CONDITIONING: &str = "conditioning";
     /// State: x_t `[n, 3, s*h, s*w]`.
     pub const X: &str = "x";
-    /// State: the last estimate of x_0, of x_t's shape.
+    /// State: the estimate of x_0, of x_t's shape.
     pub const X0: &str = "x0";
-    /// Input of `step` when noise is replayed: z, of x_t's shape.
+    /// State: the estimate of the step before.
+    pub const X0_PREVIOUS: &str = "x0.previous";
+    /// Input of `update` when noise is replayed: z, of x_t's shape.
     pub const Z: &str = "z";
     /// Output of `finish`: the result in about [-1, 1], not clamped.
     pub const SR: &str = "sr";
-    /// Output of `finish`: SR pixels `[n, 1, s*h, s*w]`.
-    pub const PICTURE: &str = "picture";
+    /// Output of `finish`: the number of non-finite elements in each row of the
+    /// result, `[n, 1, s*h, 1]`.
+    pub const NON_FINITE: &str = "sr.non_finite";
 }
 
-/// What is to be computed.
+/// Sizes and variants of the graphs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PhaseOptions {
-    /// Samples or tiles at once.
+    /// Number of samples or tiles that run together.
     pub batch: usize,
     /// LR height; see [`Settings::lr_size_multiple`].
     pub height: usize,
     /// LR width.
     pub width: usize,
-    /// Whether noise is made on the device or replayed.
     pub noise: NoiseSource,
-    /// Whether the encoder's own SR head is computed too (`encoder.sr`).
+    /// Whether to add the encoder's own SR head (`encoder.sr`).
     pub sr_head: bool,
 }
 
@@ -73,39 +77,16 @@ pub fn build(settings: &Settings, options: &PhaseOptions) -> Result<Vec<Graph>, 
         model(settings)?,
         image(settings, options)?,
         start(settings, options)?,
-        step(settings, options)?,
+        predict(settings, options)?,
+        update(settings, options)?,
         finish(settings, options)?,
     ])
 }
 
-/// Turns temporaries into outputs, so that they can be read after their phase.
-/// A view is kept by keeping the whole that it is part of.
-pub fn keep(graphs: &mut [Graph], names: &dyn Fn(&str) -> bool) {
-    for graph in graphs {
-        let kept: Vec<ValueId> = (0..graph.values.len())
-            .map(ValueId)
-            .filter(|&id| names(&graph.value(id).name))
-            .collect();
-        for id in kept {
-            let root = graph.root(id);
-            for index in 0..graph.values.len() {
-                if graph.root(ValueId(index)) == root && graph.values[index].role == Role::Temporary
-                {
-                    graph.values[index].role = Role::Output;
-                }
-            }
-        }
-    }
-}
-
 fn hr_shape(settings: &Settings, options: &PhaseOptions, channels: usize) -> Shape {
+    let (height, width) = (options.height, options.width);
     let s = settings.scale;
-    Shape::new(
-        options.batch,
-        channels,
-        options.height * s,
-        options.width * s,
-    )
+    Shape::new(options.batch, channels, height * s, width * s)
 }
 
 fn state(
@@ -125,53 +106,39 @@ fn model(settings: &Settings) -> Result<Graph, GraphError> {
 
 fn image(settings: &Settings, options: &PhaseOptions) -> Result<Graph, GraphError> {
     let mut b = GraphBuilder::new(names::IMAGE);
-    let shape = Shape::new(options.batch, 1, options.height, options.width);
-    let pixels = b.value(names::LR, shape, Role::Input, Element::Pixel)?;
+    let shape = Shape::new(options.batch, 3, options.height, options.width);
+    let lr = b.value(names::LR, shape, Role::Input, Element::F32)?;
 
-    let unpack = |scale: f64, shift: f32| {
-        Op::ImageUnpack(ImageUnpack {
-            scale: scale as f32,
-            shift,
-        })
-    };
-    let signed = b.push(
-        "lr.signed",
-        unpack(2.0 / settings.lr_up_divisor, -1.0),
-        &[pixels],
-    )?;
-    let up = state(
-        &mut b,
-        names::UP,
-        hr_shape(settings, options, 3),
-        Element::Full,
-    )?;
+    let signed = b.value("lr.signed", shape, Role::Temporary, Element::F32)?;
+    let scale = 2.0 * (255.0 / settings.lr_up_divisor);
+    let to_signed = Pointwise::affine(scale as f32, -1.0);
+    layers::pointwise(&mut b, to_signed, &[lr], To::Value(signed))?;
+    let up_shape = hr_shape(settings, options, 3);
+    let up = state(&mut b, names::UP, up_shape, Element::F32)?;
     let bicubic = Op::UpsampleBicubic(UpsampleBicubic {
         factor: settings.scale,
     });
     b.push_into(&[up], bicubic, &[signed])?;
 
-    let lr = b.push("lr.unit", unpack(1.0 / 255.0, 0.0), &[pixels])?;
     let encoded = encoder::build(&mut b, settings, lr)?;
     if options.sr_head {
         encoder::build_sr_head(&mut b, settings, encoded.last)?;
     }
 
-    let shape = hr_shape(settings, options, settings.hidden);
-    let cond = state(&mut b, names::CONDITIONING, shape, Element::Real)?;
-    let weight = "denoise_fn.cond_proj";
+    let (hidden, s) = (settings.hidden, settings.scale);
+    let shape = hr_shape(settings, options, hidden);
+    let cond = state(&mut b, names::CONDITIONING, shape, Element::Float)?;
+    let (layer, maps) = ("denoise_fn.cond_proj", encoded.conditioning);
     if settings.up_input {
-        let projected = b.value("unet.cond", shape, Role::Temporary, Element::Real)?;
-        let s = settings.scale;
-        unet::conv_transpose_into(&mut b, weight, encoded.conditioning, projected, s)?;
-        let epilogue = Epilogue {
-            residual_scales: vec![1.0],
-            ..Epilogue::none()
-        };
-        let name = "denoise_fn.up_proj.1";
-        unet::conv_into(&mut b, name, up, cond, 3, 1, epilogue, &[projected])?;
+        let to = To::New("unet.cond");
+        let projected = layers::conv_transpose2d(&mut b, layer, hidden, s, maps, to)?;
+        let conv = layers::Conv::new(hidden, Padding::Reflect);
+        let to = To::New("unet.up_proj");
+        let up = layers::conv2d(&mut b, "denoise_fn.up_proj.1", &conv, up, to)?;
+        let add = Pointwise::add(1.0, 1.0);
+        layers::pointwise(&mut b, add, &[up, projected], To::Value(cond))?;
     } else {
-        let s = settings.scale;
-        unet::conv_transpose_into(&mut b, weight, encoded.conditioning, cond, s)?;
+        layers::conv_transpose2d(&mut b, layer, hidden, s, maps, To::Value(cond))?;
     }
     Ok(b.build())
 }
@@ -179,47 +146,52 @@ fn image(settings: &Settings, options: &PhaseOptions) -> Result<Graph, GraphErro
 fn start(settings: &Settings, options: &PhaseOptions) -> Result<Graph, GraphError> {
     let mut b = GraphBuilder::new(names::START);
     let shape = hr_shape(settings, options, 3);
-    let x = state(&mut b, names::X, shape, Element::Full)?;
+    let x = state(&mut b, names::X, shape, Element::F32)?;
     b.push_into(&[x], Op::Noise(Noise { shape }), &[])?;
     Ok(b.build())
 }
 
-fn step(settings: &Settings, options: &PhaseOptions) -> Result<Graph, GraphError> {
-    let mut b = GraphBuilder::new(names::STEP);
+fn predict(settings: &Settings, options: &PhaseOptions) -> Result<Graph, GraphError> {
+    let mut b = GraphBuilder::new(names::PREDICT);
     let shape = hr_shape(settings, options, 3);
-    let x = state(&mut b, names::X, shape, Element::Full)?;
+    let x = state(&mut b, names::X, shape, Element::F32)?;
     let cond_shape = shape.with_channels(settings.hidden);
-    let cond = state(&mut b, names::CONDITIONING, cond_shape, Element::Real)?;
+    let cond = state(&mut b, names::CONDITIONING, cond_shape, Element::Float)?;
     let eps = unet::build(&mut b, settings, x, cond)?;
+    let x0 = state(&mut b, names::X0, shape, Element::F32)?;
+    b.push_into(&[x0], Op::EstimateX0(EstimateX0 {}), &[x, eps])?;
+    Ok(b.build())
+}
 
-    let x0 = state(&mut b, names::X0, shape, Element::Full)?;
-    let mut operands = vec![x, x0, eps];
+fn update(settings: &Settings, options: &PhaseOptions) -> Result<Graph, GraphError> {
+    let mut b = GraphBuilder::new(names::UPDATE);
+    let shape = hr_shape(settings, options, 3);
+    let x = state(&mut b, names::X, shape, Element::F32)?;
+    let x0 = state(&mut b, names::X0, shape, Element::F32)?;
+    let previous = state(&mut b, names::X0_PREVIOUS, shape, Element::F32)?;
+    let mut operands = vec![x, x0, previous];
     if options.noise == NoiseSource::Replayed {
-        operands.push(b.value(names::Z, shape, Role::Input, Element::Full)?);
+        operands.push(b.value(names::Z, shape, Role::Input, Element::F32)?);
     }
     let update = Op::SamplerUpdate(SamplerUpdate {
         noise: options.noise,
     });
-    b.push_into(&[x, x0], update, &operands)?;
+    b.push_into(&[x, previous], update, &operands)?;
     Ok(b.build())
 }
 
 fn finish(settings: &Settings, options: &PhaseOptions) -> Result<Graph, GraphError> {
     let mut b = GraphBuilder::new(names::FINISH);
     let shape = hr_shape(settings, options, 3);
-    let x = state(&mut b, names::X, shape, Element::Full)?;
-    let up = state(&mut b, names::UP, shape, Element::Full)?;
-    let sr = b.value(names::SR, shape, Role::Output, Element::Full)?;
+    let x = state(&mut b, names::X, shape, Element::F32)?;
+    let up = state(&mut b, names::UP, shape, Element::F32)?;
+    let sr = b.value(names::SR, shape, Role::Output, Element::F32)?;
     let reconstruct = Op::Reconstruct(Reconstruct {
         res_rescale: settings.res_rescale as f32,
     });
     b.push_into(&[sr], reconstruct, &[x, up])?;
-    let picture = b.value(
-        names::PICTURE,
-        shape.with_channels(1),
-        Role::Output,
-        Element::Pixel,
-    )?;
-    b.push_into(&[picture], Op::ImagePack(ImagePack {}), &[sr])?;
+    let rows = Shape::new(shape.n, 1, shape.h, 1);
+    let count = b.value(names::NON_FINITE, rows, Role::Output, Element::F32)?;
+    b.push_into(&[count], Op::CountNonFinite(CountNonFinite {}), &[sr])?;
     Ok(b.build())
 }

@@ -1,4 +1,4 @@
-//! What a model is: its sizes, scale, noise schedule and input scaling.
+//! A model's settings: sizes, scale, noise schedule and input scaling.
 
 use std::ops::RangeInclusive;
 
@@ -12,11 +12,12 @@ use super::{
 };
 use crate::diffusion::{BetaSchedule, Schedule, ScheduleError};
 
-/// Allowed factors and divisors: far beyond any model's, and numbers that
-/// kernels can compute with in f32.
+/// Allowed factors and divisors: far beyond any model's, and safe in f32.
 pub(super) const SCALES: RangeInclusive<f64> = 1e-3..=1e6;
+/// Attention heads of the published code.
+pub(super) const DEFAULT_HEADS: usize = 4;
 
-/// What a model is.
+/// A model's settings.
 ///
 /// Sizes come from the shapes of its tensors; what shapes cannot tell comes
 /// from the file's metadata. Names in parentheses are those of the published
@@ -41,9 +42,9 @@ pub struct Settings {
     pub groups: Option<usize>,
     /// Linear attention between the middle blocks (`use_attn`), `None` without.
     pub attention: Option<Attention>,
-    /// Does the U-Net also see the enlarged LR (`up_input`)?
+    /// Whether the U-Net also reads the enlarged LR (`up_input`).
     pub up_input: bool,
-    /// Are the tensors of the encoder's own super-resolution head there?
+    /// Whether the file has the encoder's own super-resolution head.
     pub has_sr_head: bool,
     /// Timesteps of the diffusion, T (`timesteps`); 1 to 4096.
     pub timesteps: usize,
@@ -55,16 +56,16 @@ pub struct Settings {
     /// trained with the published code; 1e-3 to 1e6. The encoder's LR is always
     /// over 255.
     pub lr_up_divisor: f64,
-    /// Is the residual clamped to [-1, 1] before the enlarged LR is added?
+    /// Whether the residual is clamped to [-1, 1] before the enlarged LR is added.
     pub clip_input: bool,
-    /// Is each estimate of x_0 clamped to [-1, 1]?
+    /// Whether each estimate of x_0 is clamped to [-1, 1].
     pub clip_denoised: bool,
 }
 
 /// Sizes of the linear attention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attention {
-    /// Number of heads; 4 in published code.
+    /// 4 in published code.
     pub heads: usize,
     /// Channels of one head, a multiple of 4; 32 in published code.
     pub head_dim: usize,
@@ -73,86 +74,63 @@ pub struct Attention {
 /// Settings that are missing, wrong, or not those of the tensors.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SettingsError {
-    /// There are none.
     #[error("has no `config` in its metadata; make the file with `srdiff convert`")]
     MissingConfig,
-    /// They are not JSON of the expected form.
     #[error(
         "metadata `config` is not valid ({}); correct it or make the file with `srdiff convert`",
         printable(.0)
     )]
     Config(String),
-    /// One that tensors cannot tell is absent.
     #[error("metadata `config` has no `{0}`, which the tensors cannot tell; add it")]
     MissingKey(&'static str),
-    /// A value outside its range.
     #[error(
         "setting `{key}` is {}, but must be {allowed}; correct it",
         printable(value)
     )]
     Value {
-        /// The setting.
         key: &'static str,
-        /// Its value.
         value: String,
-        /// What is allowed.
         allowed: &'static str,
     },
-    /// Settings and tensors say different things.
     #[error(
         "setting `{key}` is {setting}, but by tensor `{tensor}` it is {found}; settings and tensors must be of one model"
     )]
     Disagree {
-        /// The setting.
         key: &'static str,
-        /// What the settings say.
         setting: String,
-        /// The tensor held against it.
         tensor: String,
-        /// What that tensor says.
         found: String,
     },
-    /// A tensor that sizes are read from is absent.
     #[error(
         "tensor `{0}` is missing, from which the model's sizes are read; this is not a whole SRDiff model"
     )]
     MissingTensor(String),
-    /// A tensor that sizes are read from has an impossible shape.
     #[error(
         "tensor `{name}` has shape {shape:?}, but must have {expected}; this is not an SRDiff model"
     )]
     Shape {
-        /// The tensor.
         name: String,
-        /// Its shape.
         shape: Vec<usize>,
-        /// What it must have.
         expected: &'static str,
     },
-    /// Normalised, but the number of groups is not known.
     #[error(
         "tensor `{0}` is a group norm's, but setting `gn_groups` is absent or 0; set it to the number of groups the model was trained with"
     )]
     GroupsMissing(String),
-    /// The number of groups does not divide a level's channels.
     #[error(
         "setting `gn_groups` is {groups}, which does not divide the {channels} channels of `{tensor}`; correct it"
     )]
     GroupsDivide {
-        /// Number of groups.
         groups: usize,
-        /// Channels of the level.
         channels: usize,
-        /// A tensor of the level.
         tensor: String,
     },
-    /// The noise schedule cannot be used.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
 }
 
 impl Settings {
-    /// Number of U-Net levels; each but the first halves the resolution.
+    /// U-Net levels; each but the first halves the resolution.
     pub fn levels(&self) -> usize {
         self.mults.len()
     }
@@ -170,13 +148,27 @@ impl Settings {
         1 << (self.levels() - 1)
     }
 
-    /// How many of the encoder's features condition the U-Net: those at
-    /// indices 2, 5, 8, ... of its `rrdb_blocks + 1`.
+    /// LR heights and widths must be multiples of this, so that every level of
+    /// the U-Net divides evenly.
+    pub fn lr_size_multiple(&self) -> usize {
+        // Both are powers of two.
+        (self.size_multiple() / self.scale).max(1)
+    }
+
+    /// The LR side to which a `side` of pixels is padded: at least 2 pixels in
+    /// the U-Net's last level, as reflection padding needs.
+    pub fn padded_lr_side(&self, side: usize) -> usize {
+        let smallest = (2 * self.size_multiple()).div_ceil(self.scale);
+        side.max(smallest).next_multiple_of(self.lr_size_multiple())
+    }
+
+    /// Number of encoder features that condition the U-Net: those at indices
+    /// 2, 5, 8, ... of its `rrdb_blocks + 1`.
     pub fn conditioning_maps(&self) -> usize {
         (self.rrdb_blocks + 1) / 3
     }
 
-    /// Channels of the conditioning, which is the concat of these features.
+    /// Channels of the concatenation of these features.
     pub fn conditioning_channels(&self) -> usize {
         self.rrdb_features * self.conditioning_maps()
     }
@@ -186,9 +178,9 @@ impl Settings {
         Config::from(self).to_json()
     }
 
-    /// Reads the sizes from `shapes` and the rest from `config`, and holds the
-    /// sizes that `config` gives against the tensors.
-    pub(crate) fn read(shapes: &Shapes, config: &Config) -> Result<Self, SettingsError> {
+    /// Reads the sizes from `shapes` and the rest from `config`, and compares
+    /// the sizes in `config` with the tensors.
+    pub(super) fn read(shapes: &Shapes, config: &Config) -> Result<Self, SettingsError> {
         let tensors = TensorSizes(shapes);
         let hidden = tensors.hidden(config)?;
         let mults = tensors.mults(hidden, config)?;
@@ -253,9 +245,10 @@ pub(super) fn value(
     value: impl ToString,
     allowed: &'static str,
 ) -> SettingsError {
+    let value = value.to_string();
     SettingsError::Value {
         key,
-        value: value.to_string(),
+        value,
         allowed,
     }
 }

@@ -1,12 +1,16 @@
-//! A model's sizes as the shapes of its tensors tell them, held against those
-//! that its settings give.
+//! A model's sizes by the shapes of its tensors, compared with its settings.
 
-use super::{Attention, SettingsError, config::Config, layout::Shapes, settings::value};
+use super::{
+    Attention, SettingsError,
+    config::Config,
+    layout::Shapes,
+    settings::{DEFAULT_HEADS, value},
+};
 
 /// More than any real model has, and small enough that products of a few
 /// dimensions cannot overflow.
 const MAX_DIM: usize = 1 << 16;
-/// 2 to the number of levels divides the picture; deeper would be no picture.
+/// Each level halves the image; no model goes as deep.
 const MAX_LEVELS: usize = 8;
 
 /// The shapes that sizes are read from.
@@ -27,31 +31,22 @@ impl TensorSizes<'_> {
         let name = |level| format!("denoise_fn.downs.{level}.0.block1.block.1.weight");
         let levels = self.count(name)?;
         if levels > MAX_LEVELS {
-            return Err(value(
-                "unet_dim_mults",
-                format!("{levels} levels"),
-                "8 levels at most",
-            ));
+            let levels = format!("{levels} levels");
+            return Err(value("unet_dim_mults", levels, "8 levels at most"));
         }
         let mut mults = Vec::with_capacity(levels);
         for level in 0..levels {
             let channels = self.dim(&name(level), 4, 0)?;
             if channels % hidden != 0 {
-                return Err(SettingsError::Shape {
-                    name: name(level),
-                    shape: self.0[&name(level)].clone(),
-                    expected: "a multiple of the U-Net's base channels first",
-                });
+                let expected = "a multiple of the U-Net's base channels first";
+                return Err(self.wrong_shape(&name(level), expected));
             }
             mults.push(channels / hidden);
         }
         agree("unet_dim_mults", &config.unet_dim_mults, &mults, &name(0))?;
         if mults[0] != 1 {
-            return Err(value(
-                "unet_dim_mults",
-                format!("{mults:?}"),
-                "a list that starts with 1",
-            ));
+            let mults = format!("{mults:?}");
+            return Err(value("unet_dim_mults", mults, "a list that starts with 1"));
         }
         Ok(mults)
     }
@@ -61,11 +56,8 @@ impl TensorSizes<'_> {
         let kernel = self.dim(name, 4, 2)?;
         let scale = kernel / 2;
         if kernel % 2 != 0 || scale < 2 || !scale.is_power_of_two() {
-            return Err(SettingsError::Shape {
-                name: name.to_owned(),
-                shape: self.0[name].clone(),
-                expected: "a kernel of 4, 8, 16 or a higher power of two, twice the scale",
-            });
+            let expected = "a kernel of 4, 8, 16 or a higher power of two, twice the scale";
+            return Err(self.wrong_shape(name, expected));
         }
         agree("sr_scale", &config.sr_scale, &scale, name)?;
         Ok(scale)
@@ -81,12 +73,8 @@ impl TensorSizes<'_> {
     pub fn rrdb_blocks(&self, config: &Config) -> Result<usize, SettingsError> {
         let name = |block| format!("rrdb.RRDB_trunk.{block}.RDB1.conv1.weight");
         let blocks = self.count(name)?;
-        agree(
-            "rrdb_num_block",
-            &config.rrdb_num_block,
-            &blocks,
-            &name(blocks - 1),
-        )?;
+        let last = name(blocks - 1);
+        agree("rrdb_num_block", &config.rrdb_num_block, &blocks, &last)?;
         if blocks < 2 {
             return Err(value("rrdb_num_block", blocks, "at least 2"));
         }
@@ -120,22 +108,17 @@ impl TensorSizes<'_> {
             return Ok(None);
         }
         let inner = self.dim(name, 4, 1)?;
-        let heads = config.attn_heads.unwrap_or(4);
+        let heads = config.attn_heads.unwrap_or(DEFAULT_HEADS);
         if heads == 0 || inner % heads != 0 {
-            return Err(value(
-                "attn_heads",
-                heads,
-                "a divisor of the attention's channels",
-            ));
+            let allowed = "a divisor of the attention's channels";
+            return Err(value("attn_heads", heads, allowed));
         }
         let head_dim = inner / heads;
-        // As `LinearAttention` wants them.
+        // A limit of `LinearAttention`.
         if !head_dim.is_multiple_of(4) {
-            return Err(value(
-                "attn_heads",
-                format!("{heads}, which makes heads of {head_dim} channels"),
-                "a number of heads that have a multiple of 4 channels each",
-            ));
+            let heads = format!("{heads}, which makes heads of {head_dim} channels");
+            let allowed = "a number of heads that have a multiple of 4 channels each";
+            return Err(value("attn_heads", heads, allowed));
         }
         Ok(Some(Attention { heads, head_dim }))
     }
@@ -147,7 +130,7 @@ impl TensorSizes<'_> {
         Ok(present)
     }
 
-    /// How many of `name(0)`, `name(1)`, ... there are; at least one.
+    /// Length of the run of tensors `name(0)`, `name(1)`, ...; at least one.
     fn count(&self, name: impl Fn(usize) -> String) -> Result<usize, SettingsError> {
         match (0..).take_while(|&i| self.0.contains_key(&name(i))).count() {
             0 => Err(SettingsError::MissingTensor(name(0))),
@@ -162,20 +145,25 @@ impl TensorSizes<'_> {
             .get(name)
             .ok_or_else(|| SettingsError::MissingTensor(name.to_owned()))?;
         if shape.len() != rank || !(1..=MAX_DIM).contains(&shape[axis]) {
-            return Err(SettingsError::Shape {
-                name: name.to_owned(),
-                shape: shape.clone(),
-                expected: match rank {
-                    2 => "2 dimensions of 1 to 65536",
-                    _ => "4 dimensions of 1 to 65536",
-                },
-            });
+            let expected = match rank {
+                2 => "2 dimensions of 1 to 65536",
+                _ => "4 dimensions of 1 to 65536",
+            };
+            return Err(self.wrong_shape(name, expected));
         }
         Ok(shape[axis])
     }
+
+    fn wrong_shape(&self, name: &str, expected: &'static str) -> SettingsError {
+        SettingsError::Shape {
+            name: name.to_owned(),
+            shape: self.0[name].clone(),
+            expected,
+        }
+    }
 }
 
-/// Holds a setting, where it is given, against what a tensor says.
+/// Refuses a setting that contradicts a tensor.
 fn agree<T: PartialEq + std::fmt::Debug>(
     key: &'static str,
     setting: &Option<T>,

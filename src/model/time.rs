@@ -1,9 +1,12 @@
-//! The time embedding of every timestep, with the linear layer of every
-//! block applied: computed once per model, then read as tables.
+//! Tables of the time embedding: each ResNet block's linear layer applied to the
+//! embedding of every timestep, computed once per model.
 
-use super::Settings;
+use super::{
+    Settings,
+    layers::{self, Added, To},
+};
 use crate::graph::{Element, GraphBuilder, GraphError, Role, Shape, ValueId};
-use crate::ops::{Linear, Mish, Op};
+use crate::ops::{Activation, Pointwise};
 
 /// Sinusoidal embedding of timesteps `0..timesteps`, `[timesteps, hidden]`:
 /// `[sin(t w_0).., cos(t w_0)..]`, `w_k = exp(-k ln(10000) / (hidden / 2 - 1))`
@@ -22,68 +25,41 @@ pub fn sinusoidal_embedding(timesteps: usize, hidden: usize) -> Vec<f32> {
     table
 }
 
-/// Name of the table that a ResNet block reads.
-pub(super) fn table_name(block: &str) -> String {
-    format!("time.{block}")
-}
-
-/// Adds the table that a ResNet block reads, for a phase that only reads it.
+/// The table that a ResNet block reads: `time.<block>` `[timesteps, channels]`.
 pub(super) fn table(
     b: &mut GraphBuilder,
     settings: &Settings,
     block: &str,
     channels: usize,
-) -> Result<ValueId, GraphError> {
+) -> Added {
     let shape = Shape::matrix(settings.timesteps, channels);
-    b.value(&table_name(block), shape, Role::State, Element::Full)
+    b.value(&format!("time.{block}"), shape, Role::State, Element::F32)
 }
 
-/// Adds the embedding's two layers and, for every block (name, channels), its
-/// own: `time.<block>` `[timesteps, channels]`.
+/// Adds the embedding's two layers, and the [`table`] of every block (name,
+/// channels).
 pub(super) fn build(
     b: &mut GraphBuilder,
     settings: &Settings,
     blocks: &[(String, usize)],
 ) -> Result<(), GraphError> {
     let (timesteps, hidden) = (settings.timesteps, settings.hidden);
-    let sinusoids = b.value(
-        super::names::TIME,
-        Shape::matrix(timesteps, hidden),
-        Role::Input,
-        Element::Full,
-    )?;
-    let wide = linear(b, "denoise_fn.mlp.0", "time.wide", sinusoids, 4 * hidden)?;
-    let wide = b.push("time.wide.mish", Op::Mish(Mish {}), &[wide])?;
-    let temb = linear(b, "denoise_fn.mlp.2", "unet.temb", wide, hidden)?;
-    let temb = b.push("unet.temb.mish", Op::Mish(Mish {}), &[temb])?;
+    let shape = Shape::matrix(timesteps, hidden);
+    let sinusoids = b.value(super::names::TIME, shape, Role::Input, Element::F32)?;
+    let wide = mlp(b, "denoise_fn.mlp.0", sinusoids, "time.wide", 4 * hidden)?;
+    let temb = mlp(b, "denoise_fn.mlp.2", wide, "unet.temb", hidden)?;
     for (block, channels) in blocks {
         let into = table(b, settings, block, *channels)?;
-        linear_into(b, &format!("denoise_fn.{block}.mlp.1"), into, temb)?;
+        layers::linear(b, &format!("denoise_fn.{block}.mlp.1"), temb, into)?;
     }
     Ok(())
 }
 
-fn linear(
-    b: &mut GraphBuilder,
-    weight: &str,
-    name: &str,
-    x: ValueId,
-    columns: usize,
-) -> Result<ValueId, GraphError> {
+/// A fully connected layer `name`, then Mish.
+fn mlp(b: &mut GraphBuilder, layer: &str, x: ValueId, name: &str, columns: usize) -> Added {
     let shape = Shape::matrix(b.shape(x).n, columns);
-    let y = b.value(name, shape, Role::Temporary, Element::Full)?;
-    linear_into(b, weight, y, x)?;
-    Ok(y)
-}
-
-fn linear_into(
-    b: &mut GraphBuilder,
-    weight: &str,
-    into: ValueId,
-    x: ValueId,
-) -> Result<(), GraphError> {
-    let (out, inp) = (b.shape(into).c, b.shape(x).c);
-    let w = b.parameter(&format!("{weight}.weight"), Shape::matrix(out, inp))?;
-    let bias = b.parameter(&format!("{weight}.bias"), Shape::vector(out))?;
-    b.push_into(&[into], Op::Linear(Linear {}), &[x, w, bias])
+    let y = b.value(name, shape, Role::Temporary, Element::F32)?;
+    layers::linear(b, layer, x, y)?;
+    let mish = Pointwise::activation(Activation::Mish);
+    layers::pointwise(b, mish, &[y], To::New(&format!("{name}.mish")))
 }

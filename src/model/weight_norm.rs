@@ -1,11 +1,11 @@
-//! Convolutions under weight normalisation: finding the pairs that stand for
-//! a weight, and folding them into it.
+//! Convolutions under weight normalisation: finds the pairs of tensors that
+//! stand for a weight, and folds them.
 
 use std::collections::BTreeMap;
 
 use super::ModelProblem;
 
-/// A tensor of some file, or the pair that stands for it.
+/// A weight as a file stores it.
 pub(super) enum Stored<T> {
     Plain(T),
     /// Magnitude and direction, PyTorch's `weight_norm` with dim 0.
@@ -15,15 +15,11 @@ pub(super) enum Stored<T> {
     },
 }
 
-/// What has the shape of a tensor.
-pub(super) trait Shaped {
-    fn shape(&self) -> &[usize];
-}
-
-impl<T: Shaped> Shaped for Stored<T> {
-    fn shape(&self) -> &[usize] {
+impl<T> Stored<T> {
+    /// The tensor that has the shape of the weight.
+    pub fn shaped(&self) -> &T {
         match self {
-            Self::Plain(tensor) | Self::WeightNorm { v: tensor, .. } => tensor.shape(),
+            Self::Plain(tensor) | Self::WeightNorm { v: tensor, .. } => tensor,
         }
     }
 }
@@ -34,27 +30,21 @@ impl<T: Shaped> Shaped for Stored<T> {
 /// `g` has one element per outermost slice of `v`. A slice of zeros has no
 /// direction and comes out as NaN, as it does in PyTorch.
 pub(super) fn fold_weight_norm(g: &[f32], v: &[f32]) -> Vec<f32> {
-    assert!(
-        !g.is_empty() && v.len().is_multiple_of(g.len()),
-        "weight_norm: {} magnitudes for {} elements",
-        g.len(),
-        v.len()
-    );
-    let slice = v.len() / g.len();
+    let slices = v.chunks_exact(v.len() / g.len());
     let mut w = Vec::with_capacity(v.len());
-    for (&g, v) in g.iter().zip(v.chunks_exact(slice.max(1))) {
-        let norm = v.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
-        w.extend(
-            v.iter()
-                .map(|&x| (f64::from(g) * f64::from(x) / norm) as f32),
-        );
+    for (&g, slice) in g.iter().zip(slices) {
+        let squares = slice.iter().map(|&x| f64::from(x).powi(2));
+        let norm = squares.sum::<f64>().sqrt();
+        let fold = |&x: &f32| (f64::from(g) * f64::from(x) / norm) as f32;
+        w.extend(slice.iter().map(fold));
     }
     w
 }
 
 /// Puts each `weight_g` and `weight_v` together under the name `weight`.
-pub(super) fn pair_weight_norms<T: Shaped>(
+pub(super) fn pair_weight_norms<T>(
     mut raws: BTreeMap<String, T>,
+    shape: impl Fn(&T) -> &[usize],
 ) -> Result<BTreeMap<String, Stored<T>>, ModelProblem> {
     let problem = |name: &str, reason| ModelProblem::WeightNorm {
         name: name.to_owned(),
@@ -62,11 +52,11 @@ pub(super) fn pair_weight_norms<T: Shaped>(
     };
     let mut tensors = BTreeMap::new();
     while let Some((name, raw)) = raws.pop_first() {
-        let stored = if let Some(stem) = name.strip_suffix("weight_g") {
+        let (name, stored) = if let Some(stem) = name.strip_suffix("weight_g") {
             let v = raws
                 .remove(&format!("{stem}weight_v"))
                 .ok_or_else(|| problem(&name, "has no `weight_v` beside it"))?;
-            if !is_weight_norm_of(raw.shape(), v.shape()) {
+            if !is_weight_norm_of(shape(&raw), shape(&v)) {
                 return Err(problem(
                     &name,
                     "does not have the shape of magnitudes of its `weight_v`",
@@ -78,20 +68,23 @@ pub(super) fn pair_weight_norms<T: Shaped>(
         } else {
             (name, Stored::Plain(raw))
         };
-        if tensors.contains_key(&stored.0) {
-            return Err(problem(&stored.0, "is there both plain and normalised"));
+        if tensors.contains_key(&name) {
+            return Err(problem(&name, "is there both plain and normalised"));
         }
-        tensors.insert(stored.0, stored.1);
+        tensors.insert(name, stored);
     }
     Ok(tensors)
 }
 
-/// Is `g` the shape of the magnitudes of a weight normalisation of `v`,
-/// that is `[v[0], 1, 1, ...]`?
+/// Whether `g` is `[v[0], 1, 1, ...]`, and neither is empty.
 fn is_weight_norm_of(g: &[usize], v: &[usize]) -> bool {
-    g.len() == v.len()
-        && g.first() == v.first()
-        && g.iter().skip(1).all(|&size| size == 1)
-        && v.iter().all(|&size| size > 0)
-        && !v.is_empty()
+    match (g, v) {
+        ([g, ones @ ..], [first, rest @ ..]) => {
+            g == first
+                && ones.len() == rest.len()
+                && ones.iter().all(|&size| size == 1)
+                && !v.contains(&0)
+        }
+        _ => false,
+    }
 }

@@ -33,11 +33,8 @@ pub struct Conv2d {
 }
 
 impl Conv2d {
-    /// Index of the operand x.
     pub const X: usize = 0;
-    /// Index of the operand weight.
     pub const WEIGHT: usize = 1;
-    /// Index of the operand bias.
     pub const BIAS: usize = 2;
 
     /// Number of operands before those of the epilogue.
@@ -47,6 +44,10 @@ impl Conv2d {
 }
 
 impl Rules for Conv2d {
+    fn name(&self) -> &'static str {
+        "conv2d"
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         if !matches!((self.kernel, self.stride), (1, 1) | (3, 1) | (3, 2)) {
             return Err(format!(
@@ -84,5 +85,13 @@ impl Rules for Conv2d {
 
     fn flops(&self, inputs: &[Shape], outputs: &[Shape]) -> u64 {
         (2 * outputs[0].elements() * inputs[Self::X].c * self.kernel * self.kernel) as u64
+    }
+
+    fn epilogue(&self) -> Option<(&Epilogue, usize)> {
+        Some((&self.epilogue, self.operands()))
+    }
+
+    fn epilogue_mut(&mut self) -> Option<&mut Epilogue> {
+        Some(&mut self.epilogue)
     }
 }

@@ -1,6 +1,6 @@
 //! Transposed convolution that enlarges, `torch.nn.ConvTranspose2d`.
 
-use super::{Rules, expect_operands, expect_shape};
+use super::{Rules, enlarged, expect_operands, expect_shape};
 use crate::graph::Shape;
 use serde::{Deserialize, Serialize};
 
@@ -20,15 +20,16 @@ pub struct ConvTranspose2d {
 }
 
 impl ConvTranspose2d {
-    /// Index of the operand x.
     pub const X: usize = 0;
-    /// Index of the operand weight.
     pub const WEIGHT: usize = 1;
-    /// Index of the operand bias.
     pub const BIAS: usize = 2;
 }
 
 impl Rules for ConvTranspose2d {
+    fn name(&self) -> &'static str {
+        "conv_transpose2d"
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let s = self.stride;
         if s < 2 || !s.is_multiple_of(2) {
@@ -39,10 +40,10 @@ impl Rules for ConvTranspose2d {
         expect_shape(
             "the weight",
             weight,
-            Shape::new(x.c, weight.c, 2 * s, 2 * s),
+            Shape::new(x.c, weight.c, s.saturating_mul(2), s.saturating_mul(2)),
         )?;
         expect_shape("the bias", inputs[Self::BIAS], Shape::vector(weight.c))?;
-        Ok(vec![Shape::new(x.n, weight.c, x.h * s, x.w * s)])
+        Ok(vec![enlarged(x, weight.c, s)?])
     }
 
     fn flops(&self, inputs: &[Shape], outputs: &[Shape]) -> u64 {

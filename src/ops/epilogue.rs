@@ -20,13 +20,14 @@ pub enum Activation {
     Mish,
 }
 
-/// Fused at the end of a convolution or a normalisation with result `v`:
+/// What an operation does to its result `v` before it stores it:
 ///
 /// `y = scale * activation(v) + shift + table[row, c] + sum_i residual_scale_i * residual_i`
 ///
 /// Its operands follow those of the operation: first, if `table_add`, a table
-/// `[rows, channels]` of which the running step chooses the row (the time
-/// embedding of every timestep); then the residuals, of the result's shape.
+/// `[rows, channels]` (the time embedding of every timestep), of which the
+/// running step chooses a row for each element of the batch; then the
+/// residuals, of the result's shape.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Epilogue {
     /// Pointwise function.
@@ -58,6 +59,34 @@ impl Epilogue {
         }
     }
 
+    /// Whether it stores the result as it is.
+    pub fn is_identity(&self) -> bool {
+        *self == Self::none()
+    }
+
+    /// One epilogue that does what this and then `next` do, if there is one.
+    /// Its operands are this one's table, or `next`'s; this one's residuals;
+    /// `next`'s residuals.
+    pub fn then(&self, next: &Self) -> Option<Self> {
+        if self.is_identity() {
+            return Some(next.clone());
+        }
+        let count = self.residual_scales.len() + next.residual_scales.len();
+        // A table's row is added as it is, so it cannot be scaled afterwards.
+        let tables_fit = !self.table_add || (!next.table_add && next.scale == 1.0);
+        if next.activation != Activation::None || count > MAX_RESIDUALS || !tables_fit {
+            return None;
+        }
+        let scaled = self.residual_scales.iter().map(|scale| scale * next.scale);
+        Some(Self {
+            activation: self.activation,
+            scale: self.scale * next.scale,
+            shift: self.shift * next.scale + next.shift,
+            table_add: self.table_add || next.table_add,
+            residual_scales: scaled.chain(next.residual_scales.iter().copied()).collect(),
+        })
+    }
+
     /// Number of operands.
     pub fn operands(&self) -> usize {
         usize::from(self.table_add) + self.residual_scales.len()
@@ -80,6 +109,7 @@ impl Epilogue {
         }
         let (tables, residuals) = inputs.split_at(usize::from(self.table_add));
         for table in tables {
+            super::noise::check_batch(result)?;
             if table.c != result.c || table.pixels() != 1 {
                 return Err(format!(
                     "the table added must be [rows, {}, 1, 1], but is {table}",

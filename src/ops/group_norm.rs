@@ -9,8 +9,7 @@ use serde::{Deserialize, Serialize};
 /// channels and all pixels.
 ///
 /// Operands: x `[n, c, h, w]`, weight and bias `[1, c, 1, 1]`, then the
-/// epilogue's. Results: y of x's shape; scratch: mean and reciprocal standard
-/// deviation of each group `[n, 2 * groups, 1, 1]`.
+/// epilogue's. Result: y of x's shape.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GroupNorm {
     /// Number of groups; divides the channels.
@@ -22,17 +21,18 @@ pub struct GroupNorm {
 }
 
 impl GroupNorm {
-    /// Index of the operand x.
     pub const X: usize = 0;
-    /// Index of the operand weight.
     pub const WEIGHT: usize = 1;
-    /// Index of the operand bias.
     pub const BIAS: usize = 2;
     /// Number of operands before those of the epilogue.
     pub const OPERANDS: usize = 3;
 }
 
 impl Rules for GroupNorm {
+    fn name(&self) -> &'static str {
+        "group_norm"
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         if inputs.len() < Self::OPERANDS {
             expect_operands(inputs, Self::OPERANDS, "x, weight, bias")?;
@@ -47,10 +47,18 @@ impl Rules for GroupNorm {
         expect_shape("the weight", inputs[Self::WEIGHT], Shape::vector(x.c))?;
         expect_shape("the bias", inputs[Self::BIAS], Shape::vector(x.c))?;
         self.epilogue.check(&inputs[Self::OPERANDS..], x)?;
-        Ok(vec![x, Shape::matrix(x.n, 2 * self.groups)])
+        Ok(vec![x])
     }
 
     fn flops(&self, inputs: &[Shape], _outputs: &[Shape]) -> u64 {
         8 * inputs[Self::X].elements() as u64
+    }
+
+    fn epilogue(&self) -> Option<(&Epilogue, usize)> {
+        Some((&self.epilogue, Self::OPERANDS))
+    }
+
+    fn epilogue_mut(&mut self) -> Option<&mut Epilogue> {
+        Some(&mut self.epilogue)
     }
 }

@@ -12,15 +12,16 @@ use serde::{Deserialize, Serialize};
 pub struct Linear {}
 
 impl Linear {
-    /// Index of the operand x.
     pub const X: usize = 0;
-    /// Index of the operand weight.
     pub const WEIGHT: usize = 1;
-    /// Index of the operand bias.
     pub const BIAS: usize = 2;
 }
 
 impl Rules for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         expect_operands(inputs, 3, "x, weight, bias")?;
         let (x, weight) = (inputs[Self::X], inputs[Self::WEIGHT]);

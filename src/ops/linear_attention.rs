@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 /// `y[e, p] = sum_d context[d, e] * q[d, p]`.
 ///
 /// Operand: qkv `[n, 3 * heads * d, h, w]`: all queries, then all keys, then
-/// all values, each head by head. Results: y `[n, heads * d, h, w]`; scratch:
-/// context `[n, heads * d * d, 1, 1]`, index `(head * d + d) * d + e`.
+/// all values, each head by head. Result: y `[n, heads * d, h, w]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LinearAttention {
     /// Number of heads.
@@ -21,26 +20,28 @@ pub struct LinearAttention {
 }
 
 impl Rules for LinearAttention {
+    fn name(&self) -> &'static str {
+        "linear_attention"
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         expect_operands(inputs, 1, "qkv")?;
         let qkv = inputs[0];
-        let inner = self.heads * self.head_channels;
+        let inner = self.heads.checked_mul(self.head_channels);
         if self.head_channels == 0 || !self.head_channels.is_multiple_of(4) {
             return Err(format!(
                 "a head must have a multiple of 4 channels, not {}",
                 self.head_channels
             ));
         }
-        if qkv.c != 3 * inner {
+        let whole = inner.and_then(|inner| inner.checked_mul(3));
+        let Some(inner) = inner.filter(|_| whole == Some(qkv.c)) else {
             return Err(format!(
                 "qkv must have 3 * {} * {} channels, but is {qkv}",
                 self.heads, self.head_channels
             ));
-        }
-        Ok(vec![
-            qkv.with_channels(inner),
-            Shape::matrix(qkv.n, inner * self.head_channels),
-        ])
+        };
+        Ok(vec![qkv.with_channels(inner)])
     }
 
     fn flops(&self, inputs: &[Shape], _outputs: &[Shape]) -> u64 {

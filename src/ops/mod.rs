@@ -1,34 +1,39 @@
-//! The closed set of operations: parameters, shape rules and costs.
+//! The closed set of operations.
 //!
-//! An operation's rules stand in the file of its name, its GPU kernel in
-//! `shaders/<name>.wgsl` and `exec/gpu/kernels/<name>.rs`, its CPU twin in
-//! `exec/cpu/<name>.rs`. [`Op`] is one enum without a catch-all anywhere, so
-//! a new operation does not compile until every executor answers for it.
+//! An operation lives in four places that share its name: its parameters and
+//! shape rules in `ops/<name>.rs`, its GPU kernel in `shaders/<name>.wgsl` and
+//! `exec/gpu/kernels/<name>.rs`, its CPU twin in `exec/cpu/<name>.rs`. [`Op`]
+//! is one enum without a catch-all in any executor, so a new operation does
+//! not compile until every executor answers for it.
 
 mod conv2d;
 mod conv_transpose2d;
-mod copy;
+mod convert;
+mod count_non_finite;
 mod epilogue;
+mod estimate_x0;
 mod group_norm;
-mod image_pack;
 mod linear;
 mod linear_attention;
-mod mish;
 mod noise;
+mod pack;
+mod pointwise;
 mod reconstruct;
 mod sampler_update;
 mod upsample;
 
 pub use conv_transpose2d::ConvTranspose2d;
 pub use conv2d::{Conv2d, Padding};
-pub use copy::Copy;
+pub use convert::Convert;
+pub use count_non_finite::CountNonFinite;
 pub use epilogue::{Activation, Epilogue, MAX_RESIDUALS};
+pub use estimate_x0::EstimateX0;
 pub use group_norm::GroupNorm;
-pub use image_pack::{ImagePack, ImageUnpack};
 pub use linear::Linear;
 pub use linear_attention::LinearAttention;
-pub use mish::Mish;
 pub use noise::{MAX_BATCH, Noise};
+pub use pack::{Axis, ChannelMap, Coordinate, Pack, Packing};
+pub use pointwise::Pointwise;
 pub use reconstruct::Reconstruct;
 pub use sampler_update::{NoiseSource, SamplerUpdate};
 pub use upsample::{UpsampleBicubic, UpsampleNearest, bicubic_taps, keys_cubic, symmetric};
@@ -38,6 +43,9 @@ use serde::{Deserialize, Serialize};
 
 /// What every operation answers about itself.
 pub trait Rules {
+    /// The operation's name, as in file names, messages and tables.
+    fn name(&self) -> &'static str;
+
     /// Shapes of the results for these operands.
     ///
     /// # Errors
@@ -45,163 +53,88 @@ pub trait Rules {
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String>;
 
     /// Floating-point operations (a multiply-add counts two).
-    fn flops(&self, inputs: &[Shape], outputs: &[Shape]) -> u64;
+    fn flops(&self, inputs: &[Shape], outputs: &[Shape]) -> u64 {
+        let _ = (inputs, outputs);
+        0
+    }
+
+    /// What the elements of new results are.
+    fn result_element(&self) -> Element {
+        Element::Float
+    }
+
+    /// Pairs (result, operand): results that are written over an operand. No
+    /// other result may share memory with an operand.
+    fn in_place(&self) -> &'static [(usize, usize)] {
+        &[]
+    }
+
+    /// The epilogue, for operations that have one, and the index of its
+    /// first operand.
+    fn epilogue(&self) -> Option<(&Epilogue, usize)> {
+        None
+    }
+
+    /// The epilogue, to be changed.
+    fn epilogue_mut(&mut self) -> Option<&mut Epilogue> {
+        None
+    }
 }
 
 /// An operation and its parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)] // each variant is documented at its struct
 pub enum Op {
     Conv2d(Conv2d),
     ConvTranspose2d(ConvTranspose2d),
-    Copy(Copy),
+    Convert(Convert),
+    CountNonFinite(CountNonFinite),
+    EstimateX0(EstimateX0),
     GroupNorm(GroupNorm),
-    ImagePack(ImagePack),
-    ImageUnpack(ImageUnpack),
     Linear(Linear),
     LinearAttention(LinearAttention),
-    Mish(Mish),
     Noise(Noise),
+    Pack(Pack),
+    Pointwise(Pointwise),
     Reconstruct(Reconstruct),
     SamplerUpdate(SamplerUpdate),
     UpsampleBicubic(UpsampleBicubic),
     UpsampleNearest(UpsampleNearest),
 }
 
-impl Op {
-    fn rules(&self) -> &dyn Rules {
-        match self {
+/// The rules of whichever operation it is.
+macro_rules! rules {
+    ($op:expr) => {
+        match $op {
             Op::Conv2d(op) => op,
             Op::ConvTranspose2d(op) => op,
-            Op::Copy(op) => op,
+            Op::Convert(op) => op,
+            Op::CountNonFinite(op) => op,
+            Op::EstimateX0(op) => op,
             Op::GroupNorm(op) => op,
-            Op::ImagePack(op) => op,
-            Op::ImageUnpack(op) => op,
             Op::Linear(op) => op,
             Op::LinearAttention(op) => op,
-            Op::Mish(op) => op,
             Op::Noise(op) => op,
+            Op::Pack(op) => op,
+            Op::Pointwise(op) => op,
             Op::Reconstruct(op) => op,
             Op::SamplerUpdate(op) => op,
             Op::UpsampleBicubic(op) => op,
             Op::UpsampleNearest(op) => op,
         }
-    }
+    };
+}
 
-    /// The operation's name, as in file names, messages and tables.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Op::Conv2d(_) => "conv2d",
-            Op::ConvTranspose2d(_) => "conv_transpose2d",
-            Op::Copy(_) => "copy",
-            Op::GroupNorm(_) => "group_norm",
-            Op::ImagePack(_) => "image_pack",
-            Op::ImageUnpack(_) => "image_unpack",
-            Op::Linear(_) => "linear",
-            Op::LinearAttention(_) => "linear_attention",
-            Op::Mish(_) => "mish",
-            Op::Noise(_) => "noise",
-            Op::Reconstruct(_) => "reconstruct",
-            Op::SamplerUpdate(_) => "sampler_update",
-            Op::UpsampleBicubic(_) => "upsample_bicubic",
-            Op::UpsampleNearest(_) => "upsample_nearest",
-        }
-    }
+impl std::ops::Deref for Op {
+    type Target = dyn Rules;
 
-    /// Shapes of the results for these operands; see [`Rules::infer`].
-    ///
-    /// # Errors
-    /// One sentence that names the dimensions that do not fit.
-    pub fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        self.rules().infer(inputs)
+    fn deref(&self) -> &Self::Target {
+        rules!(self)
     }
+}
 
-    /// Floating-point operations (a multiply-add counts two).
-    pub fn flops(&self, inputs: &[Shape], outputs: &[Shape]) -> u64 {
-        self.rules().flops(inputs, outputs)
-    }
-
-    /// What the elements of the first result are.
-    pub fn result_element(&self) -> Element {
-        match self {
-            Op::ImagePack(_) => Element::Pixel,
-            Op::ImageUnpack(_)
-            | Op::Noise(_)
-            | Op::Reconstruct(_)
-            | Op::SamplerUpdate(_)
-            | Op::UpsampleBicubic(_) => Element::Full,
-            Op::Conv2d(_)
-            | Op::ConvTranspose2d(_)
-            | Op::Copy(_)
-            | Op::GroupNorm(_)
-            | Op::Linear(_)
-            | Op::LinearAttention(_)
-            | Op::Mish(_)
-            | Op::UpsampleNearest(_) => Element::Real,
-        }
-    }
-
-    /// Names of the results after the first that are scratch memory of the
-    /// operation, stored in f32.
-    pub fn scratch_names(&self) -> &'static [&'static str] {
-        match self {
-            Op::GroupNorm(_) => &["statistics"],
-            Op::LinearAttention(_) => &["context"],
-            Op::Conv2d(_)
-            | Op::ConvTranspose2d(_)
-            | Op::Copy(_)
-            | Op::ImagePack(_)
-            | Op::ImageUnpack(_)
-            | Op::Linear(_)
-            | Op::Mish(_)
-            | Op::Noise(_)
-            | Op::Reconstruct(_)
-            | Op::SamplerUpdate(_)
-            | Op::UpsampleBicubic(_)
-            | Op::UpsampleNearest(_) => &[],
-        }
-    }
-
-    /// How many of the first results may be written over the operand of the
-    /// same index; all others must not lie over an operand.
-    pub fn in_place_results(&self) -> usize {
-        match self {
-            Op::SamplerUpdate(_) => 2,
-            Op::Conv2d(_)
-            | Op::ConvTranspose2d(_)
-            | Op::Copy(_)
-            | Op::GroupNorm(_)
-            | Op::ImagePack(_)
-            | Op::ImageUnpack(_)
-            | Op::Linear(_)
-            | Op::LinearAttention(_)
-            | Op::Mish(_)
-            | Op::Noise(_)
-            | Op::Reconstruct(_)
-            | Op::UpsampleBicubic(_)
-            | Op::UpsampleNearest(_) => 0,
-        }
-    }
-
-    /// The epilogue, for operations that have one, and the index of its
-    /// first operand.
-    pub fn epilogue(&self) -> Option<(&Epilogue, usize)> {
-        match self {
-            Op::Conv2d(op) => Some((&op.epilogue, op.operands())),
-            Op::GroupNorm(op) => Some((&op.epilogue, GroupNorm::OPERANDS)),
-            Op::ConvTranspose2d(_)
-            | Op::Copy(_)
-            | Op::ImagePack(_)
-            | Op::ImageUnpack(_)
-            | Op::Linear(_)
-            | Op::LinearAttention(_)
-            | Op::Mish(_)
-            | Op::Noise(_)
-            | Op::Reconstruct(_)
-            | Op::SamplerUpdate(_)
-            | Op::UpsampleBicubic(_)
-            | Op::UpsampleNearest(_) => None,
-        }
+impl std::ops::DerefMut for Op {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        rules!(self)
     }
 }
 
@@ -214,6 +147,15 @@ fn expect_operands(inputs: &[Shape], expected: usize, names: &str) -> Result<(),
             "takes {expected} operands ({names}), but was given {}",
             inputs.len()
         ))
+    }
+}
+
+/// An image enlarged by a factor, with `channels` channels.
+fn enlarged(x: Shape, channels: usize, factor: usize) -> Result<Shape, String> {
+    let (h, w) = (x.h.checked_mul(factor), x.w.checked_mul(factor));
+    match (h, w) {
+        (Some(h), Some(w)) => Ok(Shape::new(x.n, channels, h, w)),
+        _ => Err(format!("{x} enlarged {factor} times is too large")),
     }
 }
 

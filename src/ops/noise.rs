@@ -1,11 +1,11 @@
 //! Gaussian noise, the start of the reverse process.
 
 use super::Rules;
-use crate::graph::Shape;
+use crate::graph::{Element, Shape};
 use serde::{Deserialize, Serialize};
 
-/// Batch elements that noise can be made for at once. Each has a place of its
-/// own in it, and a step's record is to stay within the 256 bytes that uniform
+/// Batch elements that can be computed at once. Each has a place of its own in
+/// the noise, and a step's record is to stay within the 256 bytes that uniform
 /// structs lie apart.
 pub const MAX_BATCH: usize = 12;
 
@@ -22,6 +22,14 @@ pub struct Noise {
 }
 
 impl Rules for Noise {
+    fn name(&self) -> &'static str {
+        "noise"
+    }
+
+    fn result_element(&self) -> Element {
+        Element::F32
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         super::expect_operands(inputs, 0, "none")?;
         check_batch(self.shape)?;
@@ -33,13 +41,13 @@ impl Rules for Noise {
     }
 }
 
-/// Checks that every element of a batch can have a place in the noise.
+/// Checks that a step's record has a place for every element of a batch.
 pub(super) fn check_batch(shape: Shape) -> Result<(), String> {
     if shape.n <= MAX_BATCH {
         Ok(())
     } else {
         Err(format!(
-            "noise is made for at most {MAX_BATCH} batch elements at once, but x is {shape}"
+            "at most {MAX_BATCH} batch elements can be computed at once, but x is {shape}"
         ))
     }
 }

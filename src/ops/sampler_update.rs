@@ -1,8 +1,8 @@
-//! One reverse diffusion step, for every sampler.
+//! From x_t to the next x, for every sampler.
 
 use super::noise::check_batch;
 use super::{Rules, expect_operands, expect_shape};
-use crate::graph::Shape;
+use crate::graph::{Element, Shape};
 use serde::{Deserialize, Serialize};
 
 /// Where a step's noise comes from.
@@ -16,19 +16,16 @@ pub enum NoiseSource {
 
 /// With the coefficients of the running step (`diffusion::StepCoefficients`):
 ///
-/// `x0 = clamp(x0_from_x * x - x0_from_eps * eps, -clip, clip)`
-/// `x' = from_x * x + from_x0 * x0 + from_previous_x0 * x0_previous + sigma * z`
+/// `x' = from_x * x + from_x0 * x0 + from_previous_x0 * previous + sigma * z`
 ///
 /// DDPM (Ho et al. 2020, eq. 11 with the clamp), DDIM (Song et al. 2021,
 /// eq. 12) and DPM-Solver++(2M) (Lu et al. 2022) differ in coefficients only.
-/// Where eps or x is NaN or infinite, x0 is what the first line gives without
-/// the clamp, so that the fault reaches the result and is seen there.
+/// A term whose coefficient is zero is not read, so what stands there from an
+/// earlier run cannot reach the result.
 ///
-/// The line between the two formulas is the place for anything that corrects
-/// the x0 estimate.
-///
-/// Operands: x, the previous x0, eps, and z if replayed, all `[n, 3, h, w]`.
-/// Results: x' and x0, which take the places of x and the previous x0.
+/// Operands: x, x0, previous (the x0 of the step before), and z if replayed,
+/// all `[n, c, h, w]`. Results: x', which takes the place of x, and x0 in the
+/// place of previous.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SamplerUpdate {
     /// Where z comes from.
@@ -36,23 +33,24 @@ pub struct SamplerUpdate {
 }
 
 impl SamplerUpdate {
-    /// Index of the operand and result x.
     pub const X: usize = 0;
-    /// Index of the operand and result x0.
     pub const X0: usize = 1;
-    /// Index of the operand eps.
-    pub const EPS: usize = 2;
-    /// Index of the operand z, if replayed.
+    pub const PREVIOUS: usize = 2;
     pub const Z: usize = 3;
+    pub const KEPT: usize = 1;
 }
 
 impl Rules for SamplerUpdate {
+    fn name(&self) -> &'static str {
+        "sampler_update"
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let operands = match self.noise {
             NoiseSource::Generated => 3,
             NoiseSource::Replayed => 4,
         };
-        expect_operands(inputs, operands, "x, previous x0, eps, z")?;
+        expect_operands(inputs, operands, "x, x0, previous, z")?;
         if self.noise == NoiseSource::Generated {
             check_batch(inputs[Self::X])?;
         }
@@ -63,6 +61,14 @@ impl Rules for SamplerUpdate {
     }
 
     fn flops(&self, inputs: &[Shape], _outputs: &[Shape]) -> u64 {
-        50 * inputs[Self::X].elements() as u64
+        45 * inputs[Self::X].elements() as u64
+    }
+
+    fn result_element(&self) -> Element {
+        Element::F32
+    }
+
+    fn in_place(&self) -> &'static [(usize, usize)] {
+        &[(Self::X, Self::X), (Self::KEPT, Self::PREVIOUS)]
     }
 }

@@ -1,7 +1,7 @@
 //! Enlargement by a whole factor.
 
-use super::{Rules, expect_operands};
-use crate::graph::Shape;
+use super::{Rules, enlarged, expect_operands};
+use crate::graph::{Element, Shape};
 use serde::{Deserialize, Serialize};
 
 /// Every pixel repeated, `torch.nn.functional.interpolate(mode='nearest')`.
@@ -29,20 +29,28 @@ fn enlarge(inputs: &[Shape], factor: usize) -> Result<Vec<Shape>, String> {
         return Err("the factor must be at least 1".to_owned());
     }
     let x = inputs[0];
-    Ok(vec![Shape::new(x.n, x.c, x.h * factor, x.w * factor)])
+    Ok(vec![enlarged(x, x.c, factor)?])
 }
 
 impl Rules for UpsampleNearest {
-    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        enlarge(inputs, self.factor)
+    fn name(&self) -> &'static str {
+        "upsample_nearest"
     }
 
-    fn flops(&self, _inputs: &[Shape], _outputs: &[Shape]) -> u64 {
-        0
+    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        enlarge(inputs, self.factor)
     }
 }
 
 impl Rules for UpsampleBicubic {
+    fn name(&self) -> &'static str {
+        "upsample_bicubic"
+    }
+
+    fn result_element(&self) -> Element {
+        Element::F32
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         enlarge(inputs, self.factor)
     }

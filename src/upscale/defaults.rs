@@ -1,11 +1,8 @@
-//! What is done when nothing is asked for.
-//!
-//! Chosen from measurement, the table of `docs/samplers.md`.
+//! Default sampling options, chosen from the measurements in `docs/samplers.md`.
 
 use crate::diffusion::Sampler;
 
-/// The sampler.
 pub const SAMPLER: Sampler = Sampler::Ddpm;
 
-/// Steps of the reverse process; fewer when the model's schedule is shorter.
+/// Fewer if the model has fewer timesteps.
 pub const STEPS: usize = 5;

@@ -1,105 +1,69 @@
-//! Whether a picture fits the device in one piece, and which one would.
+//! Whether an image fits the device, and the largest image that does.
 
 use super::device::Device;
 use super::error::{Shortage, TooLarge, UpscaleError};
-use crate::exec::gpu;
-use crate::exec::{ExecError, cpu};
-use crate::graph::{PlanOptions, Precision, Program, plan};
+use crate::exec::gpu::check_limits;
+use crate::exec::{ExecError, PrepareOptions, Prepared, Target};
+use crate::graph::{Graph, GraphError};
 use crate::model::{PhaseOptions, Settings, phases};
 use crate::ops::NoiseSource;
+use crate::plan::Precision;
 
-/// Copies of the result outside the program, in bytes a pixel: the words that
-/// the device made, and what they are turned into, the picture at last.
-const RESULT_BYTES: u64 = 4 + 4;
-
-/// What a program is planned for.
+/// What programs are prepared for.
 #[derive(Clone, Copy)]
-pub(super) struct Target<'a> {
+pub(super) struct Budget<'a> {
     pub settings: &'a Settings,
     pub device: &'a Device,
     pub precision: Precision,
     /// Bytes that may be used.
-    pub budget: u64,
+    pub bytes: u64,
 }
 
-/// Memory that one thread of the CPU may take for its own tiles, in bytes.
-const SCRATCH_BYTES: u64 = 4 << 20;
-
-impl Target<'_> {
-    /// The program for a picture of `width` x `height`, sides padded to what
-    /// the model needs.
-    ///
-    /// # Errors
-    /// When the graph cannot be built or planned: a fault of this library.
-    pub fn program(&self, width: usize, height: usize) -> Result<Program, UpscaleError> {
-        let options = PhaseOptions {
-            batch: 1,
-            height: self.settings.padded_lr_side(height),
-            width: self.settings.padded_lr_side(width),
-            noise: NoiseSource::Generated,
-            sr_head: false,
+impl Budget<'_> {
+    /// The program for an image of `width` x `height`.
+    pub fn prepare(&self, width: usize, height: usize) -> Result<Prepared, UpscaleError> {
+        let graphs = graphs(self.settings, width, height)?;
+        let target = match self.device {
+            Device::Cpu(cpu) => Target::Cpu {
+                threads: cpu.threads,
+            },
+            Device::Gpu(adapter) => Target::gpu(adapter, self.precision),
         };
-        let graphs = phases::build(self.settings, &options)?;
-        Ok(plan(&graphs, self.plan_options())?)
+        Ok(target.prepare(&graphs, &PrepareOptions::default())?)
     }
 
-    fn plan_options(&self) -> PlanOptions {
-        match self.device {
-            Device::Cpu(_) => cpu::plan_options(),
-            Device::Gpu(_) => gpu::plan_options(self.precision),
-        }
-    }
-
-    /// Refuses a program that does not fit, naming the largest picture of its
+    /// Refuses a program that does not fit, and names the largest image of its
     /// shape that does.
-    ///
-    /// # Errors
-    /// When it does not fit.
     pub fn check(
         &self,
-        program: &Program,
+        prepared: &Prepared,
         width: usize,
         height: usize,
     ) -> Result<(), UpscaleError> {
-        let Some(shortage) = self.shortage(program) else {
-            return Ok(());
-        };
-        let fits = |program: &Program| self.shortage(program).is_none();
-        Err(self.too_large(shortage, width, height, &fits))
+        match self.shortage(prepared) {
+            Some(shortage) => Err(self.too_large(shortage, width, height, u64::MAX)),
+            None => Ok(()),
+        }
     }
 
-    /// What to say when the device refused memory for a program that, by
-    /// everything known before, fits.
-    pub fn refused(&self, program: &Program, width: usize, height: usize) -> UpscaleError {
-        let needed = self.needed_bytes(program);
-        let fits = |program: &Program| {
-            self.needed_bytes(program) <= needed / 2 && self.shortage(program).is_none()
-        };
-        self.too_large(Shortage::Refused { needed }, width, height, &fits)
+    /// The error when the device refused memory for a program of `needed` bytes
+    /// that passed the check.
+    pub fn refused(&self, needed: u64, width: usize, height: usize) -> UpscaleError {
+        self.too_large(Shortage::Refused { needed }, width, height, needed / 2)
     }
 
-    /// Bytes that running a program takes: those of [`held_bytes`], and on the
-    /// CPU what its threads compute in.
-    fn needed_bytes(&self, program: &Program) -> u64 {
-        let scratch = match self.device {
-            Device::Cpu(cpu) => cpu.threads as u64 * SCRATCH_BYTES,
-            Device::Gpu(_) => 0,
-        };
-        held_bytes(program) + scratch
-    }
-
-    fn shortage(&self, program: &Program) -> Option<Shortage> {
-        let needed = self.needed_bytes(program);
-        if needed > self.budget {
+    fn shortage(&self, prepared: &Prepared) -> Option<Shortage> {
+        let needed = prepared.memory().total_bytes();
+        if needed > self.bytes {
             return Some(Shortage::Memory {
                 needed,
-                available: self.budget,
+                available: self.bytes,
             });
         }
         let Device::Gpu(adapter) = self.device else {
             return None;
         };
-        match gpu::check_limits(adapter, program) {
+        match check_limits(adapter, prepared.lowered()?) {
             Err(ExecError::Limit {
                 what,
                 needed,
@@ -110,21 +74,23 @@ impl Target<'_> {
                 needed,
                 limit,
             }),
-            // Anything else is for loading to report.
+            // Loading reports any other error.
             _ => None,
         }
     }
 
+    /// The error that offers the largest image that fits in `bytes`.
     fn too_large(
         &self,
         shortage: Shortage,
         width: usize,
         height: usize,
-        fits: &dyn Fn(&Program) -> bool,
+        bytes: u64,
     ) -> UpscaleError {
         let fits = |(width, height)| {
-            let program = self.program(width, height);
-            program.is_ok_and(|program| fits(&program))
+            self.prepare(width, height).is_ok_and(|prepared| {
+                prepared.memory().total_bytes() <= bytes && self.shortage(&prepared).is_none()
+            })
         };
         UpscaleError::TooLarge(Box::new(TooLarge {
             width,
@@ -136,16 +102,24 @@ impl Target<'_> {
     }
 }
 
-/// Bytes that a loaded program holds: its slots, its weights, the result.
-pub(super) fn held_bytes(program: &Program) -> u64 {
-    let pixels = program
-        .find_persistent(crate::model::names::PICTURE)
-        .map_or(0, |picture| picture.shape.elements() as u64);
-    program.slot_bytes() + program.weight_bytes() + RESULT_BYTES * pixels
+/// The phases for an image of `width` x `height`, padded to what the model needs.
+pub(super) fn graphs(
+    settings: &Settings,
+    width: usize,
+    height: usize,
+) -> Result<Vec<Graph>, GraphError> {
+    let options = PhaseOptions {
+        batch: 1,
+        height: settings.padded_lr_side(height),
+        width: settings.padded_lr_side(width),
+        noise: NoiseSource::Generated,
+        sr_head: false,
+    };
+    phases::build(settings, &options)
 }
 
-/// The largest size of the shape of `width` x `height` that fits: the longer
-/// side is searched, the shorter follows.
+/// The largest size with the shape of `width` x `height` that fits: a binary
+/// search for the longer side.
 fn largest(
     width: usize,
     height: usize,
@@ -154,13 +128,13 @@ fn largest(
     let long = width.max(height);
     let size = |side: usize| {
         let scaled = |length: usize| {
-            // In 128 bits, for no product of two sides can overflow it.
+            // 128 bits, in which the product of two sides cannot overflow.
             let rounded = (length as u128 * side as u128 + long as u128 / 2) / long as u128;
             (rounded as usize).max(1)
         };
         (scaled(width), scaled(height))
     };
-    // What fits, and what is known not to.
+    // `small` fits and `large` does not.
     let (mut small, mut large) = (0, long);
     while large - small > 1 {
         let middle = small + (large - small) / 2;
@@ -178,7 +152,7 @@ mod tests {
     use super::*;
     use crate::exec::gpu::{AdapterKind, AdapterSummary};
     use crate::model::Model;
-    use crate::upscale::{CpuSummary, budget::budget};
+    use crate::upscale::CpuSummary;
 
     #[test]
     fn the_largest_size_is_found_and_keeps_the_shape() {
@@ -191,75 +165,55 @@ mod tests {
         assert_eq!(largest(1, 1, &area(0)), None);
     }
 
-    /// A CPU that has `budget` bytes.
-    fn on_a_cpu(budget: u64, test: impl Fn(&Target)) {
-        test(&Target {
-            settings: Model::starter().settings(),
-            device: &Device::Cpu(CpuSummary {
-                name: "Test".to_owned(),
-                threads: 1,
-            }),
+    /// A budget without limits in memory.
+    fn budget<'a>(model: &'a Model, device: &'a Device) -> Budget<'a> {
+        Budget {
+            settings: model.settings(),
+            device,
             precision: Precision::F32,
-            budget,
-        });
+            bytes: u64::MAX,
+        }
     }
 
     #[test]
-    fn what_threads_compute_in_is_counted() {
+    fn after_a_refusal_half_the_memory_is_offered() {
+        let device = Device::Cpu(CpuSummary {
+            name: "Test".to_owned(),
+            threads: 1,
+        });
         let model = Model::starter();
-        let needed = |threads| {
-            let device = Device::Cpu(CpuSummary {
-                name: "Test".to_owned(),
-                threads,
-            });
-            let target = Target {
-                settings: model.settings(),
-                device: &device,
-                precision: Precision::F32,
-                budget: u64::MAX,
-            };
-            target.needed_bytes(&target.program(30, 20).unwrap())
+        let budget = budget(&model, &device);
+        let needed = |width, height| {
+            let prepared = budget.prepare(width, height).unwrap();
+            prepared.memory().total_bytes()
         };
-        assert_eq!(needed(64) - needed(1), 63 * SCRATCH_BYTES);
+        let all = needed(300, 200);
+        let UpscaleError::TooLarge(error) = budget.refused(all, 300, 200) else {
+            panic!("not too large");
+        };
+        let (width, height) = error.largest.unwrap();
+        let share = needed(width, height) as f64 / all as f64;
+        assert!((0.4..=0.5).contains(&share), "{share}");
+        let offer = format!("try {width}x{height}, which needs half as much");
+        assert!(error.to_string().contains(&offer), "{error}");
     }
 
+    /// However far the image is beyond what kernels can count.
     #[test]
-    fn what_a_device_refused_is_offered_at_half_the_memory() {
-        on_a_cpu(u64::MAX, |target| {
-            let program = target.program(300, 200).unwrap();
-            assert!(target.check(&program, 300, 200).is_ok());
-            let UpscaleError::TooLarge(error) = target.refused(&program, 300, 200) else {
-                panic!("refused is too large");
-            };
-            let (width, height) = error.largest.unwrap();
-            let smaller = target.program(width, height).unwrap();
-            let share = target.needed_bytes(&smaller) as f64 / target.needed_bytes(&program) as f64;
-            assert!((0.4..=0.5).contains(&share), "{share}");
-            let offer = format!("try one of {width}x{height}, which needs half of that");
-            assert!(error.to_string().contains(&offer), "{error}");
-        });
-    }
-
-    /// The largest picture that WebGPU allows at least is offered, however far
-    /// the one asked for is beyond what kernels can count.
-    #[test]
-    fn limits_of_an_adapter_are_found_without_it() {
-        let adapter = AdapterSummary {
+    fn the_largest_image_within_an_adapters_limits_is_offered() {
+        let device = Device::Gpu(AdapterSummary {
             kind: AdapterKind::Discrete,
             ..AdapterSummary::baseline()
-        };
+        });
         let model = Model::starter();
-        let device = Device::Gpu(adapter);
-        let target = Target {
-            settings: model.settings(),
-            device: &device,
-            precision: Precision::F32,
-            budget: budget(&device, None, 0),
+        let budget = budget(&model, &device);
+        let check = |width, height| {
+            let prepared = budget.prepare(width, height).unwrap();
+            budget.check(&prepared, width, height)
         };
         for (width, height) in [(400, 300), (16384, 12288)] {
-            let program = target.program(width, height).unwrap();
-            let Err(UpscaleError::TooLarge(error)) = target.check(&program, width, height) else {
-                panic!("{width}x{height} in 128 MiB an array");
+            let Err(UpscaleError::TooLarge(error)) = check(width, height) else {
+                panic!("{width}x{height} in 128 MiB per array");
             };
             let Shortage::Limit { limit, .. } = error.shortage else {
                 panic!("{error}");
@@ -267,33 +221,7 @@ mod tests {
             assert_eq!(limit, 128 << 20, "{error}");
             let (width, height) = error.largest.unwrap();
             assert!((200..400).contains(&width) && width > height, "{error}");
-            let program = target.program(width, height).unwrap();
-            assert!(target.check(&program, width, height).is_ok(), "{error}");
+            assert!(check(width, height).is_ok(), "{error}");
         }
-    }
-
-    #[test]
-    fn what_is_offered_instead_fits_and_a_little_more_does_not() {
-        on_a_cpu(200 << 20, check_offer);
-    }
-
-    fn check_offer(target: &Target) {
-        let program = target.program(3000, 2000).unwrap();
-        let Err(UpscaleError::TooLarge(error)) = target.check(&program, 3000, 2000) else {
-            panic!("3000x2000 in 200 MiB");
-        };
-        let (width, height) = error.largest.unwrap();
-        let fits = |width, height| {
-            let program = target.program(width, height).unwrap();
-            target.check(&program, width, height).is_ok()
-        };
-        assert!(fits(width, height), "{width}x{height}");
-        assert!(!fits(width + 8, height + 8), "{width}x{height}");
-        let text = error.to_string();
-        assert!(
-            text.starts_with("the picture is 3000x2000; this needs "),
-            "{text}"
-        );
-        assert!(text.contains("200.0 MiB may be used"), "{text}");
     }
 }

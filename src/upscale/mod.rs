@@ -1,7 +1,5 @@
-//! Upscaling pictures: the library's own interface.
-//!
-//! An [`Upscaler`] loads a model once for a device and upscales pictures, with
-//! progress and cancel:
+//! The library's main interface: an [`Upscaler`] loads a model on a device and
+//! upscales images, with progress and cancellation.
 //!
 //! ```no_run
 //! use srdiff::image::Picture;
@@ -26,8 +24,8 @@ mod budget;
 pub mod defaults;
 mod device;
 mod error;
+mod export;
 mod memory;
-mod parameters;
 mod reverse;
 mod select;
 mod steps;
@@ -35,6 +33,7 @@ mod upscaler;
 
 pub use device::{CpuSummary, Device, DeviceError, PrecisionChoice};
 pub use error::{Shortage, TooLarge, UpscaleError};
+pub use export::{Constant, Export, Run};
 pub use reverse::{OnProgress, Progress, SampleOptions};
 pub use select::{DeviceChoice, Selected, select};
 pub use steps::step_record;

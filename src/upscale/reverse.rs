@@ -6,16 +6,15 @@ use crate::exec::Executor;
 use crate::model::{Settings, names};
 use std::ops::ControlFlow;
 
-/// How a picture is made from noise.
+/// How the reverse process runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SampleOptions {
-    /// The sampler.
     pub sampler: Sampler,
     /// Steps, from 1 to the timesteps of the model's schedule.
     pub steps: usize,
-    /// The seed of all noise: the same seed, the same picture.
+    /// The same seed gives the same result.
     pub seed: u64,
-    /// Which of the many samples that a seed has.
+    /// Index of the result among those of one seed.
     pub sample: u32,
 }
 
@@ -31,29 +30,26 @@ impl SampleOptions {
     }
 }
 
-/// How far an upscale is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// The model is about to be loaded for a new size.
     Load,
-    /// The picture is about to be encoded.
+    /// The image is about to be encoded.
     Image,
-    /// Steps that are done.
-    Step {
-        /// How many, from 0 (the first is about to run).
-        done: usize,
-        /// Of how many.
-        total: usize,
-    },
+    /// `done` is 0 when the first step is about to run.
+    Step { done: usize, total: usize },
     /// The result is about to be read.
     Finish,
 }
 
-/// Told of progress; [`ControlFlow::Break`] cancels.
+/// Called with each progress; [`ControlFlow::Break`] cancels.
 pub type OnProgress<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
 
-/// Runs the steps of the reverse process, at most `in_flight` of them before
-/// the device while the next is asked for.
+/// Phases that a step runs.
+const RUNS: usize = 2;
+
+/// Runs the steps of the reverse process, at most `in_flight` of them queued on
+/// the device when the next is submitted.
 pub(super) fn sample_steps(
     executor: &mut dyn Executor,
     total: usize,
@@ -62,33 +58,23 @@ pub(super) fn sample_steps(
 ) -> Result<(), UpscaleError> {
     notify(progress, Progress::Step { done: 0, total })?;
     for step in 0..total {
-        run(executor, names::STEP, steps::START + 1 + step)?;
-        executor.wait(in_flight)?;
+        let record = steps::START + 1 + step;
+        executor.run(names::PREDICT, record)?;
+        executor.run(names::UPDATE, record)?;
+        executor.wait(RUNS * in_flight)?;
         let done = (step + 1).saturating_sub(in_flight);
         if done > 0 {
             notify(progress, Progress::Step { done, total })?;
         }
     }
     for pending in (0..in_flight.min(total)).rev() {
-        executor.wait(pending)?;
+        executor.wait(RUNS * pending)?;
         let done = total - pending;
         notify(progress, Progress::Step { done, total })?;
     }
     Ok(())
 }
 
-/// Runs a phase.
-pub(super) fn run(
-    executor: &mut dyn Executor,
-    phase: &str,
-    record: usize,
-) -> Result<(), UpscaleError> {
-    let index = executor.program().phase(phase);
-    let index = index.unwrap_or_else(|| panic!("the program has no phase '{phase}'"));
-    Ok(executor.run(index, record)?)
-}
-
-/// Reports progress, and stops where that is the answer.
 pub(super) fn notify(progress: OnProgress<'_>, at: Progress) -> Result<(), UpscaleError> {
     match progress(at) {
         ControlFlow::Continue(()) => Ok(()),

@@ -1,21 +1,20 @@
-//! Which device runs, and why.
+//! Chooses the device to run on.
 
 use super::device::{CpuSummary, Device, DeviceError};
 use crate::exec::gpu::{AdapterKind, AdapterSummary, check_baseline};
 use std::str::FromStr;
 
-/// What was asked for: `auto`, `cpu`, `gpu`, an index or (part of) a name.
+/// As text: `auto`, `cpu`, `gpu`, an adapter's index or part of its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum DeviceChoice {
-    /// The best real GPU, else the CPU.
+    /// The best hardware GPU, else the CPU.
     #[default]
     Auto,
-    /// The CPU.
     Cpu,
-    /// The best real GPU.
+    /// The best hardware GPU.
     Gpu,
-    /// A part of an adapter's name, backend or driver, in any case, or the
-    /// index of an adapter.
+    /// The index of an adapter, or a part of its name, backend or driver in any
+    /// case.
     Named(String),
 }
 
@@ -35,63 +34,60 @@ impl FromStr for DeviceChoice {
 /// A device to run on, and why it was chosen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Selected {
-    /// The device.
     pub device: Device,
-    /// Why, in words.
     pub reason: String,
 }
 
-/// Chooses among `adapters` and `cpu`.
+/// Chooses one of `adapters` or the CPU.
 ///
 /// The best GPU is the first of the best kind: discrete, integrated, virtual,
-/// unknown. One that cannot run the kernels is passed over, and a software
-/// adapter is chosen by name alone.
+/// unknown. It must be able to run the kernels. A software adapter is only
+/// chosen by its name.
 ///
 /// # Errors
-/// When what was asked for is not there, or not one device.
+/// When no device, or more than one, matches the choice.
 pub fn select(
     choice: &DeviceChoice,
     adapters: &[AdapterSummary],
     cpu: impl FnOnce() -> CpuSummary,
 ) -> Result<Selected, DeviceError> {
-    let asked = |device| Selected {
-        device,
-        reason: "asked for".to_owned(),
-    };
-    match choice {
-        DeviceChoice::Cpu => Ok(asked(Device::Cpu(cpu()))),
-        DeviceChoice::Auto => Ok(best(adapters).unwrap_or_else(|| Selected {
-            device: Device::Cpu(cpu()),
-            reason: match adapters {
-                [] => "no GPU found".to_owned(),
-                _ => unfit(adapters).unwrap_or("no GPU found but software".to_owned()),
-            },
-        })),
+    let (device, reason) = match choice {
+        DeviceChoice::Cpu => (Device::Cpu(cpu()), "asked for".to_owned()),
+        DeviceChoice::Named(name) => (named(name, adapters)?, "asked for".to_owned()),
         DeviceChoice::Gpu => best(adapters).ok_or_else(|| DeviceError::NoGpu {
             listed: list(adapters),
+        })?,
+        DeviceChoice::Auto => best(adapters).unwrap_or_else(|| {
+            let reason = match adapters {
+                [] => "no GPU found".to_owned(),
+                _ => unfit(adapters).unwrap_or("no GPU found but software".to_owned()),
+            };
+            (Device::Cpu(cpu()), reason)
         }),
-        DeviceChoice::Named(name) => named(name, adapters).map(asked),
-    }
+    };
+    Ok(Selected { device, reason })
 }
 
-/// Why the first real GPU that cannot run the kernels cannot, if there is one.
+/// Why the first hardware GPU that cannot run the kernels cannot.
 fn unfit(adapters: &[AdapterSummary]) -> Option<String> {
-    let mut real = adapters.iter().filter(|a| rank(a.kind).is_some());
-    real.find_map(|a| check_baseline(a).err())
-        .map(|error| error.to_string())
+    let mut hardware = adapters.iter().filter(|a| rank(a.kind).is_some());
+    let error = hardware.find_map(|a| check_baseline(a).err())?;
+    Some(error.to_string())
 }
 
-fn best(adapters: &[AdapterSummary]) -> Option<Selected> {
-    let fit = || adapters.iter().filter(|a| check_baseline(a).is_ok());
-    let real = || fit().filter_map(|a| Some((rank(a.kind)?, a)));
+fn best(adapters: &[AdapterSummary]) -> Option<(Device, String)> {
+    let fit: Vec<&AdapterSummary> = adapters
+        .iter()
+        .filter(|a| rank(a.kind).is_some() && check_baseline(a).is_ok())
+        .collect();
     // The first of equals: the system lists its preferred adapter first.
-    let (_, adapter) = real().min_by_key(|&(rank, _)| rank)?;
-    let alike = real().filter(|(_, a)| a.kind == adapter.kind).count();
+    let adapter = *fit.iter().min_by_key(|a| rank(a.kind))?;
+    let alike = fit.iter().filter(|a| a.kind == adapter.kind).count();
     let kind = match adapter.kind {
         AdapterKind::Unknown => "",
         kind => &format!("{} ", kind.name()),
     };
-    let mut reason = match (real().count(), alike) {
+    let mut reason = match (fit.len(), alike) {
         (1, _) => "the only GPU found".to_owned(),
         (_, 1) => format!("the {kind}GPU of this machine"),
         (_, alike) => format!("the first of {alike} {kind}GPUs"),
@@ -99,13 +95,10 @@ fn best(adapters: &[AdapterSummary]) -> Option<Selected> {
     if let Some(unfit) = unfit(adapters) {
         reason.push_str(&format!("; {unfit}"));
     }
-    Some(Selected {
-        device: Device::Gpu(adapter.clone()),
-        reason,
-    })
+    Some((Device::Gpu(adapter.clone()), reason))
 }
 
-/// Lower is better; none for what must be asked for by name.
+/// Lower is better; `None` for what must be named.
 fn rank(kind: AdapterKind) -> Option<u8> {
     match kind {
         AdapterKind::Discrete => Some(0),
@@ -128,11 +121,8 @@ fn named(asked: &str, adapters: &[AdapterSummary]) -> Result<Device, DeviceError
         };
     }
     let wanted = asked.trim().to_lowercase();
-    let matching: Vec<AdapterSummary> = adapters
-        .iter()
-        .filter(|adapter| is_called(adapter, &wanted))
-        .cloned()
-        .collect();
+    let mut matching = adapters.to_vec();
+    matching.retain(|adapter| matches_name(adapter, &wanted));
     let asked = asked.to_owned();
     match &matching[..] {
         [] => Err(DeviceError::Unknown {
@@ -147,17 +137,11 @@ fn named(asked: &str, adapters: &[AdapterSummary]) -> Result<Device, DeviceError
     }
 }
 
-/// Whether an adapter goes by a name in lower case.
-fn is_called(adapter: &AdapterSummary, wanted: &str) -> bool {
-    let AdapterSummary {
-        name,
-        backend,
-        driver,
-        ..
-    } = adapter;
-    let text = format!("{name} ({backend}) {driver}").to_lowercase();
+/// Whether `wanted`, in lower case, is part of an adapter's description.
+fn matches_name(a: &AdapterSummary, wanted: &str) -> bool {
+    let text = format!("{} ({}) {}", a.name, a.backend, a.driver).to_lowercase();
     if wanted.parse::<usize>().is_ok() {
-        // A number that is no index may be a model's, like 4090: a whole word.
+        // Not an index but a model number like 4090, which is a whole word.
         let mut words = text.split(|c: char| !c.is_alphanumeric());
         return words.any(|word| word == wanted);
     }
@@ -178,116 +162,4 @@ fn list(adapters: &[AdapterSummary]) -> String {
     };
     let lines: Vec<String> = adapters.iter().map(line).collect();
     format!("there is {}", lines.join("; "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::graph::Precision;
-    use crate::upscale::PrecisionChoice;
-
-    fn adapters(kinds: &[(&str, AdapterKind)]) -> Vec<AdapterSummary> {
-        let adapter = |(index, &(name, kind)): (usize, &(&str, AdapterKind))| AdapterSummary {
-            index,
-            name: name.to_owned(),
-            kind,
-            backend: "vulkan".to_owned(),
-            driver: "mesa".to_owned(),
-            f16: name.contains("f16"),
-            ..AdapterSummary::baseline()
-        };
-        kinds.iter().enumerate().map(adapter).collect()
-    }
-
-    fn cpu() -> CpuSummary {
-        CpuSummary {
-            name: "Test".to_owned(),
-            threads: 2,
-        }
-    }
-
-    fn machine() -> Vec<AdapterSummary> {
-        adapters(&[
-            ("llvmpipe", AdapterKind::Software),
-            ("Small Graphics", AdapterKind::Integrated),
-            ("Big 4090 f16", AdapterKind::Discrete),
-            ("Big 3060", AdapterKind::Discrete),
-        ])
-    }
-
-    fn choose(asked: &str, adapters: &[AdapterSummary]) -> Result<Selected, DeviceError> {
-        let Ok(choice) = asked.parse();
-        select(&choice, adapters, cpu)
-    }
-
-    fn chosen(asked: &str, adapters: &[AdapterSummary]) -> String {
-        choose(asked, adapters).unwrap().device.to_string()
-    }
-
-    #[test]
-    fn auto_takes_the_best_kind() {
-        let selected = choose("auto", &machine()).unwrap();
-        assert_eq!(selected.device.to_string(), "Big 4090 f16 (vulkan)");
-        assert_eq!(selected.reason, "the first of 2 discrete GPUs");
-        assert_eq!(chosen("auto", &machine()[..2]), "Small Graphics (vulkan)");
-        assert_eq!(chosen("gpu", &machine()[..2]), "Small Graphics (vulkan)");
-    }
-
-    #[test]
-    fn software_is_never_chosen_unnamed() {
-        let software = &machine()[..1];
-        assert_eq!(chosen("auto", software), "CPU (Test, 2 threads)");
-        let error = choose("gpu", software).unwrap_err().to_string();
-        assert!(error.contains("0: llvmpipe, software"), "{error}");
-        let error = choose("0", software).unwrap_err();
-        assert!(matches!(error, DeviceError::Software { index: 0, .. }));
-        assert_eq!(chosen("LLVM", software), "llvmpipe (vulkan)");
-    }
-
-    #[test]
-    fn what_cannot_run_the_kernels_is_passed_over() {
-        let mut machine = machine();
-        machine[2].max_arrays = 4;
-        let selected = choose("auto", &machine).unwrap();
-        assert_eq!(selected.device.to_string(), "Big 3060 (vulkan)");
-        assert!(selected.reason.contains("; Big 4090 f16 cannot run this: "));
-        let alone = &machine[2..3];
-        let selected = choose("auto", alone).unwrap();
-        assert!(matches!(selected.device, Device::Cpu(_)));
-        assert!(
-            selected.reason.contains("its limit is 4"),
-            "{}",
-            selected.reason
-        );
-        let error = choose("gpu", alone).unwrap_err().to_string();
-        assert!(error.contains("which cannot run the kernels"), "{error}");
-    }
-
-    #[test]
-    fn names_and_indices() {
-        assert_eq!(chosen("3", &machine()), "Big 3060 (vulkan)");
-        assert_eq!(chosen("4090", &machine()), "Big 4090 f16 (vulkan)");
-        assert_eq!(chosen("small", &machine()), "Small Graphics (vulkan)");
-        let error = choose("big", &machine()).unwrap_err().to_string();
-        assert!(error.contains("2: Big 4090 f16"), "{error}");
-        assert!(!error.contains("llvmpipe"), "{error}");
-        for unknown in ["9", "voodoo", ""] {
-            let error = choose(unknown, &machine()).unwrap_err();
-            assert!(matches!(error, DeviceError::Unknown { .. }), "{error}");
-        }
-        assert_eq!(chosen("CPU", &machine()), "CPU (Test, 2 threads)");
-    }
-
-    #[test]
-    fn f16_needs_a_device_that_has_it() {
-        let with = choose("4090", &machine()).unwrap().device;
-        let without = choose("3060", &machine()).unwrap().device;
-        assert_eq!(with.precision(PrecisionChoice::Auto), Ok(Precision::F16));
-        assert_eq!(with.precision(PrecisionChoice::F32), Ok(Precision::F32));
-        assert_eq!(without.precision(PrecisionChoice::Auto), Ok(Precision::F32));
-        for device in [without, Device::Cpu(cpu())] {
-            let error = device.precision(PrecisionChoice::F16).unwrap_err();
-            assert!(error.to_string().contains("has no f16"), "{error}");
-        }
-    }
 }

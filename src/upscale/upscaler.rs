@@ -1,72 +1,66 @@
-//! A model loaded on a device, and the reverse process over a picture.
+//! A model loaded on a device, which upscales images.
 
-use super::budget::budget;
+use super::budget::usable_bytes;
 use super::device::{CpuSummary, Device, PrecisionChoice};
-use super::memory::{self, Target};
-use super::reverse::{OnProgress, Progress, SampleOptions, notify, run, sample_steps};
+use super::memory::Budget;
+use super::reverse::{OnProgress, Progress, SampleOptions, notify, sample_steps};
 use super::select::{DeviceChoice, Selected, select};
 use super::{UpscaleError, steps};
-use crate::exec::cpu::CpuExecutor;
-use crate::exec::gpu::{Gpu, GpuExecutor, GpuOptions, list_adapters};
-use crate::exec::{ExecError, Executor};
-use crate::graph::{Precision, Program};
-use crate::image::{Picture, bicubic, pack_padded, unpack_cropped};
+use crate::exec::gpu::list_adapters;
+#[cfg(feature = "gpu")]
+use crate::exec::gpu::{Gpu, GpuOptions};
+use crate::exec::{Backend, ExecError, Executor, Prepared, StepRecord};
+use crate::image::{Picture, picture_from_planes, planes_padded};
 use crate::model::{Model, names, time};
+use crate::plan::Precision;
 use std::sync::Arc;
 
-/// Steps that a GPU may have before it while the next is asked for: enough
-/// that it never waits, few enough that progress is honest and a cancel is
-/// quick.
+/// Steps queued on a GPU: enough that it never waits, few enough that progress
+/// is accurate and cancelling is quick.
 const STEPS_IN_FLIGHT: usize = 2;
 
-/// How an [`Upscaler`] is made.
 #[derive(Clone, Debug, Default)]
 pub struct UpscalerOptions {
-    /// Which device runs.
     pub device: DeviceChoice,
-    /// How reals are stored.
     pub precision: PrecisionChoice,
-    /// Bytes of memory that may be used, believed as given; none: what the
-    /// system has to spare,
-    /// and on a GPU with memory of its own, what that has.
+    /// Bytes of memory that may be used. By default, the free memory of the
+    /// system, and all memory of a discrete GPU.
     pub memory_limit: Option<u64>,
 }
 
 /// A model on a device.
 ///
-/// The program of the last picture's size stays loaded, so that further
-/// pictures of that size cost no loading.
+/// The program for the last image's size stays loaded, so the next image of
+/// that size loads nothing. Weights and compiled kernels serve all sizes.
 pub struct Upscaler {
-    model: Model,
+    model: Arc<Model>,
     selected: Selected,
     precision: Precision,
-    /// Whether f16 gives way to f32 where the model exceeds its range.
+    /// Whether to switch to f32 if the model exceeds the range of f16.
     falls_back: bool,
     memory_limit: Option<u64>,
-    gpu: Option<Arc<Gpu>>,
-    loaded: Option<Loaded>,
+    backend: Backend,
+    /// What was checked last.
+    prepared: Option<(LrSize, Prepared)>,
+    /// The program on the device, its time tables computed.
+    loaded: Option<(LrSize, Box<dyn Executor>)>,
+    /// Bytes of packed weights that the backend keeps.
+    weight_bytes: u64,
 }
 
-/// A program on the device, its time tables computed.
-struct Loaded {
-    /// Padded LR width and height.
-    size: (usize, usize),
-    /// Memory that it holds.
-    bytes: u64,
-    executor: Box<dyn Executor + Send>,
-}
+/// Padded LR width and height.
+type LrSize = (usize, usize);
 
 impl Upscaler {
     /// Chooses the device and opens it.
     ///
     /// # Errors
-    /// When there is no such device or its driver fails, it lacks the
-    /// precision asked for, or the model has settings that cannot be honoured.
+    /// When the device is missing, fails or lacks the precision, or the model
+    /// has settings that are not supported.
     pub fn new(model: Model, options: &UpscalerOptions) -> Result<Self, UpscaleError> {
         let settings = model.settings();
-        // The residual is clamped where it is added to the enlargement. With
-        // clipped estimates of x_0 that changes nothing, so only a model that
-        // wants neither is out of reach.
+        // The residual is clamped where it is added to the enlarged input. That
+        // changes nothing if estimates of x_0 are clamped, too.
         if !settings.clip_input && !settings.clip_denoised {
             return Err(UpscaleError::Unclamped(model.file().to_owned()));
         }
@@ -76,79 +70,73 @@ impl Upscaler {
         };
         let selected = select(&options.device, &adapters, CpuSummary::of_this_machine)?;
         let precision = selected.device.precision(options.precision)?;
-        let gpu = match &selected.device {
-            Device::Cpu(_) => None,
-            Device::Gpu(adapter) => {
-                Some(Arc::new(Gpu::open(adapter.index, GpuOptions::default())?))
-            }
-        };
+        let model = Arc::new(model);
         Ok(Self {
+            backend: open(&selected.device, precision, &model)?,
             model,
             selected,
             precision,
             falls_back: options.precision == PrecisionChoice::Auto,
             memory_limit: options.memory_limit,
-            gpu,
+            prepared: None,
             loaded: None,
+            weight_bytes: 0,
         })
     }
 
-    /// The model.
     pub fn model(&self) -> &Model {
         &self.model
     }
 
-    /// The device that runs, and why.
     pub fn selected(&self) -> &Selected {
         &self.selected
     }
 
-    /// How reals are stored. Where [`PrecisionChoice::Auto`] chose f16 and the
-    /// model turned out to exceed its range, f32 from then on.
+    /// How feature maps and weights are stored. With [`PrecisionChoice::Auto`]
+    /// it changes to f32 when the model exceeds the range of f16.
     pub fn precision(&self) -> Precision {
         self.precision
     }
 
-    /// The program that would run for a picture of `width` x `height`.
+    /// The program for an image of `width` x `height`, whether it fits or not.
     ///
     /// # Errors
     /// When the model's graph cannot be planned: a fault of this library.
-    pub fn program(&self, width: usize, height: usize) -> Result<Program, UpscaleError> {
-        self.target().program(width, height)
+    pub fn prepare(&self, width: usize, height: usize) -> Result<Prepared, UpscaleError> {
+        self.budget().prepare(width, height)
     }
 
-    /// Checks, without any work, that a picture of `width` x `height` fits
-    /// the device and that the model can be sampled like this.
+    /// Checks, without any work, that an image of `width` x `height` fits the
+    /// device and that the model can be sampled with these options.
     ///
     /// # Errors
     /// When it does not fit, or the steps or the sampler are out of range.
     pub fn check(
-        &self,
+        &mut self,
         width: usize,
         height: usize,
         sample: &SampleOptions,
     ) -> Result<(), UpscaleError> {
         steps::records(self.model.settings(), sample)?;
-        if self.is_loaded(width, height) {
-            return Ok(());
+        let size = self.padded(width, height);
+        let is_prepared = matches!(self.prepared, Some((known, _)) if known == size);
+        if !is_prepared && !self.is_loaded(size) {
+            self.prepared = Some((size, self.prepare_to_fit(width, height)?));
         }
-        let target = self.target();
-        target.check(&target.program(width, height)?, width, height)
+        Ok(())
     }
 
-    /// Upscales a picture by the model's scale.
+    /// Upscales an image by the model's scale.
     ///
-    /// A side that the model cannot work on is padded by reflection and the
-    /// result cropped. Opacity is enlarged bicubically, the colour profile
-    /// carried over, and a gray picture stays gray.
+    /// Sides that the model cannot process are padded by reflection and the
+    /// result is cropped. Alpha is enlarged bicubically, the colour profile is
+    /// kept, and a grey image stays grey. With [`PrecisionChoice::Auto`], a model
+    /// that exceeds the range of f16 is run again in f32, and progress restarts.
     ///
     /// # Errors
-    /// As [`check`](Self::check), and when the picture's buffers are not of
-    /// its size, the device fails, the result is not finite, or `progress`
-    /// cancels. Afterwards the upscaler can be used again.
-    ///
-    /// Where the precision was left open and f16 is too small for the model,
-    /// all is done again in f32, and progress starts again.
+    /// As [`check`](Self::check), and when the image's buffers do not fit its
+    /// size, the device fails, the result is not finite, or `progress` cancels.
+    /// The upscaler can still be used afterwards.
     pub fn upscale(
         &mut self,
         picture: &Picture,
@@ -159,7 +147,9 @@ impl Upscaler {
             Err(UpscaleError::NotFinite { .. })
                 if self.falls_back && self.precision == Precision::F16 =>
             {
+                (self.loaded, self.prepared, self.weight_bytes) = (None, None, 0);
                 self.precision = Precision::F32;
+                self.backend = open(&self.selected.device, self.precision, &self.model)?;
                 self.upscale_once(picture, sample, progress)
             }
             result => result,
@@ -173,69 +163,75 @@ impl Upscaler {
         progress: OnProgress<'_>,
     ) -> Result<Picture, UpscaleError> {
         let (width, height) = (picture.width, picture.height);
-        let pixels = width.checked_mul(height).filter(|&pixels| pixels > 0);
-        let fits = |bytes: usize, channels| Some(bytes) == pixels.map(|p: usize| channels * p);
-        let alpha = picture.alpha.as_ref();
-        if !fits(picture.rgb.len(), 3) || alpha.is_some_and(|alpha| !fits(alpha.len(), 1)) {
+        if !picture.is_consistent() {
             return Err(UpscaleError::Picture { width, height });
         }
         let records = steps::records(self.model.settings(), sample)?;
-        let (width, height) = self.padded(width, height);
+        let size = self.padded(width, height);
+        if !self.is_loaded(size) {
+            // The new program needs its memory.
+            self.loaded = None;
+            notify(progress, Progress::Load)?;
+            self.loaded = Some((size, self.load(width, height)?));
+        }
+        let result = self.run(picture, &records, progress);
+        if matches!(result, Err(UpscaleError::Exec(_))) {
+            // The executor may be in any state.
+            self.loaded = None;
+        }
+        result
+    }
 
-        // Only what comes through whole is used again: a run that failed may
-        // have left NaN in the state, which no coefficient of zero removes.
-        let mut loaded = match self.loaded.take() {
-            Some(loaded) if loaded.size == (width, height) => loaded,
-            other => {
-                // Its memory is needed for the new one.
-                drop(other);
-                notify(progress, Progress::Load)?;
-                self.load(picture.width, picture.height)?
-            }
-        };
-        let executor = &mut *loaded.executor;
-        executor.set_steps(&records)?;
-
+    /// Runs the loaded program.
+    fn run(
+        &mut self,
+        picture: &Picture,
+        records: &[StepRecord],
+        progress: OnProgress<'_>,
+    ) -> Result<Picture, UpscaleError> {
+        let ((width, height), executor) = self.loaded.as_mut().expect("loaded by the caller");
+        executor.set_records(records)?;
         notify(progress, Progress::Image)?;
-        executor.write_pixels(names::LR, &pack_padded(picture, width, height))?;
-        run(executor, names::IMAGE, steps::START)?;
-        run(executor, names::START, steps::START)?;
+        executor.write(names::LR, &planes_padded(picture, *width, *height))?;
+        executor.run(names::IMAGE, steps::START)?;
+        executor.run(names::START, steps::START)?;
         executor.wait(0)?;
-
         let in_flight = match self.selected.device {
-            // It is done when a run returns.
+            // A run is done when it returns.
             Device::Cpu(_) => 0,
             Device::Gpu(_) => STEPS_IN_FLIGHT,
         };
-        sample_steps(executor, records.len() - 1, in_flight, progress)?;
-
+        sample_steps(&mut **executor, records.len() - 1, in_flight, progress)?;
         notify(progress, Progress::Finish)?;
-        run(executor, names::FINISH, steps::START)?;
-        let pixels = executor.read_pixels(names::PICTURE)?;
-        // NaN is black in a picture's colours; its opacity tells.
-        if pixels.iter().any(|pixel| pixel >> 24 == 0) {
-            return Err(self.not_finite());
+        executor.run(names::FINISH, steps::START)?;
+        let non_finite = executor.read(names::NON_FINITE)?;
+        if non_finite.iter().any(|&count| count != 0.0) {
+            return Err(UpscaleError::NotFinite {
+                device: self.selected.device.to_string(),
+                precision: self.precision,
+            });
         }
+        let planes = executor.read(names::SR)?;
         let scale = self.model.settings().scale;
-        self.loaded = Some(loaded);
-        Ok(finished(&pixels, scale * width, picture, scale))
+        Ok(picture_from_planes(&planes, scale * *width, picture, scale))
     }
 
-    fn target(&self) -> Target<'_> {
-        Target {
+    fn budget(&self) -> Budget<'_> {
+        // The loaded program is dropped before another is loaded.
+        let held = self.loaded.as_ref().map_or(0, |(_, executor)| {
+            let memory = executor.memory();
+            memory.total_bytes() - memory.weight_bytes
+        });
+        let held = held + self.weight_bytes;
+        Budget {
             settings: self.model.settings(),
             device: &self.selected.device,
             precision: self.precision,
-            budget: budget(
-                &self.selected.device,
-                self.memory_limit,
-                // Dropped before another is loaded.
-                self.loaded.as_ref().map_or(0, |loaded| loaded.bytes),
-            ),
+            bytes: usable_bytes(&self.selected.device, self.memory_limit, held),
         }
     }
 
-    fn padded(&self, width: usize, height: usize) -> (usize, usize) {
+    fn padded(&self, width: usize, height: usize) -> LrSize {
         let settings = self.model.settings();
         (
             settings.padded_lr_side(width),
@@ -243,70 +239,93 @@ impl Upscaler {
         )
     }
 
-    fn is_loaded(&self, width: usize, height: usize) -> bool {
-        let size = self.padded(width, height);
-        self.loaded.as_ref().is_some_and(|l| l.size == size)
+    fn is_loaded(&self, size: LrSize) -> bool {
+        matches!(self.loaded, Some((loaded, _)) if loaded == size)
     }
 
-    /// Loads the program of a size and computes its time tables.
-    fn load(&self, width: usize, height: usize) -> Result<Loaded, UpscaleError> {
-        let target = self.target();
-        let program = target.program(width, height)?;
-        target.check(&program, width, height)?;
-        let bytes = memory::held_bytes(&program);
-        let refused = |error| match error {
-            ExecError::OutOfMemory { .. } => match target.program(width, height) {
-                Ok(program) => target.refused(&program, width, height),
-                Err(error) => error,
-            },
-            error => error.into(),
+    fn prepare_to_fit(&self, width: usize, height: usize) -> Result<Prepared, UpscaleError> {
+        let budget = self.budget();
+        let prepared = budget.prepare(width, height)?;
+        budget.check(&prepared, width, height)?;
+        Ok(prepared)
+    }
+
+    /// Loads the program for a size and computes its time tables.
+    fn load(&mut self, width: usize, height: usize) -> Result<Box<dyn Executor>, UpscaleError> {
+        let size = self.padded(width, height);
+        let prepared = match self.prepared.take() {
+            Some((known, prepared)) if known == size => prepared,
+            _ => self.prepare_to_fit(width, height)?,
         };
-        let mut executor: Box<dyn Executor + Send> = match &self.gpu {
-            Some(gpu) => {
-                let executor = GpuExecutor::new(Arc::clone(gpu), program, &self.model);
-                Box::new(executor.map_err(refused)?)
+        let memory = prepared.memory();
+        let executor = self.backend.load_prepared(prepared);
+        let mut executor = executor.map_err(|error| match error {
+            ExecError::OutOfMemory { .. } => {
+                self.budget().refused(memory.total_bytes(), width, height)
             }
-            None => Box::new(CpuExecutor::new(program, &self.model).map_err(refused)?),
-        };
+            error => error.into(),
+        })?;
+        self.weight_bytes = memory.weight_bytes;
         let settings = self.model.settings();
         let sinusoids = time::sinusoidal_embedding(settings.timesteps, settings.hidden);
         executor.write(names::TIME, &sinusoids)?;
-        run(&mut *executor, names::MODEL, steps::START)?;
-        Ok(Loaded {
-            size: self.padded(width, height),
-            bytes,
-            executor,
-        })
-    }
-
-    fn not_finite(&self) -> UpscaleError {
-        let (precision, advice) = match self.precision {
-            Precision::F16 => (
-                "f16",
-                "this model exceeds the range of f16, so use --precision f32",
-            ),
-            Precision::F32 => ("f32", "the model is damaged, so use another"),
-        };
-        UpscaleError::NotFinite {
-            device: self.selected.device.to_string(),
-            precision,
-            advice,
-        }
+        executor.run(names::MODEL, steps::START)?;
+        Ok(executor)
     }
 }
 
-/// The part of a result, in rows of `stride` pixels, that `input` enlarged by
-/// `scale` covers, with what the input carries besides its colours.
-fn finished(pixels: &[u32], stride: usize, input: &Picture, scale: usize) -> Picture {
-    let (width, height) = (scale * input.width, scale * input.height);
-    let mut picture = unpack_cropped(pixels, stride, width, height);
-    if input.gray {
-        picture = picture.into_gray();
+fn open(
+    device: &Device,
+    precision: Precision,
+    model: &Arc<Model>,
+) -> Result<Backend, UpscaleError> {
+    match device {
+        Device::Cpu(_) => Ok(Backend::cpu(model.clone())),
+        #[cfg(feature = "gpu")]
+        Device::Gpu(adapter) => {
+            let gpu = Gpu::open(adapter.index, GpuOptions::default())?;
+            Ok(Backend::gpu(Arc::new(gpu), precision, model.clone()))
+        }
+        #[cfg(not(feature = "gpu"))]
+        Device::Gpu(adapter) => Err(UpscaleError::Exec(ExecError::Device {
+            device: format!("{} in {precision}", adapter.name),
+            reason: "this build has no GPU executor".to_owned(),
+        })),
     }
-    picture.alpha = input.alpha.as_ref().map(|alpha| {
-        let (size, new_size) = ([input.width, input.height], [width, height]);
-        bicubic::resize_u8(alpha, size, 1, new_size)
-    });
-    picture.icc_profile.clone_from(&input.icc_profile);
-    picture
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::Target;
+    use std::ops::ControlFlow;
+
+    /// A mark in the program that was checked shows that it is the one loaded.
+    #[test]
+    fn an_image_that_was_checked_is_not_prepared_again() {
+        let options = UpscalerOptions {
+            device: DeviceChoice::Cpu,
+            ..UpscalerOptions::default()
+        };
+        let mut upscaler = Upscaler::new(Model::starter(), &options).unwrap();
+        let mut sample = SampleOptions::seeded(upscaler.model().settings(), 1);
+        sample.steps = 1;
+        upscaler.check(4, 4, &sample).unwrap();
+        let (size, prepared) = upscaler.prepared.take().unwrap();
+        let mut program = prepared.program().clone();
+        program.memory.host_bytes += 1;
+        let marked = program.memory.host_bytes;
+        upscaler.prepared = Some((size, Target::cpu().lower(program).unwrap()));
+
+        upscaler.check(4, 4, &sample).unwrap();
+        let image = Picture::new(4, 4, vec![128; 48]);
+        for _ in 0..2 {
+            let result = upscaler.upscale(&image, &sample, &mut |_| ControlFlow::Continue(()));
+            result.unwrap();
+            upscaler.check(4, 4, &sample).unwrap();
+            let (_, executor) = upscaler.loaded.as_ref().unwrap();
+            assert_eq!(executor.memory().host_bytes, marked);
+            assert!(upscaler.prepared.is_none());
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! `srdiff convert` and `srdiff info`.
 
 use super::folder::Folder;
+use super::options::check_names;
 use std::fs;
 use std::path::Path;
 
@@ -111,6 +112,23 @@ fn options_that_cannot_be() {
         let start = format!("error: {named}");
         folder.refuses(&args, 2, &[&start]);
     }
+}
+
+/// Notes name the command's options, too.
+#[test]
+fn what_was_assumed_is_noted() {
+    let folder = Folder::new();
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/checkpoints");
+    folder.write("views.pt", &fs::read(data.join("views.pt")).unwrap());
+    let run = folder.run(&["convert", "views.pt", "out.safetensors"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    for part in [
+        "was assumed; --schedule and --timesteps say otherwise\n",
+        "were assumed; --attention-heads says otherwise\n",
+    ] {
+        assert!(run.stderr.contains(part), "no {part}: {run:?}");
+    }
+    check_names("convert", &run.stderr);
 }
 
 #[test]

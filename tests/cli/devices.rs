@@ -21,7 +21,8 @@ fn software_is_used_by_name_alone() {
     for adapter in adapters.iter().filter(|a| is_software(a.kind)) {
         let index = adapter.index.to_string();
         let args = ["upscale", "in.png", "--device", &index];
-        folder.refuses(&args, 7, &[&adapter.name, "by name"]);
+        let named = format!("--device {index}: {}", adapter.name);
+        folder.refuses(&args, 7, &[&named, "by name", "--device cpu"]);
         let named = [
             "-d",
             &adapter.name,
@@ -38,7 +39,11 @@ fn software_is_used_by_name_alone() {
     }
     if adapters.iter().all(|a| is_software(a.kind)) {
         let args = ["upscale", "in.png", "--device", "gpu"];
-        folder.refuses(&args, 7, &["--device gpu: no GPU was found"]);
+        folder.refuses(
+            &args,
+            7,
+            &["--device gpu: no GPU was found", "--device cpu"],
+        );
         let args = ["upscale", "in.png", "-m", "tiny.safetensors", "-n", "1"];
         let run = folder.run(&args);
         assert_eq!(run.code, 0, "{run:?}");
@@ -51,7 +56,8 @@ fn software_is_used_by_name_alone() {
 fn f16_on_the_cpu() {
     let folder = Folder::new();
     let args = ["in.png", "--precision", "f16"];
-    folder.refuses_upscale(&args, 7, &["--precision f16: CPU (", "has no f16"]);
+    let parts = ["--precision f16: CPU (", "has no f16", "--precision f32"];
+    folder.refuses_upscale(&args, 7, &parts);
 }
 
 #[test]
@@ -92,6 +98,14 @@ fn samplers_and_eta() {
     folder.refuses_upscale(&eta, 2, &["--eta 1.5", "from 0"]);
     let eta = ["in.png", "--sampler", "ddim", "--eta", "NaN"];
     folder.refuses_upscale(&eta, 2, &["--eta NaN"]);
+    for args in [
+        ["upscale", "in.png", "--sampler", "ddim:1.5"],
+        ["evaluate", ".", "--samplers", "ddim:1.5"],
+    ] {
+        let run = folder.run(&args);
+        assert_eq!(run.code, 2, "{run:?}");
+        assert!(run.stderr.contains(": eta 1.5: choose"), "{run:?}");
+    }
 }
 
 #[test]

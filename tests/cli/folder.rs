@@ -1,5 +1,6 @@
 //! A folder to run the binary in, and what came of it.
 
+use super::options::check_names;
 use super::support_models::ModelFile;
 use assert_cmd::Command;
 use image::{DynamicImage, RgbImage, RgbaImage};
@@ -86,8 +87,8 @@ impl Folder {
     }
 
     /// Runs the binary, which must refuse: with this exit code, one line on
-    /// stderr that holds all of `parts`, nothing on stdout, and no file of the
-    /// folder made, changed or removed.
+    /// stderr that holds all of `parts` and no option that there is not, nothing
+    /// on stdout, and no file of the folder made, changed or removed.
     pub fn refuses(&self, args: &[&str], code: i32, parts: &[&str]) {
         let run = self.unchanged(|| self.run(args));
         assert_eq!(run.code, code, "{args:?}: {run:?}");
@@ -100,6 +101,7 @@ impl Folder {
         for part in parts {
             assert!(line.contains(part), "{args:?}: no '{part}' in: {line}");
         }
+        check_names(args[0], line);
     }
 
     /// Does something that makes, changes and removes no file of the folder.

@@ -107,14 +107,14 @@ fn a_size_that_does_not_fit_into_memory() {
         &limit,
         6,
         &[
-            "large.png: the picture is 6000x4000",
+            "large.png: the image is 6000x4000",
             " may be used",
             "GiB on CPU (",
-            "the largest picture of this shape that fits is ",
+            "the largest image of this shape that fits is ",
         ],
     );
     let nothing = ["in.png", "--memory-limit", "0"];
-    folder.refuses_upscale(&nothing, 6, &["no picture of this shape fits"]);
+    folder.refuses_upscale(&nothing, 6, &["no image of this shape fits"]);
 }
 
 #[test]

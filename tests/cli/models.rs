@@ -2,6 +2,7 @@
 
 use super::folder::Folder;
 use super::support_models::ModelFile;
+use srdiff::exec::gpu::{AdapterKind, list_adapters};
 
 /// Runs with a model file of these bytes, which must be refused.
 fn refuses(bytes: &[u8], code: i32, parts: &[&str]) {
@@ -116,15 +117,35 @@ fn text_of_a_file_does_not_act_on_the_terminal() {
 fn weights_that_produce_nan() {
     let mut model = ModelFile::of("tiny-x4");
     model.tensor("rrdb.conv_first.weight").1.fill(3e38);
-    refuses_after_work(&model.to_bytes(), &["in.png: ", "produced NaN", "f32"]);
+    let parts = ["in.png: ", "produced NaN", "f32", "the model is damaged"];
+    refuses_after_work(&model.to_bytes(), &["-d", "cpu"], &parts);
+}
+
+/// f16 is too small for this model, f32 is not: the message says what to ask for.
+#[test]
+fn weights_that_exceed_f16() {
+    let mut model = ModelFile::of("tiny-x4");
+    model.tensor("rrdb.conv_first.weight").1.fill(1e6);
+    let adapters = list_adapters();
+    for adapter in adapters.iter().filter(|adapter| adapter.f16) {
+        let index = adapter.index.to_string();
+        let device = match adapter.kind {
+            AdapterKind::Software => &adapter.name,
+            _ => &index,
+        };
+        let options = ["-d", device, "-p", "f16"];
+        let parts = ["in.png: ", "produced NaN", "in f16", "--precision f32"];
+        refuses_after_work(&model.to_bytes(), &options, &parts);
+    }
 }
 
 /// As [`refuses`] with exit code 1, where the device has been named already.
-fn refuses_after_work(bytes: &[u8], parts: &[&str]) {
+fn refuses_after_work(bytes: &[u8], options: &[&str], parts: &[&str]) {
     let folder = Folder::new();
     folder.write("bad.safetensors", bytes);
-    let options = ["-d", "cpu", "-n", "1", "-m", "bad.safetensors", "--quiet"];
-    folder.refuses(&[&["upscale", "in.png"], &options[..]].concat(), 1, parts);
+    let fast = ["-n", "1", "-m", "bad.safetensors", "--quiet"];
+    let args = [&["upscale", "in.png"], &fast[..], options].concat();
+    folder.refuses(&args, 1, parts);
 }
 
 #[test]

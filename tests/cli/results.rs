@@ -186,8 +186,10 @@ fn the_plan_is_printed_and_nothing_computed() {
     let run = folder.upscale(&["in.png", "--dump-plan"]);
     for part in [
         "phase model",
-        "phase step",
+        "phase predict",
+        "phase update",
         "conv2d",
+        "estimate_x0",
         "sampler_update",
         "memory: ",
     ] {

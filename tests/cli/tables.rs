@@ -143,7 +143,7 @@ fn folders_that_cannot_be_measured() {
     let folder = Folder::new();
     fs::create_dir(folder.path("empty")).unwrap();
     folder.refuses(&["evaluate", "no"], 3, &["no: ", "cannot be listed"]);
-    folder.refuses(&["evaluate", "empty"], 3, &["empty: ", "holds no pictures"]);
+    folder.refuses(&["evaluate", "empty"], 3, &["empty: ", "holds no images"]);
     let small = ["a.png", "z.png"].map(|name| format!("small/{name}"));
     fs::create_dir(folder.path("small")).unwrap();
     folder.draw(&small[0], 64, 64);

@@ -35,7 +35,7 @@ fn changed_bytes_never_panic() {
         let whole = fs::read(checkpoint(name)).unwrap();
         let folder = Folder::new();
         let options = ConvertOptions {
-            force: true,
+            overwrite: true,
             ..ConvertOptions::default()
         };
         // Where the structure is: pickles and the archive's directory, not

@@ -163,13 +163,13 @@ fn views_and_averaged_weights_are_read() {
     let [schedule, attention, sections] = &report.notes()[..] else {
         panic!("{:?}", report.notes());
     };
-    assert!(schedule.contains("no `betas`") && schedule.contains("`--schedule`"));
-    assert!(attention.contains("4 heads") && attention.contains("`--attention-heads`"));
+    assert!(schedule.contains("no `betas`") && schedule.contains("`schedule`"));
+    assert!(attention.contains("4 heads") && attention.contains("`attention_heads`"));
     assert!(sections.contains("`ema` was taken") && sections.contains("`model`"));
 
     let options = ConvertOptions {
         attention_heads: Some(2),
-        force: true,
+        overwrite: true,
         ..ConvertOptions::default()
     };
     let (model, report) = folder.convert(&input, &options).unwrap();
@@ -208,7 +208,7 @@ fn one_checkpoint_always_gives_one_file() {
     let options = ConvertOptions {
         license: Some("MIT".to_owned()),
         training: Some("none".to_owned()),
-        force: true,
+        overwrite: true,
         ..golden_options()
     };
     let convert = || {

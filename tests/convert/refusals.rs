@@ -46,20 +46,20 @@ fn an_encoder_alone_is_no_model() {
 fn a_model_with_group_norms_needs_their_number() {
     let folder = Folder::new();
     let error = folder.error(&published(), &ConvertOptions::default());
-    says(&error, &["in.ckpt", "`--groups`", "`gn_groups`"]);
+    says(&error, &["in.ckpt", "`groups`", "`gn_groups`"]);
     let options = ConvertOptions {
         groups: Some(3),
         ..ConvertOptions::default()
     };
     let error = folder.error(&published(), &options);
-    says(&error, &["--groups 3: ", "does not divide"]);
+    says(&error, &["`groups` 3: ", "does not divide"]);
 }
 
 #[test]
 fn groups_for_a_model_without_norms_are_refused() {
     let bytes = fs::read(checkpoint("trainer.ckpt")).unwrap();
     let error = Folder::new().error(&bytes, &golden_options());
-    says(&error, &["--groups 4: ", "no group norms"]);
+    says(&error, &["`groups` 4: ", "no group norms"]);
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn an_unknown_schedule_names_the_option() {
     );
     let folder = Folder::new();
     let error = folder.error(&bytes, &ConvertOptions::default());
-    says(&error, &["`betas` (20 of them)", "`--schedule`"]);
+    says(&error, &["`betas` (20 of them)", "`schedule`"]);
     let options = ConvertOptions {
         schedule: Some(srdiff::diffusion::BetaSchedule::Cosine { s: 0.008 }),
         ..ConvertOptions::default()
@@ -92,7 +92,7 @@ fn timesteps_that_betas_contradict_are_refused() {
         ..golden_options()
     };
     let error = Folder::new().error(&published(), &options);
-    says(&error, &["50", "100", "`--timesteps`"]);
+    says(&error, &["50", "100", "`timesteps`"]);
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn other_files_are_refused_for_what_they_are() {
 }
 
 #[test]
-fn an_existing_output_is_kept_unless_force() {
+fn an_existing_output_is_kept_unless_it_is_to_be_overwritten() {
     let folder = Folder::new();
     let input = golden_checkpoint("srdiff-zip.ckpt");
     let output = folder.path("out.safetensors");
@@ -167,24 +167,24 @@ fn an_existing_output_is_kept_unless_force() {
     let error = convert(&input, &output, &golden_options()).unwrap_err();
     says(
         &error.to_string(),
-        &["out.safetensors", "exists", "`--force`"],
+        &["out.safetensors", "exists", "`overwrite`"],
     );
     assert_eq!(fs::read(&output).unwrap(), b"precious");
 
-    // Also with force, as long as there is nothing to replace it with.
-    let force = ConvertOptions {
-        force: true,
+    // Also with `overwrite`, as long as there is nothing to replace it with.
+    let overwrite = ConvertOptions {
+        overwrite: true,
         ..ConvertOptions::default()
     };
-    convert(&input, &output, &force).unwrap_err();
+    convert(&input, &output, &overwrite).unwrap_err();
     assert_eq!(fs::read(&output).unwrap(), b"precious");
     assert_eq!(folder.list(), ["out.safetensors"]);
 
-    let force = ConvertOptions {
-        force: true,
+    let overwrite = ConvertOptions {
+        overwrite: true,
         ..golden_options()
     };
-    folder.convert(&input, &force).unwrap();
+    folder.convert(&input, &overwrite).unwrap();
     assert_eq!(folder.list(), ["out.safetensors"]);
 }
 
@@ -192,7 +192,7 @@ fn an_existing_output_is_kept_unless_force() {
 fn an_output_that_cannot_be_is_refused() {
     let folder = Folder::new();
     let options = ConvertOptions {
-        force: true,
+        overwrite: true,
         ..golden_options()
     };
     let input = folder.path("in.ckpt");
@@ -236,18 +236,18 @@ fn a_link_is_followed_and_permissions_are_kept() {
     fs::write(&real, "old").unwrap();
     fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
     symlink("real", &link).unwrap();
-    let force = ConvertOptions {
-        force: true,
+    let overwrite = ConvertOptions {
+        overwrite: true,
         ..golden_options()
     };
-    convert(&input, &link, &force).unwrap();
+    convert(&input, &link, &overwrite).unwrap();
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert!(fs::metadata(&real).unwrap().len() > 1000);
     let mode = fs::metadata(&real).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o640);
 
     fs::remove_file(&real).unwrap();
-    let error = convert(&input, &link, &force).unwrap_err();
+    let error = convert(&input, &link, &overwrite).unwrap_err();
     says(&error.to_string(), &["a link that leads nowhere"]);
 }
 
@@ -259,11 +259,11 @@ fn the_checkpoint_under_another_name_is_not_replaced() {
     let (input, other) = (folder.path("in.ckpt"), folder.path("other.ckpt"));
     fs::write(&input, published()).unwrap();
     fs::hard_link(&input, &other).unwrap();
-    let force = ConvertOptions {
-        force: true,
+    let overwrite = ConvertOptions {
+        overwrite: true,
         ..golden_options()
     };
-    let error = convert(&input, &other, &force).unwrap_err();
+    let error = convert(&input, &other, &overwrite).unwrap_err();
     says(&error.to_string(), &["the checkpoint itself"]);
 }
 

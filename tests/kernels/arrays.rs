@@ -2,9 +2,14 @@
 //! before the run, padding included.
 
 use crate::case::Case;
-use crate::reference::Tensor;
-use srdiff::graph::{Graph, Layout, PlannedValue, Program, Role, Value, ValueId};
+use crate::reference::{Tensor, pack};
+use srdiff::graph::{Graph, Role, Shape, Value, ValueId};
+use srdiff::ops::Packing;
+use srdiff::plan::{Format, Layout, PlannedNode, PlannedValue, Precision, Program};
 use std::collections::HashMap;
+
+/// The phase of the case's graph; the one before it packs the weights.
+const PHASE: usize = 1;
 
 /// Name of the view of an array that shows its padding channels too.
 fn stored(name: &str) -> String {
@@ -22,7 +27,8 @@ pub fn roots(graph: &Graph) -> impl Iterator<Item = (usize, &Value)> {
 pub fn add_stored_views(graph: &Graph, program: &mut Program) -> HashMap<usize, PlannedValue> {
     let mut views = HashMap::new();
     for (index, value) in roots(graph) {
-        let planned = &program.phases[0].values[index];
+        let planned = program.phases[PHASE].find(&value.name);
+        let planned = planned.expect("every array is planned");
         let channels = planned.stored_channels();
         let view = PlannedValue {
             name: stored(&value.name),
@@ -32,8 +38,59 @@ pub fn add_stored_views(graph: &Graph, program: &mut Program) -> HashMap<usize, 
         };
         views.insert(index, view);
     }
-    program.phases[0].values.extend(views.values().cloned());
+    program.phases[PHASE].values.extend(views.values().cloned());
     views
+}
+
+/// A packed weight.
+#[derive(Clone, Debug)]
+pub struct PackedWeight {
+    /// Name of the tensor.
+    pub tensor: String,
+    pub packing: Packing,
+    /// The packed array element by element.
+    pub elements: PlannedValue,
+}
+
+impl PackedWeight {
+    /// What has to stand in the packed array.
+    pub fn expected(&self, plain: &[f32]) -> Vec<f32> {
+        let mut packed = pack(&self.packing, plain);
+        if self.packing.precision == Precision::F16 {
+            for v in &mut packed {
+                *v = half::f16::from_f32(*v).to_f32();
+            }
+        }
+        packed
+    }
+}
+
+/// The packed weights of a program.
+pub fn packed_weights(program: &Program) -> Vec<PackedWeight> {
+    let phase = &program.phases[0];
+    let weight = |node: &PlannedNode| {
+        let (plain, packed) = (
+            &phase.values[node.inputs[0]],
+            &phase.values[node.outputs[0]],
+        );
+        let packing = packed.packing.clone().expect("a packed weight");
+        PackedWeight {
+            tensor: plain.name.clone(),
+            elements: PlannedValue {
+                name: format!("{} element by element", packed.name),
+                shape: Shape::new(1, 1, 1, packing.elements()),
+                segments: vec![1],
+                role: Role::Output,
+                format: Format::new(Layout::ChannelsFirst, packing.precision),
+                packing: None,
+                channel_offset: 0,
+                channel_stride: 1,
+                slot: packed.slot,
+            },
+            packing,
+        }
+    };
+    phase.nodes.iter().map(weight).collect()
 }
 
 /// For each stored channel its group, and its logical channel if it has one.
@@ -89,13 +146,14 @@ fn unread(graph: &Graph, index: usize) -> Vec<bool> {
     written.iter().zip(&read).map(|(w, r)| *w && !r).collect()
 }
 
-/// What is written, padding included: operands as filled with zeros as padding;
-/// NaN wherever a result goes; other channels random, with padding that tells.
-pub fn initial(case: &Case, index: usize, array: &PlannedValue, halves: bool) -> Vec<f32> {
+/// What is written, padding included: operands as filled, with the case's
+/// padding; NaN wherever a result goes; other channels random, with padding
+/// that tells.
+pub fn initial(case: &Case, index: usize, array: &PlannedValue) -> Vec<f32> {
     let value = &case.graph.values[index];
-    let values = case.values(value, halves);
+    let values = case.values(value, array.format.precision);
     let (unread, written) = (unread(&case.graph, index), written(&case.graph, index));
-    let logical = logical_channels(value, array.layout);
+    let logical = logical_channels(value, array.format.layout);
     let used = |segment| {
         case.graph.nodes.iter().any(|node| {
             let mut inputs = node.inputs.iter();
@@ -110,7 +168,7 @@ pub fn initial(case: &Case, index: usize, array: &PlannedValue, halves: bool) ->
                 elements.push(match c {
                     _ if unread[segment] => f32::NAN,
                     Some(c) => values[(n * value.shape.c + c) * plane + p],
-                    None if used(segment) || written[segment] => 0.0,
+                    None if used(segment) || written[segment] => case.padding,
                     None => 7.5,
                 });
             }

@@ -4,9 +4,12 @@
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use srdiff::exec::{ExecError, Parameters, StepRecord};
-use srdiff::graph::{Element, Graph, Node, Role, Shape, Value, ValueId};
+use srdiff::exec::StepRecord;
+use srdiff::graph::{
+    Element, Graph, Node, ParameterError, Parameters, Role, Shape, Value, ValueId,
+};
 use srdiff::ops::Op;
+use srdiff::plan::{Format, Precision};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -17,8 +20,6 @@ pub enum Fill {
     Uniform(f32, f32),
     /// These, over and over.
     Repeated(Vec<f32>),
-    /// Random pixels.
-    Pixels,
 }
 
 /// What an error is measured against.
@@ -35,8 +36,8 @@ pub enum Scale {
 pub struct Bound {
     /// Where everything is stored in f32.
     pub f32: f64,
-    /// Where `Element::Real` is stored in f16 (operands are rounded before
-    /// both the kernel and the reference see them).
+    /// Where it is stored in f16 (the reference sees operands and weights
+    /// rounded, too).
     pub f16: f64,
     pub scale: Scale,
 }
@@ -65,6 +66,20 @@ pub struct Case {
     pub step: usize,
     pub bound: Bound,
     pub seed: u64,
+    /// What stands in the padding channels of operands before the run. Kernels
+    /// may take them for zeros; those that do not get something else.
+    pub padding: f32,
+    /// Formats of arrays other than an executor's own.
+    pub formats: Option<ArrayFormats>,
+}
+
+/// The formats of a case's arrays.
+#[derive(Clone, Copy, Debug)]
+pub struct ArrayFormats {
+    /// Of those of [`Element::F32`].
+    pub f32: Format,
+    /// Of those of [`Element::Float`].
+    pub float: Format,
 }
 
 impl Case {
@@ -84,6 +99,8 @@ impl Case {
             records: vec![StepRecord::default()],
             step: 0,
             bound,
+            padding: 0.0,
+            formats: None,
         }
     }
 
@@ -115,13 +132,13 @@ impl Case {
     }
 
     /// An operand in an array of its own.
-    pub fn real(&mut self, name: &str, shape: Shape, fill: Fill) -> ValueId {
-        self.array(name, shape, &[shape.c], Element::Real, fill)
+    pub fn float(&mut self, name: &str, shape: Shape, fill: Fill) -> ValueId {
+        self.array(name, shape, &[shape.c], Element::Float, fill)
     }
 
     /// The same, stored in f32 always.
-    pub fn full(&mut self, name: &str, shape: Shape, fill: Fill) -> ValueId {
-        self.array(name, shape, &[shape.c], Element::Full, fill)
+    pub fn f32(&mut self, name: &str, shape: Shape, fill: Fill) -> ValueId {
+        self.array(name, shape, &[shape.c], Element::F32, fill)
     }
 
     /// `count` channel groups of an array, from group `first` on.
@@ -145,7 +162,7 @@ impl Case {
             name: name.to_owned(),
             shape,
             role: Role::Parameter,
-            element: Element::Real,
+            element: Element::Float,
             segments: vec![shape.c],
             view_of: None,
         })
@@ -153,55 +170,44 @@ impl Case {
 
     /// Appends an operation that writes into `outputs`.
     pub fn step_into(&mut self, op: Op, inputs: &[ValueId], outputs: &[ValueId]) {
-        let shapes: Vec<Shape> = inputs.iter().map(|&v| self.graph.value(v).shape).collect();
-        let results = op
-            .infer(&shapes)
-            .unwrap_or_else(|reason| panic!("{}: {reason}", self.name));
-        let mut all = outputs.to_vec();
+        let results = self.infer(&op, inputs);
+        assert_eq!(results.len(), outputs.len(), "{}", self.name);
         for (&output, &shape) in outputs.iter().zip(&results) {
             assert_eq!(self.graph.value(output).shape, shape, "{}", self.name);
-        }
-        for (suffix, &shape) in op.scratch_names().iter().zip(&results[outputs.len()..]) {
-            let name = format!("{suffix}{}", self.graph.nodes.len());
-            all.push(self.add(Value {
-                name,
-                shape,
-                role: Role::Temporary,
-                element: Element::Full,
-                segments: vec![shape.c],
-                view_of: None,
-            }));
         }
         self.graph.nodes.push(Node {
             op,
             inputs: inputs.to_vec(),
-            outputs: all,
+            outputs: outputs.to_vec(),
         });
+    }
+
+    fn infer(&self, op: &Op, inputs: &[ValueId]) -> Vec<Shape> {
+        let shapes: Vec<Shape> = inputs.iter().map(|&v| self.graph.value(v).shape).collect();
+        op.infer(&shapes)
+            .unwrap_or_else(|reason| panic!("{}: {reason}", self.name))
     }
 
     /// Appends an operation that writes into the middle of an array "y", whose
     /// other channels must stay as they are.
     pub fn step(&mut self, op: Op, inputs: &[ValueId]) -> ValueId {
-        let shapes: Vec<Shape> = inputs.iter().map(|&v| self.graph.value(v).shape).collect();
-        let shape = op
-            .infer(&shapes)
-            .unwrap_or_else(|reason| panic!("{}: {reason}", self.name))[0];
         let element = op.result_element();
-        let y = if element == Element::Pixel {
-            self.array("y", shape, &[1], element, Fill::Pixels)
-        } else {
-            let segments = [5, shape.c, 3];
-            let whole = shape.with_channels(shape.c + 8);
-            let array = self.array("y", whole, &segments, element, Fill::Uniform(-9.0, 9.0));
-            self.view(array, 1, 1)
-        };
+        self.step_as(op, inputs, element)
+    }
+
+    /// The same, with the array stored as `element`.
+    pub fn step_as(&mut self, op: Op, inputs: &[ValueId], element: Element) -> ValueId {
+        let shape = self.infer(&op, inputs)[0];
+        let segments = [5, shape.c, 3];
+        let whole = shape.with_channels(shape.c + 8);
+        let array = self.array("y", whole, &segments, element, Fill::Uniform(-9.0, 9.0));
+        let y = self.view(array, 1, 1);
         self.step_into(op, inputs, &[y]);
         y
     }
 
-    /// The numbers of a filled value; those that may be stored in f16 are
-    /// rounded to it if `halves`.
-    pub fn values(&self, value: &Value, halves: bool) -> Vec<f32> {
+    /// The numbers of a filled value, rounded to f16 if they are stored in it.
+    pub fn values(&self, value: &Value, precision: Precision) -> Vec<f32> {
         let index = self.graph.find(&value.name).map_or(0, |id| id.0) as u64;
         let mut rng = StdRng::seed_from_u64(self.seed * 1000 + index);
         let count = value.shape.elements();
@@ -210,9 +216,8 @@ impl Case {
                 (0..count).map(|_| rng.random_range(*low..=*high)).collect()
             }
             Fill::Repeated(values) => (0..count).map(|i| values[i % values.len()]).collect(),
-            Fill::Pixels => panic!("'{}' is of pixels", value.name),
         };
-        if halves && value.element == Element::Real {
+        if precision == Precision::F16 {
             for v in &mut values {
                 *v = half::f16::from_f32(*v).to_f32();
             }
@@ -220,18 +225,10 @@ impl Case {
         values
     }
 
-    /// The pixels of a filled value.
-    pub fn pixels(&self, value: &Value) -> Vec<u32> {
-        let mut rng = StdRng::seed_from_u64(self.seed);
-        (0..value.shape.elements()).map(|_| rng.random()).collect()
-    }
-
-    /// One node of a larger graph on its own, with random operands. Scratch
-    /// stays what it is; all else is filled and read.
+    /// One node of a larger graph on its own, with random operands; all of its
+    /// values are filled and read.
     pub fn of_node(graph: &Graph, node: &Node) -> Self {
         let mut case = Self::new(node.op.name(), Bound::of(1e-5));
-        let scratch = node.op.scratch_names().len();
-        let scratch = &node.outputs[node.outputs.len() - scratch..];
         let mut known: HashMap<ValueId, ValueId> = HashMap::new();
         let mut adopt = |case: &mut Case, id: ValueId| -> ValueId {
             let root = graph.root(id);
@@ -241,14 +238,11 @@ impl Case {
                 }
                 let mut value = graph.value(from).clone();
                 value.view_of = value.view_of.map(|(_, first)| (known[&root], first));
-                if value.role != Role::Parameter && !scratch.contains(&from) {
+                if value.role != Role::Parameter {
                     value.role = Role::State;
                 }
-                if value.view_of.is_none() && !scratch.contains(&from) {
-                    let fill = match value.element {
-                        Element::Pixel => Fill::Pixels,
-                        Element::Full | Element::Real => Fill::Uniform(-1.0, 1.0),
-                    };
+                if value.view_of.is_none() {
+                    let fill = Fill::Uniform(-1.0, 1.0);
                     case.fills.insert(value.name.clone(), fill);
                 }
                 known.insert(from, case.add(value));
@@ -270,22 +264,15 @@ impl Case {
     }
 }
 
-/// The weights of a case.
-pub struct Filled<'a> {
-    pub case: &'a Case,
-    /// Whether numbers are rounded to f16.
-    pub halves: bool,
-}
-
-impl Parameters for Filled<'_> {
-    fn parameter(&self, name: &str, shape: Shape) -> Result<Cow<'_, [f32]>, ExecError> {
-        let graph = &self.case.graph;
-        let id = graph.find(name).ok_or_else(|| ExecError::Parameter {
+/// The weights of a case, in f32: executors round them as they pack them.
+impl Parameters for Case {
+    fn parameter(&self, name: &str, shape: Shape) -> Result<Cow<'_, [f32]>, ParameterError> {
+        let id = self.graph.find(name).ok_or_else(|| ParameterError {
             name: name.to_owned(),
             reason: "is not in the case".to_owned(),
         })?;
-        let value = graph.value(id);
+        let value = self.graph.value(id);
         assert_eq!(value.shape, shape, "{name}");
-        Ok(Cow::Owned(self.case.values(value, self.halves)))
+        Ok(Cow::Owned(self.values(value, Precision::F32)))
     }
 }

@@ -3,91 +3,135 @@
 //! channels of the array written to, operands, padding) with what was there.
 
 use crate::arrays::{
-    add_stored_views, channels_of, initial, logical_channels, roots, written, written_channels,
+    PackedWeight, add_stored_views, channels_of, initial, logical_channels, packed_weights, roots,
+    written, written_channels,
 };
-use crate::case::{Case, Filled, Scale};
-use crate::expected::reference;
+use crate::case::{ArrayFormats, Case, Scale};
+use crate::expected::{Precisions, reference};
 use crate::reference::Tensor;
 use crate::subjects::Subject;
 use srdiff::exec::{ExecError, Executor};
-use srdiff::graph::{Element, PlanOptions, PlannedValue, Precision, Program, Value, plan};
+use srdiff::graph::{Element, Value};
+use srdiff::plan::{
+    Choice, Chooser, Format, NodeOperands, PlannedValue, Precision, Program, choose, plan,
+};
 use std::collections::HashMap;
+use std::sync::Arc;
 
-/// What stands in the arrays after a run, by the value's index.
+/// What stands in memory after a run.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
+    /// The arrays, by the value's index.
     pub arrays: HashMap<usize, Vec<f32>>,
-    pub pixels: HashMap<usize, Vec<u32>>,
+    /// The packed weights, where they can be read: on a GPU.
+    pub packed: Vec<Vec<f32>>,
 }
 
 /// Everything known about a case on a subject.
 pub struct Trial {
-    case: Case,
-    precision: Precision,
+    case: Arc<Case>,
     /// As planned; each array with its padding.
     arrays: HashMap<usize, PlannedValue>,
+    packed: Vec<PackedWeight>,
+    precisions: Precisions,
     before: HashMap<usize, Vec<f32>>,
+}
+
+/// A device's kernels, with arrays in formats of the case's.
+struct WithFormats<'a> {
+    kernels: &'a dyn Chooser,
+    arrays: ArrayFormats,
+}
+
+impl Chooser for WithFormats<'_> {
+    fn format(&self, element: Element) -> Format {
+        match element {
+            Element::F32 => self.arrays.f32,
+            Element::Float => self.arrays.float,
+        }
+    }
+
+    fn choose(&self, node: &NodeOperands) -> Result<Choice, String> {
+        self.kernels.choose(node)
+    }
+
+    fn threads(&self) -> usize {
+        self.kernels.threads()
+    }
+
+    fn precision(&self) -> Precision {
+        self.kernels.precision()
+    }
 }
 
 impl Trial {
     /// Plans a case.
-    pub fn prepare(case: &Case, options: PlanOptions) -> Result<(Self, Program), String> {
+    pub fn plan(case: &Case, kernels: &dyn Chooser) -> Result<(Self, Program), String> {
+        let with_formats = case.formats.map(|arrays| WithFormats { kernels, arrays });
+        let chooser: &dyn Chooser = match &with_formats {
+            Some(chooser) => chooser,
+            None => kernels,
+        };
         let graphs = std::slice::from_ref(&case.graph);
-        let mut program = plan(graphs, options).map_err(|e| format!("{}: {e}", case.name))?;
+        let program = choose(graphs, chooser, false)
+            .and_then(|chosen| plan(&chosen, chooser.threads(), chooser.precision()));
+        let mut program = program.map_err(|error| format!("{}: {error}", case.name))?;
         let arrays = add_stored_views(&case.graph, &mut program);
-        let precision = options.precision;
-        let halves = precision == Precision::F16;
-        let before = arrays
-            .iter()
-            .filter(|(_, array)| array.element != Element::Pixel)
-            .map(|(&index, array)| (index, initial(case, index, array, halves)))
-            .collect();
+        let packed = packed_weights(&program);
+        let mut precisions = Precisions::new();
+        for (&index, array) in &arrays {
+            precisions.insert(index, array.format.precision);
+        }
+        for weight in &packed {
+            let id = case.graph.find(&weight.tensor);
+            let id = id.expect("a weight of the case");
+            precisions.insert(id.0, weight.packing.precision);
+        }
+        let before = arrays.iter();
+        let before = before.map(|(&index, array)| (index, initial(case, index, array)));
         let trial = Self {
-            case: case.clone(),
-            precision,
+            before: before.collect(),
+            case: Arc::new(case.clone()),
             arrays,
-            before,
+            packed,
+            precisions,
         };
         Ok((trial, program))
     }
 
     /// Runs a case.
     pub fn run(case: &Case, subject: &Subject) -> Result<(Self, Outcome), String> {
-        let (trial, program) = Self::prepare(case, subject.options)?;
-        let outcome = trial
-            .run_on(program, subject)
-            .map_err(|error| format!("{}: {error}", case.name))?;
+        let (trial, program) = Self::plan(case, subject.kernels())?;
+        let outcome = trial.run_on(subject, &program);
+        let outcome = outcome.map_err(|error| format!("{}: {error}", case.name))?;
         Ok((trial, outcome))
     }
 
-    fn run_on(&self, program: Program, subject: &Subject) -> Result<Outcome, ExecError> {
-        let case = &self.case;
-        let halves = self.precision == Precision::F16;
-        let mut executor = subject.open(program, &Filled { case, halves })?;
-        self.drive(executor.as_mut())
+    fn run_on(&self, subject: &Subject, program: &Program) -> Result<Outcome, ExecError> {
+        let packed = || self.packed.iter().map(|weight| weight.elements.clone());
+        let parameters = self.case.clone();
+        let mut executor = subject.load_showing(program, packed().collect(), parameters)?;
+        let mut outcome = self.drive(executor.as_mut())?;
+        if subject.is_gpu() {
+            for elements in packed() {
+                outcome.packed.push(executor.read(&elements.name)?);
+            }
+        }
+        Ok(outcome)
     }
 
     /// Runs the case on an executor that has loaded it.
     pub fn drive(&self, executor: &mut dyn Executor) -> Result<Outcome, ExecError> {
         let case = &self.case;
-        for (index, value) in roots(&case.graph) {
-            match self.before.get(&index) {
-                Some(elements) => executor.write(&self.arrays[&index].name, elements)?,
-                None => executor.write_pixels(&value.name, &case.pixels(value))?,
-            }
+        for (index, elements) in &self.before {
+            executor.write(&self.arrays[index].name, elements)?;
         }
-        executor.set_steps(&case.records)?;
-        executor.run(0, case.step)?;
+        executor.set_records(&case.records)?;
+        executor.run(&case.graph.name, case.step)?;
         executor.wait(0)?;
         let mut outcome = Outcome::default();
-        for (index, value) in roots(&case.graph) {
-            if value.element == Element::Pixel {
-                let pixels = executor.read_pixels(&value.name)?;
-                outcome.pixels.insert(index, pixels);
-            } else {
-                let elements = executor.read(&self.arrays[&index].name)?;
-                outcome.arrays.insert(index, elements);
-            }
+        for (&index, array) in &self.arrays {
+            outcome.arrays.insert(index, executor.read(&array.name)?);
         }
         Ok(outcome)
     }
@@ -95,18 +139,16 @@ impl Trial {
     /// What a faultless executor leaves: the reference, rounded.
     pub fn faultless(&self) -> Outcome {
         let graph = &self.case.graph;
-        let expected = reference(&self.case, self.precision == Precision::F16);
-        let mut outcome = Outcome::default();
+        let expected = reference(&self.case, &self.precisions);
+        let mut outcome = Outcome {
+            arrays: HashMap::new(),
+            packed: self.expected_packed(&self.case),
+        };
         for (index, value) in roots(graph) {
             let data = &expected[&index].data;
-            if value.element == Element::Pixel {
-                let pixels = data.iter().map(|&v| v as u32).collect();
-                outcome.pixels.insert(index, pixels);
-                continue;
-            }
             let mut elements = self.before[&index].clone();
             let (array, written) = (&self.arrays[&index], written(graph, index));
-            let logical = logical_channels(value, array.layout);
+            let logical = logical_channels(value, array.format.layout);
             let plane = value.shape.pixels();
             for (at, element) in elements.iter_mut().enumerate() {
                 let (segment, c) = logical[at / plane % array.shape.c];
@@ -114,7 +156,7 @@ impl Trial {
                 if written[segment] {
                     *element = c.map_or(0.0, |c| {
                         let v = data[(n * value.shape.c + c) * plane + at % plane];
-                        match array.precision {
+                        match array.format.precision {
                             Precision::F32 => v as f32,
                             Precision::F16 => half::f16::from_f64(v).to_f32(),
                         }
@@ -126,6 +168,16 @@ impl Trial {
         outcome
     }
 
+    /// The packed weights, were those of `case` packed.
+    fn expected_packed(&self, case: &Case) -> Vec<Vec<f32>> {
+        let expected = |weight: &PackedWeight| {
+            let id = case.graph.find(&weight.tensor);
+            let value = case.graph.value(id.expect("a weight of the case"));
+            weight.expected(&case.values(value, Precision::F32))
+        };
+        self.packed.iter().map(expected).collect()
+    }
+
     /// Compares with the reference of the case's graph. Returns the largest
     /// error over its scale.
     pub fn check(&self, outcome: &Outcome) -> Result<f64, String> {
@@ -134,25 +186,15 @@ impl Trial {
 
     /// Compares with the reference of another case of the same arrays.
     pub fn check_against(&self, case: &Case, outcome: &Outcome) -> Result<f64, String> {
-        let expected = reference(case, self.precision == Precision::F16);
-        let mut worst = 0.0f64;
         let mut problems = Vec::new();
-        for (index, value) in roots(&case.graph) {
-            let tensor = &expected[&index];
-            if value.element == Element::Pixel {
-                for (at, (&got, &want)) in
-                    outcome.pixels[&index].iter().zip(&tensor.data).enumerate()
-                {
-                    if f64::from(got) != want {
-                        problems.push(format!(
-                            "{}[{at}] is {got:#x}, not {:#x}",
-                            value.name, want as u32
-                        ));
-                    }
+        let worst = self.check_arrays(case, outcome, &mut problems);
+        let packed = self.expected_packed(case);
+        for ((weight, got), want) in self.packed.iter().zip(&outcome.packed).zip(&packed) {
+            for (at, (got, want)) in got.iter().zip(want).enumerate() {
+                if got.to_bits() != want.to_bits() {
+                    let name = &weight.elements.name;
+                    problems.push(format!("{name}: {at} is {got}, not {want}"));
                 }
-            } else {
-                let error = self.check_array(index, value, tensor, outcome, &mut problems);
-                worst = worst.max(error);
             }
         }
         match problems.len() {
@@ -167,6 +209,25 @@ impl Trial {
         }
     }
 
+    /// Compares the arrays alone, and not the packed weights.
+    pub fn check_arrays(&self, case: &Case, outcome: &Outcome, problems: &mut Vec<String>) -> f64 {
+        let expected = reference(case, &self.precisions);
+        let mut worst = 0.0f64;
+        for (index, value) in roots(&case.graph) {
+            let error = self.check_array(index, value, &expected[&index], outcome, problems);
+            worst = worst.max(error);
+        }
+        worst
+    }
+
+    /// Allowed error over scale of an array.
+    pub fn allowed(&self, index: usize) -> f64 {
+        match self.arrays[&index].format.precision {
+            Precision::F16 => self.case.bound.f16,
+            Precision::F32 => self.case.bound.f32,
+        }
+    }
+
     fn check_array(
         &self,
         index: usize,
@@ -178,15 +239,13 @@ impl Trial {
         let array = &self.arrays[&index];
         let (before, after) = (&self.before[&index], &outcome.arrays[&index]);
         let written = written(&self.case.graph, index);
-        let logical = logical_channels(value, array.layout);
+        let logical = logical_channels(value, array.format.layout);
         let plane = value.shape.pixels();
         let largest = channels_of(expected, &written_channels(value, &written))
+            .filter(|v| v.is_finite())
             .fold(0.0, |most: f64, v| most.max(v.abs()));
         let bound = self.case.bound;
-        let allowed = match (self.precision, value.element) {
-            (Precision::F16, Element::Real) => bound.f16,
-            _ => bound.f32,
-        };
+        let allowed = self.allowed(index);
         let mut worst = 0.0f64;
         for (at, (&got, &old)) in after.iter().zip(before).enumerate() {
             let channel = at / plane % array.shape.c;
@@ -214,6 +273,13 @@ impl Trial {
                 continue;
             };
             let want = expected.at(n, c, p / value.shape.w, p % value.shape.w);
+            if !want.is_finite() {
+                // NaN has many forms; infinities have a sign.
+                if !(f64::from(got) == want || got.is_nan() && want.is_nan()) {
+                    problems.push(format!("{} is {got}, not {want}", place()));
+                }
+                continue;
+            }
             let scale = match bound.scale {
                 Scale::Largest => largest,
                 Scale::Each(floor) => want.abs().max(floor),

@@ -1,15 +1,17 @@
 //! What the GPU executor refuses, and how it goes on afterwards.
 
-use crate::case::{Bound, Case, Fill, Filled};
+use crate::case::{Bound, Case, Fill};
 use crate::compare::Trial;
 use crate::subjects::{Device, Subject};
 use libtest_mimic::{Failed, Trial as Test};
-use srdiff::exec::gpu::kernels::{Target, lower};
-use srdiff::exec::gpu::{AdapterKind, Gpu, GpuExecutor, GpuOptions};
-use srdiff::exec::{ExecError, Executor, StepRecord};
-use srdiff::graph::{Precision, Program, Shape, Slot, plan};
+use srdiff::exec::gpu::{
+    AdapterKind, Gpu, GpuBackend, GpuExecutor, GpuOptions, MAX_DISPATCH_FLOPS,
+};
+use srdiff::exec::{ExecError, Executor, PrepareOptions, StepRecord};
+use srdiff::graph::Shape;
 use srdiff::model::{Model, PhaseOptions, names, phases};
-use srdiff::ops::{Copy, Noise, NoiseSource, Op};
+use srdiff::ops::{Noise, NoiseSource, Op, Pointwise};
+use srdiff::plan::{Owner, PACK, Program, SLOT_ALIGNMENT, Slot, choose, plan};
 use std::collections::HashSet;
 use std::process::Command;
 use std::sync::Arc;
@@ -52,19 +54,33 @@ pub fn tests(subjects: &[Arc<Subject>]) -> Vec<Test> {
 
 fn copy(shape: Shape) -> Case {
     let mut case = Case::new(format!("copy of {shape}"), Bound::of(0.0));
-    let x = case.real("x", shape, Fill::Uniform(-1.0, 1.0));
-    let y = case.real("y", shape, Fill::Uniform(-1.0, 1.0));
-    case.step_into(Op::Copy(Copy {}), &[x], &[y]);
+    let x = case.float("x", shape, Fill::Uniform(-1.0, 1.0));
+    let y = case.float("y", shape, Fill::Uniform(-1.0, 1.0));
+    case.step_into(Op::Pointwise(Pointwise::copy()), &[x], &[y]);
     case
 }
 
 fn planned(case: &Case, subject: &Subject) -> Result<Program, Failed> {
-    plan(std::slice::from_ref(&case.graph), subject.options).map_err(Failed::from)
+    let (graphs, kernels) = (std::slice::from_ref(&case.graph), subject.kernels());
+    let chosen = choose(graphs, kernels, false)?;
+    Ok(plan(&chosen, kernels.threads(), kernels.precision())?)
 }
 
-fn open(gpu: &Arc<Gpu>, case: &Case, program: Program) -> Result<GpuExecutor, ExecError> {
-    let halves = program.options.precision == Precision::F16;
-    GpuExecutor::new(gpu.clone(), program, &Filled { case, halves })
+/// Lowers and loads a program on a GPU that may be another than the subject's.
+fn open(
+    gpu: &Arc<Gpu>,
+    case: &Case,
+    program: Program,
+    max_dispatch_flops: u64,
+) -> Result<GpuExecutor, ExecError> {
+    let precision = program.precision;
+    let lowered = srdiff::exec::gpu::lower(&program, max_dispatch_flops)?;
+    GpuBackend::new(gpu.clone(), precision, Arc::new(case.clone())).load(lowered)
+}
+
+fn open_planned(gpu: &Arc<Gpu>, case: &Case, subject: &Subject) -> Result<GpuExecutor, Failed> {
+    let program = planned(case, subject)?;
+    Ok(open(gpu, case, program, MAX_DISPATCH_FLOPS)?)
 }
 
 /// The executor still does ordinary work on this GPU.
@@ -77,7 +93,7 @@ fn still_works(subject: &Subject) -> Result<(), Failed> {
 fn too_many_workgroups(gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> {
     let planes = gpu.summary().max_workgroups as usize + 1;
     let case = copy(Shape::new(planes, 4, 1, 1));
-    match open(gpu, &case, planned(&case, subject)?) {
+    match open(gpu, &case, planned(&case, subject)?, MAX_DISPATCH_FLOPS) {
         Err(ExecError::Limit { needed, what, .. })
             if needed == planes as u64 && what.contains("workgroups") =>
         {
@@ -91,7 +107,7 @@ fn too_many_workgroups(gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> 
 fn too_large_array(gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> {
     let pixels = (gpu.summary().max_binding_bytes as usize / 8).isqrt() + 1000;
     let case = copy(Shape::new(1, 4, pixels, pixels));
-    match open(gpu, &case, planned(&case, subject)?) {
+    match open(gpu, &case, planned(&case, subject)?, MAX_DISPATCH_FLOPS) {
         Err(ExecError::Limit { what, .. }) if what.contains("array") => still_works(subject),
         Err(error) => Err(format!("another error: {error}").into()),
         Ok(_) => Err("was accepted".into()),
@@ -129,11 +145,14 @@ fn sixteen_tebibytes(gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> {
     let case = copy(Shape::new(1, 4, 2, 2));
     let mut program = planned(&case, subject)?;
     let summary = gpu.summary();
-    let bytes = summary.max_binding_bytes.min(summary.max_buffer_bytes) & !15;
-    let huge = Slot { bytes, owner: None };
+    let largest = summary.max_binding_bytes.min(summary.max_buffer_bytes);
+    let bytes = largest / SLOT_ALIGNMENT * SLOT_ALIGNMENT;
+    let owner = Owner::Temporaries;
     let count = (16u64 << 40).div_ceil(bytes);
-    program.slots.extend(vec![huge; count as usize]);
-    match open(gpu, &case, program) {
+    let huge = vec![Slot { bytes, owner }; count as usize];
+    program.slots.extend(huge);
+    program.memory.temporary_bytes += count * bytes;
+    match open(gpu, &case, program, MAX_DISPATCH_FLOPS) {
         Err(ExecError::OutOfMemory { needed_mib, .. }) if needed_mib >= 16 << 20 => {
             still_works(subject)
         }
@@ -146,9 +165,9 @@ fn sixteen_tebibytes(gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> {
 fn more_records(gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> {
     let shape = Shape::new(1, 3, 4, 4);
     let mut case = Case::new("noise", Bound::of(0.0));
-    let x = case.full("x", shape, Fill::Uniform(0.0, 0.0));
+    let x = case.f32("x", shape, Fill::Uniform(0.0, 0.0));
     case.step_into(Op::Noise(Noise { shape }), &[], &[x]);
-    let mut executor = open(gpu, &case, planned(&case, subject)?)?;
+    let mut executor = open_planned(gpu, &case, subject)?;
     let record = |step| StepRecord {
         noise_step: step,
         ..Default::default()
@@ -156,8 +175,8 @@ fn more_records(gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> {
     let mut seen: Vec<Vec<f32>> = Vec::new();
     for (count, step) in [(1, 0), (300, 7), (300, 299), (2, 1)] {
         let records: Vec<_> = (0..count).map(record).collect();
-        executor.set_steps(&records)?;
-        executor.run(0, step)?;
+        executor.set_records(&records)?;
+        executor.run("noise", step)?;
         seen.push(executor.read("x")?);
     }
     let expected = [0, 7, 299, 1].map(|step| {
@@ -173,8 +192,8 @@ fn more_records(gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> {
 }
 
 /// The U-Net is too much for one submit until the GPU's pace is known; before
-/// and after that, a step's result is the same to the last bit.
-fn split_submits(gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> {
+/// and after that, its result is the same to the last bit.
+fn split_submits(_gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> {
     let model = Model::starter();
     let options = PhaseOptions {
         batch: 1,
@@ -184,12 +203,15 @@ fn split_submits(gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> {
         sr_head: false,
     };
     let graphs = phases::build(model.settings(), &options)?;
-    let program = plan(&graphs, subject.options)?;
-    let step = program.phase(names::STEP).ok_or("no step")?;
-    if program.phases[step].flops() < 1_200_000_000 {
+    let prepared = subject
+        .target()
+        .prepare(&graphs, &PrepareOptions::default())?;
+    let predict = prepared.program().phase(names::PREDICT);
+    if predict.ok_or("no phase to predict")?.flops() < 1_200_000_000 {
         return Err("too little work to be split".into());
     }
-    let mut executor = GpuExecutor::new(gpu.clone(), program, &model)?;
+    let backend = subject.backend(Arc::new(model));
+    let mut executor = backend.load_prepared(prepared)?;
     let record = StepRecord {
         clip: 1.0,
         x0_from_x: 1.5,
@@ -198,19 +220,20 @@ fn split_submits(gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> {
         from_x0: 0.5,
         ..StepRecord::default()
     };
-    executor.set_steps(&[record])?;
-    let fill = |executor: &mut GpuExecutor, name: &str| -> Result<(), ExecError> {
+    executor.set_records(&[record])?;
+    let fill = |executor: &mut dyn Executor, name: &str| -> Result<(), ExecError> {
         let count = executor.read(name)?.len();
         let wave = |i: usize| ((i * 37 % 101) as f32 / 50.0) - 1.0;
         executor.write(name, &(0..count).map(wave).collect::<Vec<f32>>())
     };
     let mut results: Vec<Vec<f32>> = Vec::new();
     for _ in 0..5 {
-        for name in [names::X, names::X0, names::CONDITIONING] {
-            fill(&mut executor, name)?;
+        for name in [names::X, names::X0_PREVIOUS, names::CONDITIONING] {
+            fill(executor.as_mut(), name)?;
         }
-        executor.run(step, 0)?;
-        executor.run(step, 0)?;
+        for phase in [names::PREDICT, names::UPDATE].repeat(2) {
+            executor.run(phase, 0)?;
+        }
         executor.wait(1)?;
         results.push(executor.read(names::X)?);
     }
@@ -241,26 +264,18 @@ fn split_dispatches(gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> {
     });
     for case in convolutions.collect::<Vec<_>>() {
         let (_, whole) = Trial::run(&case, subject)?;
-        let (trial, program) = Trial::prepare(&case, subject.options)?;
-        let target = Target {
-            adapter: gpu.summary(),
-            max_dispatch_flops: 1,
-        };
-        let phase = &program.phases[0];
-        if lower(phase, &phase.steps[0], &target)?.len() < 2 {
+        let (trial, program) = Trial::plan(&case, subject.kernels())?;
+        let mut executor = open(gpu, &case, program.clone(), 1)?;
+        let lowered = srdiff::exec::gpu::lower(&program, 1)?;
+        let phase = lowered.phases.iter().find(|phase| phase.name != PACK);
+        if phase.ok_or("no phase but packing")?.commands.len() < 2 {
             return Err(format!("{} is not split", case.name).into());
         }
-        let halves = program.options.precision == Precision::F16;
-        let parameters = Filled {
-            case: &case,
-            halves,
-        };
-        let mut executor = GpuExecutor::with_dispatches(gpu.clone(), program, &parameters, 1)?;
         let parts = trial.drive(&mut executor)?;
         if parts.arrays != whole.arrays || parts.arrays.is_empty() {
             return Err(format!("{}: another result in parts", case.name).into());
         }
-        if let Some(times) = executor.profile(0, case.step)?
+        if let Some(times) = executor.profile(&case.graph.name, case.step)?
             && times.len() != 1
         {
             return Err(format!("{}: {times:?}", case.name).into());
@@ -278,8 +293,8 @@ fn every_dispatch_is_timed(gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Fail
         matches!(node.op, Op::GroupNorm(_)) && !case.fills.contains_key("table")
     });
     let case = case.ok_or("no case of two dispatches")?;
-    let mut executor = open(gpu, &case, planned(&case, subject)?)?;
-    let Some(times) = executor.profile(0, 0)? else {
+    let mut executor = open_planned(gpu, &case, subject)?;
+    let Some(times) = executor.profile(&case.graph.name, 0)? else {
         return match gpu.summary().timestamps {
             true => Err("no times".into()),
             false => Ok(()),
@@ -295,7 +310,7 @@ fn every_dispatch_is_timed(gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Fail
 
 /// Between a calculator's and a supercomputer's.
 fn peak(gpu: &Arc<Gpu>, _subject: &Subject) -> Result<(), Failed> {
-    let peak = gpu.measure_peak()?;
+    let peak = crate::gpu_peak::measure(gpu)?;
     let sane = |rate: f64| (1e7..1e16).contains(&rate);
     match sane(peak.flops) && sane(peak.bytes) {
         true => Ok(()),
@@ -310,16 +325,18 @@ fn lost_device(gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> {
         GpuOptions { checked: false },
     )?);
     let case = copy(Shape::new(1, 5, 3, 7));
-    let mut executor = open(&lost, &case, planned(&case, subject)?)?;
-    executor.run(0, 0)?;
+    let phase = case.graph.name.as_str();
+    let mut executor = open_planned(&lost, &case, subject)?;
+    executor.run(phase, 0)?;
     executor.read("y")?;
     lost.destroy();
+    let program = planned(&case, subject)?;
     let results = [
-        executor.run(0, 0).and_then(|()| executor.wait(0)),
+        executor.run(phase, 0).and_then(|()| executor.wait(0)),
         executor.read("y").map(drop),
         executor.write("x", &[0.0; 105]),
-        executor.set_steps(&[StepRecord::default()]),
-        open(&lost, &case, planned(&case, subject)?).map(drop),
+        executor.set_records(&[StepRecord::default()]),
+        open(&lost, &case, program, MAX_DISPATCH_FLOPS).map(drop),
     ];
     for (index, result) in results.into_iter().enumerate() {
         match result {

@@ -2,23 +2,23 @@
 
 use crate::case::Case;
 use crate::reference::{Tensor, evaluate};
-use srdiff::graph::{Element, Role, ValueId};
+use srdiff::graph::ValueId;
+use srdiff::plan::Precision;
 use std::collections::HashMap;
 
+/// How arrays and weights are stored, by the value's index.
+pub type Precisions = HashMap<usize, Precision>;
+
 /// Every array after the nodes, in f64.
-pub fn reference(case: &Case, halves: bool) -> HashMap<usize, Tensor> {
+pub fn reference(case: &Case, precisions: &Precisions) -> HashMap<usize, Tensor> {
     let graph = &case.graph;
     let mut tensors: HashMap<usize, Tensor> = HashMap::new();
     for (index, value) in graph.values.iter().enumerate() {
-        if value.view_of.is_some() || value.role == Role::Temporary {
+        if value.view_of.is_some() {
             continue;
         }
-        let data = if value.element == Element::Pixel {
-            case.pixels(value).into_iter().map(f64::from).collect()
-        } else {
-            let values = case.values(value, halves);
-            values.into_iter().map(f64::from).collect()
-        };
+        let values = case.values(value, precisions[&index]);
+        let data = values.into_iter().map(f64::from).collect();
         let shape = value.shape;
         tensors.insert(index, Tensor { shape, data });
     }

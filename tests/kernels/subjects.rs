@@ -1,17 +1,21 @@
 //! What runs the cases: the CPU; every adapter in f32, and in f16 where it can.
 
-use crate::case::Filled;
-use srdiff::exec::cpu::{self, CpuExecutor};
-use srdiff::exec::gpu::{self, Gpu, GpuExecutor, GpuOptions, list_adapters};
-use srdiff::exec::{ExecError, Executor};
-use srdiff::graph::{PlanOptions, Precision, Program};
+use srdiff::exec::cpu::CpuChooser;
+use srdiff::exec::gpu::{
+    self, Gpu, GpuChooser, GpuOptions, MAX_DISPATCH_FLOPS, Tile, list_adapters,
+};
+use srdiff::exec::{Backend, ExecError, Executor, Target};
+use srdiff::graph::Parameters;
+use srdiff::plan::{Chooser, PlannedValue, Precision, Program};
 use std::sync::Arc;
 
-/// An executor to be made for each case.
+/// A device, and which of its kernels are tried there.
 pub struct Subject {
     pub name: String,
-    pub options: PlanOptions,
+    /// Whether its shaders check every index.
+    pub checked: bool,
     device: Device,
+    kernels: Box<dyn Chooser + Send + Sync>,
 }
 
 /// Where a subject runs.
@@ -29,16 +33,53 @@ impl Subject {
         matches!(self.device, Device::Gpu(_))
     }
 
-    /// Loads a program.
-    pub fn open(
+    /// Whether it can store arrays in f16.
+    pub fn has_f16(&self) -> bool {
+        match &self.device {
+            Device::Cpu => true,
+            Device::Gpu(gpu) => gpu.summary().f16,
+        }
+    }
+
+    pub fn kernels(&self) -> &dyn Chooser {
+        &*self.kernels
+    }
+
+    pub fn precision(&self) -> Precision {
+        self.kernels.precision()
+    }
+
+    pub fn target(&self) -> Target {
+        match &self.device {
+            Device::Cpu => Target::cpu(),
+            Device::Gpu(gpu) => Target::gpu(gpu.summary(), self.precision()),
+        }
+    }
+
+    /// Loads a program. On a GPU, `shown` can be read besides: parts of slots
+    /// that a program does not show to the host.
+    pub fn load_showing(
         &self,
-        program: Program,
-        parameters: &Filled,
+        program: &Program,
+        shown: Vec<PlannedValue>,
+        parameters: Arc<dyn Parameters>,
     ) -> Result<Box<dyn Executor>, ExecError> {
-        Ok(match &self.device {
-            Device::Cpu => Box::new(CpuExecutor::new(program, parameters)?),
-            Device::Gpu(gpu) => Box::new(GpuExecutor::new(gpu.clone(), program, parameters)?),
-        })
+        match self.backend(parameters) {
+            Backend::Gpu(gpu) => {
+                let mut lowered = gpu::lower(program, MAX_DISPATCH_FLOPS)?;
+                lowered.values.extend(shown);
+                Ok(Box::new(gpu.load(lowered)?))
+            }
+            cpu => cpu.load_prepared(self.target().lower(program.clone())?),
+        }
+    }
+
+    /// A model on this device.
+    pub fn backend(&self, parameters: Arc<dyn Parameters>) -> Backend {
+        match &self.device {
+            Device::Cpu => Backend::cpu(parameters),
+            Device::Gpu(gpu) => Backend::gpu(gpu.clone(), self.precision(), parameters),
+        }
     }
 }
 
@@ -48,8 +89,9 @@ impl Subject {
 pub fn subjects() -> Vec<Subject> {
     let mut subjects = vec![Subject {
         name: "cpu".to_owned(),
-        options: cpu::plan_options(),
+        checked: false,
         device: Device::Cpu,
+        kernels: Box::new(cpu_kernels()),
     }];
     for summary in list_adapters() {
         let variants = [
@@ -65,10 +107,62 @@ pub fn subjects() -> Vec<Subject> {
                 .unwrap_or_else(|error| panic!("{}: {error}", summary.name));
             subjects.push(Subject {
                 name: format!("gpu{} {words}", summary.index),
-                options: gpu::plan_options(precision),
+                checked,
                 device: Device::Gpu(Arc::new(gpu)),
+                kernels: Box::new(GpuChooser::new(precision)),
             });
         }
     }
     subjects
+}
+
+impl Subject {
+    /// The same, on a device of its own for which nothing is compiled yet.
+    pub fn opened_again(&self) -> Result<Subject, ExecError> {
+        let (device, kernels): (Device, Box<dyn Chooser + Send + Sync>) = match &self.device {
+            Device::Cpu => (Device::Cpu, Box::new(cpu_kernels())),
+            Device::Gpu(gpu) => {
+                let options = GpuOptions {
+                    checked: self.checked,
+                };
+                let gpu = Gpu::open(gpu.summary().index, options)?;
+                let kernels = GpuChooser::new(self.precision());
+                (Device::Gpu(Arc::new(gpu)), Box::new(kernels))
+            }
+        };
+        Ok(Subject {
+            name: self.name.clone(),
+            checked: self.checked,
+            device,
+            kernels,
+        })
+    }
+}
+
+fn cpu_kernels() -> CpuChooser {
+    CpuChooser {
+        threads: rayon::current_num_threads(),
+    }
+}
+
+/// A GPU whose convolutions make tiles of other sizes than it would choose.
+pub fn with_tile(subject: &Subject, tile: Tile) -> Option<Subject> {
+    let Device::Gpu(gpu) = &subject.device else {
+        return None;
+    };
+    Some(Subject {
+        name: format!(
+            "{} in tiles of {}x{}",
+            subject.name,
+            tile.pixels,
+            4 * tile.blocks
+        ),
+        checked: subject.checked,
+        device: Device::Gpu(gpu.clone()),
+        kernels: Box::new(GpuChooser {
+            conv2d_tile: tile,
+            conv_transpose2d_tile: tile,
+            ..GpuChooser::new(subject.precision())
+        }),
+    })
 }

@@ -2,14 +2,13 @@
 //! encoder that saw u8 / 255.
 
 use super::support;
-use super::support_models::ModelFile;
-use srdiff::exec::cpu::{self, CpuExecutor};
-use srdiff::exec::gpu::{self, Gpu, GpuExecutor, GpuOptions};
-use srdiff::exec::{Executor, StepRecord};
-use srdiff::graph::{Precision, plan};
-use srdiff::image::bicubic;
+use super::support_models::{ModelFile, keep};
+use srdiff::exec::gpu::{Gpu, GpuOptions};
+use srdiff::exec::{Backend, PrepareOptions, StepRecord};
+use srdiff::image::{Picture, bicubic, planes_padded};
 use srdiff::model::{Model, PhaseOptions, Weights, names, phases};
 use srdiff::ops::NoiseSource;
+use srdiff::plan::Precision;
 use std::sync::Arc;
 
 const SIZE: [usize; 2] = [6, 4];
@@ -34,7 +33,7 @@ fn with_divisor(divisor: f64) -> Model {
 }
 
 /// The enlargement `[3, h, w]`, and the first features of the encoder.
-fn prepare(model: &Model, gpu: Option<&Arc<Gpu>>) -> (Vec<f32>, Vec<f32>) {
+fn prepare(model: Model, gpu: Option<&Arc<Gpu>>) -> (Vec<f32>, Vec<f32>) {
     let options = PhaseOptions {
         batch: 1,
         height: SIZE[1],
@@ -43,26 +42,19 @@ fn prepare(model: &Model, gpu: Option<&Arc<Gpu>>) -> (Vec<f32>, Vec<f32>) {
         sr_head: false,
     };
     let mut graphs = phases::build(model.settings(), &options).unwrap();
-    phases::keep(&mut graphs, &|name| name == FEATURES);
-    let mut executor: Box<dyn Executor> = match gpu {
-        None => {
-            let program = plan(&graphs, cpu::plan_options()).unwrap();
-            Box::new(CpuExecutor::new(program, model).unwrap())
-        }
-        Some(gpu) => {
-            let program = plan(&graphs, gpu::plan_options(Precision::F32)).unwrap();
-            Box::new(GpuExecutor::new(gpu.clone(), program, model).unwrap())
-        }
+    keep(&mut graphs, &|name| name == FEATURES);
+    let model = Arc::new(model);
+    let backend = match gpu {
+        None => Backend::cpu(model),
+        Some(gpu) => Backend::gpu(gpu.clone(), Precision::F32, model),
     };
-    let rgb = rgb();
-    let pixels = rgb.chunks_exact(3);
-    let pixels: Vec<u32> = pixels
-        .map(|p| u32::from_le_bytes([p[0], p[1], p[2], 255]))
-        .collect();
-    executor.set_steps(&[StepRecord::default()]).unwrap();
-    executor.write_pixels(names::LR, &pixels).unwrap();
-    let phase = executor.program().phase(names::IMAGE).unwrap();
-    executor.run(phase, 0).unwrap();
+    let mut executor = backend.load(&graphs, &PrepareOptions::default()).unwrap();
+    let image = Picture::new(SIZE[0], SIZE[1], rgb());
+    executor.set_records(&[StepRecord::default()]).unwrap();
+    executor
+        .write(names::LR, &planes_padded(&image, SIZE[0], SIZE[1]))
+        .unwrap();
+    executor.run(names::IMAGE, 0).unwrap();
     executor.wait(0).unwrap();
     (
         executor.read(names::UP).unwrap(),
@@ -88,14 +80,14 @@ fn largest_difference(found: &[f32], expected: impl Iterator<Item = f64>) -> f64
 }
 
 fn check(gpu: Option<&Arc<Gpu>>) {
-    let (up, features) = prepare(&with_divisor(256.0), gpu);
+    let (up, features) = prepare(with_divisor(256.0), gpu);
     assert_eq!(up.len(), 3 * 16 * SIZE[0] * SIZE[1]);
     let difference = largest_difference(&up, enlarged(256.0).into_iter());
     assert!(difference < 2e-6, "{difference:e}");
     // 1 / 256 too small at white: the other divisor would not pass.
     assert!(largest_difference(&up, enlarged(255.0).into_iter()) > 5e-3);
 
-    let (plain_up, plain_features) = prepare(&with_divisor(255.0), gpu);
+    let (plain_up, plain_features) = prepare(with_divisor(255.0), gpu);
     assert!(largest_difference(&plain_up, enlarged(255.0).into_iter()) < 2e-6);
     assert_eq!(features, plain_features, "the encoder's input is u8 / 255");
     check_features(&features);

@@ -3,6 +3,7 @@
 use super::tiny::{LABEL, Tiny, all_options, settings};
 use half::{bf16, f16};
 use safetensors::Dtype;
+use srdiff::graph::{Parameters, Shape};
 use srdiff::model::Weights;
 use std::borrow::Cow;
 use std::path::Path;
@@ -121,18 +122,26 @@ fn weight_norm_is_g_v_over_the_norm_of_v() {
 #[test]
 fn the_attention_gate_is_folded_into_its_output() {
     let tiny = Tiny::new(&all_options());
-    let part = |part: &str| tiny.values(&format!("denoise_fn.mid_attn.fn.fn.to_out.{part}"));
+    let name = |part: &str| format!("denoise_fn.mid_attn.fn.fn.to_out.{part}");
     let gate = 0.75;
     let mut gated = tiny.clone();
     gated.put("denoise_fn.mid_attn.fn.g", &[1], &[gate]);
     let model = gated.open().expect("a whole model");
-    let (weight, bias) = model.weights().attention_output().expect("attention");
-    let scaled = |values: Vec<f32>| -> Vec<f32> { values.iter().map(|v| v * gate).collect() };
-    assert_eq!(*weight.values, scaled(part("weight")));
-    assert_eq!(*bias.values, scaled(part("bias")));
+    for part in ["weight", "bias"].map(name) {
+        let scaled: Vec<f32> = tiny.values(&part).iter().map(|v| v * gate).collect();
+        let elements = Shape::vector(scaled.len());
+        assert_eq!(*model.parameter(&part, elements).unwrap(), scaled);
+        let more = Shape::vector(scaled.len() + 1);
+        let error = model.parameter(&part, more).unwrap_err().to_string();
+        assert!(
+            error.contains(&part) && error.contains("has shape"),
+            "{error}"
+        );
+    }
 
     let plain = Weights::from_bytes(Tiny::new(&settings()).bytes(), LABEL).unwrap();
-    let error = plain.attention_output().unwrap_err().to_string();
+    let error = plain.parameter(&name("weight"), Shape::vector(1));
+    let error = error.unwrap_err().to_string();
     assert!(error.contains("denoise_fn.mid_attn.fn.g"), "{error}");
 }
 

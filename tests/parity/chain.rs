@@ -25,12 +25,12 @@ pub fn run(device: &Device, fixture: &Fixture) -> Result<(), Failed> {
         sr_head: false,
     };
     let graphs = phases::build(settings, &options)?;
-    let mut executor = device.load(&graphs, fixture)?;
+    let mut executor = device.load(&graphs, fixture, true)?;
     let executor = executor.as_mut();
     let sinusoids = sinusoidal_embedding(settings.timesteps, settings.hidden);
     executor.write(names::TIME, &sinusoids)?;
     run_phase(executor, names::MODEL, 0)?;
-    executor.write_pixels(names::LR, &fixture.lr_pixels()?)?;
+    executor.write(names::LR, &fixture.lr_planes()?)?;
     run_phase(executor, names::IMAGE, 0)?;
 
     let schedule = Schedule::new(&settings.schedule, settings.timesteps)?;
@@ -71,7 +71,7 @@ fn sample(
         .iter()
         .map(|step| step_record(step, StepRecord::default()))
         .collect();
-    executor.set_steps(&records)?;
+    executor.set_records(&records)?;
     executor.write(names::X, &fixture.input("noise.init")?)?;
     let kept = fixture.names("ddpm.x.")?;
     for (index, step) in steps.iter().enumerate() {
@@ -79,7 +79,8 @@ fn sample(
             let z = fixture.input(&format!("noise.{}", step.timestep))?;
             executor.write(names::Z, &z)?;
         }
-        run_phase(executor, names::STEP, index)?;
+        run_phase(executor, names::PREDICT, index)?;
+        run_phase(executor, names::UPDATE, index)?;
         let t = step.timestep.to_string();
         if traced && kept.contains(&t) {
             let name = format!("ddpm.x.{t}");

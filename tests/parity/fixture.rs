@@ -6,6 +6,7 @@ use srdiff::model::{Settings, Weights};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What the names of the model's own tensors start with.
 const WEIGHTS: &str = "weights.";
@@ -32,7 +33,7 @@ pub fn paths() -> Vec<PathBuf> {
 pub struct Fixture {
     pub settings: Settings,
     /// The model's tensors.
-    pub weights: Weights,
+    pub weights: Arc<Weights>,
     golden: Weights,
     /// Golden tensors that were fed to the model, or compared and agreed.
     used: RefCell<BTreeSet<String>>,
@@ -43,7 +44,7 @@ impl Fixture {
         let weights = Weights::open_with_prefix(path, WEIGHTS)?;
         Ok(Self {
             settings: weights.settings()?,
-            weights,
+            weights: Arc::new(weights),
             golden: Weights::open(path)?,
             used: RefCell::default(),
         })
@@ -113,17 +114,9 @@ impl Fixture {
         (shape[2], shape[3])
     }
 
-    /// The LR picture as the executors take it.
-    pub fn lr_pixels(&self) -> Result<Vec<u32>, Failed> {
-        let lr = self.input("io.lr")?;
-        let (height, width) = self.lr_size();
-        let plane = height * width;
-        let byte = |v: f32| ((v + 1.0) * 127.5).round() as u32;
-        Ok((0..plane)
-            .map(|p| {
-                let [r, g, b] = [0, 1, 2].map(|c| byte(lr[c * plane + p]));
-                r | g << 8 | b << 16 | 255 << 24
-            })
-            .collect())
+    /// The LR image as the executors take it: bytes / 255.
+    pub fn lr_planes(&self) -> Result<Vec<f32>, Failed> {
+        let byte = |v: f32| ((v + 1.0) * 127.5).round() * (1.0 / 255.0);
+        Ok(self.input("io.lr")?.into_iter().map(byte).collect())
     }
 }

@@ -1,6 +1,7 @@
 //! The tensors of each stage: encoder, conditioning, time embedding, U-Net.
 
 use super::fixture::Fixture;
+use super::support_models::keep;
 use super::{Device, stage_bound};
 use libtest_mimic::Failed;
 use srdiff::exec::{Executor, StepRecord};
@@ -11,7 +12,7 @@ use srdiff::ops::NoiseSource;
 /// The timestep whose stages the fixtures hold.
 const PROBE: u32 = 37;
 
-pub fn run(device: &Device, fixture: &Fixture) -> Result<(), Failed> {
+pub fn run(device: &Device, fixture: &Fixture, fuse: bool) -> Result<(), Failed> {
     let settings = &fixture.settings;
     let (height, width) = fixture.lr_size();
     let options = PhaseOptions {
@@ -22,7 +23,7 @@ pub fn run(device: &Device, fixture: &Fixture) -> Result<(), Failed> {
         sr_head: settings.has_sr_head,
     };
     let mut graphs = phases::build(settings, &options)?;
-    phases::keep(&mut graphs, &|name| {
+    keep(&mut graphs, &|name| {
         let exact = [
             "unet.cond",
             "unet.temb",
@@ -33,7 +34,7 @@ pub fn run(device: &Device, fixture: &Fixture) -> Result<(), Failed> {
         let families = ["encoder.feat.", "unet.down.", "unet.up."];
         exact.contains(&name) || families.iter().any(|family| name.starts_with(family))
     });
-    let mut executor = device.load(&graphs, fixture)?;
+    let mut executor = device.load(&graphs, fixture, fuse)?;
     let check = |name: &str, found: &[f32]| fixture.check(name, found, stage_bound);
 
     let timesteps = settings.timesteps;
@@ -49,7 +50,7 @@ pub fn run(device: &Device, fixture: &Fixture) -> Result<(), Failed> {
         check(&name, &temb[row..row + settings.hidden])?;
     }
 
-    executor.write_pixels(names::LR, &fixture.lr_pixels()?)?;
+    executor.write(names::LR, &fixture.lr_planes()?)?;
     run_phase(executor.as_mut(), names::IMAGE, 0)?;
     check("io.up", &executor.read(names::UP)?)?;
     for i in 0..=settings.rrdb_blocks {
@@ -67,21 +68,18 @@ pub fn run(device: &Device, fixture: &Fixture) -> Result<(), Failed> {
     check("unet.cond", &cond)?;
 
     let records: Vec<StepRecord> = (0..timesteps as u32)
-        .map(|table_row| StepRecord {
-            table_row,
-            ..StepRecord::default()
-        })
+        .map(|t| StepRecord::default().at_timestep(t))
         .collect();
-    executor.set_steps(&records)?;
+    executor.set_records(&records)?;
     for t in fixture.names("unet.eps.")? {
         executor.write(names::X, &fixture.input("io.x_probe")?)?;
-        run_phase(executor.as_mut(), names::STEP, t.parse()?)?;
+        run_phase(executor.as_mut(), names::PREDICT, t.parse()?)?;
         let name = format!("unet.eps.{t}");
         check(&name, &executor.read("unet.eps")?)?;
     }
 
     executor.write(names::X, &fixture.input("io.x_probe")?)?;
-    run_phase(executor.as_mut(), names::STEP, PROBE as usize)?;
+    run_phase(executor.as_mut(), names::PREDICT, PROBE as usize)?;
     for level in 0..settings.levels() {
         let name = format!("unet.down.{level}");
         let mut found = executor.read(&name)?;
@@ -104,10 +102,6 @@ pub fn run(device: &Device, fixture: &Fixture) -> Result<(), Failed> {
 
 /// Runs a phase with a record and waits for it.
 pub fn run_phase(executor: &mut dyn Executor, phase: &str, record: usize) -> Result<(), Failed> {
-    let phase = executor
-        .program()
-        .phase(phase)
-        .expect("a phase of the model");
     executor.run(phase, record)?;
     Ok(executor.wait(0)?)
 }

@@ -1,9 +1,13 @@
 //! Models to plan: the sizes of real ones, and odd settings.
 
+use super::checker::Planned;
 use srdiff::diffusion::BetaSchedule;
-use srdiff::graph::{Graph, Layout, PlanOptions, Precision, Program, plan};
+use srdiff::exec::Target;
+use srdiff::exec::gpu::AdapterSummary;
+use srdiff::graph::{Graph, fuse};
 use srdiff::model::{Attention, PhaseOptions, Settings, names, phases};
 use srdiff::ops::NoiseSource;
+use srdiff::plan::{PACK, Precision};
 
 /// A model's settings and a size to run it at.
 pub struct Case {
@@ -20,7 +24,29 @@ const ODD: f64 = 1.3;
 
 /// States that a phase reads before any phase wrote them: the estimate of x0
 /// before the first step, which has weight zero.
-pub const UNWRITTEN: &[&str] = &[names::X0];
+pub const UNWRITTEN: &[&str] = &[names::X0_PREVIOUS];
+
+/// A sample of two steps, and another of two.
+pub const ORDER: &[&str] = &[
+    PACK,
+    names::MODEL,
+    names::IMAGE,
+    names::START,
+    names::PREDICT,
+    names::UPDATE,
+    names::PREDICT,
+    names::UPDATE,
+    names::FINISH,
+    names::MODEL,
+    names::IMAGE,
+    names::IMAGE,
+    names::START,
+    names::PREDICT,
+    names::UPDATE,
+    names::PREDICT,
+    names::UPDATE,
+    names::FINISH,
+];
 
 fn settings(hidden: usize, mults: &[usize], features: usize, blocks: usize) -> Settings {
     Settings {
@@ -128,18 +154,48 @@ impl Case {
         phases::build(&self.settings, &self.options).expect(self.name)
     }
 
-    pub fn program(&self, options: PlanOptions) -> Program {
-        plan(&self.graphs(), options).expect(self.name)
+    pub fn planned(&self, setup: &Setup) -> Planned {
+        setup.plan(self.graphs(), false).expect(self.name)
     }
 }
 
-/// Both layouts in both precisions.
-pub fn plan_options() -> Vec<PlanOptions> {
-    let mut all = Vec::new();
-    for layout in [Layout::ChannelsLast, Layout::ChannelBlocks4] {
-        for precision in [Precision::F32, Precision::F16] {
-            all.push(PlanOptions { layout, precision });
+/// What graphs are planned for.
+#[derive(Debug)]
+pub struct Setup {
+    pub target: Target,
+    pub fuse: bool,
+}
+
+impl Setup {
+    pub fn cpu(threads: usize, fuse: bool) -> Self {
+        let target = Target::Cpu { threads };
+        Self { target, fuse }
+    }
+
+    pub fn gpu(precision: Precision, fuse: bool) -> Self {
+        let target = Target::gpu(&AdapterSummary::baseline(), precision);
+        Self { target, fuse }
+    }
+
+    pub fn plan(
+        &self,
+        mut graphs: Vec<Graph>,
+        trainable: bool,
+    ) -> Result<Planned, srdiff::plan::PlanError> {
+        if self.fuse {
+            graphs = graphs.iter().map(fuse).collect();
         }
+        Planned::new(graphs, &*self.target.chooser(), trainable)
+    }
+}
+
+/// CPUs of several numbers of threads and GPUs of both precisions, with and
+/// without fusion.
+pub fn setups() -> Vec<Setup> {
+    let mut all = Vec::new();
+    for fuse in [true, false] {
+        all.extend([1, 2, 7].map(|threads| Setup::cpu(threads, fuse)));
+        all.extend([Precision::F32, Precision::F16].map(|p| Setup::gpu(p, fuse)));
     }
     all
 }

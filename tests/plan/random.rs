@@ -1,26 +1,27 @@
 //! Random graphs: whatever the order of operations, live values never share.
 
-use super::checker::{check, lower_bound};
-use super::models::plan_options;
+use super::errors::{copy, mish};
+use super::lives::lower_bound;
+use super::models::{Setup, setups};
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
-use srdiff::graph::{
-    Element, Graph, GraphBuilder, Interval, Role, Shape, ValueId, assign_slots, largest_live_set,
-    plan,
+use srdiff::graph::{Element, Graph, GraphBuilder, Role, Shape, ValueId};
+use srdiff::ops::{
+    Conv2d, Epilogue, GroupNorm, NoiseSource, Op, Padding, Pointwise, SamplerUpdate,
+    UpsampleNearest,
 };
-use srdiff::ops::{Conv2d, Copy, Epilogue, GroupNorm, Mish, Op, Padding, UpsampleNearest};
+use srdiff::plan::{Interval, Precision, assign_slots, largest_live_set};
 
 const GRAPHS: u64 = 300;
 
 /// Appends one random operation on values that hold data.
-fn append(b: &mut GraphBuilder, rng: &mut SmallRng, ready: &mut Vec<ValueId>, index: usize) {
-    let name = format!("v{index}");
+fn append(b: &mut GraphBuilder, rng: &mut SmallRng, ready: &mut Vec<ValueId>, name: String) {
     let x = *ready.choose(rng).expect("never empty");
     let shape = b.shape(x);
-    let result = match rng.random_range(0..6) {
-        0 => b.push(&name, Op::Mish(Mish {}), &[x]),
-        1 => b.push(&name, Op::Copy(Copy {}), &[x]),
+    let result = match rng.random_range(0..8) {
+        0 => b.push(&name, mish(), &[x]),
+        1 => b.push(&name, copy(), &[x]),
         2 if shape.h < 16 => {
             let op = Op::UpsampleNearest(UpsampleNearest { factor: 2 });
             b.push(&name, op, &[x])
@@ -37,23 +38,41 @@ fn append(b: &mut GraphBuilder, rng: &mut SmallRng, ready: &mut Vec<ValueId>, in
         }
         4 => {
             // A concatenation of the value and what is computed from it.
-            let channels = [shape.c, rng.random_range(1..9), shape.c];
+            let channels = [shape.c, 4 * rng.random_range(1..3), shape.c];
             let whole = shape.with_channels(channels.iter().sum());
             let array = b.concat(&name, whole, &channels).unwrap();
             let parts: Vec<ValueId> = (0..3)
                 .map(|k| b.segments(&format!("{name}.{k}"), array, k, 1).unwrap())
                 .collect();
-            b.push_into(&[parts[0]], Op::Copy(Copy {}), &[x]).unwrap();
+            b.push_into(&[parts[0]], copy(), &[x]).unwrap();
             convolve(b, parts[0], parts[1]);
-            b.push_into(&[parts[2]], Op::Mish(Mish {}), &[parts[0]])
-                .unwrap();
+            b.push_into(&[parts[2]], mish(), &[parts[0]]).unwrap();
             ready.extend(parts);
             Ok(array)
         }
+        5 => {
+            let add = Op::Pointwise(Pointwise::add(0.5, 2.0));
+            let other = ready.iter().rev().find(|&&y| b.shape(y) == shape);
+            b.push(&name, add, &[x, *other.expect("x at least")])
+        }
+        6 => {
+            // States of the phase that are updated in place.
+            let states = ["a", "b"].map(|state| {
+                let name = format!("{name}.{state}");
+                b.value(&name, shape, Role::State, Element::F32).unwrap()
+            });
+            let update = Op::SamplerUpdate(SamplerUpdate {
+                noise: NoiseSource::Generated,
+            });
+            b.push_into(&states, update, &[states[0], x, states[1]])
+                .unwrap();
+            ready.extend(states);
+            Ok(states[0])
+        }
         _ => {
-            let channels = rng.random_range(1..20);
+            let channels = 4 * rng.random_range(1..6);
             let wide = shape.with_channels(channels);
-            let y = b.value(&name, wide, Role::Temporary, Element::Real);
+            let y = b.value(&name, wide, Role::Temporary, Element::Float);
             y.inspect(|&y| convolve(b, x, y))
         }
     };
@@ -73,13 +92,13 @@ fn convolve(b: &mut GraphBuilder, x: ValueId, y: ValueId) {
     b.push_into(&[y], op, &[x, weight.unwrap()]).unwrap();
 }
 
-fn random_graph(rng: &mut SmallRng, name: &str) -> Graph {
+pub fn random_graph(rng: &mut SmallRng, name: &str) -> Graph {
     let mut b = GraphBuilder::new(name);
-    let shape = Shape::new(rng.random_range(1..3), rng.random_range(1..10), 4, 4);
-    let input = b.value(&format!("{name}.x"), shape, Role::Input, Element::Full);
+    let shape = Shape::new(rng.random_range(1..3), 4 * rng.random_range(1..4), 4, 4);
+    let input = b.value(&format!("{name}.x"), shape, Role::Input, Element::F32);
     let mut ready = vec![input.unwrap()];
     for index in 0..rng.random_range(1..40) {
-        append(&mut b, rng, &mut ready, index);
+        append(&mut b, rng, &mut ready, format!("{name}.v{index}"));
         // Forgetting values ends their lives early; those left live long.
         if ready.len() > 4 && rng.random_bool(0.6) {
             let at = rng.random_range(0..ready.len());
@@ -88,10 +107,20 @@ fn random_graph(rng: &mut SmallRng, name: &str) -> Graph {
     }
     let last = *ready.last().expect("never empty");
     let shape = b.shape(last);
-    let output = b.value(&format!("{name}.y"), shape, Role::Output, Element::Full);
-    b.push_into(&[output.unwrap()], Op::Copy(Copy {}), &[last])
-        .unwrap();
+    let output = b.value(&format!("{name}.y"), shape, Role::Output, Element::F32);
+    b.push_into(&[output.unwrap()], copy(), &[last]).unwrap();
     b.build()
+}
+
+/// Up to three phases, and the states that they read before writing them.
+pub fn random_graphs(rng: &mut SmallRng) -> (Vec<Graph>, Vec<String>) {
+    let graphs: Vec<Graph> = (0..rng.random_range(1..4))
+        .map(|phase| random_graph(rng, &format!("phase{phase}")))
+        .collect();
+    let values = graphs.iter().flat_map(|graph| &graph.values);
+    let states = values.filter(|value| value.role == Role::State);
+    let states = states.map(|value| value.name.clone()).collect();
+    (graphs, states)
 }
 
 #[test]
@@ -99,16 +128,19 @@ fn live_values_of_random_graphs_never_share() {
     let mut shared = 0;
     for seed in 0..GRAPHS {
         let mut rng = SmallRng::seed_from_u64(seed);
-        let graphs: Vec<Graph> = (0..rng.random_range(1..4))
-            .map(|phase| random_graph(&mut rng, &format!("phase{phase}")))
-            .collect();
-        for options in plan_options() {
-            let program = plan(&graphs, options).expect("phases go together");
-            let faults = check(&graphs, &program, &[]);
-            assert!(faults.is_empty(), "seed {seed}, {options:?}: {faults:#?}");
-            let memory = program.memory;
-            assert!(lower_bound(&graphs, &program) <= memory.temporary_bytes);
-            assert!(memory.largest_live_set <= memory.temporary_bytes);
+        let (graphs, states) = random_graphs(&mut rng);
+        let states: Vec<&str> = states.iter().map(String::as_str).collect();
+        let trainable = seed % 4 == 0;
+        for setup in setups() {
+            let planned = setup.plan(graphs.clone(), trainable);
+            let planned = planned.expect("phases go together");
+            let faults = planned.faults(&planned.twice(), &states);
+            assert!(faults.is_empty(), "seed {seed}, {setup:?}: {faults:#?}");
+            planned.program.check().expect("as it was planned");
+            let memory = planned.program.memory;
+            let bound = lower_bound(&planned);
+            assert_eq!(bound, memory.largest_live_set, "seed {seed}, {setup:?}");
+            assert!(bound <= memory.temporary_bytes);
             assert!(memory.temporary_bytes <= memory.unshared_bytes);
             shared += u64::from(memory.temporary_bytes < memory.unshared_bytes);
         }
@@ -118,22 +150,21 @@ fn live_values_of_random_graphs_never_share() {
 
 #[test]
 fn the_checker_catches_random_slots() {
-    // Two temporaries that exchange slots are a fault most of the time; a
+    // Temporaries in slots drawn by lot are a fault most of the time; a
     // checker that sees none is blind.
+    let setup = Setup::gpu(Precision::F32, false);
     let mut caught = 0;
     for seed in 0..100 {
         let mut rng = SmallRng::seed_from_u64(seed);
-        let graphs = [random_graph(&mut rng, "phase")];
-        let mut program = plan(&graphs, plan_options()[0]).unwrap();
-        let slots = program.slots.len();
-        for value in &mut program.phases[0].values {
-            if value.role == Role::Temporary
-                && let srdiff::graph::Storage::Slot { slot, .. } = &mut value.storage
-            {
-                *slot = rng.random_range(0..slots);
+        let graphs = vec![random_graph(&mut rng, "phase")];
+        let mut planned = setup.plan(graphs, false).unwrap();
+        let slots = planned.program.slots.len();
+        for value in &mut planned.program.phases[1].values {
+            if value.role == Role::Temporary {
+                value.slot = rng.random_range(0..slots);
             }
         }
-        caught += u32::from(!check(&graphs, &program, &[]).is_empty());
+        caught += u32::from(!planned.faults(&planned.twice(), &[]).is_empty());
     }
     assert!(caught > 90, "caught {caught} of 100");
 }

@@ -1,4 +1,4 @@
-//! Slow, obvious f64 twins of every operation, written from the formulas in
+//! Slow, obvious f64 versions of every operation, written from the formulas in
 //! `srdiff::ops` and nothing else: loops over logical elements `[n, c, h, w]`,
 //! no layout, no blocking.
 
@@ -7,15 +7,18 @@ mod convolution;
 mod image;
 mod linear;
 mod normalization;
+mod pack;
 mod pointwise;
 mod resize;
 mod sampling;
+
+pub use pack::pack;
 
 use srdiff::exec::StepRecord;
 use srdiff::graph::Shape;
 use srdiff::ops::{Epilogue, Op};
 
-/// An array in `[n, c, h, w]` order; a pixel is its u32 as a number.
+/// An array in `[n, c, h, w]` order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
     pub shape: Shape,
@@ -76,28 +79,25 @@ impl Tensor {
             }
         }
     }
-
-    fn map(&self, f: impl Fn(f64) -> f64) -> Self {
-        Self {
-            shape: self.shape,
-            data: self.data.iter().map(|&v| f(v)).collect(),
-        }
-    }
 }
 
-/// The results of an operation, scratch memory left out.
+/// The results of an operation.
+///
+/// # Panics
+/// For packing, which makes no tensor: see [`pack()`].
 pub fn evaluate(op: &Op, inputs: &[&Tensor], record: &StepRecord) -> Vec<Tensor> {
     let one = match op {
         Op::Conv2d(op) => convolution::conv2d(op, inputs, record),
         Op::ConvTranspose2d(op) => convolution::conv_transpose2d(op, inputs),
-        Op::Copy(_) => inputs[0].clone(),
+        Op::Convert(_) => inputs[0].clone(),
+        Op::CountNonFinite(_) => image::count_non_finite(inputs[0]),
+        Op::EstimateX0(_) => sampling::estimate_x0(inputs, record),
         Op::GroupNorm(op) => normalization::group_norm(op, inputs, record),
-        Op::ImagePack(_) => image::pack(inputs[0]),
-        Op::ImageUnpack(op) => image::unpack(op, inputs[0]),
         Op::Linear(_) => linear::linear(inputs),
         Op::LinearAttention(op) => attention::linear_attention(op, inputs[0]),
-        Op::Mish(_) => inputs[0].map(pointwise::mish),
         Op::Noise(op) => sampling::noise(op.shape, record),
+        Op::Pack(_) => panic!("a packed array is no tensor"),
+        Op::Pointwise(op) => epilogue(&op.epilogue, inputs[0], &inputs[1..], record),
         Op::Reconstruct(op) => image::reconstruct(op, inputs),
         Op::SamplerUpdate(op) => return sampling::update(op, inputs, record),
         Op::UpsampleBicubic(op) => resize::bicubic(inputs[0], op.factor),
@@ -106,14 +106,14 @@ pub fn evaluate(op: &Op, inputs: &[&Tensor], record: &StepRecord) -> Vec<Tensor>
     vec![one]
 }
 
-/// `scale * activation(v) + shift + table[row, c] + sum residual_scale * residual`
+/// `scale * activation(v) + shift + table[row of n, c] + sum residual_scale * residual`
 fn epilogue(e: &Epilogue, v: &Tensor, operands: &[&Tensor], record: &StepRecord) -> Tensor {
     let (tables, residuals) = operands.split_at(usize::from(e.table_add));
     Tensor::of(v.shape, |n, c, i, j| {
         let activated = pointwise::activation(e.activation, v.at(n, c, i, j));
         let mut y = f64::from(e.scale) * activated + f64::from(e.shift);
         for table in tables {
-            y += table.at(record.table_row as usize, c, 0, 0);
+            y += table.at(record.places[n].table_row as usize, c, 0, 0);
         }
         for (residual, &scale) in residuals.iter().zip(&e.residual_scales) {
             y += f64::from(scale) * residual.at(n, c, i, j);

@@ -5,7 +5,7 @@ use super::Tensor;
 use srdiff::diffusion::noise::normal4;
 use srdiff::exec::StepRecord;
 use srdiff::graph::Shape;
-use srdiff::ops::{NoiseSource, SamplerUpdate};
+use srdiff::ops::{EstimateX0, NoiseSource, SamplerUpdate};
 
 pub fn noise(shape: Shape, record: &StepRecord) -> Tensor {
     let seed = u64::from(record.seed_high) << 32 | u64::from(record.seed_low);
@@ -18,23 +18,38 @@ pub fn noise(shape: Shape, record: &StepRecord) -> Tensor {
     })
 }
 
-pub fn update(op: &SamplerUpdate, inputs: &[&Tensor], r: &StepRecord) -> Vec<Tensor> {
-    let (x, previous, eps) = (inputs[0], inputs[1], inputs[2]);
-    let z = match op.noise {
-        NoiseSource::Generated => noise(x.shape, r),
-        NoiseSource::Replayed => inputs[3].clone(),
-    };
+pub fn estimate_x0(inputs: &[&Tensor], r: &StepRecord) -> Tensor {
+    let (x, eps) = (inputs[EstimateX0::X], inputs[EstimateX0::EPS]);
     let clip = f64::from(r.clip);
-    let x0 = Tensor::of(x.shape, |n, c, i, j| {
-        let estimate = f64::from(r.x0_from_x) * x.at(n, c, i, j)
-            - f64::from(r.x0_from_eps) * eps.at(n, c, i, j);
-        estimate.clamp(-clip, clip)
+    Tensor::of(x.shape, |n, c, i, j| {
+        let (x, eps) = (x.at(n, c, i, j), eps.at(n, c, i, j));
+        let estimate = f64::from(r.x0_from_x) * x - f64::from(r.x0_from_eps) * eps;
+        match x.is_finite() && eps.is_finite() {
+            true => estimate.clamp(-clip, clip),
+            false => estimate,
+        }
+    })
+}
+
+pub fn update(op: &SamplerUpdate, inputs: &[&Tensor], r: &StepRecord) -> Vec<Tensor> {
+    let x0 = inputs[SamplerUpdate::X0];
+    let z = match op.noise {
+        NoiseSource::Generated => &noise(x0.shape, r),
+        NoiseSource::Replayed => inputs[SamplerUpdate::Z],
+    };
+    let terms = [
+        (r.from_x, inputs[SamplerUpdate::X]),
+        (r.from_x0, x0),
+        (r.from_previous_x0, inputs[SamplerUpdate::PREVIOUS]),
+        (r.sigma, z),
+    ];
+    // Nothing times anything, NaN included, is nothing.
+    let used = terms.into_iter().filter(|(factor, _)| *factor != 0.0);
+    let used: Vec<(f32, &Tensor)> = used.collect();
+    let next = Tensor::of(x0.shape, |n, c, i, j| {
+        let used = used.iter();
+        used.map(|(factor, term)| f64::from(*factor) * term.at(n, c, i, j))
+            .sum()
     });
-    let next = Tensor::of(x.shape, |n, c, i, j| {
-        f64::from(r.from_x) * x.at(n, c, i, j)
-            + f64::from(r.from_x0) * x0.at(n, c, i, j)
-            + f64::from(r.from_previous_x0) * previous.at(n, c, i, j)
-            + f64::from(r.sigma) * z.at(n, c, i, j)
-    });
-    vec![next, x0]
+    vec![next, x0.clone()]
 }

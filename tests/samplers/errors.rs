@@ -21,7 +21,10 @@ fn steps_must_fit_the_schedule() {
             };
             assert_eq!(error, expected);
             let message = error.to_string();
-            assert!(message.contains(&steps.to_string()), "{message}");
+            assert!(
+                message.starts_with(&format!("`steps` {steps}: ")),
+                "{message}"
+            );
             assert!(message.contains("from 1 to 100"), "{message}");
         }
     }
@@ -33,7 +36,8 @@ fn eta_must_be_in_range() {
         let error = Sampler::Ddim { eta }.steps(&cosine(100), 10).unwrap_err();
         assert!(matches!(error, SamplerError::Eta(_)));
         assert!(error.to_string().contains("from 0"), "{error}");
-        assert!(error.to_string().contains(&eta.to_string()), "{error}");
+        let start = format!("`eta` {eta}: ");
+        assert!(error.to_string().starts_with(&start), "{error}");
     }
     let error = "ddim:1.5".parse::<Sampler>().unwrap_err();
     assert_eq!(error, SamplerError::Eta(1.5));
@@ -56,7 +60,10 @@ fn samplers_have_names() {
         assert_eq!(error, SamplerError::Name(name.to_owned()));
         let message = error.to_string();
         assert!(message.contains("ddpm, ddim or dpm++"), "{message}");
-        assert!(message.contains(name), "{message}");
+        assert!(
+            message.starts_with(&format!("`sampler` {name}: ")),
+            "{message}"
+        );
     }
 }
 

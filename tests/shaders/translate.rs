@@ -1,9 +1,11 @@
-//! Parsing, validation, limits and translation.
+//! Parsing, validation, limits and translation of every specialisation.
 
+use super::specialisations::{Specialisation, specialisations};
 use naga::back::{hlsl, msl, spv};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
-use srdiff::exec::gpu::shader::{ArrayType, Shader};
-use srdiff::graph::Precision;
+use srdiff::exec::gpu::shader::validated;
+use srdiff::exec::gpu::template::shaders;
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::Command;
 
@@ -14,48 +16,51 @@ const MAX_WORKGROUP_BYTES: u32 = 16 * 1024;
 const MAX_INVOCATIONS: u32 = 256;
 const MAX_WORKGROUP_SIZE: [u32; 3] = [256, 256, 64];
 
-fn types(shader: Shader, precision: Precision) -> Vec<ArrayType> {
-    shader
-        .array_types()
-        .into_iter()
-        .map(|alias| (&*alias.leak(), precision))
-        .collect()
+fn expanded(specialisation: &Specialisation) -> (String, naga::Module, ModuleInfo) {
+    let Specialisation {
+        shader, parameters, ..
+    } = specialisation;
+    validated(shader, parameters).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn validate(
-    module: &naga::Module,
-    capabilities: Capabilities,
-) -> Result<ModuleInfo, Box<naga::WithSpan<naga::valid::ValidationError>>> {
-    Validator::new(ValidationFlags::all(), capabilities)
-        .validate(module)
-        .map_err(Box::new)
+fn all() -> impl Iterator<Item = Specialisation> {
+    [false, true].into_iter().flat_map(specialisations)
+}
+
+#[test]
+fn every_shader_is_specialised() {
+    let tried: BTreeSet<&str> = all().map(|s| s.shader).collect();
+    assert_eq!(tried, shaders().collect());
+    let entries: BTreeSet<(&str, String)> = all()
+        .flat_map(|s| {
+            let (_, module, _) = expanded(&s);
+            let found: Vec<String> = module.entry_points.into_iter().map(|e| e.name).collect();
+            assert_eq!(found, s.entries, "{} {}", s.shader, s.parameters);
+            found.into_iter().map(move |entry| (s.shader, entry))
+        })
+        .collect();
+    assert!(entries.len() > tried.len());
 }
 
 #[test]
 fn baseline_is_standard_wgsl_within_default_limits() {
-    for &shader in Shader::ALL {
-        let types = types(shader, Precision::F32);
-        let source = shader.source(&types);
+    for specialisation in specialisations(false) {
+        let (source, module, _) = expanded(&specialisation);
+        let name = format!("{} {}", specialisation.shader, specialisation.parameters);
         for word in ["enable ", "requires ", "immediate", "subgroup"] {
-            let code = source
-                .lines()
-                .map(|line| line.split("//").next().unwrap_or(""));
-            assert!(
-                !code.into_iter().any(|line| line.contains(word)),
-                "{} uses '{word}'",
-                shader.name()
-            );
+            let mut code = source.lines().map(|line| line.split("//").next());
+            let used = code.any(|line| line.is_some_and(|line| line.contains(word)));
+            assert!(!used, "{name} uses '{word}'");
         }
-        let module = shader.module(&types);
-        if let Err(error) = validate(&module, Capabilities::empty()) {
-            panic!("{}: {error:?}", shader.name());
+        let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+        if let Err(error) = validator.validate(&module) {
+            panic!("{name}: {error:?}");
         }
-        check_limits(shader, &module);
+        check_limits(&name, &module);
     }
 }
 
-fn check_limits(shader: Shader, module: &naga::Module) {
-    let name = shader.name();
+fn check_limits(name: &str, module: &naga::Module) {
     let variables = || module.global_variables.iter().map(|(_, variable)| variable);
     let storage = variables()
         .filter(|v| matches!(v.space, naga::AddressSpace::Storage { .. }))
@@ -95,42 +100,31 @@ fn check_limits(shader: Shader, module: &naga::Module) {
 }
 
 #[test]
-fn every_variant_translates_to_spirv_msl_and_hlsl() {
-    for &shader in Shader::ALL {
-        for precision in [Precision::F32, Precision::F16] {
-            let module = shader.module(&types(shader, precision));
-            let info = match validate(&module, Capabilities::SHADER_FLOAT16) {
-                Ok(info) => info,
-                Err(error) => panic!("{} {precision:?}: {error:?}", shader.name()),
-            };
-            let none = naga::back::PipelineConstants::default();
-            for entry in &module.entry_points {
-                let at = (naga::ShaderStage::Compute, entry.name.as_str());
-                let (module, info) = naga::back::pipeline_constants::process_overrides(
-                    &module,
-                    &info,
-                    Some(at),
-                    &none,
-                )
-                .unwrap_or_else(|error| panic!("{}: {error}", shader.name()));
-                translate(shader, &module, &info, &entry.name);
-            }
+fn every_specialisation_translates_to_spirv_msl_and_hlsl() {
+    for specialisation in all() {
+        let name = format!("{} {}", specialisation.shader, specialisation.parameters);
+        let (_, module, info) = expanded(&specialisation);
+        let none = naga::back::PipelineConstants::default();
+        for entry in &module.entry_points {
+            let at = (naga::ShaderStage::Compute, entry.name.as_str());
+            let (module, info) =
+                naga::back::pipeline_constants::process_overrides(&module, &info, Some(at), &none)
+                    .unwrap_or_else(|error| panic!("{name}: {error}"));
+            translate(&name, &module, &info, &entry.name);
         }
     }
 }
 
-fn translate(shader: Shader, module: &naga::Module, info: &ModuleInfo, entry: &str) {
-    let name = shader.name();
+fn translate(name: &str, module: &naga::Module, info: &ModuleInfo, entry: &str) {
     let pipeline = spv::PipelineOptions {
         shader_stage: naga::ShaderStage::Compute,
         entry_point: entry.to_owned(),
     };
     let words = spv::write_vec(module, info, &spv::Options::default(), Some(&pipeline))
         .unwrap_or_else(|error| panic!("{name}/{entry} to SPIR-V: {error}"));
-    assert_eq!(
-        words[0], 0x0723_0203,
-        "{name}/{entry}: SPIR-V's magic number"
-    );
+    if let Err(problem) = spirv_val(&words) {
+        panic!("{name}/{entry} as SPIR-V: {problem}");
+    }
 
     let options = msl::Options {
         fake_missing_bindings: true,
@@ -163,7 +157,7 @@ fn a_shader_beyond_the_limits_is_noticed() {
     let source = "var<workgroup> big: array<f32, 5000>;
         @compute @workgroup_size(64) fn main() { big[0] = 1.0; }";
     let module = naga::front::wgsl::parse_str(source).expect("valid WGSL");
-    let result = std::panic::catch_unwind(|| check_limits(Shader::Mish, &module));
+    let result = std::panic::catch_unwind(|| check_limits("big", &module));
     assert!(result.is_err());
 }
 

@@ -3,6 +3,7 @@
 
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
+use srdiff::graph::{Graph, Role, ValueId};
 use srdiff::model::{Model, Weights};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -16,6 +17,24 @@ fn fixture(name: &str) -> PathBuf {
 pub fn model(name: &str) -> Model {
     let weights = Weights::open_with_prefix(fixture(name), "weights.").unwrap();
     Model::from_weights(weights).unwrap()
+}
+
+/// Turns temporaries into outputs, so that they can be read after their phase.
+/// A view is kept by keeping the whole that it is part of.
+pub fn keep(graphs: &mut [Graph], names: &dyn Fn(&str) -> bool) {
+    for graph in graphs {
+        let ids = || (0..graph.values.len()).map(ValueId);
+        let kept: Vec<ValueId> = ids()
+            .filter(|&id| names(&graph.value(id).name))
+            .map(|id| graph.root(id))
+            .collect();
+        let roots: Vec<ValueId> = ids().map(|id| graph.root(id)).collect();
+        for (value, root) in graph.values.iter_mut().zip(roots) {
+            if value.role == Role::Temporary && kept.contains(&root) {
+                value.role = Role::Output;
+            }
+        }
+    }
 }
 
 /// The model of a fixture as a file that can be tampered with.

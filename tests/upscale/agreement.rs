@@ -61,9 +61,9 @@ fn the_gpu_and_the_cpu_agree() {
     }
 }
 
-/// One seed, one picture: to the byte, on an upscaler made anew.
+/// One seed, one image: to the byte, on an upscaler made anew.
 #[test]
-fn a_seed_gives_the_same_picture_again() {
+fn a_seed_gives_the_same_image_again() {
     let input = picture(6, 5);
     let check = |device: &str, precision: PrecisionChoice| {
         for (fixture, sampler) in [

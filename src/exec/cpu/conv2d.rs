@@ -9,231 +9,232 @@
 //!
 //! A convolution with few outputs leaves most of a micro-kernel idle. Its
 //! three products are stacked to one with three times the outputs, and their
-//! results added up afterwards ([`Variant::Stacked`]).
+//! results added up afterwards ([`Variant::StackedProduct`]).
 
-use super::epilogue::BoundEpilogue;
+use super::choose::{bytes, weight_and_bias, weighted};
+use super::epilogue::{BoundEpilogue, Terms};
 use super::kernel::{Kernel, Loading};
-use super::memory::View;
-use super::products::{multiply, multiply_views, with_scratch};
-use super::simd::{has_16_lanes, vectorized, vectorized_mut};
+use super::memory::{Threads, View, wrong_operand};
+use super::products::{multiply, multiply_views};
+use super::simd::{has_16_lanes, vectorized};
 use super::tiles::{Tile, copy_seen, tiles};
 use crate::exec::ExecError;
 use crate::graph::Shape;
-use crate::ops::{Conv2d, Padding};
+use crate::ops::{Axis, Conv2d, Coordinate, Packing, Padding};
+use crate::plan::{Choice, NodeOperands, Variant};
 use rayon::prelude::*;
-
-/// How a convolution is made of matrix products; the seam for further ways.
-#[derive(Clone, Copy, PartialEq)]
-enum Variant {
-    /// 1x1: one product.
-    Pointwise,
-    /// 3x3: one product for each row of the kernel, added up as they come.
-    Rows,
-    /// 3x3: one product for all rows of the kernel, added up afterwards.
-    Stacked,
-}
-
-impl Variant {
-    fn choose(op: &Conv2d, outputs: usize) -> Self {
-        match (op.kernel, op.stride) {
-            (1, _) => Variant::Pointwise,
-            // One vector of outputs, where micro-kernels are four wide.
-            (_, 1) if outputs <= 16 && has_16_lanes() => Variant::Stacked,
-            _ => Variant::Rows,
-        }
-    }
-}
+use std::sync::Arc;
 
 /// A convolution with its operands.
 struct Convolution {
-    variant: Variant,
     stride: usize,
     padding: Padding,
     x: View,
-    /// `[kernel row][kernel column * channels][out channels]`; stacked,
-    /// `[kernel column * channels][kernel row * out channels]`.
-    weights: Vec<f32>,
-    bias: Vec<f32>,
+    /// In the order of [`packings`].
+    weights: View,
     epilogue: BoundEpilogue,
+    threads: Arc<Threads>,
 }
 
-pub(super) fn load(loading: &mut Loading, op: &Conv2d) -> Result<Kernel, ExecError> {
-    let x = loading.input(Conv2d::X);
-    let epilogue = BoundEpilogue::new(loading, &op.epilogue, op.operands());
-    let y = epilogue.y.shape;
-    let weight = loading.weight(Conv2d::WEIGHT)?;
-    let variant = Variant::choose(op, y.c);
-    let shape = Shape::new(y.c, x.shape.c, op.kernel, op.kernel);
-    let convolution = Convolution {
+pub(super) fn choose(node: &NodeOperands, op: &Conv2d, threads: usize) -> Choice {
+    let (x, y) = (node.inputs[Conv2d::X].shape(), node.outputs[0].shape());
+    let variant = match (op.kernel, op.stride) {
+        (1, _) => Variant::PointwiseProduct,
+        // One vector of outputs, where micro-kernels are four wide.
+        (_, 1) if y.c <= 16 && has_16_lanes() => Variant::StackedProduct,
+        _ => Variant::RowProducts,
+    };
+    let (_, scratch) = conv_tiles(op, variant, x.c, y, threads);
+    Choice {
         variant,
+        thread_bytes: bytes(scratch),
+        ..weighted(node, packings(op, variant, x.c, y.c))
+    }
+}
+
+/// The packings of weight and bias. The weight is `[kernel row]
+/// [kernel column][channels][out channels]`; stacked, `[kernel column]
+/// [channels][kernel row][out channels]`.
+fn packings(op: &Conv2d, variant: Variant, channels: usize, outputs: usize) -> [Packing; 2] {
+    let rows = Axis::new(op.kernel, Coordinate::H, 1);
+    let columns = Axis::new(op.kernel, Coordinate::W, 1);
+    let inputs = Axis::new(channels, Coordinate::C, 1);
+    let results = Axis::new(outputs, Coordinate::N, 1);
+    let axes = match variant {
+        Variant::StackedProduct => vec![columns, inputs, rows, results],
+        _ => vec![rows, columns, inputs, results],
+    };
+    let plain = Shape::new(outputs, channels, op.kernel, op.kernel);
+    weight_and_bias(plain, axes, outputs)
+}
+
+/// The tiles of y that are made one at a time, and the elements that one works
+/// in: the operand with its border, and sums.
+fn conv_tiles(
+    op: &Conv2d,
+    variant: Variant,
+    channels: usize,
+    y: Shape,
+    threads: usize,
+) -> (Vec<Tile>, usize) {
+    let stacked = match variant {
+        Variant::StackedProduct => 3,
+        _ => 1,
+    };
+    let of_pixel = channels * op.stride * op.stride + stacked * y.c;
+    let tiles = tiles(y, of_pixel, threads);
+    // The first one is the largest.
+    let Some(tile) = tiles.first() else {
+        return (tiles, 0);
+    };
+    let (rows, columns) = tile.seen(op.stride);
+    let scratch = match variant {
+        Variant::PointwiseProduct => tile.columns * y.c,
+        Variant::StackedProduct => {
+            rows * columns * channels + tile.columns * y.c + (rows * columns - 2) * 3 * y.c
+        }
+        _ => rows * columns * channels + tile.rows * columns * y.c,
+    };
+    (tiles, scratch)
+}
+
+pub(super) fn load(loading: &Loading, op: &Conv2d) -> Result<Kernel, ExecError> {
+    let x = loading.input(Conv2d::X)?;
+    let (y, variant) = (loading.output(0)?.shape, loading.node.variant);
+    let fits = match variant {
+        Variant::PointwiseProduct => op.kernel == 1,
+        Variant::StackedProduct => op.kernel == 3 && op.stride == 1,
+        Variant::RowProducts => op.kernel == 3,
+        _ => false,
+    };
+    if !fits {
+        let reason = format!("has no convolution by {variant:?} for {op:?}");
+        return Err(wrong_operand(loading.output_value(0), &reason));
+    }
+    let [weight, bias] = packings(op, variant, x.shape.c, y.c);
+    let bias = match op.bias {
+        true => Some(loading.weight(Conv2d::BIAS, &bias)?),
+        false => None,
+    };
+    let (tiles, scratch) = conv_tiles(op, variant, x.shape.c, y, loading.threads.count());
+    let convolution = Convolution {
         stride: op.stride,
         padding: op.padding,
         x,
-        weights: pack(&weight, shape, variant),
-        bias: match op.bias {
-            true => loading.weight(Conv2d::BIAS)?.into_owned(),
-            false => vec![0.0; y.c],
-        },
-        epilogue,
+        weights: loading.weight(Conv2d::WEIGHT, &weight)?,
+        threads: loading.thread_scratch(scratch)?,
+        epilogue: BoundEpilogue::new(loading, &op.epilogue, op.operands(), bias)?,
     };
-    let sums = if variant == Variant::Stacked { 3 } else { 1 };
-    let elements = x.shape.c * op.stride * op.stride + sums * y.c;
-    let tiles = tiles(y, elements, rayon::current_num_threads());
     Ok(Box::new(move |record| {
-        let offsets = convolution.epilogue.offsets(record);
-        tiles.par_iter().for_each(|tile| {
-            let finish = |row: usize, sums: &[f32]| {
-                let y = convolution.epilogue.y.shape;
-                let first = (tile.n * y.h + tile.top + row) * y.w + tile.left;
-                vectorized(
-                    #[inline(always)]
-                    || {
-                        // SAFETY: no two tiles share a pixel, and the plan lets
-                        // no operand of a step share elements with its result.
-                        unsafe {
-                            let (e, bias) = (&convolution.epilogue, &convolution.bias);
-                            e.store(&offsets, bias, sums, first, tile.columns);
-                        }
-                    },
-                );
-            };
-            match convolution.variant {
-                Variant::Pointwise => convolution.tile_1x1(tile, finish),
-                Variant::Rows => convolution.tile_3x3(tile, finish),
-                Variant::Stacked => convolution.tile_3x3_stacked(tile, finish),
-            }
+        let terms = convolution.epilogue.terms(record);
+        tiles.par_iter().for_each(|tile| match variant {
+            Variant::PointwiseProduct => convolution.tile_1x1(tile, &terms),
+            Variant::StackedProduct => convolution.tile_3x3_stacked(tile, &terms),
+            _ => convolution.tile_3x3(tile, &terms),
         });
     }))
 }
 
-/// `[o, c, k, k]` to the order of [`Convolution::weights`].
-fn pack(weight: &[f32], shape: Shape, variant: Variant) -> Vec<f32> {
-    let Shape {
-        n: outputs,
-        c: channels,
-        h: side,
-        ..
-    } = shape;
-    let mut packed = vec![0.0; weight.len()];
-    for o in 0..outputs {
-        for c in 0..channels {
-            for u in 0..side {
-                for v in 0..side {
-                    let k = v * channels + c;
-                    let at = match variant {
-                        Variant::Pointwise | Variant::Rows => u * side * channels + k,
-                        Variant::Stacked => k * side + u,
-                    };
-                    packed[at * outputs + o] = weight[((o * channels + c) * side + u) * side + v];
-                }
-            }
-        }
-    }
-    packed
-}
-
 impl Convolution {
-    fn tile_1x1(&self, tile: &Tile, finish: impl Fn(usize, &[f32])) {
-        let (x, outputs) = (self.x, self.bias.len());
-        with_scratch(tile.columns * outputs, 0, |sums, _| {
-            for row in 0..tile.rows {
-                let first = (tile.n * x.shape.h + tile.top + row) * x.shape.w + tile.left;
-                // SAFETY: the pixels of a row lie in the slot, `sums` holds
-                // one result each.
-                unsafe {
-                    multiply(
-                        tile.columns,
-                        x.address(first),
-                        x.pitch,
-                        &self.weights,
-                        outputs,
-                        sums.as_mut_ptr(),
-                        outputs,
-                        false,
-                    );
+    fn weights(&self) -> &[f32] {
+        // SAFETY: weights are packed before anything runs.
+        unsafe { self.weights.pixel(0) }
+    }
+
+    fn outputs(&self) -> usize {
+        self.epilogue.y.shape.c
+    }
+
+    /// Finishes and stores a row of a tile.
+    fn store(&self, tile: &Tile, terms: &Terms, row: usize, sums: &[f32]) {
+        let y = self.epilogue.y.shape;
+        let first = (tile.n * y.h + tile.top + row) * y.w + tile.left;
+        vectorized!({
+            // SAFETY: no two tiles share a pixel, and the program lets no
+            // operand of a node share elements with its result.
+            unsafe { self.epilogue.store(terms, sums, tile.n, first) };
+        });
+    }
+
+    fn tile_1x1(&self, tile: &Tile, terms: &Terms) {
+        let (x, outputs) = (self.x, self.outputs());
+        self.threads
+            .scratch([tile.columns * outputs, 0], |sums, _| {
+                for row in 0..tile.rows {
+                    let first = (tile.n * x.shape.h + tile.top + row) * x.shape.w + tile.left;
+                    // SAFETY: the pixels of a row lie in the slot, `sums` holds
+                    // one result each.
+                    unsafe {
+                        multiply(
+                            [tile.columns, x.shape.c, outputs],
+                            (x.address(first), [x.pitch, 1]),
+                            (self.weights().as_ptr(), outputs),
+                            (sums.as_mut_ptr(), outputs),
+                            false,
+                        );
+                    }
+                    self.store(tile, terms, row, sums);
                 }
-                finish(row, sums);
+            });
+    }
+
+    fn tile_3x3(&self, tile: &Tile, terms: &Terms) {
+        let (channels, outputs, stride) = (self.x.shape.c, self.outputs(), self.stride);
+        let (rows, columns) = tile.seen(stride);
+        // Results of all rows at once, or of one row after the other where
+        // the stride leaves no common distance between them.
+        let (products, pixels, pitch) = match stride {
+            1 => (1, tile.rows * columns - 2, columns),
+            _ => (tile.rows, tile.columns, tile.columns),
+        };
+        let sizes = [rows * columns * channels, tile.rows * pitch * outputs];
+        self.threads.scratch(sizes, |source, sums| {
+            // SAFETY: the program lets nothing write x meanwhile.
+            unsafe { copy_seen(&self.x, tile, stride, self.padding, source) };
+            for product in 0..products {
+                let start = |u: usize| (product * stride + u) * columns * channels;
+                multiply_views(
+                    pixels,
+                    (source, stride * channels),
+                    &[start(0), start(1), start(2)],
+                    self.weights(),
+                    (&mut sums[product * pitch * outputs..], outputs),
+                );
+            }
+            for (row, sums) in sums.chunks_exact(pitch * outputs).enumerate() {
+                self.store(tile, terms, row, &sums[..tile.columns * outputs]);
             }
         });
     }
 
-    fn tile_3x3(&self, tile: &Tile, finish: impl Fn(usize, &[f32])) {
-        let (channels, outputs, stride) = (self.x.shape.c, self.bias.len(), self.stride);
-        let rows = (tile.rows - 1) * stride + 3;
-        let columns = (tile.columns - 1) * stride + 3;
-        // Results of all rows at once, or of one row after the other where
-        // the stride leaves no common distance between them.
-        let (products, pixels) = match stride {
-            1 => (1, tile.rows * columns - 2),
-            _ => (tile.rows, tile.columns),
-        };
-        let pitch = if stride == 1 { columns } else { tile.columns };
-        with_scratch(
-            rows * columns * channels,
-            tile.rows * pitch * outputs,
-            |source, sums| {
-                // SAFETY: the plan lets nothing write x meanwhile.
-                unsafe { copy_seen(&self.x, tile, stride, self.padding, source) };
-                for product in 0..products {
-                    let start = |u: usize| (product * stride + u) * columns * channels;
-                    multiply_views(
-                        pixels,
-                        source,
-                        stride * channels,
-                        &[start(0), start(1), start(2)],
-                        &self.weights,
-                        outputs,
-                        &mut sums[product * pitch * outputs..],
-                    );
-                }
-                for row in 0..tile.rows {
-                    finish(
-                        row,
-                        &sums[row * pitch * outputs..][..tile.columns * outputs],
-                    );
-                }
-            },
-        );
-    }
-
-    fn tile_3x3_stacked(&self, tile: &Tile, finish: impl Fn(usize, &[f32])) {
-        let (channels, outputs) = (self.x.shape.c, self.bias.len());
-        let (rows, columns) = (tile.rows + 2, tile.columns + 2);
+    fn tile_3x3_stacked(&self, tile: &Tile, terms: &Terms) {
+        let (channels, outputs) = (self.x.shape.c, self.outputs());
+        let (rows, columns) = tile.seen(1);
         let pixels = rows * columns - 2;
         let (copied, width) = (rows * columns * channels, tile.columns * outputs);
-        with_scratch(copied + width, pixels * 3 * outputs, |source, stacked| {
+        let sizes = [copied + width, pixels * 3 * outputs];
+        self.threads.scratch(sizes, |source, stacked| {
             let (source, sums) = source.split_at_mut(copied);
-            // SAFETY: the plan lets nothing write x meanwhile.
+            // SAFETY: the program lets nothing write x meanwhile.
             unsafe { copy_seen(&self.x, tile, 1, self.padding, source) };
-            let weights = &self.weights;
-            multiply_views(
-                pixels,
-                source,
-                channels,
-                &[0],
-                weights,
-                3 * outputs,
-                stacked,
-            );
+            let y = (&mut *stacked, 3 * outputs);
+            multiply_views(pixels, (source, channels), &[0], self.weights(), y);
             for row in 0..tile.rows {
                 // What each row of the kernel makes of its row of pixels.
                 let [upper, middle, lower] =
                     [0, 1, 2].map(|u| &stacked[(row + u) * columns * 3 * outputs..]);
-                vectorized_mut(
-                    #[inline(always)]
-                    || {
-                        for (j, sum) in sums.chunks_exact_mut(outputs).enumerate() {
-                            let at = j * 3 * outputs;
-                            let upper = &upper[at..][..outputs];
-                            let middle = &middle[at + outputs..][..outputs];
-                            let lower = &lower[at + 2 * outputs..][..outputs];
-                            for o in 0..outputs {
-                                sum[o] = upper[o] + middle[o] + lower[o];
-                            }
+                vectorized!({
+                    for (j, sum) in sums.chunks_exact_mut(outputs).enumerate() {
+                        let at = j * 3 * outputs;
+                        let upper = &upper[at..][..outputs];
+                        let middle = &middle[at + outputs..][..outputs];
+                        let lower = &lower[at + 2 * outputs..][..outputs];
+                        for o in 0..outputs {
+                            sum[o] = upper[o] + middle[o] + lower[o];
                         }
-                    },
-                );
-                finish(row, sums);
+                    }
+                });
+                self.store(tile, terms, row, sums);
             }
         });
     }

@@ -4,106 +4,139 @@
 //! 2 x 2 taps, so each phase is two matrix products, one for each row of
 //! taps, over a tile copied with its border.
 
+use super::choose::{bytes, weight_and_bias, weighted};
 use super::kernel::{Kernel, Loading};
-use super::memory::View;
-use super::products::{multiply_views, with_scratch};
+use super::memory::{Threads, View};
+use super::products::multiply_views;
 use super::simd::vectorized;
 use super::tiles::{Tile, copy_seen, tiles};
 use crate::exec::ExecError;
-use crate::ops::{ConvTranspose2d, Padding};
+use crate::graph::Shape;
+use crate::ops::{Axis, ConvTranspose2d, Coordinate, Packing, Padding};
+use crate::plan::{Choice, NodeOperands};
 use rayon::prelude::*;
+use std::sync::Arc;
 
 struct Enlargement {
     stride: usize,
     x: View,
-    /// `[phase][tap row][tap column * channels][out channels]`.
-    weights: Vec<f32>,
-    bias: Vec<f32>,
+    /// In the order of [`packings`].
+    weights: View,
+    bias: View,
     y: View,
+    threads: Arc<Threads>,
 }
 
-pub(super) fn load(loading: &mut Loading, op: &ConvTranspose2d) -> Result<Kernel, ExecError> {
-    let (x, y) = (loading.input(ConvTranspose2d::X), loading.output(0));
-    let weight = loading.weight(ConvTranspose2d::WEIGHT)?;
+pub(super) fn choose(node: &NodeOperands, op: &ConvTranspose2d, threads: usize) -> Choice {
+    let (x, y) = (
+        node.inputs[ConvTranspose2d::X].shape(),
+        node.outputs[0].shape(),
+    );
+    let (_, scratch) = enlarged_tiles(x, y.c, threads);
+    Choice {
+        thread_bytes: bytes(scratch),
+        ..weighted(node, packings(op, x.c, y.c))
+    }
+}
+
+/// The packings of weight and bias. The weight is `[row offset][column offset]
+/// [upper, lower pixel][left, right pixel][channels][out channels]`: a result
+/// whose coordinate is `f` modulo the stride sees the pixel below or right of
+/// it through kernel index `(f + s / 2) % s`, the offset, and the one above or
+/// left through one `s` further on.
+fn packings(op: &ConvTranspose2d, channels: usize, outputs: usize) -> [Packing; 2] {
+    let s = op.stride;
+    let axes = vec![
+        Axis::new(s, Coordinate::H, 1),
+        Axis::new(s, Coordinate::W, 1),
+        Axis::new(2, Coordinate::H, s).reversed(),
+        Axis::new(2, Coordinate::W, s).reversed(),
+        Axis::new(channels, Coordinate::N, 1),
+        Axis::new(outputs, Coordinate::C, 1),
+    ];
+    let plain = Shape::new(channels, outputs, 2 * s, 2 * s);
+    weight_and_bias(plain, axes, outputs)
+}
+
+/// The tiles of x that are enlarged one at a time, and the elements that one
+/// works in: the operand with its border, and sums.
+fn enlarged_tiles(x: Shape, outputs: usize, threads: usize) -> (Vec<Tile>, usize) {
+    let tiles = tiles(x, x.c + outputs, threads);
+    // The first one is the largest.
+    let scratch = tiles.first().map_or(0, |tile| {
+        let (rows, columns) = tile.seen(1);
+        rows * columns * x.c + tile.rows * columns * outputs
+    });
+    (tiles, scratch)
+}
+
+pub(super) fn load(loading: &Loading, op: &ConvTranspose2d) -> Result<Kernel, ExecError> {
+    let (x, y) = (loading.input(ConvTranspose2d::X)?, loading.output(0)?);
+    let [weight, bias] = packings(op, x.shape.c, y.shape.c);
+    let (tiles, scratch) = enlarged_tiles(x.shape, y.shape.c, loading.threads.count());
     let enlargement = Enlargement {
         stride: op.stride,
         x,
-        weights: pack(&weight, x.shape.c, y.shape.c, op.stride),
-        bias: loading.weight(ConvTranspose2d::BIAS)?.into_owned(),
+        weights: loading.weight(ConvTranspose2d::WEIGHT, &weight)?,
+        bias: loading.weight(ConvTranspose2d::BIAS, &bias)?,
         y,
+        threads: loading.thread_scratch(scratch)?,
     };
-    let elements = x.shape.c + y.shape.c;
-    let tiles = tiles(x.shape, elements, rayon::current_num_threads());
     Ok(Box::new(move |_| {
         tiles.par_iter().for_each(|tile| enlargement.tile(tile))
     }))
 }
 
-/// `[c, o, 2s, 2s]` to `[s * s][2][2 * c][o]`. A pixel of phase `f` sees the
-/// pixel below or right of it (tap 1) through kernel index `(f + s / 2) % s`,
-/// the one above or left (tap 0) through one `s` further on.
-fn pack(weight: &[f32], channels: usize, outputs: usize, stride: usize) -> Vec<f32> {
-    let side = 2 * stride;
-    let index = |phase: usize, tap: usize| (phase + stride / 2) % stride + (1 - tap) * stride;
-    let mut packed = Vec::with_capacity(weight.len());
-    for phase in 0..stride * stride {
-        for tap in 0..4 {
-            let u = index(phase / stride, tap / 2);
-            let v = index(phase % stride, tap % 2);
-            for c in 0..channels {
-                for o in 0..outputs {
-                    packed.push(weight[((c * outputs + o) * side + u) * side + v]);
-                }
-            }
-        }
-    }
-    packed
-}
-
 impl Enlargement {
     fn tile(&self, tile: &Tile) {
-        let (channels, outputs) = (self.x.shape.c, self.y.shape.c);
-        let (rows, columns) = (tile.rows + 2, tile.columns + 2);
+        let (channels, outputs, stride) = (self.x.shape.c, self.y.shape.c, self.stride);
+        let (rows, columns) = tile.seen(1);
         let pixels = tile.rows * columns - 2;
-        with_scratch(
-            rows * columns * channels,
-            tile.rows * columns * outputs,
-            |source, sums| {
-                // SAFETY: the plan lets nothing write x meanwhile.
-                unsafe { copy_seen(&self.x, tile, 1, Padding::Zero, source) };
-                let phases = self.weights.chunks_exact(4 * channels * outputs);
-                for (phase, weights) in phases.enumerate() {
-                    // The upper left of the 2 x 2 pixels, in the tile with its border.
-                    let (phase_i, phase_j) = (phase / self.stride, phase % self.stride);
-                    let top = (phase_i + self.stride / 2) / self.stride;
-                    let left = (phase_j + self.stride / 2) / self.stride;
-                    let start = |u: usize| ((top + u) * columns + left) * channels;
-                    let starts = [start(0), start(1)];
-                    multiply_views(pixels, source, channels, &starts, weights, outputs, sums);
-                    for row in 0..tile.rows {
-                        let sums = &sums[row * columns * outputs..][..tile.columns * outputs];
-                        self.store(tile, row, phase_i, phase_j, sums);
-                    }
+        // SAFETY: weights are packed before anything runs.
+        let weights = unsafe { self.weights.pixel(0) };
+        let of_offset = 4 * channels * outputs;
+        let sizes = [rows * columns * channels, tile.rows * columns * outputs];
+        self.threads.scratch(sizes, |source, sums| {
+            // SAFETY: the program lets nothing write x meanwhile.
+            unsafe { copy_seen(&self.x, tile, 1, Padding::Zero, source) };
+            for phase in 0..stride * stride {
+                let (phase_i, phase_j) = (phase / stride, phase % stride);
+                // The upper left of the 2 x 2 pixels, in the tile with its
+                // border, and the offset in the kernel.
+                let [i, j] = [phase_i, phase_j].map(|phase| phase + stride / 2);
+                let (top, left) = (i / stride, j / stride);
+                let offset = i % stride * stride + j % stride;
+                let weights = &weights[offset * of_offset..][..of_offset];
+                let start = |u: usize| ((top + u) * columns + left) * channels;
+                multiply_views(
+                    pixels,
+                    (source, channels),
+                    &[start(0), start(1)],
+                    weights,
+                    (sums, outputs),
+                );
+                for (row, sums) in sums.chunks_exact(columns * outputs).enumerate() {
+                    let sums = &sums[..tile.columns * outputs];
+                    self.store(tile, row, phase_i, phase_j, sums);
                 }
-            },
-        );
+            }
+        });
     }
 
     fn store(&self, tile: &Tile, row: usize, phase_i: usize, phase_j: usize, sums: &[f32]) {
         let (shape, stride) = (self.y.shape, self.stride);
+        // SAFETY: weights are packed before anything runs.
+        let bias = unsafe { self.bias.pixel(0) };
         let i = (tile.top + row) * stride + phase_i;
         let first = (tile.n * shape.h + i) * shape.w + tile.left * stride + phase_j;
-        vectorized(
-            #[inline(always)]
-            || {
-                for (k, sums) in sums.chunks_exact(shape.c).enumerate() {
-                    // SAFETY: no two tiles and no two phases share a pixel.
-                    let y = unsafe { self.y.pixel_mut(first + k * stride) };
-                    for ((y, sum), bias) in y.iter_mut().zip(sums).zip(&self.bias) {
-                        *y = sum + bias;
-                    }
+        vectorized!({
+            for (k, sums) in sums.chunks_exact(shape.c).enumerate() {
+                // SAFETY: no two tiles and no two phases share a pixel.
+                let y = unsafe { self.y.pixel_mut(first + k * stride) };
+                for ((y, sum), bias) in y.iter_mut().zip(sums).zip(bias) {
+                    *y = sum + bias;
                 }
-            },
-        );
+            }
+        });
     }
 }

@@ -4,7 +4,7 @@
 use super::kernel::Loading;
 use super::memory::View;
 use super::mish::mish;
-use crate::exec::StepRecord;
+use crate::exec::{ExecError, StepRecord};
 use crate::ops::{Activation, Epilogue};
 
 /// An epilogue with its operands.
@@ -12,82 +12,86 @@ pub(super) struct BoundEpilogue {
     activation: Activation,
     scale: f32,
     shift: f32,
+    bias: Option<View>,
     table: Option<View>,
     residuals: Vec<(f32, View)>,
     pub y: View,
 }
 
-/// The per-channel numbers of one step.
-pub(super) struct Offsets {
-    /// Added after the activation.
+/// What is added to each channel in one run.
+pub(super) struct Terms {
+    /// Before the activation.
+    bias: Vec<f32>,
+    /// After it, for each sample: the shift and the sample's row of the table.
     post: Vec<f32>,
 }
 
 impl BoundEpilogue {
     /// `first` is the index of the epilogue's first operand.
-    pub fn new(loading: &mut Loading, op: &Epilogue, first: usize) -> Self {
-        let table = op.table_add.then(|| loading.input(first));
-        let first = first + usize::from(op.table_add);
-        let residuals = op
-            .residual_scales
-            .iter()
-            .enumerate()
-            .map(|(index, &scale)| (scale, loading.input(first + index)))
-            .collect();
-        Self {
+    pub fn new(
+        loading: &Loading,
+        op: &Epilogue,
+        first: usize,
+        bias: Option<View>,
+    ) -> Result<Self, ExecError> {
+        let table = match op.table_add {
+            true => Some(loading.input(first)?),
+            false => None,
+        };
+        let residuals = op.residual_scales.iter();
+        let residuals = residuals.zip(first + usize::from(op.table_add)..);
+        Ok(Self {
             activation: op.activation,
             scale: op.scale,
             shift: op.shift,
+            bias,
             table,
-            residuals,
-            y: loading.output(0),
-        }
+            residuals: residuals
+                .map(|(&scale, index)| Ok((scale, loading.input(index)?)))
+                .collect::<Result<_, ExecError>>()?,
+            y: loading.output(0)?,
+        })
     }
 
-    /// Shift and the table's row of the running step.
-    pub fn offsets(&self, record: &StepRecord) -> Offsets {
-        let post = match &self.table {
-            Some(table) => {
-                assert!(
-                    (record.table_row as usize) < table.shape.n,
-                    "epilogue: row {} of a table {}",
-                    record.table_row,
-                    table.shape
-                );
-                // SAFETY: the table is written by an earlier step of the program.
-                let row = unsafe { table.pixel(record.table_row as usize) };
-                row.iter().map(|v| v + self.shift).collect()
+    pub fn terms(&self, record: &StepRecord) -> Terms {
+        let shape = self.y.shape;
+        let mut post = vec![self.shift; shape.n * shape.c];
+        if let Some(table) = &self.table {
+            for (n, post) in post.chunks_exact_mut(shape.c).enumerate() {
+                let row = record.places[n].table_row as usize;
+                assert!(row < table.shape.n, "row {row} of a table {}", table.shape);
+                // SAFETY: an earlier node of the program has written the table.
+                let row = unsafe { table.pixel(row) };
+                for (post, v) in post.iter_mut().zip(row) {
+                    *post += v;
+                }
             }
-            None => vec![self.shift; self.y.shape.c],
+        }
+        let bias = match self.bias {
+            // SAFETY: weights are packed before anything runs.
+            Some(bias) => unsafe { bias.pixel(0) }.to_vec(),
+            None => vec![0.0; shape.c],
         };
-        Offsets { post }
+        Terms { bias, post }
     }
 
-    /// Finishes and stores `count` pixels from `first` on (counted through
-    /// all samples); their sums lie in `sums`, `channels` apart, and lack `bias`.
+    /// Finishes and stores pixels of sample `n` from `first` on (counted
+    /// through all samples), whose sums lie in `sums`, `channels` apart.
     ///
     /// # Safety
     /// Nobody else touches these pixels' channels of y, or writes those of
     /// the residuals.
     #[inline(always)]
-    pub unsafe fn store(
-        &self,
-        offsets: &Offsets,
-        bias: &[f32],
-        sums: &[f32],
-        first: usize,
-        count: usize,
-    ) {
+    pub unsafe fn store(&self, terms: &Terms, sums: &[f32], n: usize, first: usize) {
         // SAFETY: the caller's promise, passed on.
         unsafe {
             match self.activation {
-                Activation::None => self.map(offsets, bias, sums, first, count, |v| v),
+                Activation::None => self.map(terms, sums, n, first, |v| v),
                 Activation::LeakyRelu { slope } => {
-                    self.map(offsets, bias, sums, first, count, |v| {
-                        if v > 0.0 { v } else { slope * v }
-                    });
+                    let leaky_relu = |v: f32| if v > 0.0 { v } else { slope * v };
+                    self.map(terms, sums, n, first, leaky_relu);
                 }
-                Activation::Mish => self.map(offsets, bias, sums, first, count, mish),
+                Activation::Mish => self.map(terms, sums, n, first, mish),
             }
         }
     }
@@ -95,18 +99,17 @@ impl BoundEpilogue {
     #[inline(always)]
     unsafe fn map(
         &self,
-        offsets: &Offsets,
-        bias: &[f32],
+        terms: &Terms,
         sums: &[f32],
+        n: usize,
         first: usize,
-        count: usize,
         activation: impl Fn(f32) -> f32,
     ) {
         let channels = self.y.shape.c;
         let scale = self.scale;
-        let (bias, post) = (&bias[..channels], &offsets.post[..channels]);
-        for (k, sums) in sums.chunks_exact(channels).take(count).enumerate() {
-            let pixel = first + k;
+        let bias = &terms.bias[..channels];
+        let post = &terms.post[n * channels..][..channels];
+        for (pixel, sums) in (first..).zip(sums.chunks_exact(channels)) {
             // SAFETY: the caller's promise.
             let y = unsafe { self.y.pixel_mut(pixel) };
             let (y, sums) = (&mut y[..channels], &sums[..channels]);

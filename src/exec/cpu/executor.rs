@@ -1,137 +1,198 @@
-//! Runs a program on the CPU.
+//! A model on the CPU, and its programs.
 
 use super::kernel::{Kernel, Loading};
-use super::memory::{Slots, View};
+use super::memory::{Memory, Threads, failure};
 use super::{
-    conv_transpose2d, conv2d, copy, group_norm, image_pack, linear, linear_attention, mish, noise,
-    reconstruct, sampler_update, upsample,
+    conv_transpose2d, conv2d, convert, count_non_finite, elementwise, group_norm, linear,
+    linear_attention, noise, pack, pointwise, sampler_update, upsample,
 };
-use crate::exec::{ExecError, Executor, Parameters, StepRecord};
-use crate::graph::{Layout, Program};
+use crate::exec::elements::{gather, scatter};
+use crate::exec::{ExecError, Executor, StepRecord, lock};
+use crate::graph::{Parameters, Role, Shape};
 use crate::ops::Op;
+use crate::plan::{MemoryReport, Owner, PACK, Phase, PlannedValue, Program};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
-/// A program loaded on the CPU: its memory, and a kernel for each step.
+/// A model on the CPU, its weights packed once for all that it loads.
+pub struct CpuBackend {
+    parameters: Arc<dyn Parameters>,
+    packed: Mutex<HashMap<String, Arc<Memory>>>,
+}
+
+impl CpuBackend {
+    /// A model that has not been loaded yet.
+    pub fn new(parameters: Arc<dyn Parameters>) -> Self {
+        Self {
+            parameters,
+            packed: Mutex::default(),
+        }
+    }
+
+    /// Loads a program: allocates its memory and packs the weights that no
+    /// earlier program has packed. Work is spread over the threads of rayon's
+    /// current pool.
+    ///
+    /// # Errors
+    /// When the program is none that the planner makes for a CPU, a parameter
+    /// is missing, or memory runs out.
+    pub fn load(&self, program: Program) -> Result<CpuExecutor, ExecError> {
+        // Kernels write through addresses: what the planner promises must hold.
+        program.check()?;
+        let mut packed = lock(&self.packed);
+        let shared = !is_trainable(&program);
+        let mut fresh = Vec::new();
+        let mut slots = Vec::new();
+        for slot in &program.slots {
+            let known = match &slot.owner {
+                Owner::Packed(name) if shared => packed.get(name).cloned(),
+                _ => None,
+            };
+            fresh.push(known.is_none());
+            let memory = known.or_else(|| Memory::zeroed(slot.bytes).map(Arc::new));
+            slots.push(memory.ok_or_else(|| ExecError::OutOfMemory {
+                device: "the CPU".to_owned(),
+                needed_mib: program.memory.total_bytes() >> 20,
+                hint: String::new(),
+            })?);
+        }
+        let mut owners = program.slots.iter().map(|slot| &slot.owner);
+        let threads = owners.position(|owner| *owner == Owner::Threads);
+        let threads = threads.map(|slot| slots[slot].clone());
+        let threads = Arc::new(Threads::new(threads, program.threads));
+        let load_phase = |phase: &Phase| -> Result<Vec<Kernel>, ExecError> {
+            let load = |node| {
+                load(&Loading {
+                    phase,
+                    node,
+                    slots: &slots,
+                    threads: &threads,
+                })
+            };
+            phase.nodes.iter().map(load).collect()
+        };
+        let phases = program.phases.iter();
+        let executor = CpuExecutor {
+            kernels: phases.map(load_phase).collect::<Result<_, _>>()?,
+            slots,
+            program,
+            records: vec![StepRecord::default()],
+        };
+        executor.pack(&*self.parameters, &fresh)?;
+        if shared {
+            for (slot, memory) in executor.program.slots.iter().zip(&executor.slots) {
+                if let Owner::Packed(name) = &slot.owner {
+                    packed.insert(name.clone(), memory.clone());
+                }
+            }
+        }
+        Ok(executor)
+    }
+
+    /// How many weights are packed.
+    pub fn packed_weights(&self) -> usize {
+        lock(&self.packed).len()
+    }
+}
+
+/// A program loaded on the CPU: its memory, and a kernel for each node.
 pub struct CpuExecutor {
     // Kernels hold addresses inside the slots, so they go first.
-    phases: Vec<Vec<Kernel>>,
-    slots: Slots,
+    kernels: Vec<Vec<Kernel>>,
+    slots: Vec<Arc<Memory>>,
     program: Program,
     records: Vec<StepRecord>,
 }
 
 impl CpuExecutor {
-    /// Loads a program: packs its weights and allocates its memory. Work is
-    /// spread over the threads of rayon's current pool.
-    ///
-    /// # Errors
-    /// When a weight is missing or memory runs out.
-    ///
-    /// # Panics
-    /// When the program was not planned with [`plan_options`](super::plan_options),
-    /// or is none that the planner makes.
-    pub fn new(program: Program, parameters: &dyn Parameters) -> Result<Self, ExecError> {
-        assert_eq!(
-            program.options.layout,
-            Layout::ChannelsLast,
-            "the CPU's layout"
-        );
-        // Kernels write through addresses: what the planner promises must hold.
-        for plan in &program.phases {
-            plan.check().unwrap_or_else(|error| panic!("{error}"));
-        }
-        let mut slots = Slots::new(&program)?;
-        let phases = program
-            .phases
-            .iter()
-            .map(|plan| {
-                plan.steps
-                    .iter()
-                    .map(|step| {
-                        load(Loading {
-                            plan,
-                            step,
-                            slots: &mut slots,
-                            parameters,
-                        })
-                    })
-                    .collect()
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            phases,
-            slots,
-            program,
-            records: vec![StepRecord::default()],
-        })
-    }
-
-    fn view(&mut self, name: &str) -> Result<View, ExecError> {
-        let value = self
-            .program
-            .find_persistent(name)
-            .ok_or_else(|| ExecError::Device {
-                device: "the CPU".to_owned(),
-                reason: format!("no value '{name}' to read or write"),
-            })?;
-        Ok(self.slots.view(value))
-    }
-}
-
-/// Chooses the kernel of a step and packs its weights.
-fn load(mut loading: Loading) -> Result<Kernel, ExecError> {
-    let loading = &mut loading;
-    Ok(match &loading.step.op {
-        Op::Conv2d(op) => conv2d::load(loading, op)?,
-        Op::ConvTranspose2d(op) => conv_transpose2d::load(loading, op)?,
-        Op::Copy(_) => copy::load(loading),
-        Op::GroupNorm(op) => group_norm::load(loading, op)?,
-        Op::ImagePack(_) => image_pack::load_pack(loading),
-        Op::ImageUnpack(op) => image_pack::load_unpack(loading, op),
-        Op::Linear(_) => linear::load(loading)?,
-        Op::LinearAttention(op) => linear_attention::load(loading, op),
-        Op::Mish(_) => mish::load(loading),
-        Op::Noise(_) => noise::load(loading),
-        Op::Reconstruct(op) => reconstruct::load(loading, op),
-        Op::SamplerUpdate(op) => sampler_update::load(loading, op),
-        Op::UpsampleBicubic(op) => upsample::load_bicubic(loading, op),
-        Op::UpsampleNearest(op) => upsample::load_nearest(loading, op),
-    })
-}
-
-impl Executor for CpuExecutor {
-    fn write(&mut self, name: &str, elements: &[f32]) -> Result<(), ExecError> {
-        let view = self.view(name)?;
-        let shape = view.shape;
-        assert_eq!(elements.len(), shape.elements(), "writing '{name}' {shape}");
-        let plane = shape.pixels();
-        for p in 0..shape.n * plane {
-            // SAFETY: no kernel runs while the executor is borrowed here.
-            let pixel = unsafe { view.pixel_mut(p) };
-            for (c, element) in pixel.iter_mut().enumerate() {
-                *element = elements[(p / plane * shape.c + c) * plane + p % plane];
+    /// Packs the weights whose slots are new.
+    fn pack(&self, parameters: &dyn Parameters, fresh: &[bool]) -> Result<(), ExecError> {
+        let phases = self.program.phases.iter().zip(&self.kernels);
+        for (phase, kernels) in phases.filter(|(phase, _)| phase.name == PACK) {
+            for (node, kernel) in phase.nodes.iter().zip(kernels) {
+                let plain = &phase.values[node.inputs[0]];
+                let packed = &phase.values[node.outputs[0]];
+                if !fresh[packed.slot] {
+                    continue;
+                }
+                let tensor = parameters.parameter(&plain.name, plain.shape)?;
+                self.write_value(plain, &tensor);
+                kernel(&StepRecord::default());
             }
         }
         Ok(())
     }
 
-    fn write_pixels(&mut self, name: &str, pixels: &[u32]) -> Result<(), ExecError> {
-        let view = self.view(name)?;
-        assert_eq!(pixels.len(), view.shape.elements(), "writing '{name}'");
-        for (p, &rgba) in pixels.iter().enumerate() {
-            // SAFETY: as above.
-            unsafe { view.pixel_mut(p)[0] = f32::from_bits(rgba) };
-        }
+    fn write_value(&self, value: &PlannedValue, elements: &[f32]) {
+        // SAFETY: no kernel runs meanwhile: they run in `run`, which borrows
+        // the executor mutably, and before it is there.
+        let bytes = unsafe { self.slots[value.slot].bytes_mut() };
+        scatter(value, elements, bytes);
+    }
+
+    fn find(&self, name: &str) -> Result<&PlannedValue, ExecError> {
+        let value = self.program.find_persistent(name);
+        value.ok_or_else(|| unknown("value", name))
+    }
+}
+
+fn unknown(what: &str, name: &str) -> ExecError {
+    failure(format!("the program has no {what} '{name}'"))
+}
+
+/// Whether parameters can be written, so that packed weights are not shared.
+fn is_trainable(program: &Program) -> bool {
+    let pack = program.phase(PACK);
+    pack.is_some_and(|phase| phase.values.iter().any(|value| value.role == Role::State))
+}
+
+/// Makes the kernel of a node.
+fn load(loading: &Loading) -> Result<Kernel, ExecError> {
+    match &loading.node.op {
+        Op::Conv2d(op) => conv2d::load(loading, op),
+        Op::ConvTranspose2d(op) => conv_transpose2d::load(loading, op),
+        Op::Convert(_) => convert::load(loading),
+        Op::CountNonFinite(_) => count_non_finite::load(loading),
+        Op::EstimateX0(_) => elementwise::load_estimate_x0(loading),
+        Op::GroupNorm(op) => group_norm::load(loading, op),
+        Op::Linear(_) => linear::load(loading),
+        Op::LinearAttention(op) => linear_attention::load(loading, op),
+        Op::Noise(_) => noise::load(loading),
+        Op::Pack(op) => pack::load(loading, op),
+        Op::Pointwise(op) => pointwise::load(loading, op),
+        Op::Reconstruct(op) => elementwise::load_reconstruct(loading, op),
+        Op::SamplerUpdate(op) => sampler_update::load(loading, op),
+        Op::UpsampleBicubic(op) => upsample::load_bicubic(loading, op),
+        Op::UpsampleNearest(op) => upsample::load_nearest(loading, op),
+    }
+}
+
+impl Executor for CpuExecutor {
+    fn write(&mut self, name: &str, elements: &[f32]) -> Result<(), ExecError> {
+        let value = self.find(name)?;
+        self.write_value(value, elements);
         Ok(())
     }
 
-    fn set_steps(&mut self, steps: &[StepRecord]) -> Result<(), ExecError> {
-        self.records = steps.to_vec();
+    fn read(&mut self, name: &str) -> Result<Vec<f32>, ExecError> {
+        let value = self.find(name)?;
+        // SAFETY: no kernel runs while the executor is borrowed here.
+        Ok(gather(value, unsafe { self.slots[value.slot].bytes() }))
+    }
+
+    fn set_records(&mut self, records: &[StepRecord]) -> Result<(), ExecError> {
+        self.records = records.to_vec();
         Ok(())
     }
 
-    fn run(&mut self, phase: usize, step: usize) -> Result<(), ExecError> {
-        let record = self.records[step];
-        for kernel in &self.phases[phase] {
+    fn run(&mut self, phase: &str, record: usize) -> Result<(), ExecError> {
+        let mut phases = self.program.phases.iter();
+        let index = phases.position(|known| known.name == phase);
+        // Shared weights are packed once, before anyone reads them.
+        let index = index.filter(|_| phase != PACK || is_trainable(&self.program));
+        let index = index.ok_or_else(|| unknown("phase", phase))?;
+        let record = self.records[record];
+        for kernel in &self.kernels[index] {
             kernel(&record);
         }
         Ok(())
@@ -142,30 +203,15 @@ impl Executor for CpuExecutor {
         Ok(())
     }
 
-    fn read(&mut self, name: &str) -> Result<Vec<f32>, ExecError> {
-        let view = self.view(name)?;
-        let shape = view.shape;
-        let plane = shape.pixels();
-        let mut elements = vec![0.0; shape.elements()];
-        for p in 0..shape.n * plane {
-            // SAFETY: as above.
-            let pixel = unsafe { view.pixel(p) };
-            for (c, &element) in pixel.iter().enumerate() {
-                elements[(p / plane * shape.c + c) * plane + p % plane] = element;
-            }
-        }
-        Ok(elements)
+    fn shape(&self, name: &str) -> Option<Shape> {
+        self.program.find_persistent(name).map(|value| value.shape)
     }
 
-    fn read_pixels(&mut self, name: &str) -> Result<Vec<u32>, ExecError> {
-        let view = self.view(name)?;
-        Ok((0..view.shape.elements())
-            // SAFETY: as above.
-            .map(|p| unsafe { view.pixel(p)[0].to_bits() })
-            .collect())
+    fn memory(&self) -> MemoryReport {
+        self.program.memory
     }
 
-    fn program(&self) -> &Program {
-        &self.program
+    fn allocated_bytes(&self) -> u64 {
+        self.slots.iter().map(|slot| slot.len() as u64).sum()
     }
 }

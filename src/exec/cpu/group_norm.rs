@@ -1,56 +1,71 @@
 //! Group normalisation; the twin of `shaders/group_norm.wgsl`.
 
+use super::choose::{bytes, vector, weighted};
 use super::epilogue::BoundEpilogue;
 use super::kernel::{Kernel, Loading};
 use super::memory::View;
-use super::products::with_scratch;
-use super::simd::vectorized_mut;
-use crate::exec::ExecError;
+use super::simd::vectorized;
+use crate::exec::{ExecError, choice};
+use crate::graph::Shape;
 use crate::ops::GroupNorm;
+use crate::plan::{Choice, NodeOperands};
 use rayon::prelude::*;
 
 /// Pixels of one task. Sums are always split here, whatever the number of
 /// threads, so that they always round alike.
 const CHUNK: usize = 512;
 
-pub(super) fn load(loading: &mut Loading, op: &GroupNorm) -> Result<Kernel, ExecError> {
-    let x = loading.input(GroupNorm::X);
-    let weight = loading.weight(GroupNorm::WEIGHT)?.into_owned();
-    let bias = loading.weight(GroupNorm::BIAS)?.into_owned();
-    let epilogue = BoundEpilogue::new(loading, &op.epilogue, GroupNorm::OPERANDS);
+pub(super) fn choose(node: &NodeOperands) -> Choice {
+    let shape = node.inputs[GroupNorm::X].shape();
+    Choice {
+        scratch: choice::scratch("partial_sums", partial_sums(shape)),
+        thread_bytes: bytes(CHUNK.min(shape.pixels()) * shape.c),
+        ..weighted(node, [vector(shape.c), vector(shape.c)])
+    }
+}
+
+/// Elements of f32 that the f64 sums of all chunks of a sample take.
+fn partial_sums(shape: Shape) -> usize {
+    2 * shape.pixels().div_ceil(CHUNK) * shape.c
+}
+
+pub(super) fn load(loading: &Loading, op: &GroupNorm) -> Result<Kernel, ExecError> {
+    let x = loading.input(GroupNorm::X)?;
+    let channels = x.shape.c;
+    let weight = loading.weight(GroupNorm::WEIGHT, &vector(channels))?;
+    let bias = loading.weight(GroupNorm::BIAS, &vector(channels))?;
+    let epilogue = BoundEpilogue::new(loading, &op.epilogue, GroupNorm::OPERANDS, Some(bias))?;
+    let partial = loading.scratch([1, partial_sums(x.shape)])?;
+    let threads = loading.thread_scratch(CHUNK.min(x.shape.pixels()) * channels)?;
     let (groups, epsilon) = (op.groups, f64::from(op.epsilon));
     Ok(Box::new(move |record| {
-        let offsets = epilogue.offsets(record);
+        let terms = epilogue.terms(record);
         let pixels = x.shape.pixels();
+        // SAFETY: weights are packed before anything runs.
+        let weight = unsafe { weight.pixel(0) };
         for n in 0..x.shape.n {
             // y = (x - mean) * factor + bias, for each channel; a factor and
             // an offset alone would cancel where the mean is large.
-            let (mean, factor) = statistics(&x, n, groups, epsilon, &weight);
-            (0..pixels.div_ceil(CHUNK))
-                .into_par_iter()
-                .for_each(|chunk| {
-                    let first = n * pixels + chunk * CHUNK;
-                    let count = CHUNK.min(pixels - chunk * CHUNK);
-                    with_scratch(count * x.shape.c, 0, |normalised, _| {
-                        vectorized_mut(
-                            #[inline(always)]
-                            || {
-                                let results = normalised.chunks_exact_mut(x.shape.c);
-                                for (k, result) in results.enumerate() {
-                                    // SAFETY: nothing writes x meanwhile.
-                                    let x = unsafe { x.pixel(first + k) };
-                                    for (c, result) in result.iter_mut().enumerate() {
-                                        *result = (x[c] - mean[c]) * factor[c];
-                                    }
-                                }
-                                // SAFETY: each pixel belongs to one task.
-                                unsafe {
-                                    epilogue.store(&offsets, &bias, normalised, first, count)
-                                };
-                            },
-                        );
+            let (mean, factor) = statistics(&x, n, groups, epsilon, weight, &partial);
+            let chunks = (0..pixels.div_ceil(CHUNK)).into_par_iter();
+            chunks.for_each(|chunk| {
+                let first = n * pixels + chunk * CHUNK;
+                let count = CHUNK.min(pixels - chunk * CHUNK);
+                threads.scratch([count * channels, 0], |normalised, _| {
+                    vectorized!({
+                        let results = normalised.chunks_exact_mut(channels);
+                        for (k, result) in results.enumerate() {
+                            // SAFETY: nothing writes x meanwhile.
+                            let x = unsafe { x.pixel(first + k) };
+                            for (c, result) in result.iter_mut().enumerate() {
+                                *result = (x[c] - mean[c]) * factor[c];
+                            }
+                        }
+                        // SAFETY: each pixel belongs to one task.
+                        unsafe { epilogue.store(&terms, normalised, n, first) };
                     });
                 });
+            });
         }
     }))
 }
@@ -63,52 +78,51 @@ fn statistics(
     groups: usize,
     epsilon: f64,
     weight: &[f32],
+    partial: &View,
 ) -> (Vec<f32>, Vec<f32>) {
-    let channels = x.shape.c;
-    let per_group = channels / groups;
+    let per_group = x.shape.c / groups;
     let count = (per_group * x.shape.pixels()) as f64;
     let of_groups = |sums: Vec<f64>| -> Vec<f64> {
         sums.chunks_exact(per_group)
             .map(|group| group.iter().sum::<f64>() / count)
             .collect()
     };
-    let means = of_groups(sum(x, n, |v, _| v));
-    let variances = of_groups(sum(x, n, |v, c| {
+    let means = of_groups(sum(x, n, partial, |v, _| v));
+    let variances = of_groups(sum(x, n, partial, |v, c| {
         let difference = v - means[c / per_group];
         difference * difference
     }));
-    let group_of = |c: usize| c / per_group;
-    let mean = (0..channels).map(|c| means[group_of(c)] as f32).collect();
-    let factor = (0..channels)
-        .map(|c| (f64::from(weight[c]) / (variances[group_of(c)] + epsilon).sqrt()) as f32)
-        .collect();
-    (mean, factor)
+    let channels = weight.iter().enumerate().map(|(c, &weight)| {
+        let group = c / per_group;
+        let factor = f64::from(weight) / (variances[group] + epsilon).sqrt();
+        (means[group] as f32, factor as f32)
+    });
+    channels.unzip()
 }
 
-/// Sum of `term(x, channel)` over the pixels of sample `n`, for each channel.
-fn sum(x: &View, n: usize, term: impl Fn(f64, usize) -> f64 + Sync) -> Vec<f64> {
+/// Sum of `term(x, channel)` over the pixels of sample `n`, for each channel;
+/// the sums of chunks go to `partial`.
+fn sum(x: &View, n: usize, partial: &View, term: impl Fn(f64, usize) -> f64 + Sync) -> Vec<f64> {
     let (channels, pixels) = (x.shape.c, x.shape.pixels());
-    let partial: Vec<Vec<f64>> = (0..pixels.div_ceil(CHUNK))
-        .into_par_iter()
-        .map(|chunk| {
-            let mut sums = vec![0.0; channels];
-            vectorized_mut(
-                #[inline(always)]
-                || {
-                    for p in chunk * CHUNK..pixels.min((chunk + 1) * CHUNK) {
-                        // SAFETY: nothing writes x meanwhile.
-                        let x = unsafe { x.pixel(n * pixels + p) };
-                        for (c, (sum, &v)) in sums.iter_mut().zip(x).enumerate() {
-                            *sum += term(f64::from(v), c);
-                        }
-                    }
-                },
-            );
-            sums
-        })
-        .collect();
+    let chunks = pixels.div_ceil(CHUNK);
+    // SAFETY: scratch of this node alone.
+    let partial = unsafe { partial.pixel_mut(0) };
+    let partial: &mut [f64] = bytemuck::cast_slice_mut(partial);
+    let sums_of_chunks = partial.par_chunks_exact_mut(channels).take(chunks);
+    sums_of_chunks.enumerate().for_each(|(chunk, sums)| {
+        sums.fill(0.0);
+        vectorized!({
+            for p in chunk * CHUNK..pixels.min((chunk + 1) * CHUNK) {
+                // SAFETY: nothing writes x meanwhile.
+                let x = unsafe { x.pixel(n * pixels + p) };
+                for (c, (sum, &v)) in sums.iter_mut().zip(x).enumerate() {
+                    *sum += term(f64::from(v), c);
+                }
+            }
+        });
+    });
     let mut total = vec![0.0; channels];
-    for sums in partial {
+    for sums in partial.chunks_exact(channels).take(chunks) {
         for (total, sum) in total.iter_mut().zip(sums) {
             *total += sum;
         }

@@ -1,44 +1,75 @@
-//! A step made ready to run.
+//! A node made ready to run.
 
-use super::memory::{Slots, View};
-use crate::exec::{ExecError, Parameters, StepRecord};
-use crate::graph::{Plan, Step};
-use std::borrow::Cow;
+use super::choose::bytes;
+use super::memory::{Memory, Threads, View, failure, wrong_operand};
+use crate::exec::{ExecError, StepRecord};
+use crate::ops::Packing;
+use crate::plan::{Phase, PlannedNode, PlannedValue};
+use std::sync::Arc;
 
-/// Runs one step of a plan, its operands and packed weights already bound.
+/// Runs one node, its operands and packed weights already bound.
 pub(super) type Kernel = Box<dyn Fn(&StepRecord) + Send>;
 
-/// A step with easy access to its operands.
+/// A node with easy access to its operands.
 pub(super) struct Loading<'a> {
-    pub plan: &'a Plan,
-    pub step: &'a Step,
-    pub slots: &'a mut Slots,
-    pub parameters: &'a dyn Parameters,
+    pub phase: &'a Phase,
+    pub node: &'a PlannedNode,
+    pub slots: &'a [Arc<Memory>],
+    pub threads: &'a Arc<Threads>,
 }
 
 impl<'a> Loading<'a> {
+    pub fn input_value(&self, index: usize) -> &'a PlannedValue {
+        &self.phase.values[self.node.inputs[index]]
+    }
+
+    pub fn output_value(&self, index: usize) -> &'a PlannedValue {
+        &self.phase.values[self.node.outputs[index]]
+    }
+
+    pub fn slot(&self, value: &PlannedValue) -> &'a Arc<Memory> {
+        &self.slots[value.slot]
+    }
+
     /// An operand that is no weight.
-    pub fn input(&mut self, index: usize) -> View {
-        self.slots.view(&self.plan.values[self.step.inputs[index]])
+    pub fn input(&self, index: usize) -> Result<View, ExecError> {
+        let value = self.input_value(index);
+        View::new(value, self.slot(value))
     }
 
-    /// A result.
-    pub fn output(&mut self, index: usize) -> View {
-        self.slots.view(&self.plan.values[self.step.outputs[index]])
+    pub fn output(&self, index: usize) -> Result<View, ExecError> {
+        let value = self.output_value(index);
+        View::new(value, self.slot(value))
     }
 
-    /// A weight, in PyTorch's order.
-    pub fn weight(&self, index: usize) -> Result<Cow<'a, [f32]>, ExecError> {
-        let value = &self.plan.values[self.step.inputs[index]];
-        let weight = self.parameters.parameter(&value.name, value.shape)?;
-        // Kernels rely on it.
-        assert_eq!(
-            weight.len(),
-            value.shape.elements(),
-            "weight '{}' {}",
-            value.name,
-            value.shape
-        );
-        Ok(weight)
+    /// A weight, which must be packed as the kernel reads it.
+    pub fn weight(&self, index: usize, packing: &Packing) -> Result<View, ExecError> {
+        let value = self.input_value(index);
+        if value.packing.as_ref() != Some(packing) {
+            return Err(wrong_operand(value, "is not packed for its kernel"));
+        }
+        View::arrays(value, [1, packing.elements()], self.slot(value))
+    }
+
+    /// Scratch arrays: how many, and of how many elements.
+    pub fn scratch(&self, sizes: [usize; 2]) -> Result<View, ExecError> {
+        let Some(&id) = self.node.scratch.first() else {
+            return Err(self.misplanned("without scratch memory"));
+        };
+        let value = &self.phase.values[id];
+        View::arrays(value, sizes, self.slot(value))
+    }
+
+    /// Checks that each thread has scratch memory for so many elements, as
+    /// choosing has asked for.
+    pub fn thread_scratch(&self, elements: usize) -> Result<Arc<Threads>, ExecError> {
+        match self.node.thread_bytes >= bytes(elements) {
+            true => Ok(self.threads.clone()),
+            false => Err(self.misplanned("with too little memory")),
+        }
+    }
+
+    fn misplanned(&self, what: &str) -> ExecError {
+        failure(format!("{} was planned {what}", self.node.op.name()))
     }
 }

@@ -1,28 +1,51 @@
 //! Linear attention; the twin of `shaders/linear_attention.wgsl`.
 
+use super::choose::{bytes, plain};
 use super::kernel::{Kernel, Loading};
-use super::memory::View;
+use super::memory::{Threads, View};
 use super::mish::exp;
-use super::products::{multiply, with_scratch};
-use super::simd::vectorized_mut;
+use super::products::multiply;
+use super::simd::vectorized;
+use crate::exec::{ExecError, choice};
+use crate::graph::Shape;
 use crate::ops::LinearAttention;
-use gemm::Parallelism;
+use crate::plan::{Choice, NodeOperands};
 use rayon::prelude::*;
+use std::sync::Arc;
 
 /// Pixels of one task of the last product.
 const CHUNK: usize = 256;
 
-pub(super) fn load(loading: &mut Loading, op: &LinearAttention) -> Kernel {
-    let (qkv, y) = (loading.input(0), loading.output(0));
-    let context = loading.output(1);
+pub(super) fn choose(node: &NodeOperands, op: &LinearAttention) -> Choice {
+    let qkv = node.inputs[0].shape();
+    Choice {
+        scratch: choice::scratch("context", context_size(qkv, op).iter().product()),
+        thread_bytes: bytes(thread_elements(qkv, op)),
+        ..plain(node)
+    }
+}
+
+/// The heads of all samples, and the elements of each one's context.
+fn context_size(qkv: Shape, op: &LinearAttention) -> [usize; 2] {
+    [qkv.n * op.heads, op.head_channels * op.head_channels]
+}
+
+/// The weights of every pixel's key, and the largest keys.
+fn thread_elements(qkv: Shape, op: &LinearAttention) -> usize {
+    (qkv.pixels() + 1) * op.head_channels
+}
+
+pub(super) fn load(loading: &Loading, op: &LinearAttention) -> Result<Kernel, ExecError> {
+    let (qkv, y) = (loading.input(0)?, loading.output(0)?);
     let attention = Attention {
         heads: op.heads,
         d: op.head_channels,
+        context: loading.scratch(context_size(qkv.shape, op))?,
+        threads: loading.thread_scratch(thread_elements(qkv.shape, op))?,
         qkv,
-        context,
         y,
     };
-    Box::new(move |_| attention.run())
+    Ok(Box::new(move |_| attention.run()))
 }
 
 struct Attention {
@@ -30,9 +53,10 @@ struct Attention {
     /// Channels of a head.
     d: usize,
     qkv: View,
-    /// `[n][head][d][e]`, contiguous.
+    /// `[d][e]` for each head of each sample.
     context: View,
     y: View,
+    threads: Arc<Threads>,
 }
 
 impl Attention {
@@ -55,53 +79,36 @@ impl Attention {
         let keys = (self.heads + head) * d;
         let values = (2 * self.heads + head) * d;
         let mut total = vec![0.0f64; d];
-        with_scratch(pixels * d, d, |weights, most| {
+        self.threads.scratch([pixels * d, d], |weights, most| {
             // SAFETY: nothing writes qkv meanwhile.
             let key = |p: usize| unsafe { &self.qkv.pixel(first + p)[keys..keys + d] };
-            vectorized_mut(
-                #[inline(always)]
-                || {
-                    most.fill(f32::NEG_INFINITY);
-                    for p in 0..pixels {
-                        for (most, &k) in most.iter_mut().zip(key(p)) {
-                            *most = if k > *most { k } else { *most };
-                        }
+            vectorized!({
+                most.fill(f32::NEG_INFINITY);
+                for p in 0..pixels {
+                    for (most, &k) in most.iter_mut().zip(key(p)) {
+                        *most = if k > *most { k } else { *most };
                     }
-                    for (p, weights) in weights.chunks_exact_mut(d).enumerate() {
-                        let key = key(p);
-                        for c in 0..d {
-                            weights[c] = exp(key[c] - most[c]);
-                            total[c] += f64::from(weights[c]);
-                        }
+                }
+                for (p, weights) in weights.chunks_exact_mut(d).enumerate() {
+                    let key = key(p);
+                    for c in 0..d {
+                        weights[c] = exp(key[c] - most[c]);
+                        total[c] += f64::from(weights[c]);
                     }
-                },
-            );
+                }
+            });
             // SAFETY: the context is scratch of this step, and each head's
             // part of it belongs to one task.
-            let context = unsafe { &mut self.context.pixel_mut(n)[head * d * d..][..d * d] };
+            let context = unsafe { self.context.pixel_mut(n * self.heads + head) };
             // SAFETY: context is d x d, the keys' weights pixels x d, and the
             // values pixels x d at the distance of qkv's pixels.
             unsafe {
-                gemm::gemm(
-                    d,
-                    d,
-                    pixels,
-                    context.as_mut_ptr(),
-                    d as isize,
-                    1,
+                multiply(
+                    [d, pixels, d],
+                    (weights.as_ptr(), [1, d]),
+                    (self.qkv.address(first).add(values), self.qkv.pitch),
+                    (context.as_mut_ptr(), d),
                     false,
-                    self.qkv.address(first).add(values),
-                    self.qkv.pitch as isize,
-                    1,
-                    weights.as_ptr(),
-                    1,
-                    d as isize,
-                    0.0,
-                    1.0,
-                    false,
-                    false,
-                    false,
-                    Parallelism::None,
                 );
             }
             for (row, &total) in context.chunks_exact_mut(d).zip(&total) {
@@ -116,22 +123,17 @@ impl Attention {
     fn attend(&self, n: usize, first: usize, count: usize) {
         let d = self.d;
         let pixel = n * self.qkv.shape.pixels() + first;
-        // SAFETY: the context is complete.
-        let context = unsafe { self.context.pixel(n) };
-        for (head, context) in context.chunks_exact(d * d).enumerate() {
+        for head in 0..self.heads {
+            // SAFETY: the context is complete.
+            let context = unsafe { self.context.pixel(n * self.heads + head) };
             // SAFETY: `count` pixels lie in both slots, and each belongs to
             // one task.
             unsafe {
-                let queries = self.qkv.address(pixel).add(head * d);
-                let y = self.y.address(pixel).add(head * d);
                 multiply(
-                    count,
-                    queries,
-                    self.qkv.pitch,
-                    context,
-                    d,
-                    y,
-                    self.y.pitch,
+                    [count, d, d],
+                    (self.qkv.address(pixel).add(head * d), [self.qkv.pitch, 1]),
+                    (context.as_ptr(), d),
+                    (self.y.address(pixel).add(head * d), self.y.pitch),
                     false,
                 );
             }

@@ -1,73 +1,83 @@
 //! Slots and views of them.
 
 use crate::exec::ExecError;
-use crate::graph::{PlannedValue, Program, Shape};
-use bytemuck::{Pod, Zeroable};
+use crate::graph::Shape;
+use crate::plan::{Format, PlannedValue, Precision};
+use bytemuck::{Zeroable, allocation::try_zeroed_slice_box};
+use std::cell::UnsafeCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A cache line; slots are made of whole ones.
+/// A cache line, which slots are aligned to.
+#[derive(Clone, Copy, Zeroable)]
 #[repr(C, align(64))]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Line([f32; 16]);
+struct Line([u8; 64]);
 
-/// The memory of a program. It is allocated once and never moves, so views
-/// stay valid as long as it lives.
-pub(super) struct Slots {
-    slots: Vec<Vec<Line>>,
-}
+/// One slot: bytes that never move, so that kernels can hold addresses in them.
+pub(super) struct Memory(Box<[UnsafeCell<Line>]>);
 
-impl Slots {
-    /// Allocates every slot of a program, filled with zeros.
-    pub fn new(program: &Program) -> Result<Self, ExecError> {
-        let slots = program
-            .slots
-            .iter()
-            .map(|slot| {
-                let lines = (slot.bytes as usize).div_ceil(size_of::<Line>());
-                let mut memory = Vec::new();
-                memory
-                    .try_reserve_exact(lines)
-                    .map_err(|_| ExecError::OutOfMemory {
-                        device: "the CPU".to_owned(),
-                        needed_mib: program.slot_bytes() >> 20,
-                        hint: String::new(),
-                    })?;
-                memory.resize(lines, Line::zeroed());
-                Ok(memory)
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self { slots })
+// SAFETY: it is only bytes; who may touch which of them, and when, is said at
+// the methods of the views.
+unsafe impl Sync for Memory {}
+
+impl Memory {
+    /// `bytes` zeros, or nothing where there is no memory for them.
+    pub fn zeroed(bytes: u64) -> Option<Self> {
+        let lines = usize::try_from(bytes).ok()?.div_ceil(size_of::<Line>());
+        try_zeroed_slice_box(lines).ok().map(Self)
     }
 
-    /// The view of a value that is no weight.
-    pub fn view(&mut self, value: &PlannedValue) -> View {
-        let (slot, channel_offset, pitch) = value.place();
-        let memory = &mut self.slots[slot];
-        let elements = memory.len() * 16;
-        let shape = value.shape;
-        assert!(
-            channel_offset + shape.c <= pitch && shape.n * shape.pixels() * pitch <= elements,
-            "value '{}' {shape} exceeds its slot",
-            value.name
-        );
-        View {
-            // SAFETY: the offset lies inside the slot, by the assertion.
-            base: unsafe { memory.as_mut_ptr().cast::<f32>().add(channel_offset) },
-            shape,
-            pitch,
-        }
+    pub fn len(&self) -> usize {
+        size_of_val(&*self.0)
+    }
+
+    /// All of it.
+    ///
+    /// # Safety
+    /// Nobody writes it meanwhile.
+    pub unsafe fn bytes(&self) -> &[u8] {
+        // SAFETY: these bytes; the rest is the caller's promise.
+        unsafe { std::slice::from_raw_parts(self.address().cast(), self.len()) }
+    }
+
+    /// All of it, to be written.
+    ///
+    /// # Safety
+    /// Nobody else touches it meanwhile.
+    #[allow(clippy::mut_from_ref)] // the caller's promise stands for the borrow
+    pub unsafe fn bytes_mut(&self) -> &mut [u8] {
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.address().cast(), self.len()) }
+    }
+
+    fn address(&self) -> *mut f32 {
+        UnsafeCell::raw_get(self.0.as_ptr()).cast()
     }
 }
 
-/// A value in its slot: pixel `p` of sample `n` has its `shape.c` channels at
-/// `base + (n * pixels + p) * pitch`.
+pub(super) fn failure(reason: String) -> ExecError {
+    ExecError::Device {
+        device: "the CPU".to_owned(),
+        reason,
+    }
+}
+
+/// The error of a kernel that cannot read an operand.
+pub(super) fn wrong_operand(value: &PlannedValue, reason: &str) -> ExecError {
+    failure(format!("value '{}' {} {reason}", value.name, value.shape))
+}
+
+/// A channels-last f32 value in its slot: pixel `p` of sample `n` has its
+/// `shape.c` channels at `base + (n * pixels + p) * pitch`.
 ///
-/// Views of one slot may overlap; the plan sees to it that no step writes
-/// what another operand of that step reads, and every kernel that no two of
+/// A packed weight and a scratch array are views, too: of one pixel, or of rows.
+///
+/// Views of one slot may overlap; the program sees to it that no node writes
+/// what another operand of that node reads, and every kernel that no two of
 /// its threads write one element.
 #[derive(Clone, Copy)]
 pub(super) struct View {
     base: *mut f32,
-    /// Logical shape.
     pub shape: Shape,
     /// Distance of pixels, in elements.
     pub pitch: usize,
@@ -80,10 +90,40 @@ unsafe impl Send for View {}
 unsafe impl Sync for View {}
 
 impl View {
+    pub fn new(value: &PlannedValue, slot: &Memory) -> Result<Self, ExecError> {
+        if value.format != Format::PLAIN || value.packing.is_some() {
+            return Err(wrong_operand(value, "is not channels-last in f32"));
+        }
+        let (first, pitch, shape) = (value.channel_offset, value.channel_stride, value.shape);
+        if first + shape.c > pitch || value.array_bytes() > slot.len() as u64 {
+            return Err(wrong_operand(value, "exceeds its slot"));
+        }
+        // SAFETY: the offset lies inside the slot, as just checked.
+        let base = unsafe { slot.address().add(first) };
+        Ok(Self { base, shape, pitch })
+    }
+
+    /// Arrays of `len` elements, one after the other from the start of a slot.
+    pub fn arrays(
+        value: &PlannedValue,
+        [count, len]: [usize; 2],
+        slot: &Memory,
+    ) -> Result<Self, ExecError> {
+        let fits = count * len <= slot.len() / size_of::<f32>();
+        if value.format.precision != Precision::F32 || !fits {
+            return Err(wrong_operand(value, "exceeds its slot"));
+        }
+        Ok(Self {
+            base: slot.address(),
+            shape: Shape::matrix(count, len),
+            pitch: len,
+        })
+    }
+
     /// Address of the first channel of a pixel, counted through all samples.
     pub fn address(&self, pixel: usize) -> *mut f32 {
         debug_assert!(pixel < self.shape.n * self.shape.pixels());
-        // SAFETY: `Slots::view` has checked that every pixel lies in the slot.
+        // SAFETY: `new` has checked that every pixel lies in the slot.
         unsafe { self.base.add(pixel * self.pitch) }
     }
 
@@ -107,8 +147,51 @@ impl View {
         unsafe { std::slice::from_raw_parts_mut(self.address(pixel), self.shape.c) }
     }
 
-    /// Whether pixels follow one another without a gap.
     pub fn is_contiguous(&self) -> bool {
         self.pitch == self.shape.c
+    }
+}
+
+/// Scratch memory of the threads, each its own part of one slot.
+pub(super) struct Threads {
+    memory: Option<Arc<Memory>>,
+    elements: usize,
+    busy: Vec<AtomicBool>,
+}
+
+impl Threads {
+    /// `threads` equal parts of a slot.
+    pub fn new(memory: Option<Arc<Memory>>, threads: usize) -> Self {
+        let bytes = memory.as_ref().map_or(0, |memory| memory.len());
+        Self {
+            memory,
+            elements: bytes / threads.max(1) / size_of::<f32>(),
+            busy: (0..threads).map(|_| AtomicBool::new(false)).collect(),
+        }
+    }
+
+    pub fn count(&self) -> usize {
+        self.busy.len()
+    }
+
+    /// Gives `work` two arrays of the calling thread's own, of unspecified
+    /// contents. `work` must not use rayon.
+    pub fn scratch(&self, [first, second]: [usize; 2], work: impl FnOnce(&mut [f32], &mut [f32])) {
+        let thread = rayon::current_thread_index();
+        let mine = thread.and_then(|thread| Some((thread, self.busy.get(thread)?)));
+        let (Some(memory), Some((thread, busy))) = (&self.memory, mine) else {
+            // Called from outside the pool that the program was planned for.
+            return work(&mut vec![0.0; first], &mut vec![0.0; second]);
+        };
+        assert!(first + second <= self.elements, "scratch of a thread");
+        assert!(!busy.swap(true, Ordering::Acquire), "scratch is in use");
+        // SAFETY: the part of this thread, which `busy` keeps for this call.
+        let part = unsafe {
+            let start = memory.address().add(thread * self.elements);
+            std::slice::from_raw_parts_mut(start, first + second)
+        };
+        let (first, second) = part.split_at_mut(first);
+        work(first, second);
+        busy.store(false, Ordering::Release);
     }
 }

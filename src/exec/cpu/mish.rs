@@ -1,36 +1,5 @@
-//! Mish, on its own and for epilogues; the twin of `shaders/mish.wgsl` and
+//! Mish and exp for vectorised loops; the twin of
 //! `shaders/include/activation.wgsl`.
-
-use super::kernel::{Kernel, Loading};
-use super::simd::vectorized;
-use rayon::prelude::*;
-
-/// Pixels of one task.
-const CHUNK: usize = 1024;
-
-pub(super) fn load(loading: &mut Loading) -> Kernel {
-    let (x, y) = (loading.input(0), loading.output(0));
-    let pixels = y.shape.n * y.shape.pixels();
-    Box::new(move |_| {
-        (0..pixels.div_ceil(CHUNK))
-            .into_par_iter()
-            .for_each(|chunk| {
-                vectorized(
-                    #[inline(always)]
-                    || {
-                        for p in chunk * CHUNK..pixels.min((chunk + 1) * CHUNK) {
-                            // SAFETY: y is another value than x, and each of its
-                            // pixels belongs to one task.
-                            let (x, y) = unsafe { (x.pixel(p), y.pixel_mut(p)) };
-                            for (y, &x) in y.iter_mut().zip(x) {
-                                *y = mish(x);
-                            }
-                        }
-                    },
-                );
-            });
-    })
-}
 
 /// `x * tanh(ln(1 + exp(x)))` as `x n / (n + 2)`, `n = e (e + 2)`, `e = exp(x)`;
 /// within a few units in the last place where the result is not tiny.

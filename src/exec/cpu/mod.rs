@@ -1,39 +1,34 @@
-//! The native CPU executor: the same plans as on a GPU.
+//! The native CPU executor: the same programs as on a GPU.
 //!
 //! Arrays are channels-last, so a convolution is a handful of matrix products
 //! over pixels (`products`) and everything else runs along contiguous
 //! channels, vectorised for the machine's instruction set at run time (pulp).
-//! Pictures are cut into tiles that fit the cache; rayon spreads the tiles
-//! over the cores.
+//! Images are cut into tiles that fit the cache; rayon spreads the tiles over
+//! the cores. Each kernel's file says which formats, packing and scratch memory
+//! it wants (`choose`), and makes the closure that runs it (`load`).
 
+mod choose;
 mod conv2d;
 mod conv_transpose2d;
-mod copy;
+mod convert;
+mod count_non_finite;
+mod elementwise;
 mod epilogue;
 mod executor;
 mod group_norm;
-mod image_pack;
 mod kernel;
 mod linear;
 mod linear_attention;
 mod memory;
 mod mish;
 mod noise;
+mod pack;
+mod pointwise;
 mod products;
-mod reconstruct;
 mod sampler_update;
 mod simd;
 mod tiles;
 mod upsample;
 
-pub use executor::CpuExecutor;
-
-use crate::graph::{Layout, PlanOptions, Precision};
-
-/// The plan options that this executor takes.
-pub fn plan_options() -> PlanOptions {
-    PlanOptions {
-        layout: Layout::ChannelsLast,
-        precision: Precision::F32,
-    }
-}
+pub use choose::CpuChooser;
+pub use executor::{CpuBackend, CpuExecutor};

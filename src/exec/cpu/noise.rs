@@ -3,12 +3,12 @@
 use super::kernel::{Kernel, Loading};
 use super::memory::View;
 use crate::diffusion::noise::normal4;
-use crate::exec::StepRecord;
+use crate::exec::{ExecError, StepRecord};
 use rayon::prelude::*;
 
-pub(super) fn load(loading: &mut Loading) -> Kernel {
-    let x = loading.output(0);
-    Box::new(move |record| {
+pub(super) fn load(loading: &Loading) -> Result<Kernel, ExecError> {
+    let x = loading.output(0)?;
+    Ok(Box::new(move |record| {
         (0..x.shape.n * x.shape.h).into_par_iter().for_each(|row| {
             for column in 0..x.shape.w {
                 // SAFETY: each row belongs to one task.
@@ -16,7 +16,7 @@ pub(super) fn load(loading: &mut Loading) -> Kernel {
                 draw(record, &x, row, column, x_pixel);
             }
         });
-    })
+    }))
 }
 
 /// Draws the noise of every channel of one pixel: column `column` of row

@@ -1,34 +1,28 @@
 //! Matrix products over pixels: what convolutions are made of.
 
 use gemm::Parallelism;
-use std::cell::RefCell;
 
-/// `y[p, o] = sum_k x[p, k] * weights[k, o]` for `pixels` pixels, or
-/// `y[p, o] +=` if `add`; pixels lie `x_pitch` and `y_pitch` elements apart.
+/// `y[p, o] = sum_k x[p, k] * weights[k, o]`, or `y[p, o] +=` if `add`, for
+/// `sizes`: the numbers of p, k and o. Each matrix is an address and the
+/// distance of its rows in elements; x has that of its columns besides.
 ///
-/// Pixels may overlap in x: a row of a 3x3 kernel over channels-last pixels
-/// is `k = 3 * channels` contiguous elements, one pixel on for the next one.
+/// Rows of x may overlap: a row of a 3x3 kernel over channels-last pixels is
+/// `k = 3 * channels` contiguous elements, one pixel on for the next one.
 ///
 /// # Safety
-/// `x` is readable up to `(pixels - 1) * x_pitch + k`, `y` writable up to
-/// `(pixels - 1) * y_pitch + outputs`; nobody else touches what is written.
-#[allow(clippy::too_many_arguments)] // a matrix product has that many
+/// All elements of the three matrices lie in memory; nobody writes x and the
+/// weights meanwhile, or touches y.
 pub(super) unsafe fn multiply(
-    pixels: usize,
-    x: *const f32,
-    x_pitch: usize,
-    weights: &[f32],
-    outputs: usize,
-    y: *mut f32,
-    y_pitch: usize,
+    [pixels, depth, outputs]: [usize; 3],
+    (x, x_distances): (*const f32, [usize; 2]),
+    (weights, weights_pitch): (*const f32, usize),
+    (y, y_pitch): (*mut f32, usize),
     add: bool,
 ) {
-    debug_assert_eq!(weights.len() % outputs, 0, "products: weights");
-    let depth = weights.len() / outputs;
+    let [x_pitch, x_column] = x_distances.map(|distance| distance as isize);
     // Written the other way round, y^T = weights^T x^T: then the vectors of
     // the micro-kernel run along contiguous output channels.
-    // SAFETY: the extents are the caller's promise, and those of `weights`
-    // are its length.
+    // SAFETY: the caller's promise.
     unsafe {
         gemm::gemm(
             outputs,
@@ -38,12 +32,12 @@ pub(super) unsafe fn multiply(
             y_pitch as isize,
             1,
             add,
-            weights.as_ptr(),
-            outputs as isize,
+            weights,
+            weights_pitch as isize,
             1,
             x,
-            x_pitch as isize,
-            1,
+            x_pitch,
+            x_column,
             1.0,
             1.0,
             false,
@@ -62,45 +56,26 @@ pub(super) unsafe fn multiply(
 /// When a view or y is too short.
 pub(super) fn multiply_views(
     pixels: usize,
-    x: &[f32],
-    x_pitch: usize,
+    (x, x_pitch): (&[f32], usize),
     starts: &[usize],
     weights: &[f32],
-    outputs: usize,
-    y: &mut [f32],
+    (y, outputs): (&mut [f32], usize),
 ) {
     let of_view = weights.len() / starts.len();
     let depth = of_view / outputs;
     assert!(y.len() >= pixels * outputs, "products: y of {}", y.len());
     for (u, (&start, weights)) in starts.iter().zip(weights.chunks_exact(of_view)).enumerate() {
-        let x = &x[start..];
-        assert!(
-            x.len() >= (pixels - 1) * x_pitch + depth,
-            "products: view {u} of {}",
-            x.len()
-        );
-        let (x, y) = (x.as_ptr(), y.as_mut_ptr());
+        let (x, len) = (&x[start..], (pixels - 1) * x_pitch + depth);
+        assert!(x.len() >= len, "products: view {u} of {}", x.len());
         // SAFETY: x and y are long enough, by the assertions, and y is ours.
-        unsafe { multiply(pixels, x, x_pitch, weights, outputs, y, outputs, u > 0) };
-    }
-}
-
-thread_local! {
-    static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Gives `work` two arrays of the calling thread's own, of unspecified
-/// contents. They are allocated once and grow to the largest size asked for.
-pub(super) fn with_scratch<R>(
-    first: usize,
-    second: usize,
-    work: impl FnOnce(&mut [f32], &mut [f32]) -> R,
-) -> R {
-    SCRATCH.with_borrow_mut(|scratch| {
-        if scratch.len() < first + second {
-            scratch.resize(first + second, 0.0);
+        unsafe {
+            multiply(
+                [pixels, depth, outputs],
+                (x.as_ptr(), [x_pitch, 1]),
+                (weights.as_ptr(), outputs),
+                (y.as_mut_ptr(), outputs),
+                u > 0,
+            );
         }
-        let (first, rest) = scratch.split_at_mut(first);
-        work(first, &mut rest[..second])
-    })
+    }
 }

@@ -1,19 +1,20 @@
-//! One reverse diffusion step; the twin of `shaders/sampler_update.wgsl`.
+//! From x_t to the next x; the twin of `shaders/sampler_update.wgsl`.
 
 use super::kernel::{Kernel, Loading};
 use super::noise::draw;
+use crate::exec::ExecError;
 use crate::ops::{NoiseSource, SamplerUpdate};
 use rayon::prelude::*;
 
-pub(super) fn load(loading: &mut Loading, op: &SamplerUpdate) -> Kernel {
-    let eps = loading.input(SamplerUpdate::EPS);
-    let x = loading.output(SamplerUpdate::X);
-    let x0 = loading.output(SamplerUpdate::X0);
+pub(super) fn load(loading: &Loading, op: &SamplerUpdate) -> Result<Kernel, ExecError> {
+    let x = loading.output(SamplerUpdate::X)?;
+    let previous = loading.output(SamplerUpdate::KEPT)?;
+    let x0 = loading.input(SamplerUpdate::X0)?;
     let replayed = match op.noise {
         NoiseSource::Generated => None,
-        NoiseSource::Replayed => Some(loading.input(SamplerUpdate::Z)),
+        NoiseSource::Replayed => Some(loading.input(SamplerUpdate::Z)?),
     };
-    Box::new(move |record| {
+    Ok(Box::new(move |record| {
         let shape = x.shape;
         (0..shape.n * shape.h).into_par_iter().for_each(|row| {
             let mut z = vec![0.0; shape.c];
@@ -26,24 +27,19 @@ pub(super) fn load(loading: &mut Loading, op: &SamplerUpdate) -> Kernel {
                         None => draw(record, &x, row, column, &mut z),
                     }
                 }
-                // SAFETY: x and x0 are values of their own, and each row of
-                // them belongs to one task.
-                let (x, x0, eps) = unsafe { (x.pixel_mut(p), x0.pixel_mut(p), eps.pixel(p)) };
+                // SAFETY: x and previous are values of their own, and each row
+                // of them belongs to one task; nothing writes x0 meanwhile.
+                let (x, previous, x0) =
+                    unsafe { (x.pixel_mut(p), previous.pixel_mut(p), x0.pixel(p)) };
                 for c in 0..shape.c {
-                    let estimate = record.x0_from_x * x[c] - record.x0_from_eps * eps[c];
-                    // NaN stays, for the host to see.
-                    let clipped = match estimate.is_finite() {
-                        true => estimate.clamp(-record.clip, record.clip),
-                        false => estimate,
-                    };
-                    // Whatever corrects the estimate of x0 belongs here.
-                    let mean = record.from_x * x[c]
-                        + record.from_x0 * clipped
-                        + record.from_previous_x0 * x0[c];
-                    x[c] = mean + record.sigma * z[c];
-                    x0[c] = clipped;
+                    let mut next = record.from_x * x[c] + record.from_x0 * x0[c];
+                    if record.from_previous_x0 != 0.0 {
+                        next += record.from_previous_x0 * previous[c];
+                    }
+                    x[c] = next + record.sigma * z[c];
+                    previous[c] = x0[c];
                 }
             }
         });
-    })
+    }))
 }

@@ -1,33 +1,39 @@
-//! Pictures cut into tiles that fit the cache, one task each.
+//! Images cut into tiles that fit the cache, one task each.
 
 use super::memory::View;
 use crate::graph::Shape;
 use crate::ops::Padding;
 
-/// A rectangle of one sample of a picture.
+/// A rectangle of one sample of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tile {
-    /// Sample.
     pub n: usize,
     /// First row.
     pub top: usize,
-    /// Rows.
     pub rows: usize,
     /// First column.
     pub left: usize,
-    /// Columns.
     pub columns: usize,
+}
+
+impl Tile {
+    /// Rows and columns of the operand that a 3x3 kernel of this stride sees
+    /// for the results of the tile.
+    pub fn seen(&self, stride: usize) -> (usize, usize) {
+        let seen = |count: usize| (count - 1) * stride + 3;
+        (seen(self.rows), seen(self.columns))
+    }
 }
 
 /// Elements that a tile may work on: half of a second-level cache.
 const TILE_ELEMENTS: usize = 128 * 1024;
 /// Columns of a tile at most: enough for long matrix products.
 const MAX_COLUMNS: usize = 512;
-/// Rows of a tile at least, where the picture has them: each tile reads two
+/// Rows of a tile at least, where the image has them: each tile reads two
 /// more rows than it makes.
 const MIN_ROWS: usize = 4;
 
-/// Cuts a picture into tiles for `threads` threads; a pixel of it takes
+/// Cuts an image into tiles for `threads` threads; a pixel of it takes
 /// `elements` elements of working memory.
 pub(super) fn tiles(shape: Shape, elements: usize, threads: usize) -> Vec<Tile> {
     let bands = shape.w.div_ceil(MAX_COLUMNS);
@@ -60,8 +66,8 @@ pub(super) fn tiles(shape: Shape, elements: usize, threads: usize) -> Vec<Tile> 
 }
 
 /// Copies what a 3x3 kernel of this stride sees of sample `tile.n` of x for
-/// the results of a tile, border included, to `into`:
-/// `[(rows - 1) * stride + 3][(columns - 1) * stride + 3][channels]`.
+/// the results of a tile, border included, to `into`: `[rows][columns][channels]`
+/// for as many rows and columns as [`Tile::seen`].
 ///
 /// # Safety
 /// Nobody writes x meanwhile.
@@ -72,37 +78,16 @@ pub(super) unsafe fn copy_seen(
     padding: Padding,
     into: &mut [f32],
 ) {
-    let seen = |first: usize, count: usize| {
-        let first = (first * stride) as isize - 1;
-        (first, (count - 1) * stride + 3)
-    };
-    let (rows, columns) = (seen(tile.top, tile.rows), seen(tile.left, tile.columns));
-    // SAFETY: the caller's promise, passed on.
-    unsafe { copy_padded(x, tile.n, rows, columns, padding, into) };
-}
-
-/// Copies rows `top..top + rows` and columns `left..left + columns` of sample
-/// `n` of x, which may reach one or more pixels beyond its border, to `into`:
-/// `[rows][columns][channels]`.
-///
-/// # Safety
-/// Nobody writes x meanwhile.
-unsafe fn copy_padded(
-    x: &View,
-    n: usize,
-    (top, rows): (isize, usize),
-    (left, columns): (isize, usize),
-    padding: Padding,
-    into: &mut [f32],
-) {
+    let (rows, columns) = tile.seen(stride);
+    let [top, left] = [tile.top, tile.left].map(|first| (first * stride) as isize - 1);
     let Shape { c, h, w, .. } = x.shape;
-    let first = n * h * w;
+    let first = tile.n * h * w;
     for (row, into) in into.chunks_exact_mut(columns * c).take(rows).enumerate() {
         let Some(i) = source(top + row as isize, h, padding) else {
             into.fill(0.0);
             continue;
         };
-        // Columns inside the picture, which lie side by side.
+        // Columns inside the image, which lie side by side.
         let begin = (-left).clamp(0, columns as isize) as usize;
         let end = (w as isize - left).clamp(begin as isize, columns as isize) as usize;
         let start = first + i * w + (left + begin as isize) as usize;

@@ -1,16 +1,19 @@
 //! Enlargement by a whole factor; the twin of `shaders/upsample_nearest.wgsl`
 //! and `shaders/upsample_bicubic.wgsl`.
 
+use super::choose::{bytes, plain};
 use super::kernel::{Kernel, Loading};
 use super::memory::View;
-use super::products::with_scratch;
+use crate::exec::ExecError;
+use crate::graph::Shape;
 use crate::ops::{UpsampleBicubic, UpsampleNearest, bicubic_taps, symmetric};
+use crate::plan::{Choice, NodeOperands};
 use rayon::prelude::*;
 
-pub(super) fn load_nearest(loading: &mut Loading, op: &UpsampleNearest) -> Kernel {
-    let (x, y) = (loading.input(0), loading.output(0));
+pub(super) fn load_nearest(loading: &Loading, op: &UpsampleNearest) -> Result<Kernel, ExecError> {
+    let (x, y) = (loading.input(0)?, loading.output(0)?);
     let factor = op.factor;
-    Box::new(move |_| {
+    Ok(Box::new(move |_| {
         (0..y.shape.n * y.shape.h).into_par_iter().for_each(|row| {
             let (n, i) = (row / y.shape.h, row % y.shape.h);
             let source = (n * x.shape.h + i / factor) * x.shape.w;
@@ -23,20 +26,33 @@ pub(super) fn load_nearest(loading: &mut Loading, op: &UpsampleNearest) -> Kerne
                 }
             }
         });
-    })
+    }))
 }
 
-pub(super) fn load_bicubic(loading: &mut Loading, op: &UpsampleBicubic) -> Kernel {
-    let (x, y) = (loading.input(0), loading.output(0));
+pub(super) fn choose_bicubic(node: &NodeOperands) -> Choice {
+    Choice {
+        thread_bytes: bytes(row_elements(node.inputs[0].shape())),
+        ..plain(node)
+    }
+}
+
+/// A row of x, in which four are blended into one.
+fn row_elements(x: Shape) -> usize {
+    x.w * x.c
+}
+
+pub(super) fn load_bicubic(loading: &Loading, op: &UpsampleBicubic) -> Result<Kernel, ExecError> {
+    let (x, y) = (loading.input(0)?, loading.output(0)?);
     let factor = op.factor;
     let taps = bicubic_taps(factor);
-    Box::new(move |_| {
+    let threads = loading.thread_scratch(row_elements(x.shape))?;
+    Ok(Box::new(move |_| {
         (0..y.shape.n * y.shape.h).into_par_iter().for_each(|row| {
-            with_scratch(x.shape.w * x.shape.c, 0, |blend, _| {
+            threads.scratch([row_elements(x.shape), 0], |blend, _| {
                 enlarge_row(&x, &y, factor, &taps, row, blend);
             });
         });
-    })
+    }))
 }
 
 /// Makes row `row` of y, counted through all samples: four rows of x blended

@@ -1,9 +1,9 @@
 //! What an adapter cannot do, known before any work.
 
 use super::adapter::AdapterSummary;
-use super::kernels::{Dispatch, Target, lower};
+use super::lowered::{BufferUse, Lowered, UNIFORM_STRIDE};
 use crate::exec::ExecError;
-use crate::graph::Program;
+use crate::plan::Owner;
 
 /// Shaders count vec4 in 32 bits, and the smallest vec4 has 8 bytes.
 const MAX_ARRAY_BYTES: u64 = 8 << 32;
@@ -33,53 +33,24 @@ pub fn check_baseline(summary: &AdapterSummary) -> Result<(), ExecError> {
 ///
 /// # Errors
 /// When an array or the grid of a kernel would be too large.
-pub fn check_limits(summary: &AdapterSummary, program: &Program) -> Result<(), ExecError> {
-    // First, for kernels are made for arrays that they can count in 32 bits.
-    check_arrays(summary, program)?;
-    for plan in &program.phases {
-        for step in &plan.steps {
-            check_grids(summary, &lower(plan, step, &Target::of(summary))?)?;
-        }
-    }
-    Ok(())
-}
-
-/// Holds the arrays of a program against an adapter's limits.
-pub(super) fn check_arrays(summary: &AdapterSummary, program: &Program) -> Result<(), ExecError> {
-    let limit = array_limit(summary);
-    for slot in &program.slots {
-        check(summary, "the size of an array in bytes", slot.bytes, limit)?;
-    }
-    Ok(())
-}
-
-/// Holds a packed weight against an adapter's limits.
-pub(super) fn check_weight(
-    summary: &AdapterSummary,
-    name: &str,
-    bytes: u64,
-) -> Result<(), ExecError> {
-    let what = format!("the size of weight '{name}' in bytes");
-    check(summary, &what, bytes, array_limit(summary))
-}
-
-/// Bytes of an array at most.
-fn array_limit(summary: &AdapterSummary) -> u64 {
+pub fn check_limits(summary: &AdapterSummary, lowered: &Lowered) -> Result<(), ExecError> {
     let limit = summary.max_binding_bytes.min(summary.max_buffer_bytes);
-    limit.min(MAX_ARRAY_BYTES)
-}
-
-/// Holds the grids of dispatches against an adapter's limits.
-pub(super) fn check_grids<'a>(
-    summary: &AdapterSummary,
-    dispatches: impl IntoIterator<Item = &'a Dispatch>,
-) -> Result<(), ExecError> {
-    let what = "the number of workgroups along an axis";
-    let limit = u64::from(summary.max_workgroups);
-    for count in dispatches.into_iter().flat_map(|d| d.workgroups) {
-        check(summary, what, u64::from(count), limit)?;
+    let limit = limit.min(MAX_ARRAY_BYTES);
+    for buffer in &lowered.buffers {
+        let what = match &buffer.role {
+            BufferUse::Slot(Owner::Packed(name)) => format!("the size of weight '{name}' in bytes"),
+            _ => "the size of an array in bytes".to_owned(),
+        };
+        check(summary, &what, buffer.bytes, limit)?;
     }
-    Ok(())
+    let commands = lowered.phases.iter().flat_map(|phase| &phase.commands);
+    let most = commands.flat_map(|command| command.workgroups).max();
+    let what = "the number of workgroups along an axis";
+    let (most, limit) = (most.unwrap_or(0), summary.max_workgroups);
+    check(summary, what, u64::from(most), u64::from(limit))?;
+    let what = "the alignment of uniform structs in bytes";
+    let alignment = u64::from(summary.uniform_alignment);
+    check(summary, what, alignment, UNIFORM_STRIDE)
 }
 
 fn check(summary: &AdapterSummary, what: &str, needed: u64, limit: u64) -> Result<(), ExecError> {
@@ -92,30 +63,4 @@ fn check(summary: &AdapterSummary, what: &str, needed: u64, limit: u64) -> Resul
         needed,
         limit,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn adapters_below_the_baseline_are_refused() {
-        let good = AdapterSummary::baseline();
-        assert!(check_baseline(&good).is_ok());
-        let spoil: [fn(&mut AdapterSummary); 4] = [
-            |a| a.max_arrays = 4,
-            |a| a.max_invocations = 128,
-            |a| a.max_workgroup_size[1] = 128,
-            |a| a.workgroup_bytes = 8 << 10,
-        ];
-        for spoil in spoil {
-            let mut adapter = good.clone();
-            spoil(&mut adapter);
-            let result = check_baseline(&adapter);
-            assert!(
-                matches!(result, Err(ExecError::Limit { .. })),
-                "{adapter:?}"
-            );
-        }
-    }
 }

@@ -1,37 +1,33 @@
-//! The GPU executor, on wgpu: Vulkan, Metal or DX12.
+//! The GPU executor: Vulkan, Metal or DX12.
 //!
-//! [`kernels`] turns plan steps into dispatches (plain data); the rest makes
-//! pipelines, buffers and bind groups of them once, and submits.
+//! [`kernels`] say what each operation's shaders want and how they are
+//! dispatched, [`lower()`] makes a [`Lowered`] of a program: plain data, from
+//! [templates](template) through naga's [reflection](shader). `device` alone
+//! names wgpu; it is left out without the feature `gpu`.
 
 mod adapter;
-mod buffers;
-mod executor;
-mod failure;
+#[cfg(feature = "gpu")]
+mod device;
 pub mod kernels;
-mod layout;
 mod limits;
-mod pace;
-mod peak;
-mod pipelines;
-mod readback;
-mod records;
+mod lower;
+mod lowered;
 pub mod shader;
-mod timing;
-mod twins;
-mod uploads;
+pub mod template;
 
-pub use adapter::{AdapterKind, AdapterSummary, Gpu, GpuOptions, list_adapters};
-pub use executor::GpuExecutor;
+pub use adapter::{AdapterKind, AdapterSummary};
+#[cfg(feature = "gpu")]
+pub use device::{DispatchTime, Gpu, GpuBackend, GpuExecutor, GpuOptions, list_adapters};
+pub use kernels::{GpuChooser, Tile};
 pub use limits::{check_baseline, check_limits};
-pub use peak::Peak;
-pub use timing::DispatchTime;
+pub use lower::{MAX_DISPATCH_FLOPS, lower};
+pub use lowered::{
+    Access, Bound, Buffer, BufferUse, Command, Lowered, LoweredPhase, Module, Pipeline,
+    PipelineBinding, RECORD_BYTES, UNIFORM_STRIDE, Weight,
+};
 
-use crate::graph::{Layout, PlanOptions, Precision};
-
-/// The plan options that this executor takes.
-pub fn plan_options(precision: Precision) -> PlanOptions {
-    PlanOptions {
-        layout: Layout::ChannelBlocks4,
-        precision,
-    }
+/// Every adapter of this machine: none, without the feature `gpu`.
+#[cfg(not(feature = "gpu"))]
+pub fn list_adapters() -> Vec<AdapterSummary> {
+    Vec::new()
 }

@@ -1,167 +1,184 @@
-//! The shaders: a typed table of `shaders/*.wgsl`, their composition and
-//! their reflection through naga.
+//! Specialised shaders: expanded, validated, and what naga's reflection says
+//! of them.
 
-use crate::graph::Precision;
+use super::template::{Parameters, expand};
+use crate::exec::lock;
 use naga::front::wgsl;
-use naga::{AddressSpace, StorageAccess};
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::{AddressSpace, Module, ScalarKind, StorageAccess, TypeInner};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
 
-macro_rules! shaders {
-    ($($variant:ident $file:literal [$($include:literal),*]),* $(,)?) => {
-        /// A WGSL file of `shaders/`.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[allow(missing_docs)] // named after their files
-        pub enum Shader { $($variant),* }
-
-        impl Shader {
-            /// Every shader.
-            pub const ALL: &[Shader] = &[$(Shader::$variant),*];
-
-            /// The file's name without its ending.
-            pub fn name(self) -> &'static str {
-                match self { $(Shader::$variant => $file),* }
-            }
-
-            /// Its text, the files that it needs first.
-            fn text(self) -> &'static [&'static str] {
-                match self {
-                    $(Shader::$variant => &[
-                        $(include_str!(concat!("../../../shaders/include/", $include, ".wgsl")),)*
-                        include_str!(concat!("../../../shaders/", $file, ".wgsl")),
-                    ]),*
-                }
-            }
-        }
-    };
+/// A shader with its template parameters decided.
+#[derive(Debug)]
+pub struct Specialised {
+    pub source: String,
+    pub entries: Vec<Entry>,
+    /// Names of its `override`s.
+    pub overrides: BTreeSet<String>,
 }
 
-shaders! {
-    Conv2d "conv2d" ["step_record", "activation", "epilogue", "conv_tile"],
-    ConvTranspose2d "conv_transpose2d" ["conv_tile"],
-    Copy "copy" ["elementwise"],
-    GroupNorm "group_norm" ["step_record", "activation", "epilogue"],
-    ImagePack "image_pack" ["finite"],
-    ImageUnpack "image_unpack" [],
-    Linear "linear" [],
-    LinearAttention "linear_attention" [],
-    Mish "mish" ["activation", "elementwise"],
-    Noise "noise" ["step_record", "normal"],
-    Peak "peak" [],
-    Reconstruct "reconstruct" ["finite"],
-    SamplerUpdate "sampler_update" ["step_record", "normal", "finite"],
-    UpsampleBicubic "upsample_bicubic" [],
-    UpsampleNearest "upsample_nearest" ["elementwise"],
-}
-
-/// Storage type of one array of a shader: its alias there, such as `x_t`.
-pub type ArrayType = (&'static str, Precision);
-
-impl Shader {
-    /// The complete source with the storage type of each array decided.
-    ///
-    /// Arrays are declared as `array<x_t>`, `x_t` being `vec4<f32>` or
-    /// `vec4<f16>`; arithmetic is in f32 either way.
-    pub fn source(self, types: &[ArrayType]) -> String {
-        let mut source = String::new();
-        if types
-            .iter()
-            .any(|&(_, precision)| precision == Precision::F16)
-        {
-            source.push_str("enable f16;\n");
-        }
-        for (alias, precision) in types {
-            let scalar = match precision {
-                Precision::F32 => "f32",
-                Precision::F16 => "f16",
-            };
-            source.push_str(&format!("alias {alias} = vec4<{scalar}>;\n"));
-        }
-        for text in self.text() {
-            source.push_str(text);
-        }
-        source
-    }
-
-    /// Parses the source.
-    ///
-    /// # Panics
-    /// When the shader does not parse; a test parses every one.
-    pub fn module(self, types: &[ArrayType]) -> naga::Module {
-        let source = self.source(types);
-        wgsl::parse_str(&source).unwrap_or_else(|error| {
-            panic!("{}", error.emit_to_string_with_path(&source, self.name()))
-        })
-    }
-
-    /// The aliases `*_t` that the source uses, sorted: what [`source`](Self::source)
-    /// has to be given.
-    pub fn array_types(self) -> Vec<String> {
-        let mut aliases: Vec<String> = self
-            .text()
-            .iter()
-            .flat_map(|text| text.split("array<"))
-            .skip(1)
-            .filter_map(|rest| {
-                let name: String = rest
-                    .chars()
-                    .take_while(|c| c.is_alphanumeric() || *c == '_')
-                    .collect();
-                name.ends_with("_t").then_some(name)
-            })
-            .collect();
-        aliases.sort();
-        aliases.dedup();
-        aliases
-    }
-}
-
-/// What a shader expects at one binding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BindingKind {
-    /// A uniform struct of so many bytes.
-    Uniform(u32),
-    /// An array that is only read.
-    Read,
-    /// An array that is read and written.
-    ReadWrite,
-}
-
-/// One `@group(..) @binding(..)` of a shader.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReflectedBinding {
-    /// Group.
-    pub group: u32,
-    /// Index in the group.
-    pub binding: u32,
-    /// Name of the variable.
+#[derive(Clone, Debug)]
+pub struct Entry {
     pub name: String,
-    /// What is expected.
+    /// The bindings that it uses, by group and index.
+    pub bindings: Vec<Binding>,
+}
+
+impl Entry {
+    /// The uniform struct and the arrays.
+    pub fn group_0(&self) -> impl Iterator<Item = &Binding> {
+        self.bindings.iter().filter(|binding| binding.group == 0)
+    }
+}
+
+/// One `@group(..) @binding(..)` that an entry point uses.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Binding {
+    pub group: u32,
+    pub index: u32,
+    pub name: String,
     pub kind: BindingKind,
 }
 
-/// The bindings of a module, by group and index.
-pub fn reflect(module: &naga::Module) -> Vec<ReflectedBinding> {
-    let mut bindings: Vec<ReflectedBinding> = module
+/// What a shader expects at a binding.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BindingKind {
+    /// A uniform struct.
+    Uniform { bytes: u32, members: Vec<Member> },
+    Array {
+        /// Whether it is written.
+        writes: bool,
+        /// Type of its scalars.
+        scalar: (ScalarKind, u8),
+    },
+}
+
+/// A member of a uniform struct.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Member {
+    pub name: String,
+    /// First word.
+    pub word: usize,
+    pub words: usize,
+}
+
+/// Shaders are specialised again for every program; this remembers them.
+static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+type Known = HashMap<(String, Parameters), Arc<Specialised>>;
+
+impl Specialised {
+    /// Expands, parses and validates a shader.
+    ///
+    /// # Errors
+    /// When its template, WGSL or types are wrong: names the file and line.
+    pub fn new(shader: &str, parameters: &Parameters) -> Result<Arc<Self>, String> {
+        let mut known = lock(&KNOWN);
+        let known = known.get_or_insert_default();
+        let key = (shader.to_owned(), parameters.clone());
+        if let Some(specialised) = known.get(&key) {
+            return Ok(specialised.clone());
+        }
+        let specialised = Arc::new(Self::make(shader, parameters)?);
+        known.insert(key, specialised.clone());
+        Ok(specialised)
+    }
+
+    fn make(shader: &str, parameters: &Parameters) -> Result<Self, String> {
+        let (source, module, info) = validated(shader, parameters)?;
+        let entries = module.entry_points.iter().enumerate();
+        let entries = entries.map(|(index, entry)| Entry {
+            name: entry.name.clone(),
+            bindings: bindings(&module, &info, index),
+        });
+        let overrides = module.overrides.iter();
+        Ok(Self {
+            source,
+            entries: entries.collect(),
+            overrides: overrides.filter_map(|(_, o)| o.name.clone()).collect(),
+        })
+    }
+
+    /// An entry point by name.
+    pub fn entry(&self, name: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.name == name)
+    }
+}
+
+/// The WGSL of a specialisation with its parsed and validated module.
+///
+/// # Errors
+/// As [`Specialised::new`].
+pub fn validated(
+    shader: &str,
+    parameters: &Parameters,
+) -> Result<(String, Module, ModuleInfo), String> {
+    let expanded = expand(shader, parameters).map_err(|error| error.to_string())?;
+    let fault = |at: Option<naga::SourceLocation>, error: &dyn std::fmt::Display| {
+        let origin = at.and_then(|at| expanded.origin(at.line_number as usize));
+        match origin {
+            Some((file, line)) => format!("{file}:{line} ({parameters}): {error}"),
+            None => format!("{shader}.wgsl ({parameters}): {error}"),
+        }
+    };
+    let module = wgsl::parse_str(&expanded.text)
+        .map_err(|error| fault(error.location(&expanded.text), &error))?;
+    let mut validator = Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16);
+    let info = validator
+        .validate(&module)
+        .map_err(|error| fault(error.location(&expanded.text), error.as_inner()))?;
+    Ok((expanded.text, module, info))
+}
+
+fn bindings(module: &Module, info: &ModuleInfo, entry: usize) -> Vec<Binding> {
+    let uses = info.get_entry_point(entry);
+    let mut bindings: Vec<Binding> = module
         .global_variables
         .iter()
+        .filter(|(handle, _)| !uses[*handle].is_empty())
         .filter_map(|(_, variable)| {
             let at = variable.binding.as_ref()?;
+            let inner = &module.types[variable.ty].inner;
             let kind = match variable.space {
-                AddressSpace::Uniform => {
-                    BindingKind::Uniform(module.types[variable.ty].inner.size(module.to_ctx()))
-                }
-                AddressSpace::Storage { access } if access.contains(StorageAccess::STORE) => {
-                    BindingKind::ReadWrite
-                }
-                _ => BindingKind::Read,
+                AddressSpace::Uniform => BindingKind::Uniform {
+                    bytes: inner.size(module.to_ctx()),
+                    members: members(module, inner),
+                },
+                AddressSpace::Storage { access } => BindingKind::Array {
+                    writes: access.contains(StorageAccess::STORE),
+                    scalar: scalar(module, inner),
+                },
+                _ => return None,
             };
-            Some(ReflectedBinding {
+            Some(Binding {
                 group: at.group,
-                binding: at.binding,
+                index: at.binding,
                 name: variable.name.clone().unwrap_or_default(),
                 kind,
             })
         })
         .collect();
-    bindings.sort_by_key(|binding| (binding.group, binding.binding));
+    bindings.sort_by_key(|binding| (binding.group, binding.index));
     bindings
+}
+
+fn members(module: &Module, inner: &TypeInner) -> Vec<Member> {
+    let TypeInner::Struct { members, .. } = inner else {
+        return Vec::new();
+    };
+    let member = |member: &naga::StructMember| Member {
+        name: member.name.clone().unwrap_or_default(),
+        word: member.offset as usize / 4,
+        words: module.types[member.ty].inner.size(module.to_ctx()) as usize / 4,
+    };
+    members.iter().map(member).collect()
+}
+
+/// The scalars that an array is made of.
+fn scalar(module: &Module, inner: &TypeInner) -> (ScalarKind, u8) {
+    match inner {
+        TypeInner::Array { base, .. } => scalar(module, &module.types[*base].inner),
+        TypeInner::Scalar(scalar) | TypeInner::Vector { scalar, .. } => (scalar.kind, scalar.width),
+        _ => (ScalarKind::Bool, 0),
+    }
 }

@@ -1,12 +1,12 @@
 //! A checkpoint of either form: its pickle, and its storages by key.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashMap};
 
 use super::{
-    ConvertProblem,
-    pickle::{Pickle, Storage},
-    torch_legacy::{self, LegacyStorages},
-    torch_zip::{ZipFile, ZipStorages},
+    ConvertProblem, Result,
+    pickle::{self, Pickle, Storage},
+    torch_legacy,
+    torch_zip::ZipFile,
 };
 
 /// The forms in which `torch.save` has written files.
@@ -18,49 +18,69 @@ pub enum CheckpointForm {
     Zip,
 }
 
-impl std::fmt::Display for CheckpointForm {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Legacy => "legacy pickle",
-            Self::Zip => "zip archive",
-        })
-    }
+pub struct Checkpoint<'a> {
+    pub form: CheckpointForm,
+    pub pickle: Pickle<'a>,
+    pub storages: Storages<'a>,
 }
 
-/// What storages are read from.
 pub enum Storages<'a> {
-    Legacy(LegacyStorages<'a>),
-    Zip(ZipStorages<'a>),
+    Legacy(HashMap<&'a str, &'a [u8]>),
+    Zip(ZipFile<'a>),
 }
 
-impl Storages<'_> {
-    /// The bytes of a storage, as many as its length and number format say.
-    pub fn read(&mut self, storage: &Storage) -> Result<Cow<'_, [u8]>, ConvertProblem> {
+impl<'a> Storages<'a> {
+    /// The bytes of a storage, as many as [`Storage::size`] says.
+    pub fn read(&mut self, storage: &Storage) -> Result<Cow<'a, [u8]>> {
         match self {
-            Self::Legacy(storages) => storages.read(storage).map(Cow::Borrowed),
-            Self::Zip(storages) => storages.read(storage).map(Cow::Owned),
+            Self::Legacy(storages) => match storages.get(storage.key) {
+                Some(data) => Ok(Cow::Borrowed(data)),
+                None => Err(ConvertProblem::storage(storage.key, "is not in the file")),
+            },
+            Self::Zip(file) => file.storage(storage).map(Cow::Owned),
         }
     }
 }
 
-/// Reads the pickle of a checkpoint, and makes `with` of it and the storages.
-///
-/// `with` is a function because the pickle of an archive is unpacked here and
-/// its values borrow from it.
-pub fn open<T>(
-    bytes: &[u8],
-    with: impl FnOnce(CheckpointForm, &Pickle, Storages) -> Result<T, ConvertProblem>,
-) -> Result<T, ConvertProblem> {
+/// Reads the pickle of a checkpoint. In an archive it is packed, and
+/// `unpacked` keeps it for the values that borrow from it.
+pub fn open<'a>(bytes: &'a [u8], unpacked: &'a mut Vec<u8>) -> Result<Checkpoint<'a>> {
     if bytes.starts_with(b"PK") {
         let mut file = ZipFile::open(bytes)?;
-        let data = file.pickle()?;
-        let pickle = super::pickle::load(&data)?;
-        let storages = Storages::Zip(file.into_storages());
-        return with(CheckpointForm::Zip, &pickle, storages);
+        *unpacked = file.pickle()?;
+        let pickle = pickle::load(unpacked)?;
+        storages_by_key(&pickle)?;
+        return Ok(Checkpoint {
+            form: CheckpointForm::Zip,
+            pickle,
+            storages: Storages::Zip(file),
+        });
     }
     if safetensors::SafeTensors::read_metadata(bytes).is_ok() {
         return Err(ConvertProblem::Safetensors);
     }
     let (pickle, storages) = torch_legacy::open(bytes)?;
-    with(CheckpointForm::Legacy, &pickle, Storages::Legacy(storages))
+    Ok(Checkpoint {
+        form: CheckpointForm::Legacy,
+        pickle,
+        storages: Storages::Legacy(storages),
+    })
+}
+
+/// The storages that a pickle mentions.
+///
+/// # Errors
+/// When it gives one storage two lengths or formats.
+pub fn storages_by_key<'a>(pickle: &Pickle<'a>) -> Result<HashMap<&'a str, Storage<'a>>> {
+    let mut known = HashMap::new();
+    for storage in pickle.storages() {
+        let first = known.entry(storage.key).or_insert(*storage);
+        if (first.dtype, first.len) != (storage.dtype, storage.len) {
+            return Err(ConvertProblem::storage(
+                storage.key,
+                "is described in two ways",
+            ));
+        }
+    }
+    Ok(known)
 }

@@ -1,123 +1,100 @@
 //! Why a checkpoint was not converted.
 
-use super::pickle::PickleError;
-use crate::model::{FloatType, ModelProblem, SettingsError};
+use safetensors::Dtype;
+use zip::result::ZipError;
 
-/// A conversion that was not made; the output file is as it was before.
+use super::pickle::PickleError;
+use crate::atomic_file::Fault;
+use crate::model::{FloatType, ModelProblem, SettingsError, printable};
+
+/// A failed conversion; the output file is as it was before.
 #[derive(Debug, thiserror::Error)]
 #[error("{subject}: {problem}")]
 pub struct ConvertError {
-    /// The file that is in the way of it, or the option with its value.
+    /// The file at fault, or the option with its value.
     pub subject: String,
-    /// What is wrong.
     pub problem: ConvertProblem,
 }
 
-/// What is wrong with a checkpoint, or with writing the model file.
+/// What is wrong with a checkpoint, the options, or the output.
 #[derive(Debug, thiserror::Error)]
 pub enum ConvertProblem {
-    /// The checkpoint cannot be opened.
     #[error("cannot be read ({0}); check the path of the checkpoint")]
     Read(String),
-    /// It is of another kind.
     #[error("is not a PyTorch checkpoint; `convert` reads what `torch.save` writes")]
     NotCheckpoint,
-    /// It needs no conversion.
     #[error("is a safetensors file already; use it as a model file as it is")]
     Safetensors,
-    /// Its zip archive cannot be read.
     #[error("its zip archive cannot be read ({0}); the file is damaged, fetch it again")]
     Archive(String),
-    /// Its pickle was refused.
     #[error(transparent)]
     Pickle(#[from] PickleError),
-    /// Its storages are not what its pickle says.
+    /// A storage is not what the pickle says.
     #[error("storage `{key}` {what}; the file is damaged, fetch it again")]
-    Storage {
-        /// Its name in the file.
-        key: String,
-        /// What is wrong.
-        what: &'static str,
-    },
-    /// Its numbers are big-endian.
+    Storage { key: String, what: &'static str },
     #[error("holds big-endian numbers; save it again on a little-endian machine")]
     BigEndian,
-    /// It is a pretrained encoder without the rest.
     #[error(
         "is an RRDB encoder's pretraining checkpoint, which has no noise predictor (`denoise_fn.*`); convert the SRDiff checkpoint that was trained with this encoder"
     )]
     EncoderOnly,
-    /// No SRDiff model is in it.
     #[error(
         "has no SRDiff model: no tensor named `denoise_fn.*` was found in the root, `state_dict`, `model` or `ema`; check that it is an SRDiff checkpoint"
     )]
     NoModel,
-    /// It has group norms and the number of groups was not given.
     #[error(
-        "has group norms (`{0}`), and a checkpoint does not tell the number of groups; give `gn_groups` of its training settings with `--groups`"
+        "has group norms (`{0}`), and a checkpoint does not tell the number of groups; give `gn_groups` of its training settings with `groups`"
     )]
     GroupsNeeded(String),
-    /// Its `betas` are of no known schedule.
     #[error(
-        "`betas` ({0} of them) are of no known noise schedule (cosine with s = 0.008, or linear); give the schedule it was trained with by `--schedule`"
+        "`betas` ({0} of them) are of no known noise schedule (cosine with s = 0.008, or linear); give the schedule it was trained with by `schedule`"
     )]
     ScheduleUnknown(usize),
-    /// Timesteps were given that its `betas` contradict.
-    #[error("{given} timesteps were asked for, but `betas` has {found}; leave `--timesteps` out")]
-    Timesteps {
-        /// As given in the options.
-        given: usize,
-        /// As found in the checkpoint.
-        found: usize,
-    },
-    /// A view that its storage has no room for, or that repeats elements.
+    #[error("{given} timesteps were asked for, but `betas` has {found}; leave `timesteps` out")]
+    Timesteps { given: usize, found: usize },
+    /// A tensor that its storage has no room for, or that repeats elements.
     #[error("tensor `{name}` {what}; the file is damaged, fetch it again")]
-    View {
-        /// The tensor.
-        name: String,
-        /// What is wrong.
-        what: &'static str,
-    },
-    /// Weights in a number format that they are never in.
+    View { name: String, what: &'static str },
     #[error(
         "tensor `{name}` is of type {found}, but weights are floating-point numbers; this is no SRDiff model"
     )]
-    Type {
-        /// The tensor.
-        name: String,
-        /// Its type.
-        found: &'static str,
-    },
-    /// A value too large for the number format asked for.
+    Type { name: String, found: Dtype },
     #[error(
         "tensor `{name}` holds {value:e}, which is beyond the range of {float_type}; store the weights in a wider format"
     )]
     Range {
-        /// The tensor.
         name: String,
-        /// The first such value.
         value: f64,
-        /// The format.
         float_type: FloatType,
     },
-    /// An option that no model, or not this one, can have.
+    /// An option is out of range, or does not suit the checkpoint.
     #[error("{0}")]
     Option(String),
-    /// The settings do not suit the tensors.
     #[error(transparent)]
     Settings(SettingsError),
-    /// The tensors do not make one whole model.
     #[error(transparent)]
     Model(#[from] ModelProblem),
-    /// The model file is there already.
-    #[error("exists already; choose another name or replace it with `--force`")]
+    #[error("exists already; choose another name or replace it with `overwrite`")]
     Exists,
-    /// Input and output are one file.
     #[error("is the checkpoint itself; choose another name for the model file")]
     SameFile,
-    /// The model file cannot be written.
     #[error("cannot be written ({0}); choose another place for the model file")]
     Write(String),
+}
+
+impl ConvertProblem {
+    pub(super) fn storage(key: &str, what: &'static str) -> Self {
+        let key = printable(key);
+        Self::Storage { key, what }
+    }
+
+    /// Names the file it is a problem of.
+    pub(super) fn of(self, file: &std::path::Path) -> ConvertError {
+        ConvertError {
+            subject: file.display().to_string(),
+            problem: self,
+        }
+    }
 }
 
 impl From<SettingsError> for ConvertProblem {
@@ -129,12 +106,20 @@ impl From<SettingsError> for ConvertProblem {
     }
 }
 
-impl ConvertProblem {
-    /// Names the file it is a problem of.
-    pub(super) fn of(self, file: &std::path::Path) -> ConvertError {
-        ConvertError {
-            subject: file.display().to_string(),
-            problem: self,
-        }
+impl From<ZipError> for ConvertProblem {
+    fn from(error: ZipError) -> Self {
+        Self::Archive(error.to_string())
+    }
+}
+
+impl From<Fault> for ConvertProblem {
+    fn from(fault: Fault) -> Self {
+        Self::Write(match fault {
+            Fault::Exists => return Self::Exists,
+            Fault::Folder => "it is a directory".to_owned(),
+            Fault::NotRegular => "it is not a regular file".to_owned(),
+            Fault::NoFolder(_) => "there is no such folder".to_owned(),
+            Fault::Io(error) => error.to_string(),
+        })
     }
 }

@@ -1,21 +1,17 @@
 //! Conversion of PyTorch checkpoints to model files.
 //!
-//! Reads what `torch.save` writes, in its zip form and in the legacy form that
-//! the published SRDiff checkpoints have, without running anything that a
-//! checkpoint's pickle asks for. Writes the safetensors file that
-//! [`Model::open`](super::Model::open) reads.
+//! Reads the zip form of `torch.save` and the legacy form of the published
+//! SRDiff checkpoints, and runs nothing that a checkpoint's pickle asks for.
 //!
-//! The model is looked for in the root and in the sections that trainers use
-//! (`state_dict`, `model`, `ema`, ...), and under the prefixes that wrappers
-//! add. Optimizer state is not read. Weight normalisation is folded. Schedule
-//! buffers become settings.
+//! The model may be in the root or in a section that trainers use
+//! (`state_dict`, `model`, `ema`, ...), and its names may have the prefixes of
+//! wrappers. Optimizer state is not read, weight normalisation is folded, and
+//! schedule buffers become settings.
 
 mod checkpoint;
-mod element;
 mod error;
 mod names;
 mod options;
-mod output;
 mod pickle;
 mod schedule;
 mod serialize;
@@ -23,19 +19,19 @@ mod tensor;
 mod torch_legacy;
 mod torch_zip;
 
-use std::{collections::HashMap, path::Path};
+use std::path::Path;
 
 use super::{
     FloatType, Model, Settings, Weights,
     config::Config,
     file,
     layout::{self, Shapes},
-    weight_norm::{Shaped, Stored, fold_weight_norm, pair_weight_norms},
+    weight_norm::{Stored, fold_weight_norm, pair_weight_norms},
 };
+use crate::atomic_file::{self, is_same_file};
 use crate::diffusion::{BetaSchedule, MAX_TIMESTEPS};
-use pickle::Pickle;
+use checkpoint::Checkpoint;
 use schedule::Betas;
-use serialize::{Encoded, serialize};
 use tensor::Reader;
 
 pub use checkpoint::CheckpointForm;
@@ -43,38 +39,38 @@ pub use error::{ConvertError, ConvertProblem};
 pub use pickle::PickleError;
 pub use schedule::ScheduleSource;
 
-/// What a checkpoint cannot tell, and how to write the model file.
+type Result<T, E = ConvertProblem> = std::result::Result<T, E>;
+
+/// The settings that a checkpoint does not tell, and how to write the model file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConvertOptions {
-    /// Number format to store weights in; f32 keeps them as they are.
+    /// Number format of the weights; f32 keeps them as they are.
     pub float_type: FloatType,
-    /// Groups of the group norms (`gn_groups`), which a model that has any needs.
+    /// Groups of the group norms (`gn_groups`); needed if the model has any.
     pub groups: Option<usize>,
-    /// Heads of the attention (`attn_heads`); 4 when absent.
+    /// Heads of the attention (`attn_heads`); default 4.
     pub attention_heads: Option<usize>,
-    /// Scale of the residual (`res_rescale`); 2 when absent.
+    /// Scale of the residual (`res_rescale`); default 2.
     pub res_rescale: Option<f64>,
-    /// Divisor of the enlarged LR (`lr_up_divisor`); 256 when absent, as the
-    /// published checkpoints were trained with.
+    /// Divisor of the enlarged LR (`lr_up_divisor`); default 256, with which
+    /// the published checkpoints were trained.
     pub lr_up_divisor: Option<f64>,
-    /// Noise schedule; told from `betas` when absent, cosine when they are too.
+    /// Noise schedule; by default that of `betas`, or cosine without them.
     pub schedule: Option<BetaSchedule>,
-    /// Timesteps, T; as many as there are `betas` when absent, or 100.
+    /// Timesteps, T; by default the number of `betas`, or 100 without them.
     pub timesteps: Option<usize>,
-    /// Licence of the weights, best as an SPDX expression.
+    /// Licence of the weights, preferably an SPDX expression.
     pub license: Option<String>,
-    /// How the weights were trained, in words.
+    /// Description of the training.
     pub training: Option<String>,
-    /// Where the weights are from; the checkpoint's file name when absent.
+    /// Origin of the weights; default the checkpoint's file name.
     pub source: Option<String>,
-    /// Replace the output if it is there.
-    pub force: bool,
+    /// Whether to replace an existing output.
+    pub overwrite: bool,
 }
 
-/// What was converted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConvertReport {
-    /// Form of the checkpoint.
     pub form: CheckpointForm,
     /// Where in the checkpoint the model was, such as `state_dict/model`;
     /// empty for a plain state dict.
@@ -83,31 +79,28 @@ pub struct ConvertReport {
     pub other_sections: Vec<String>,
     /// Schedule buffers, which became settings.
     pub dropped: Vec<String>,
-    /// Convolutions whose weight normalisation was folded.
+    /// Number of convolutions whose weight normalisation was folded.
     pub folded: usize,
-    /// How the noise schedule came to be known.
     pub schedule_source: ScheduleSource,
-    /// Has the model attention of which the number of heads was not given?
+    /// Whether the model has attention and the options gave no number of heads.
     pub heads_assumed: bool,
-    /// Settings of the model.
     pub settings: Settings,
-    /// Tensors written.
+    /// Number of tensors written.
     pub tensors: usize,
-    /// Elements of all of them.
+    /// Number of elements of all tensors.
     pub parameters: u64,
     /// Bytes of the model file.
     pub file_size: u64,
 }
 
 impl ConvertReport {
-    /// What the user should know beyond that it went well: sentences about
-    /// what was assumed or left out.
+    /// Sentences for the user about what was assumed or left out.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         match self.schedule_source {
             ScheduleSource::Assumed => notes.push(format!(
                 "the checkpoint has no `betas`: a cosine schedule of {} timesteps was assumed; \
-                 `--schedule` and `--timesteps` say otherwise",
+                 `schedule` and `timesteps` say otherwise",
                 self.settings.timesteps
             )),
             ScheduleSource::GivenAgainstBetas => notes.push(
@@ -118,7 +111,7 @@ impl ConvertReport {
         if let (true, Some(attention)) = (self.heads_assumed, self.settings.attention) {
             notes.push(format!(
                 "the model has attention, and {} heads were assumed; \
-                 `--attention-heads` says otherwise",
+                 `attention_heads` says otherwise",
                 attention.heads
             ));
         }
@@ -141,21 +134,26 @@ impl ConvertReport {
 /// # Errors
 /// When the input cannot be read, asks for anything but tensors and plain
 /// values, does not hold one whole model, or needs an option that was not
-/// given; and when the output cannot be written, or is there and
-/// [`ConvertOptions::force`] is not set.
+/// given; and when the output cannot be written, or exists and
+/// [`ConvertOptions::overwrite`] is not set.
 pub fn convert(
     input: &Path,
     output: &Path,
     options: &ConvertOptions,
 ) -> Result<ConvertReport, ConvertError> {
     options::check(options)?;
-    output::check(input, output, options.force)?;
+    if is_same_file(input, output) && output.is_file() {
+        return Err(ConvertProblem::SameFile.of(output));
+    }
+    atomic_file::check(output, options.overwrite)
+        .map_err(|fault| ConvertProblem::from(fault).of(output))?;
+
     let map =
         file::map(input).map_err(|error| ConvertProblem::Read(error.to_string()).of(input))?;
-    let source = match (&options.source, input.file_name()) {
-        (Some(source), _) => source.clone(),
-        (None, name) => name.unwrap_or_default().to_string_lossy().into_owned(),
-    };
+    let source = options.source.clone().unwrap_or_else(|| {
+        let name = input.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    });
     let (bytes, report) =
         convert_bytes(&map, &source, options).map_err(|problem| match &problem {
             ConvertProblem::Settings(error) => {
@@ -166,7 +164,8 @@ pub fn convert(
     let model = Weights::from_bytes(bytes, &source)
         .and_then(Model::from_weights)
         .map_err(|error| ConvertProblem::Model(error.problem).of(input))?;
-    output::write(output, model.weights().bytes(), options.force)?;
+    atomic_file::write(output, model.weights().bytes(), options.overwrite)
+        .map_err(|fault| ConvertProblem::from(fault).of(output))?;
     Ok(report)
 }
 
@@ -176,70 +175,66 @@ fn convert_bytes(
     bytes: &[u8],
     source: &str,
     options: &ConvertOptions,
-) -> Result<(Vec<u8>, ConvertReport), ConvertProblem> {
-    checkpoint::open(bytes, |form, pickle, storages| {
-        let found = names::find(pickle)?;
-        let reader = &mut Reader::new(pickle, storages);
+) -> Result<(Vec<u8>, ConvertReport)> {
+    let mut unpacked = Vec::new();
+    let Checkpoint {
+        form,
+        pickle,
+        storages,
+    } = checkpoint::open(bytes, &mut unpacked)?;
+    let found = names::find(&pickle)?;
+    let mut reader = Reader::new(storages);
+    let betas = read_betas(&mut reader, &found)?;
+    let (schedule, timesteps, schedule_source) = schedule::choose(betas.as_ref(), options)?;
 
-        let betas = read_betas(pickle, reader, &found)?;
-        let (schedule, timesteps, schedule_source) = schedule::choose(betas.as_ref(), options)?;
+    // Shapes first: elements are only read if they are a model's.
+    let stored = pair_weight_norms(found.tensors, |tensor| &tensor.shape)?;
+    let shapes: Shapes = stored
+        .iter()
+        .map(|(name, stored)| (name.clone(), stored.shaped().shape.clone()))
+        .collect();
+    let settings = Settings::read(&shapes, &config(options, &schedule, timesteps))?;
+    layout::check(&settings, &shapes)?;
 
-        // Shapes first: no element is read of what is no model.
-        let stored = pair_weight_norms(found.tensors)?;
-        let shapes: Shapes = stored
-            .iter()
-            .map(|(name, tensor)| (name.clone(), tensor.shape().to_vec()))
-            .collect();
-        let settings = Settings::read(&shapes, &config(options, &schedule, timesteps))?;
-        layout::check(&settings, &shapes)?;
-
-        let mut folded = 0;
-        let mut tensors = Vec::with_capacity(stored.len());
-        for (name, tensor) in stored {
-            let values = match &tensor {
-                Stored::Plain(tensor) => reader.read_f32(&name, tensor)?,
-                Stored::WeightNorm { g, v } => {
-                    folded += 1;
-                    let g = reader.read_f32(&name, g)?;
-                    fold_weight_norm(&g, &reader.read_f32(&name, v)?)
-                }
-            };
-            let data = encode(&name, &values, options.float_type)?;
-            tensors.push((name, Encoded::new(tensor.shape(), data, options.float_type)));
-        }
-
-        let parameters = tensors
-            .iter()
-            .map(|(_, tensor)| (tensor.size / options.float_type.size()) as u64)
-            .sum();
-        let count = tensors.len();
-        let bytes = serialize(tensors, metadata(&settings, source, options));
-        let report = ConvertReport {
-            form,
-            section: found.section,
-            other_sections: found.others,
-            dropped: found.buffers.into_keys().collect(),
-            folded,
-            schedule_source,
-            heads_assumed: settings.attention.is_some() && options.attention_heads.is_none(),
-            settings,
-            tensors: count,
-            parameters,
-            file_size: bytes.len() as u64,
+    let mut folded = 0;
+    let mut parameters = 0;
+    let mut tensors = Vec::with_capacity(stored.len());
+    for (name, stored) in stored {
+        let values = match &stored {
+            Stored::Plain(tensor) => reader.read_f32(&name, tensor)?,
+            Stored::WeightNorm { g, v } => {
+                folded += 1;
+                let g = reader.read_f32(&name, g)?;
+                fold_weight_norm(&g, &reader.read_f32(&name, v)?)
+            }
         };
-        Ok((bytes, report))
-    })
+        parameters += values.len() as u64;
+        let data = serialize::encode(&name, &values, options.float_type)?;
+        tensors.push((name, stored.shaped().shape.clone(), data));
+    }
+    let metadata = serialize::metadata(&settings, source, options);
+    let bytes = serialize::serialize(&tensors, options.float_type, metadata);
+    let report = ConvertReport {
+        form,
+        section: found.section,
+        other_sections: found.others,
+        dropped: found.buffers.into_keys().collect(),
+        folded,
+        schedule_source,
+        heads_assumed: settings.attention.is_some() && options.attention_heads.is_none(),
+        settings,
+        tensors: tensors.len(),
+        parameters,
+        file_size: bytes.len() as u64,
+    };
+    Ok((bytes, report))
 }
 
-fn read_betas(
-    pickle: &Pickle,
-    reader: &mut Reader,
-    found: &names::Found,
-) -> Result<Option<Betas>, ConvertProblem> {
+fn read_betas<'a>(reader: &mut Reader<'a>, found: &names::Found<'a>) -> Result<Option<Betas>> {
     let Some(tensor) = found.buffers.get("betas") else {
         return Ok(None);
     };
-    // Before any is read: each of a few bytes would become an f64.
+    // A few bytes may claim any number of them.
     if tensor.len().is_none_or(|len| len > MAX_TIMESTEPS) {
         return Err(ConvertProblem::View {
             name: "betas".to_owned(),
@@ -247,8 +242,8 @@ fn read_betas(
         });
     }
     Ok(Some(Betas {
-        values: reader.read("betas", tensor, Ok)?,
-        element: pickle.storage(tensor).element,
+        values: reader.read("betas", tensor)?.collect(),
+        dtype: tensor.storage.dtype,
     }))
 }
 
@@ -264,38 +259,4 @@ fn config(options: &ConvertOptions, schedule: &BetaSchedule, timesteps: usize) -
     };
     config.set_schedule(schedule);
     config
-}
-
-fn metadata(
-    settings: &Settings,
-    source: &str,
-    options: &ConvertOptions,
-) -> HashMap<String, String> {
-    let mut metadata = HashMap::from([
-        ("format".to_owned(), "pt".to_owned()),
-        ("config".to_owned(), settings.to_config()),
-        ("source".to_owned(), source.to_owned()),
-    ]);
-    for (key, value) in [
-        ("license", &options.license),
-        ("training", &options.training),
-    ] {
-        if let Some(value) = value {
-            metadata.insert(key.to_owned(), value.clone());
-        }
-    }
-    metadata
-}
-
-/// Writes a tensor's elements in the format asked for, in whose range they have to be.
-fn encode(name: &str, values: &[f32], float_type: FloatType) -> Result<Vec<u8>, ConvertProblem> {
-    let data = float_type.encode(values);
-    match float_type.first_not_finite(&data) {
-        Some(index) if values[index].is_finite() => Err(ConvertProblem::Range {
-            name: name.to_owned(),
-            value: values[index].into(),
-            float_type,
-        }),
-        _ => Ok(data),
-    }
 }

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use super::{
-    ConvertProblem,
-    pickle::{Pickle, Tensor, Value, ValueId, printable},
+    ConvertProblem, Result,
+    pickle::{Pickle, Tensor, Value, ValueId},
 };
+use crate::model::printable;
 
-/// Keys under which trainers put a model's state dict, and, with a dot, what
-/// wrappers put before its names.
+/// Keys under which trainers put a model's state dict; wrappers put the same
+/// words, with a dot, before its names.
 const SECTIONS: [&str; 8] = [
     "state_dict",
     "model",
@@ -19,13 +20,13 @@ const SECTIONS: [&str; 8] = [
     "online_model",
     "_orig_mod",
 ];
-/// Sections within sections.
+/// Levels of sections within sections.
 const MAX_DEPTH: usize = 4;
-/// Most bytes of a tensor's name with its prefix; longer ones are of no model.
-/// One string may be the key of a million entries, each of which is looked at.
+/// Bytes of a tensor's name with its prefix; no model has longer ones. A hostile
+/// file may use one long string as the key of a million entries.
 const MAX_NAME: usize = 512;
 
-/// Buffers of the diffusion, all of which follow from the noise schedule.
+/// Buffers that follow from the noise schedule.
 const SCHEDULE_BUFFERS: [&str; 12] = [
     "betas",
     "alphas_cumprod",
@@ -41,24 +42,27 @@ const SCHEDULE_BUFFERS: [&str; 12] = [
     "posterior_mean_coef2",
 ];
 
+/// Tensors by name.
+type Tensors<'a> = BTreeMap<String, Tensor<'a>>;
+
 /// The tensors of one model in a checkpoint.
-#[derive(Debug, Default)]
-pub struct Found {
+#[derive(Debug)]
+pub struct Found<'a> {
     /// Where it is, such as `state_dict/model`, with the prefix of its names;
     /// empty for a plain state dict.
     pub section: String,
-    /// Its tensors by the names of a model file; weight normalisation is
-    /// `weight_g` and `weight_v`.
-    pub tensors: BTreeMap<String, Tensor>,
-    /// Its schedule buffers.
-    pub buffers: BTreeMap<String, Tensor>,
+    /// By the names of a model file; weight normalisation is `weight_g` and
+    /// `weight_v`.
+    pub tensors: Tensors<'a>,
+    /// The schedule's buffers.
+    pub buffers: Tensors<'a>,
     /// Other places that hold a model.
     pub others: Vec<String>,
 }
 
-/// Finds the model in a checkpoint. Averaged weights (`ema`) are preferred,
-/// they being what a trainer that keeps them evaluates.
-pub fn find(pickle: &Pickle) -> Result<Found, ConvertProblem> {
+/// Finds the model in a checkpoint. Prefers averaged weights (`ema`): a trainer
+/// that keeps them evaluates them.
+pub fn find<'a>(pickle: &Pickle<'a>) -> Result<Found<'a>> {
     let mut models = Vec::new();
     let mut encoder = false;
     for (section, dict) in sections(pickle) {
@@ -66,7 +70,7 @@ pub fn find(pickle: &Pickle) -> Result<Found, ConvertProblem> {
             if tensors.keys().any(|name| name.starts_with("denoise_fn.")) {
                 models.push((join(&section, &prefix), tensors));
             } else {
-                encoder |= tensors.keys().any(|name| name == "conv_first.weight");
+                encoder |= tensors.contains_key("conv_first.weight");
             }
         }
     }
@@ -89,7 +93,7 @@ pub fn find(pickle: &Pickle) -> Result<Found, ConvertProblem> {
     })
 }
 
-/// The root and the sections in it, outermost first, each once.
+/// The root and the sections in it, outermost first, each of them once.
 fn sections<'p, 'a>(pickle: &'p Pickle<'a>) -> Vec<(String, &'p Value<'a>)> {
     let mut found = Vec::new();
     let mut seen: HashSet<ValueId> = HashSet::new();
@@ -107,9 +111,9 @@ fn sections<'p, 'a>(pickle: &'p Pickle<'a>) -> Vec<(String, &'p Value<'a>)> {
     found
 }
 
-/// The tensors of a dictionary, apart by the prefix of their names.
-fn by_prefix(pickle: &Pickle, dict: &Value) -> BTreeMap<String, BTreeMap<String, Tensor>> {
-    let mut groups: BTreeMap<String, BTreeMap<String, Tensor>> = BTreeMap::new();
+/// The tensors of a dictionary, grouped by the prefix of their names.
+fn by_prefix<'a>(pickle: &Pickle<'a>, dict: &Value<'a>) -> BTreeMap<String, Tensors<'a>> {
+    let mut groups: BTreeMap<String, Tensors> = BTreeMap::new();
     let entries = pickle.entries(dict);
     for (full_name, id) in entries.filter(|(name, _)| name.len() <= MAX_NAME) {
         if let Value::Tensor(tensor) = pickle.get(id) {
@@ -118,13 +122,13 @@ fn by_prefix(pickle: &Pickle, dict: &Value) -> BTreeMap<String, BTreeMap<String,
             groups
                 .entry(prefix.to_owned())
                 .or_default()
-                .insert(plain_name(name), tensor.clone());
+                .insert(plain_name(name), Tensor::clone(tensor));
         }
     }
     groups
 }
 
-/// A name without what wrappers put before it.
+/// A name without the prefixes of wrappers.
 fn strip_prefix(mut name: &str) -> &str {
     while let Some((word, rest)) = name.split_once('.')
         && SECTIONS.contains(&word)
@@ -135,8 +139,7 @@ fn strip_prefix(mut name: &str) -> &str {
 }
 
 /// The name of a model file for a tensor under PyTorch's newer form of weight
-/// normalisation; other names are the same, up to characters that no tensor of
-/// a model has in its name.
+/// normalisation. Escapes characters that no tensor of a model has in its name.
 fn plain_name(name: &str) -> String {
     printable(name)
         .replace("parametrizations.weight.original0", "weight_g")

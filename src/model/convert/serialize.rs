@@ -1,66 +1,65 @@
 //! The bytes of a model file.
 
-use std::{borrow::Cow, cell::Cell, collections::HashMap};
+use std::collections::HashMap;
 
-use safetensors::{Dtype, View};
+use safetensors::tensor::TensorView;
 
-use crate::model::FloatType;
+use super::{ConvertOptions, ConvertProblem, Result};
+use crate::model::{FloatType, Settings};
 
-/// A tensor of the model file. Its data are taken once, and let go of as soon
-/// as they are in the file: the model is not in memory twice.
-pub struct Encoded {
-    dtype: Dtype,
-    shape: Vec<usize>,
-    /// Bytes of the data.
-    pub size: usize,
-    data: Cell<Option<Vec<u8>>>,
-}
-
-impl Encoded {
-    pub fn new(shape: &[usize], data: Vec<u8>, float_type: FloatType) -> Self {
-        Self {
-            dtype: match float_type {
-                FloatType::F32 => Dtype::F32,
-                FloatType::F16 => Dtype::F16,
-                FloatType::Bf16 => Dtype::BF16,
-            },
-            shape: shape.to_vec(),
-            size: data.len(),
-            data: Cell::new(Some(data)),
-        }
+/// A tensor's elements in the number format of the file.
+///
+/// # Errors
+/// When a finite element is beyond the range of the format.
+pub fn encode(name: &str, values: &[f32], float_type: FloatType) -> Result<Vec<u8>> {
+    let data = float_type.encode(values);
+    let stored = float_type.decode(&data);
+    let overflows = |(value, stored): (&f32, &f32)| value.is_finite() && !stored.is_finite();
+    match values.iter().zip(&*stored).position(overflows) {
+        Some(index) => Err(ConvertProblem::Range {
+            name: name.to_owned(),
+            value: values[index].into(),
+            float_type,
+        }),
+        None => Ok(data),
     }
 }
 
-impl View for Encoded {
-    fn dtype(&self) -> Dtype {
-        self.dtype
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        let data = self.data.take();
-        Cow::Owned(data.unwrap_or_else(|| panic!("convert: {:?} taken twice", self.shape)))
-    }
-
-    fn data_len(&self) -> usize {
-        self.size
-    }
+pub fn metadata(
+    settings: &Settings,
+    source: &str,
+    options: &ConvertOptions,
+) -> HashMap<String, String> {
+    [
+        ("format", Some("pt".to_owned())),
+        ("config", Some(settings.to_config())),
+        ("source", Some(source.to_owned())),
+        ("license", options.license.clone()),
+        ("training", options.training.clone()),
+    ]
+    .into_iter()
+    .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+    .collect()
 }
 
-/// The bytes of a model file.
-pub fn serialize(tensors: Vec<(String, Encoded)>, metadata: HashMap<String, String>) -> Vec<u8> {
-    let count = tensors.len();
-    let mut bytes = safetensors::serialize(tensors, Some(metadata))
-        .unwrap_or_else(|error| panic!("convert: {count} tensors: {error}"));
+/// Writes tensors (name, shape, data) and metadata.
+pub fn serialize(
+    tensors: &[(String, Vec<usize>, Vec<u8>)],
+    float_type: FloatType,
+    metadata: HashMap<String, String>,
+) -> Vec<u8> {
+    let views = tensors.iter().map(|(name, shape, data)| {
+        let view = TensorView::new(float_type.dtype(), shape.clone(), data);
+        (name, view.expect("as many bytes as the shape says"))
+    });
+    let mut bytes = safetensors::serialize(views, Some(metadata))
+        .unwrap_or_else(|error| panic!("convert: {} tensors: {error}", tensors.len()));
     sort_header(&mut bytes);
     bytes
 }
 
-/// Puts the keys of the header in order, so that one checkpoint always gives
-/// one file: the library writes the metadata in the random order of its map.
+/// Sorts the keys of the header, so that one checkpoint always gives one file:
+/// the library writes the metadata in the random order of its map.
 fn sort_header(bytes: &mut [u8]) {
     let (size, rest) = bytes
         .split_first_chunk_mut()

@@ -1,22 +1,19 @@
-//! The elements of a tensor that is a view of a storage.
+//! The elements of a checkpoint's tensors.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
+
+use half::{bf16, f16};
+use safetensors::Dtype;
 
 use super::{
-    ConvertProblem,
+    ConvertProblem, Result,
     checkpoint::Storages,
-    pickle::{Pickle, Storage, Tensor, printable},
+    pickle::{Storage, Tensor},
 };
-use crate::model::{FloatType, weight_norm::Shaped};
+use crate::model::FloatType;
 
-impl Shaped for Tensor {
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-}
-
-impl Tensor {
-    /// Number of elements, `None` when it is beyond any memory.
+impl Tensor<'_> {
+    /// Number of elements, `None` when it overflows.
     pub fn len(&self) -> Option<usize> {
         self.shape
             .iter()
@@ -33,52 +30,60 @@ impl Tensor {
             })
     }
 
-    /// Indices of its elements in the storage, row-major.
-    fn indices(&self) -> impl Iterator<Item = usize> {
-        let mut position = vec![0; self.shape.len()];
-        let mut next = (!self.shape.contains(&0)).then_some(self.offset);
-        std::iter::from_fn(move || {
-            let index = next?;
-            next = None;
-            let mut ahead = index;
-            for axis in (0..position.len()).rev() {
-                if position[axis] + 1 < self.shape[axis] {
-                    position[axis] += 1;
-                    next = Some(ahead + self.strides[axis]);
-                    break;
-                }
-                ahead -= position[axis] * self.strides[axis];
-                position[axis] = 0;
-            }
-            Some(index)
-        })
+    /// Index in the storage of the element at row-major position `position`.
+    fn index(&self, mut position: usize) -> usize {
+        let mut index = self.offset;
+        for (size, stride) in self.shape.iter().zip(&self.strides).rev() {
+            index += position % size * stride;
+            position /= size;
+        }
+        index
     }
 }
 
 /// Reads tensors from a checkpoint's storages.
-pub struct Reader<'r, 'a, 's> {
-    pickle: &'r Pickle<'a>,
-    storages: Storages<'s>,
+pub struct Reader<'a> {
+    storages: Storages<'a>,
     /// Elements of each storage that tensors were made of. No more are given
-    /// out than there are, so that a small file cannot ask for a large model.
+    /// out than there are, so a small file cannot ask for a large model.
     used: HashMap<&'a str, usize>,
     /// The storage read last: flattened models keep many tensors in one.
-    cache: Option<(Storage<'a>, Vec<u8>)>,
+    cache: Option<(&'a str, Cow<'a, [u8]>)>,
 }
 
-impl<'r, 'a, 's> Reader<'r, 'a, 's> {
-    pub fn new(pickle: &'r Pickle<'a>, storages: Storages<'s>) -> Self {
+impl<'a> Reader<'a> {
+    pub fn new(storages: Storages<'a>) -> Self {
         Self {
-            pickle,
             storages,
             used: HashMap::new(),
             cache: None,
         }
     }
 
+    /// The elements of a tensor, row-major.
+    pub fn read(&mut self, name: &str, tensor: &Tensor<'a>) -> Result<impl Iterator<Item = f64>> {
+        let Storage { key, dtype, .. } = tensor.storage;
+        let read = reader(dtype).ok_or_else(|| ConvertProblem::Type {
+            name: name.to_owned(),
+            found: dtype,
+        })?;
+        let len = self.check(tensor).map_err(|what| ConvertProblem::View {
+            name: name.to_owned(),
+            what,
+        })?;
+        if !matches!(self.cache, Some((cached, _)) if cached == key) {
+            // Frees the last one first.
+            self.cache = None;
+            self.cache = Some((key, self.storages.read(&tensor.storage)?));
+        }
+        let (_, data) = self.cache.as_ref().expect("just read");
+        let size = dtype.bitsize() / 8;
+        Ok((0..len).map(move |position| read(&data[tensor.index(position) * size..][..size])))
+    }
+
     /// The elements of a tensor, row-major, as f32.
-    pub fn read_f32(&mut self, name: &str, tensor: &Tensor) -> Result<Vec<f32>, ConvertProblem> {
-        self.read(name, tensor, |value| {
+    pub fn read_f32(&mut self, name: &str, tensor: &Tensor<'a>) -> Result<Vec<f32>> {
+        let narrow = |value: f64| {
             let narrow = value as f32;
             if value.is_finite() && narrow.is_infinite() {
                 return Err(ConvertProblem::Range {
@@ -88,63 +93,39 @@ impl<'r, 'a, 's> Reader<'r, 'a, 's> {
                 });
             }
             Ok(narrow)
-        })
-    }
-
-    /// The elements of a tensor, row-major, each after `convert`.
-    pub fn read<T>(
-        &mut self,
-        name: &str,
-        tensor: &Tensor,
-        convert: impl Fn(f64) -> Result<T, ConvertProblem>,
-    ) -> Result<Vec<T>, ConvertProblem> {
-        let storage = self.pickle.storage(tensor);
-        let element = storage.element;
-        let read = element.reader().ok_or_else(|| ConvertProblem::Type {
-            name: name.to_owned(),
-            found: element.name(),
-        })?;
-        self.check(name, tensor, &storage)?;
-        if !matches!(&self.cache, Some((cached, _)) if cached.key == storage.key) {
-            // Let go of one before the next is there.
-            self.cache = None;
-            let data = self.storages.read(&storage)?.into_owned();
-            self.cache = Some((storage, data));
-        }
-        let (cached, data) = self.cache.as_ref().expect("just read");
-        if (cached.element, cached.len) != (element, storage.len) {
-            return Err(ConvertProblem::Storage {
-                key: printable(storage.key),
-                what: "is described in two ways",
-            });
-        }
-        let size = element.size();
-        tensor
-            .indices()
-            .map(|index| convert(read(&data[index * size..][..size])))
-            .collect()
-    }
-
-    fn check(
-        &mut self,
-        name: &str,
-        tensor: &Tensor,
-        storage: &Storage<'a>,
-    ) -> Result<(), ConvertProblem> {
-        let problem = |what| ConvertProblem::View {
-            name: name.to_owned(),
-            what,
         };
+        self.read(name, tensor)?.map(narrow).collect()
+    }
+
+    /// Number of elements of a tensor that lies within its storage.
+    fn check(&mut self, tensor: &Tensor<'a>) -> Result<usize, &'static str> {
+        let storage = &tensor.storage;
         let used = self.used.entry(storage.key).or_default();
-        *used = tensor
-            .len()
-            .and_then(|len| used.checked_add(len))
+        let twice = "uses elements of its storage twice";
+        let len = tensor.len().ok_or(twice)?;
+        *used = used
+            .checked_add(len)
             .filter(|&used| used <= storage.len)
-            .ok_or_else(|| problem("uses elements of its storage twice"))?;
+            .ok_or(twice)?;
         match tensor.last_index() {
-            Some(last) if last < storage.len => Ok(()),
-            None if tensor.len() == Some(0) => Ok(()),
-            _ => Err(problem("reaches beyond the end of its storage")),
+            _ if len == 0 => Ok(0),
+            Some(last) if last < storage.len => Ok(len),
+            _ => Err("reaches beyond the end of its storage"),
         }
+    }
+}
+
+/// Reads one element of a floating-point format; `None` for other formats,
+/// which weights are not kept in.
+fn reader(dtype: Dtype) -> Option<fn(&[u8]) -> f64> {
+    fn bytes<const N: usize>(bytes: &[u8]) -> [u8; N] {
+        bytes.try_into().expect("the bytes of one element")
+    }
+    match dtype {
+        Dtype::F16 => Some(|b| f16::from_le_bytes(bytes(b)).into()),
+        Dtype::BF16 => Some(|b| bf16::from_le_bytes(bytes(b)).into()),
+        Dtype::F32 => Some(|b| f32::from_le_bytes(bytes(b)).into()),
+        Dtype::F64 => Some(|b| f64::from_le_bytes(bytes(b))),
+        _ => None,
     }
 }

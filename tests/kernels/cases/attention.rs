@@ -14,7 +14,7 @@ fn case(heads: usize, d: usize, n: usize, (h, w): (usize, usize), fill: Fill) ->
         _ => 5e-6,
     };
     let mut case = Case::new(name, Bound::of(bound));
-    let x = case.real("qkv", Shape::new(n, 3 * heads * d, h, w), fill);
+    let x = case.float("qkv", Shape::new(n, 3 * heads * d, h, w), fill);
     let op = LinearAttention {
         heads,
         head_channels: d,

@@ -2,9 +2,8 @@
 //! the register tiles (4 pixels, 8 outputs) and workgroups (32 x 8 pixels),
 //! channels around blocks of 4 and of 8.
 
-use super::{UNIT, records, weights};
+use super::{UNIT, records, table_rows, weights};
 use crate::case::{Bound, Case};
-use srdiff::exec::StepRecord;
 use srdiff::graph::{Element, Shape};
 use srdiff::ops::{Activation, Conv2d, Epilogue, Op, Padding};
 
@@ -82,7 +81,7 @@ impl Row {
 
         let mut case = Case::new(name, BOUND);
         let whole = Shape::new(self.n, groups.iter().sum(), h, w);
-        let array = case.array("x", whole, groups, Element::Real, UNIT);
+        let array = case.array("x", whole, groups, Element::Float, UNIT);
         let x = match groups.len() {
             count @ 3.. => case.view(array, 1, count - 2),
             _ => array,
@@ -95,12 +94,8 @@ impl Row {
             operands.push(case.weight("b", Shape::vector(self.outputs), UNIT));
         }
         if self.table {
-            operands.push(case.full("table", Shape::matrix(5, self.outputs), UNIT));
-            let right = StepRecord {
-                table_row: 3,
-                ..StepRecord::default()
-            };
-            case.records = records(4, 2, right);
+            operands.push(case.f32("table", Shape::matrix(5, self.outputs), UNIT));
+            case.records = records(4, 2, table_rows(5));
             case.step = 2;
         }
         let result = Shape::new(
@@ -114,7 +109,7 @@ impl Row {
             let segments = [3, self.outputs];
             let whole = result.with_channels(self.outputs + 3);
             let name = format!("r{index}");
-            let array = case.array(&name, whole, &segments, Element::Real, UNIT);
+            let array = case.array(&name, whole, &segments, Element::Float, UNIT);
             operands.push(case.view(array, 1, 1));
         }
         let op = Op::Conv2d(Conv2d {
@@ -217,6 +212,7 @@ pub fn cases() -> Vec<Case> {
             shift: 0.5,
             table: true,
             residuals: 1,
+            n: 2,
             activation: LEAKY,
             ..base(kernel)
         });
@@ -239,9 +235,44 @@ pub fn cases() -> Vec<Case> {
     }
     let mut cases: Vec<Case> = rows.iter().map(Row::case).collect();
     for kernel in kernels {
-        cases.push(mixed(kernel, Element::Full, Element::Real));
-        cases.push(mixed(kernel, Element::Real, Element::Full));
+        cases.push(mixed(kernel, Element::F32, Element::Float));
+        cases.push(mixed(kernel, Element::Float, Element::F32));
     }
+    cases
+}
+
+/// See [`super::tiled`].
+pub fn tiled() -> Vec<Case> {
+    use Padding::{Reflect, Zero};
+    let mut rows = Vec::new();
+    for kernel in [(3, 1), (3, 2), (1, 1)] {
+        // Sizes that end inside a tile, and one pixel.
+        rows.push(Row::new(kernel, Zero, (5, 3), (67, 9)));
+        rows.push(Row::new(kernel, Zero, (33, 17), (1, 1)));
+        // A batch, and outputs that end inside a tile of 16.
+        rows.push(Row {
+            n: 2,
+            ..Row::new(kernel, Reflect, (4, 21), (5, 6))
+        });
+        rows.push(Row {
+            n: 3,
+            table: true,
+            residuals: 2,
+            scale: 0.3,
+            shift: -1.0,
+            activation: Activation::Mish,
+            groups: vec![2, 5, 4, 3],
+            ..Row::new(kernel, Reflect, (0, 9), (9, 4))
+        });
+        rows.push(Row {
+            bias: false,
+            residuals: 1,
+            activation: LEAKY,
+            ..Row::new(kernel, Zero, (6, 13), (3, 10))
+        });
+    }
+    let mut cases: Vec<Case> = rows.iter().map(Row::case).collect();
+    cases.push(mixed((3, 1), Element::F32, Element::Float));
     cases
 }
 

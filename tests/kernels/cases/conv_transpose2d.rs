@@ -14,7 +14,7 @@ fn case(stride: usize, n: usize, groups: &[usize], outputs: usize, (h, w): (usiz
     let inputs = groups.iter().sum();
     let whole = Shape::new(n, inputs + 6, h, w);
     let segments: Vec<usize> = [&[6], groups].concat();
-    let array = case.array("x", whole, &segments, Element::Real, UNIT);
+    let array = case.array("x", whole, &segments, Element::Float, UNIT);
     let x = case.view(array, 1, groups.len());
     let shape = Shape::new(inputs, outputs, 2 * stride, 2 * stride);
     let w = case.weight("w", shape, weights(4 * inputs));
@@ -40,5 +40,16 @@ pub fn cases() -> Vec<Case> {
         case(2, 2, &[5], 7, (65, 2)),
         case(4, 1, &[3], 9, (1, 65)),
         case(8, 1, &[6], 5, (65, 1)),
+    ]
+}
+
+/// See [`super::tiled`].
+pub fn tiled() -> Vec<Case> {
+    vec![
+        case(2, 1, &[5], 3, (1, 7)),
+        case(2, 3, &[33], 31, (2, 3)),
+        case(4, 3, &[6, 3, 5], 7, (3, 5)),
+        case(6, 1, &[3], 5, (2, 3)),
+        case(2, 2, &[5], 21, (9, 67)),
     ]
 }

@@ -42,7 +42,7 @@ fn case(features: usize, growth: usize, n: usize, (h, w): (usize, usize), chaine
     let mut case = Case::new(name, BOUND);
     let segments = [features, growth, growth, growth, growth];
     let whole = Shape::new(n, features + 4 * growth, h, w);
-    let array = case.array("dense", whole, &segments, Element::Real, UNIT);
+    let array = case.array("dense", whole, &segments, Element::Float, UNIT);
     let input = case.view(array, 0, 1);
     let leaky = Epilogue::activation(Activation::LeakyRelu { slope: 0.2 });
     for k in 1..=4 {
@@ -53,13 +53,13 @@ fn case(features: usize, growth: usize, n: usize, (h, w): (usize, usize), chaine
         let grown = case.view(array, k, 1);
         conv(&mut case, k, so_far, grown, leaky.clone(), &[]);
     }
-    let outer = case.real("outer", whole.with_channels(features), UNIT);
+    let outer = case.float("outer", whole.with_channels(features), UNIT);
     let y = if chained {
         // The next block's array holds the result as its first group.
-        let next = case.array("next", whole, &segments, Element::Real, UNIT);
+        let next = case.array("next", whole, &segments, Element::Float, UNIT);
         case.view(next, 0, 1)
     } else {
-        case.real("y", whole.with_channels(features), UNIT)
+        case.float("y", whole.with_channels(features), UNIT)
     };
     let epilogue = Epilogue {
         scale: 0.04,
@@ -79,4 +79,9 @@ pub fn cases() -> Vec<Case> {
         case(5, 2, 1, (65, 1), true),
         case(8, 4, 2, (2, 65), false),
     ]
+}
+
+/// See [`super::tiled`].
+pub fn tiled() -> Vec<Case> {
+    vec![case(10, 5, 3, (3, 6), true), case(5, 18, 1, (65, 1), true)]
 }

@@ -1,8 +1,7 @@
 //! Group normalisation, with groups that end inside a block of 4 channels.
 
-use super::{UNIT, records};
+use super::{UNIT, records, table_rows};
 use crate::case::{Bound, Case, Fill};
-use srdiff::exec::StepRecord;
 use srdiff::graph::{Element, Shape};
 use srdiff::ops::{Activation, Epilogue, GroupNorm, Op};
 
@@ -18,23 +17,19 @@ fn case(groups: usize, shape: Shape, x: Fill, epilogue: Epilogue, bound: Bound) 
     let name = format!("group_norm/{groups} groups of {shape} {x:?}{words}");
     let mut case = Case::new(name, bound);
     let whole = shape.with_channels(shape.c + 2);
-    let array = case.array("x", whole, &[2, shape.c], Element::Real, x);
+    let array = case.array("x", whole, &[2, shape.c], Element::Float, x);
     let mut operands = vec![
         case.view(array, 1, 1),
         case.weight("w", Shape::vector(shape.c), Fill::Uniform(0.5, 1.5)),
         case.weight("b", Shape::vector(shape.c), UNIT),
     ];
     if epilogue.table_add {
-        operands.push(case.full("table", Shape::matrix(3, shape.c), UNIT));
-        let right = StepRecord {
-            table_row: 2,
-            ..StepRecord::default()
-        };
-        case.records = records(3, 1, right);
+        operands.push(case.f32("table", Shape::matrix(3, shape.c), UNIT));
+        case.records = records(3, 1, table_rows(3));
         case.step = 1;
     }
     for index in 0..epilogue.residual_scales.len() {
-        operands.push(case.real(&format!("r{index}"), shape, UNIT));
+        operands.push(case.float(&format!("r{index}"), shape, UNIT));
     }
     let op = GroupNorm {
         groups,

@@ -10,11 +10,11 @@ use srdiff::ops::{Linear, Op};
 fn table(rows: usize, inputs: usize, outputs: usize) -> Case {
     let name = format!("linear/table of {rows} x {inputs}->{outputs}");
     let mut case = Case::new(name, Bound::of(3e-6));
-    let x = case.full("x", Shape::matrix(rows, inputs), UNIT);
+    let x = case.f32("x", Shape::matrix(rows, inputs), UNIT);
     let w = case.weight("w", Shape::matrix(outputs, inputs), weights(inputs));
     let b = case.weight("b", Shape::vector(outputs), UNIT);
     let whole = Shape::matrix(rows, outputs + 8);
-    let array = case.array("y", whole, &[5, outputs, 3], Element::Full, UNIT);
+    let array = case.array("y", whole, &[5, outputs, 3], Element::F32, UNIT);
     let y = case.view(array, 1, 1);
     case.step_into(Op::Linear(Linear {}), &[x, w, b], &[y]);
     case
@@ -23,7 +23,7 @@ fn table(rows: usize, inputs: usize, outputs: usize) -> Case {
 fn case(rows: usize, inputs: usize, outputs: usize) -> Case {
     let name = format!("linear/{rows} x {inputs}->{outputs}");
     let mut case = Case::new(name, Bound::of(3e-6));
-    let x = case.real("x", Shape::matrix(rows, inputs), UNIT);
+    let x = case.float("x", Shape::matrix(rows, inputs), UNIT);
     let w = case.weight("w", Shape::matrix(outputs, inputs), weights(inputs));
     let b = case.weight("b", Shape::vector(outputs), UNIT);
     case.step(Op::Linear(Linear {}), &[x, w, b]);

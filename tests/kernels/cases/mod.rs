@@ -3,16 +3,18 @@
 mod attention;
 mod conv2d;
 mod conv_transpose2d;
+mod convert;
 mod dense_block;
-mod elementwise;
 mod group_norm;
 mod image;
 mod linear;
 mod models;
+mod pointwise;
 mod sampling;
+mod upsample;
 
 use crate::case::{Case, Fill};
-use srdiff::exec::StepRecord;
+use srdiff::exec::{Place, StepRecord};
 
 /// Every case.
 pub fn all() -> Vec<Case> {
@@ -20,13 +22,26 @@ pub fn all() -> Vec<Case> {
     cases.extend(attention::cases());
     cases.extend(conv2d::cases());
     cases.extend(conv_transpose2d::cases());
+    cases.extend(convert::cases());
     cases.extend(dense_block::cases());
-    cases.extend(elementwise::cases());
     cases.extend(group_norm::cases());
     cases.extend(image::cases());
     cases.extend(linear::cases());
     cases.extend(models::cases());
+    cases.extend(pointwise::cases());
     cases.extend(sampling::cases());
+    cases.extend(upsample::cases());
+    cases
+}
+
+/// Convolutions that between them have every feature of the kernels, for tiles
+/// other than the usual: all kernels and strides, both paddings, no bias, every
+/// epilogue, views of concatenations, arrays extended in place, sizes and
+/// channels that end inside a tile, a batch.
+pub fn tiled() -> Vec<Case> {
+    let mut cases = conv2d::tiled();
+    cases.extend(conv_transpose2d::tiled());
+    cases.extend(dense_block::tiled());
     cases
 }
 
@@ -46,12 +61,24 @@ fn records(count: usize, step: usize, right: StepRecord) -> Vec<StepRecord> {
         .map(|at| match at == step {
             true => right,
             false => StepRecord {
-                table_row: at as u32,
                 noise_step: 1000 + at as u32,
                 clip: 9.0,
                 from_x: 3.0,
                 ..StepRecord::default()
-            },
+            }
+            .at_timestep(at as u32),
         })
         .collect()
+}
+
+/// A record that reads another row of a table for each sample; `rows` is odd.
+fn table_rows(rows: u32) -> StepRecord {
+    let place = |n| Place {
+        table_row: (rows - 1 + 2 * n as u32) % rows,
+        ..Place::default()
+    };
+    StepRecord {
+        places: std::array::from_fn(place),
+        ..StepRecord::default()
+    }
 }

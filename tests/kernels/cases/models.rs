@@ -1,11 +1,11 @@
 //! Every distinct node of the models that SRDiff has been published in, alone.
-//! Tests run them on small pictures, benchmarks on large ones.
+//! Tests run them on small images, benchmarks on large ones.
 #![allow(dead_code)] // only benchmarks say where a node is used
 
 use crate::case::Case;
 use srdiff::diffusion::{Sampler, Schedule};
 use srdiff::exec::StepRecord;
-use srdiff::graph::{Graph, Node};
+use srdiff::graph::{Graph, Node, fuse};
 use srdiff::model::{Model, PhaseOptions, Settings, phases};
 use srdiff::ops::{NoiseSource, Op};
 use srdiff::upscale::step_record;
@@ -79,14 +79,14 @@ pub fn nodes(models: &[(String, Settings)], side: usize) -> Vec<NodeCase> {
             sr_head: false,
         };
         let graphs = phases::build(settings, &options).expect("a size that fits");
-        for graph in &graphs {
+        for graph in graphs.iter().map(fuse) {
             for node in &graph.nodes {
-                let name = describe(graph, node);
+                let name = describe(&graph, node);
                 let used = format!("{model} {}", graph.name);
                 let known = match nodes.iter().position(|known| known.name == name) {
                     Some(at) => &mut nodes[at],
                     None => {
-                        let mut case = Case::of_node(graph, node);
+                        let mut case = Case::of_node(&graph, node);
                         case.records = vec![middle_step(settings)];
                         let uses = Vec::new();
                         nodes.push(NodeCase { name, case, uses });
@@ -134,12 +134,13 @@ fn describe(graph: &Graph, node: &Node) -> String {
         Op::UpsampleNearest(op) => words.push(format!("x{}", op.factor)),
         Op::GroupNorm(op) => words.push(format!("{} groups", op.groups)),
         Op::LinearAttention(op) => words.push(format!("{} heads", op.heads)),
-        Op::Copy(_)
-        | Op::ImagePack(_)
-        | Op::ImageUnpack(_)
+        Op::Convert(_)
+        | Op::CountNonFinite(_)
+        | Op::EstimateX0(_)
         | Op::Linear(_)
-        | Op::Mish(_)
         | Op::Noise(_)
+        | Op::Pack(_)
+        | Op::Pointwise(_)
         | Op::Reconstruct(_)
         | Op::SamplerUpdate(_) => (),
     }

@@ -1,61 +1,81 @@
 //! `shaders/conv_transpose2d.wgsl`.
 
-use super::{Dispatch, Lowering, Packing, View, blocks, split};
-use crate::exec::gpu::shader::Shader;
-use crate::ops::ConvTranspose2d;
+use super::kernel::{Kernel, Source, blocks};
+use super::{GpuChooser, Tile, split};
+use crate::graph::Shape;
+use crate::ops::{Axis, ChannelMap, ConvTranspose2d, Coordinate, Packing};
+use crate::plan::{Choice, Layout, NodeOperands, Precision};
 
-/// Columns and rows of x that a workgroup covers.
-const TILE: [usize; 2] = [32, 8];
-/// `first_row` among the words of the shader's `Dims`.
-const FIRST_ROW: usize = 6;
+/// Invocations of a workgroup along each side.
+const WORKGROUP: usize = 8;
 
-pub(super) fn lower(context: &Lowering, op: &ConvTranspose2d) -> Vec<Dispatch> {
-    let (x, y) = (context.input(ConvTranspose2d::X), context.output(0));
-    let weight = context.input(ConvTranspose2d::WEIGHT);
-    let (in_blocks, out_blocks) = (blocks(x), blocks(y));
-    let (from, to) = (View::of(x), View::of(y));
-    let packing = Packing::ConvTranspose2d {
-        channels: x.channel_map(),
-        in_blocks,
-        stride: op.stride,
+pub fn choose(chooser: &GpuChooser, node: &NodeOperands, op: &ConvTranspose2d) -> Choice {
+    let segments = &node.inputs[ConvTranspose2d::X].value.segments;
+    let (tile, outputs) = (chooser.conv_transpose2d_tile, node.outputs[0].shape().c);
+    let packings = packings(op, segments, outputs, tile, chooser.precision);
+    Choice {
+        variant: tile.variant(),
+        ..chooser.weighted(node, packings)
+    }
+}
+
+/// The weight: `[c, o, 2s, 2s]` to `[s row offsets][s column offsets][o / (4 * blocks)]
+/// [c / 4][2][2][4 of c][4 * blocks of o]`; offset `f` and tap `t` stand for
+/// kernel index `f + s * t`. And the bias.
+fn packings(
+    op: &ConvTranspose2d,
+    segments: &[usize],
+    outputs: usize,
+    Tile { blocks, .. }: Tile,
+    precision: Precision,
+) -> [Packing; 2] {
+    let s = op.stride;
+    let inputs = Layout::ChannelBlocks4.stored_channels(segments);
+    let weight = Packing {
+        plain: Shape::new(segments.iter().sum(), outputs, 2 * s, 2 * s),
+        axes: vec![
+            Axis::new(s, Coordinate::H, 1),
+            Axis::new(s, Coordinate::W, 1),
+            Axis::new(outputs.div_ceil(4 * blocks), Coordinate::C, 4 * blocks),
+            Axis::new(inputs / 4, Coordinate::N, 4),
+            Axis::new(2, Coordinate::H, s),
+            Axis::new(2, Coordinate::W, s),
+            Axis::new(4, Coordinate::N, 1),
+            Axis::new(4 * blocks, Coordinate::C, 1),
+        ],
+        channels: Some(ChannelMap::new(Coordinate::N, segments, 4)),
+        precision,
     };
-    let pairs = out_blocks.div_ceil(2);
-    let planes = x.shape.n * op.stride * op.stride * pairs;
-    let dispatch = Dispatch {
-        shader: Shader::ConvTranspose2d,
-        entry: "conv_transpose2d",
-        types: vec![
-            ("x_t", x.precision),
-            ("w_t", weight.precision),
-            ("y_t", y.precision),
-        ],
-        constants: vec![
-            ("STRIDE", op.stride as f64),
-            ("IN_BLOCKS", in_blocks as f64),
-            ("OUT_BLOCKS", out_blocks as f64),
-        ],
-        dims: vec![
-            x.shape.h as u32,
-            x.shape.w as u32,
-            from.offset,
-            from.batch,
-            to.offset,
-            to.batch,
-            0,
-            0,
-        ],
-        bindings: vec![
-            (1, context.bind_input(ConvTranspose2d::X)),
-            (2, context.bind_weight(ConvTranspose2d::WEIGHT, packing)),
-            (3, context.bind_vector(ConvTranspose2d::BIAS, 2 * pairs)),
-            (4, context.bind_output(0)),
-        ],
-        workgroups: [
-            x.shape.w.div_ceil(TILE[0]) as u32,
-            x.shape.h.div_ceil(TILE[1]) as u32,
-            planes as u32,
-        ],
-        flops: 0,
+    [weight, super::bias(outputs, blocks)]
+}
+
+pub fn lower(source: &Source, op: &ConvTranspose2d) -> Result<Vec<Kernel>, String> {
+    let (x, y) = (source.input(ConvTranspose2d::X), source.output(0));
+    let (tile, precision) = (
+        source.tile()?,
+        source.input(ConvTranspose2d::WEIGHT).format.precision,
+    );
+    let packings = packings(op, &x.segments, y.shape.c, tile, precision);
+    source.expect_packings(ConvTranspose2d::WEIGHT.., &packings)?;
+    let make = |first: usize, count: usize| {
+        Kernel::new("conv_transpose2d")
+            .number("PIXELS", tile.pixels)
+            .number("BLOCKS", tile.blocks)
+            .count("STRIDE", op.stride)
+            .count("IN_BLOCKS", blocks(x))
+            .count("OUT_BLOCKS", blocks(y))
+            .uniform("in_height", x.shape.h)
+            .uniform("in_width", x.shape.w)
+            .uniform("first_row", first * WORKGROUP)
+            .input("x", source, ConvTranspose2d::X)
+            .input("w", source, ConvTranspose2d::WEIGHT)
+            .f32_input("bias", source, ConvTranspose2d::BIAS)
+            .output("y", source, 0)
+            .grid([
+                x.shape.w.div_ceil(WORKGROUP * tile.pixels),
+                count,
+                x.shape.n * op.stride * op.stride * blocks(y).div_ceil(tile.blocks),
+            ])
     };
-    split::by_rows(context, dispatch, FIRST_ROW, TILE[1])
+    Ok(split::by_rows(source, x.shape.h.div_ceil(WORKGROUP), make))
 }

@@ -1,47 +1,44 @@
 //! `shaders/group_norm.wgsl`.
 
-use super::conv2d::add_epilogue;
-use super::{Dispatch, Lowering, View, blocks, pixel_grid};
-use crate::exec::gpu::shader::Shader;
-use crate::ops::GroupNorm;
+use super::kernel::{Kernel, Source, blocks};
+use super::{GpuChooser, epilogue};
+use crate::exec::choice;
+use crate::ops::{GroupNorm, Packing};
+use crate::plan::{Choice, NodeOperands};
 
-pub(super) fn lower(context: &Lowering, op: &GroupNorm) -> Vec<Dispatch> {
-    let x = context.input(GroupNorm::X);
-    let statistics = context.output(1);
-    let (shape, x_view) = (x.shape, View::of(x));
-    let mut normalize = Dispatch {
-        shader: Shader::GroupNorm,
-        entry: "normalize",
-        types: vec![("x_t", x.precision)],
-        constants: vec![
-            ("CHANNELS", shape.c as f64),
-            ("GROUPS", op.groups as f64),
-            ("EPSILON", f64::from(op.epsilon)),
-        ],
-        dims: vec![
-            shape.h as u32,
-            shape.w as u32,
-            x_view.offset,
-            x_view.batch,
-            statistics.stored_channels() as u32,
-            0,
-            0,
-            0,
-        ],
-        bindings: vec![
-            (1, context.bind_input(GroupNorm::X)),
-            (2, context.bind_vector(GroupNorm::WEIGHT, blocks(x))),
-            (3, context.bind_vector(GroupNorm::BIAS, blocks(x))),
-            (8, context.bind_output(1)),
-        ],
-        workgroups: pixel_grid(shape.h, shape.w, shape.n * blocks(x)),
-        flops: 0,
+pub fn choose(chooser: &GpuChooser, node: &NodeOperands, op: &GroupNorm) -> Choice {
+    let x = node.inputs[GroupNorm::X].shape();
+    Choice {
+        scratch: choice::scratch("statistics", x.n * 2 * op.groups),
+        ..chooser.weighted(node, packings(x.c))
+    }
+}
+
+fn packings(channels: usize) -> [Packing; 2] {
+    [super::bias(channels, 1), super::bias(channels, 1)]
+}
+
+pub fn lower(source: &Source, op: &GroupNorm) -> Result<Vec<Kernel>, String> {
+    let x = source.input(GroupNorm::X);
+    source.expect_packings(GroupNorm::WEIGHT.., &packings(x.shape.c))?;
+    let kernel = |entry: &'static str, statistics: bool| {
+        Kernel::new("group_norm")
+            .entry(entry)
+            .number("STATISTICS", usize::from(statistics))
+            .count("CHANNELS", x.shape.c)
+            .count("GROUPS", op.groups)
+            .size(x)
+            .input("x", source, GroupNorm::X)
     };
-    add_epilogue(context, &op.epilogue, GroupNorm::OPERANDS, &mut normalize);
-    let statistics = Dispatch {
-        entry: "statistics_of_group",
-        workgroups: [op.groups as u32, shape.n as u32, 1],
-        ..normalize.clone()
-    };
-    vec![statistics, normalize]
+    let statistics = kernel("statistics_of_group", true)
+        .constant("EPSILON", op.epsilon)
+        .scratch_output("statistics", source)?
+        .grid([op.groups, x.shape.n, 1]);
+    let normalize = kernel("normalize", false)
+        .scratch("statistics", source)?
+        .f32_input("w", source, GroupNorm::WEIGHT)
+        .f32_input("bias", source, GroupNorm::BIAS)
+        .pixel_grid(x, x.shape.n * blocks(x));
+    let normalize = epilogue::add(normalize, source, &op.epilogue, GroupNorm::OPERANDS);
+    Ok(vec![statistics, normalize])
 }

@@ -1,203 +1,183 @@
-//! From the steps of a plan to dispatches: which shader, which constants,
-//! which buffers, how many workgroups. Plain data: nothing here knows wgpu.
-//!
-//! This is the seam for kernel variants: [`lower`] decides, for each step,
-//! which kernel runs it and how its weights are packed.
+//! The kernels: for each operation, which formats, packing and scratch memory
+//! they want (`choose`) and their dispatches (`lower`). Plain data: nothing
+//! here knows wgpu.
 
-mod check;
 mod conv2d;
 mod conv_transpose2d;
-mod elementwise;
+mod convert;
+mod count_non_finite;
+mod epilogue;
+mod estimate_x0;
 mod group_norm;
-mod image_pack;
+mod kernel;
 mod linear;
 mod linear_attention;
 mod noise;
 mod pack;
+mod pointwise;
 mod reconstruct;
 mod sampler_update;
 mod split;
 mod upsample;
-mod view;
 
-pub use pack::Packing;
+pub(super) use kernel::{Kernel, Source};
 
-use super::adapter::AdapterSummary;
-use super::shader::{ArrayType, Shader};
-use crate::exec::ExecError;
-use crate::graph::{Plan, PlannedValue, Precision, Step, Storage};
-use crate::ops::Op;
-use view::View;
+use crate::exec::choice::choice;
+use crate::graph::{Element, Shape};
+use crate::ops::{Op, Packing};
+use crate::plan::{Choice, Chooser, Format, Layout, NodeOperands, Operand, Precision, Variant};
 
-/// What is bound at one index of group 0.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Binding {
-    /// The slot of a value (index into the plan's values).
-    Value(usize),
-    /// A weight, packed for this kernel and stored in this precision.
-    Parameter {
-        /// Index into the plan's values.
-        value: usize,
-        /// Order of elements.
-        packing: Packing,
-        /// Element type.
-        precision: Precision,
-    },
-    /// Zeros, for a bias that a layer lacks.
-    Zeros {
-        /// Number of vec4.
-        blocks: usize,
-    },
-    /// Something that is never read, for operands that a variant lacks.
-    Dummy,
-}
-
-/// One run of a kernel.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Dispatch {
-    /// File.
-    pub shader: Shader,
-    /// Entry point.
-    pub entry: &'static str,
-    /// Storage types of its arrays.
-    pub types: Vec<ArrayType>,
-    /// Values of its `override`s.
-    pub constants: Vec<(&'static str, f64)>,
-    /// Words of its uniform struct, binding 0.
-    pub dims: Vec<u32>,
-    /// Its arrays: binding index and what is bound there.
-    pub bindings: Vec<(u32, Binding)>,
-    /// Grid.
-    pub workgroups: [u32; 3],
-    /// Floating-point operations, to keep submits short.
-    pub flops: u64,
-}
-
-/// What kernels are chosen for. Plain data, so that choices can be tested for
-/// devices that are not there.
+/// The static rule of GPUs: blocks of 4 channels throughout, tiles of one size.
 #[derive(Clone, Copy, Debug)]
-pub struct Target<'a> {
-    /// The device.
-    pub adapter: &'a AdapterSummary,
-    /// Floating-point operations that a convolution's dispatch may have;
-    /// larger ones are split by rows.
-    pub max_dispatch_flops: u64,
+pub struct GpuChooser {
+    /// How feature maps and weights are stored.
+    pub precision: Precision,
+    /// What an invocation of a convolution makes.
+    pub conv2d_tile: Tile,
+    /// What an invocation of a transposed convolution makes.
+    pub conv_transpose2d_tile: Tile,
 }
 
-impl<'a> Target<'a> {
-    /// Work of a dispatch at most, unless told otherwise: a slow integrated
-    /// GPU, which computes 20 GFLOP/s, takes half a second for it. Drivers call
-    /// a GPU hung after two.
-    pub const MAX_DISPATCH_FLOPS: u64 = 10_000_000_000;
+/// What one invocation of a convolution makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tile {
+    /// Pixels, 1 to 8.
+    pub pixels: usize,
+    /// Blocks of 4 output channels, 1 to 4.
+    pub blocks: usize,
+}
 
-    /// An adapter, with dispatches of ordinary size.
-    pub fn of(adapter: &'a AdapterSummary) -> Self {
+impl Tile {
+    fn variant(self) -> Variant {
+        let Self { pixels, blocks } = self;
+        Variant::RegisterTile { pixels, blocks }
+    }
+}
+
+impl GpuChooser {
+    /// The tiles that do well on all adapters tried.
+    pub fn new(precision: Precision) -> Self {
+        let tile = Tile {
+            pixels: 4,
+            blocks: 2,
+        };
         Self {
-            adapter,
-            max_dispatch_flops: Self::MAX_DISPATCH_FLOPS,
+            precision,
+            conv2d_tile: tile,
+            conv_transpose2d_tile: tile,
         }
     }
 }
 
-/// Chooses and describes the kernels of one step.
-///
-/// # Errors
-/// When the step cannot run on this kind of device.
-///
-/// # Panics
-/// When the plan puts an operand where no kernel can use it.
-pub fn lower(plan: &Plan, step: &Step, target: &Target) -> Result<Vec<Dispatch>, ExecError> {
-    let context = Lowering { plan, step, target };
-    let mut dispatches = match &step.op {
-        Op::Conv2d(op) => conv2d::lower(&context, op)?,
-        Op::ConvTranspose2d(op) => conv_transpose2d::lower(&context, op),
-        Op::Copy(_) => elementwise::lower(&context, Shader::Copy, "copy"),
-        Op::GroupNorm(op) => group_norm::lower(&context, op),
-        Op::ImagePack(_) => image_pack::lower_pack(&context),
-        Op::ImageUnpack(op) => image_pack::lower_unpack(&context, op),
-        Op::Linear(_) => linear::lower(&context),
-        Op::LinearAttention(op) => linear_attention::lower(&context, op),
-        Op::Mish(_) => elementwise::lower(&context, Shader::Mish, "mish_each"),
-        Op::Noise(_) => noise::lower(&context),
-        Op::Reconstruct(op) => reconstruct::lower(&context, op),
-        Op::SamplerUpdate(op) => sampler_update::lower(&context, op),
-        Op::UpsampleBicubic(op) => upsample::lower_bicubic(&context, op)?,
-        Op::UpsampleNearest(op) => upsample::lower_nearest(&context, op),
+impl Chooser for GpuChooser {
+    fn format(&self, element: Element) -> Format {
+        let precision = match element {
+            Element::F32 => Precision::F32,
+            Element::Float => self.precision,
+        };
+        Format::new(Layout::ChannelBlocks4, precision)
+    }
+
+    fn choose(&self, node: &NodeOperands) -> Result<Choice, String> {
+        match node.op {
+            // They know the padding of their first operand.
+            Op::Conv2d(_) | Op::ConvTranspose2d(_) => whole_blocks(node, 1)?,
+            Op::Pointwise(_) | Op::UpsampleNearest(_) | Op::UpsampleBicubic(_) => {
+                alike_groups(node)?;
+            }
+            Op::Pack(_) => {}
+            _ => whole_blocks(node, 0)?,
+        }
+        Ok(match node.op {
+            Op::Conv2d(op) => conv2d::choose(self, node, op),
+            Op::ConvTranspose2d(op) => conv_transpose2d::choose(self, node, op),
+            // Any format to any other.
+            Op::Convert(_) => {
+                let format = |o: &Operand| o.format.unwrap_or(self.format(o.value.element));
+                choice(node, format, [])
+            }
+            Op::GroupNorm(op) => group_norm::choose(self, node, op),
+            Op::Linear(_) => linear::choose(self, node),
+            Op::LinearAttention(op) => linear_attention::choose(self, node, op),
+            Op::Pack(op) => pack::choose(op)?,
+            Op::UpsampleBicubic(op) => upsample::check_bicubic(op).map(|()| self.plain(node))?,
+            _ => self.plain(node),
+        })
+    }
+}
+
+impl GpuChooser {
+    /// Every operand and result in blocks of 4 channels, no weights, no scratch.
+    fn plain(&self, node: &NodeOperands) -> Choice {
+        self.weighted(node, [])
+    }
+
+    /// As [`plain`](Self::plain), the parameters among the operands packed: in
+    /// the order of `packings`.
+    fn weighted(&self, node: &NodeOperands, packings: impl IntoIterator<Item = Packing>) -> Choice {
+        let format = |operand: &Operand| {
+            let own = self.format(operand.value.element);
+            match operand.format {
+                Some(format) => Format::new(own.layout, format.precision),
+                None => own,
+            }
+        };
+        choice(node, format, packings)
+    }
+}
+
+/// The dispatches of a node.
+pub(super) fn lower(source: &Source) -> Result<Vec<Kernel>, String> {
+    let kernel = match &source.node.op {
+        Op::Conv2d(op) => return conv2d::lower(source, op),
+        Op::ConvTranspose2d(op) => return conv_transpose2d::lower(source, op),
+        Op::GroupNorm(op) => return group_norm::lower(source, op),
+        Op::LinearAttention(op) => return linear_attention::lower(source, op),
+        Op::Convert(_) => convert::lower(source),
+        Op::CountNonFinite(_) => count_non_finite::lower(source),
+        Op::EstimateX0(_) => estimate_x0::lower(source),
+        Op::Linear(_) => linear::lower(source)?,
+        Op::Noise(_) => noise::lower(source),
+        Op::Pack(op) => pack::lower(source, op)?,
+        Op::Pointwise(op) => pointwise::lower(source, op),
+        Op::Reconstruct(op) => reconstruct::lower(source, op),
+        Op::SamplerUpdate(op) => sampler_update::lower(source, op),
+        Op::UpsampleBicubic(op) => upsample::lower_bicubic(source, op),
+        Op::UpsampleNearest(op) => upsample::lower_nearest(source, op),
     };
-    check::check(&context, &dispatches);
-    let count = dispatches.len() as u64;
-    for dispatch in &mut dispatches {
-        dispatch.flops = plan.step_flops(step) / count;
-    }
-    Ok(dispatches)
+    Ok(vec![kernel])
 }
 
-/// A step with easy access to its operands.
-struct Lowering<'a> {
-    plan: &'a Plan,
-    step: &'a Step,
-    target: &'a Target<'a>,
+/// The packing of a vector of `channels`, padded to whole tiles of `blocks`
+/// blocks of 4.
+fn bias(channels: usize, blocks: usize) -> Packing {
+    let len = channels.next_multiple_of(4 * blocks);
+    Packing::vector(Shape::vector(channels), len)
 }
 
-impl Lowering<'_> {
-    /// Every value that is no weight, with its index if it is an operand.
-    fn operands(&self) -> impl Iterator<Item = (Option<usize>, &PlannedValue)> {
-        let inputs = self.step.inputs.iter().enumerate();
-        let inputs = inputs.map(|(index, &id)| (Some(index), id));
-        let outputs = self.step.outputs.iter().map(|&id| (None, id));
-        inputs
-            .chain(outputs)
-            .map(|(index, id)| (index, &self.plan.values[id]))
-            .filter(|(_, value)| value.storage != Storage::Parameter)
-    }
-
-    fn input(&self, index: usize) -> &PlannedValue {
-        &self.plan.values[self.step.inputs[index]]
-    }
-
-    fn output(&self, index: usize) -> &PlannedValue {
-        &self.plan.values[self.step.outputs[index]]
-    }
-
-    fn bind_input(&self, index: usize) -> Binding {
-        Binding::Value(self.step.inputs[index])
-    }
-
-    fn bind_output(&self, index: usize) -> Binding {
-        Binding::Value(self.step.outputs[index])
-    }
-
-    /// A weight, stored as the plan says.
-    fn bind_weight(&self, index: usize, packing: Packing) -> Binding {
-        Binding::Parameter {
-            value: self.step.inputs[index],
-            packing,
-            precision: self.input(index).precision,
+/// Refuses values with padding between their channel groups; the first `known`
+/// operands may have some.
+fn whole_blocks(node: &NodeOperands, known: usize) -> Result<(), String> {
+    let inputs = node.inputs.iter().skip(known).filter(|o| !o.is_parameter());
+    for Operand { value, .. } in inputs.chain(&node.outputs) {
+        let (_, inner) = value.segments.split_last().unwrap_or((&0, &[]));
+        if inner.iter().any(|channels| !channels.is_multiple_of(4)) {
+            return Err(format!(
+                "of '{}' {}: no kernel knows the padding between its channel groups {:?}",
+                value.name, value.shape, value.segments
+            ));
         }
     }
+    Ok(())
+}
 
-    /// A vector of `blocks` channel blocks, always in f32: it is small, and
-    /// read once per tile.
-    fn bind_vector(&self, index: usize, blocks: usize) -> Binding {
-        Binding::Parameter {
-            value: self.step.inputs[index],
-            packing: Packing::Vector { blocks },
-            precision: Precision::F32,
-        }
+/// Refuses values whose channel groups differ from the result's, where both
+/// are padded.
+fn alike_groups(node: &NodeOperands) -> Result<(), String> {
+    let result = &node.outputs[0].value.segments;
+    let mut others = node.inputs.iter().chain(&node.outputs[1..]);
+    match others.all(|operand| operand.value.segments == *result) {
+        true => Ok(()),
+        false => whole_blocks(node, 0),
     }
-}
-
-/// Channel blocks of 4 of a value, padding counted.
-fn blocks(value: &PlannedValue) -> usize {
-    value.stored_channels() / 4
-}
-
-/// Grid of the kernels that take a pixel of a channel block per invocation,
-/// workgroups of 16 x 4.
-fn pixel_grid(height: usize, width: usize, planes: usize) -> [u32; 3] {
-    [
-        width.div_ceil(16) as u32,
-        height.div_ceil(4) as u32,
-        planes as u32,
-    ]
 }

@@ -1,28 +1,16 @@
 //! Large dispatches in several, so that none keeps a slow GPU for so long that
 //! its driver calls it hung.
 
-use super::{Dispatch, Lowering};
+use super::kernel::{Kernel, Source};
 
-/// Splits a convolution by rows where it has more work than a dispatch may.
-/// `first_row` is the word of its dimensions that says where it starts, a
-/// workgroup covers `workgroup_rows`.
-pub(super) fn by_rows(
-    context: &Lowering,
-    dispatch: Dispatch,
-    first_row: usize,
-    workgroup_rows: usize,
-) -> Vec<Dispatch> {
-    let flops = context.plan.step_flops(context.step);
-    let parts = flops.div_ceil(context.target.max_dispatch_flops.max(1));
-    let rows = dispatch.workgroups[1];
-    let rows_of_part = u64::from(rows).div_ceil(parts.max(1)).max(1) as u32;
-    (0..rows)
-        .step_by(rows_of_part as usize)
-        .map(|start| {
-            let mut part = dispatch.clone();
-            part.dims[first_row] = start * workgroup_rows as u32;
-            part.workgroups[1] = rows_of_part.min(rows - start);
-            part
-        })
+/// Splits a convolution by rows where it has more work than a dispatch may;
+/// `make` makes the dispatch of `rows` workgroups from `first` on, of `all`.
+pub fn by_rows(source: &Source, all: usize, make: impl Fn(usize, usize) -> Kernel) -> Vec<Kernel> {
+    let flops = source.phase.node_flops(source.node);
+    let parts = flops.div_ceil(source.max_dispatch_flops.max(1)).max(1);
+    let rows = (all as u64).div_ceil(parts).max(1) as usize;
+    let first = (0..all).step_by(rows);
+    first
+        .map(|first| make(first, rows.min(all - first)))
         .collect()
 }

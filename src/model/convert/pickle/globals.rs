@@ -1,98 +1,76 @@
-//! The names a pickle may ask for.
+//! The functions and classes that a pickle may name.
 
-use super::super::element::Element;
+use safetensors::Dtype;
 
-/// A function or class that a checkpoint of weights may name.
-///
-/// None of them is called: each has a fixed meaning in the machine.
+/// What a known name means. None of them is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Global {
-    /// `collections.OrderedDict`.
     OrderedDict,
-    /// `torch._utils._rebuild_tensor` and `_rebuild_tensor_v2`: a view of a storage.
+    /// A view of a storage.
     RebuildTensor,
-    /// `torch._utils._rebuild_parameter`: the tensor it wraps.
+    /// The tensor that the parameter wraps.
     RebuildParameter,
-    /// `torch.FloatStorage` and the like.
-    Storage(Element),
-    /// `torch.Size`: the tuple it wraps.
+    Storage(Dtype),
+    /// The tuple that `torch.Size` wraps.
     Size,
-    /// `torch.device`; which one does not matter.
     Device,
-    /// `torch.float32` and the like, as a value.
     Dtype,
-    /// `numpy.core.multiarray.scalar`: a number nothing here needs, such as a
-    /// best validation result.
+    /// A number that trainers keep, such as the best validation result.
     NumpyScalar,
-    /// `numpy.dtype`, which comes with such a number.
     NumpyDtype,
-    /// `_codecs.encode`, by which protocol 2 writes such a number's bytes.
+    /// Protocol 2 writes the bytes of a NumPy scalar with it.
     Encode,
 }
 
+const NAMES: &[(&str, Global)] = &[
+    ("collections.OrderedDict", Global::OrderedDict),
+    ("torch._utils._rebuild_tensor_v2", Global::RebuildTensor),
+    ("torch._utils._rebuild_tensor", Global::RebuildTensor),
+    ("torch._utils._rebuild_parameter", Global::RebuildParameter),
+    ("torch.Size", Global::Size),
+    ("torch.device", Global::Device),
+    ("torch.FloatStorage", Global::Storage(Dtype::F32)),
+    ("torch.HalfStorage", Global::Storage(Dtype::F16)),
+    ("torch.BFloat16Storage", Global::Storage(Dtype::BF16)),
+    ("torch.DoubleStorage", Global::Storage(Dtype::F64)),
+    ("torch.LongStorage", Global::Storage(Dtype::I64)),
+    ("torch.IntStorage", Global::Storage(Dtype::I32)),
+    ("torch.ShortStorage", Global::Storage(Dtype::I16)),
+    ("torch.CharStorage", Global::Storage(Dtype::I8)),
+    ("torch.ByteStorage", Global::Storage(Dtype::U8)),
+    ("torch.BoolStorage", Global::Storage(Dtype::BOOL)),
+    ("torch.float32", Global::Dtype),
+    ("torch.float16", Global::Dtype),
+    ("torch.bfloat16", Global::Dtype),
+    ("torch.float64", Global::Dtype),
+    ("torch.int64", Global::Dtype),
+    ("torch.int32", Global::Dtype),
+    ("torch.int16", Global::Dtype),
+    ("torch.int8", Global::Dtype),
+    ("torch.uint8", Global::Dtype),
+    ("torch.bool", Global::Dtype),
+    ("numpy.core.multiarray.scalar", Global::NumpyScalar),
+    ("numpy._core.multiarray.scalar", Global::NumpyScalar),
+    ("numpy.dtype", Global::NumpyDtype),
+    ("_codecs.encode", Global::Encode),
+];
+
 impl Global {
     /// What `module.name` means here, `None` when it is not on the list.
-    pub fn find(module: &str, name: &str) -> Option<Self> {
-        Some(match (module, name) {
-            ("collections", "OrderedDict") => Self::OrderedDict,
-            ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Self::RebuildTensor,
-            ("torch._utils", "_rebuild_parameter") => Self::RebuildParameter,
-            ("torch", "Size") => Self::Size,
-            ("torch", "device") => Self::Device,
-            ("torch", name) if is_dtype(name) => Self::Dtype,
-            ("torch", name) => Self::Storage(storage(name)?),
-            ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar") => Self::NumpyScalar,
-            ("numpy", "dtype") => Self::NumpyDtype,
-            ("_codecs", "encode") => Self::Encode,
-            _ => return None,
-        })
+    pub fn find(path: &str) -> Option<Self> {
+        let (_, global) = NAMES.iter().find(|(name, _)| *name == path)?;
+        Some(*global)
     }
 
-    /// Its name, for messages.
+    /// A name for messages.
     pub fn name(self) -> &'static str {
         match self {
-            Self::OrderedDict => "collections.OrderedDict",
-            Self::RebuildTensor => "torch._utils._rebuild_tensor_v2",
-            Self::RebuildParameter => "torch._utils._rebuild_parameter",
             Self::Storage(_) => "torch storage",
-            Self::Size => "torch.Size",
-            Self::Device => "torch.device",
             Self::Dtype => "torch.dtype",
-            Self::NumpyScalar => "numpy.core.multiarray.scalar",
-            Self::NumpyDtype => "numpy.dtype",
-            Self::Encode => "_codecs.encode",
+            _ => NAMES
+                .iter()
+                .find(|(_, global)| *global == self)
+                .map_or("", |(name, _)| name),
         }
     }
-}
-
-fn storage(name: &str) -> Option<Element> {
-    Some(match name {
-        "FloatStorage" => Element::F32,
-        "HalfStorage" => Element::F16,
-        "BFloat16Storage" => Element::Bf16,
-        "DoubleStorage" => Element::F64,
-        "LongStorage" => Element::I64,
-        "IntStorage" => Element::I32,
-        "ShortStorage" => Element::I16,
-        "CharStorage" => Element::I8,
-        "ByteStorage" => Element::U8,
-        "BoolStorage" => Element::Bool,
-        _ => return None,
-    })
-}
-
-fn is_dtype(name: &str) -> bool {
-    matches!(
-        name,
-        "float32"
-            | "float16"
-            | "bfloat16"
-            | "float64"
-            | "int64"
-            | "int32"
-            | "int16"
-            | "int8"
-            | "uint8"
-            | "bool"
-    )
 }

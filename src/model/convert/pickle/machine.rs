@@ -2,19 +2,21 @@
 
 use std::collections::HashMap;
 
-use super::{Pickle, PickleError, Value, ValueId, opcodes as op, printable};
+use super::{Pickle, PickleError, Value, ValueId, opcodes as op};
+use crate::model::printable;
 
-/// Most instructions that are carried out. A checkpoint of a thousand tensors
-/// with its optimizer has about 100,000; every instruction costs a bounded
-/// amount of memory, so this bounds the whole.
+/// Instructions of one pickle. A checkpoint of a thousand tensors with its
+/// optimizer has about 100,000. Every instruction takes a bounded amount of
+/// memory, so this limit bounds all memory.
 const MAX_INSTRUCTIONS: usize = 1 << 21;
+
 pub(super) type Result<T> = std::result::Result<T, PickleError>;
 
 /// Reads the pickle at the start of `bytes`.
 ///
 /// # Errors
-/// When it is not a whole pickle, has more than the limits above, or asks for
-/// anything but containers, plain values and tensors.
+/// When it is not a whole pickle, exceeds a limit, or asks for anything but
+/// containers, plain values and tensors.
 pub fn load(bytes: &[u8]) -> Result<Pickle<'_>> {
     let mut machine = Machine {
         bytes,
@@ -46,7 +48,7 @@ pub(super) struct Machine<'a> {
     pub(super) stack: Vec<ValueId>,
     /// Heights of the stack at its marks.
     marks: Vec<usize>,
-    memo: HashMap<u32, ValueId>,
+    memo: HashMap<usize, ValueId>,
 }
 
 impl<'a> Machine<'a> {
@@ -90,56 +92,49 @@ impl<'a> Machine<'a> {
                 Ok(())
             }
             op::POP => self.pop().map(drop),
-            op::POP_MARK => self.pop_to_mark().map(drop),
             op::DUP => {
                 let top = self.top()?;
-                self.stack.push(top);
-                Ok(())
+                self.push_again(top)
             }
 
             op::EMPTY_TUPLE => self.push(Value::Tuple(Vec::new())),
             op::TUPLE1 => self.tuple(1),
             op::TUPLE2 => self.tuple(2),
             op::TUPLE3 => self.tuple(3),
-            op::TUPLE => {
-                let items = self.pop_to_mark()?;
-                self.push(Value::Tuple(items))
-            }
             op::EMPTY_LIST => self.push(Value::List(Vec::new())),
-            op::LIST => {
-                let items = self.pop_to_mark()?;
-                self.push(Value::List(items))
-            }
             op::APPEND => {
                 let item = self.pop()?;
                 self.append(&[item])
             }
-            op::APPENDS => {
-                let items = self.pop_to_mark()?;
-                self.append(&items)
-            }
-            op::EMPTY_DICT => self.push(dict(false)),
-            op::DICT => {
-                let items = self.pop_to_mark()?;
-                self.push(dict(false))?;
-                self.set_items(&items)
-            }
+            op::EMPTY_DICT => self.empty_dict(),
             op::SETITEM => {
                 let (value, key) = (self.pop()?, self.pop()?);
                 self.set_items(&[key, value])
             }
-            op::SETITEMS => {
+            op::POP_MARK | op::TUPLE | op::LIST | op::APPENDS | op::DICT | op::SETITEMS => {
                 let items = self.pop_to_mark()?;
-                self.set_items(&items)
+                match opcode {
+                    op::TUPLE => self.push(Value::Tuple(items)),
+                    op::LIST => self.push(Value::List(items)),
+                    op::APPENDS => self.append(&items),
+                    op::DICT => {
+                        self.empty_dict()?;
+                        self.set_items(&items)
+                    }
+                    op::SETITEMS => self.set_items(&items),
+                    _ => Ok(()),
+                }
             }
 
-            op::BINPUT => self.memoize(1),
-            op::LONG_BINPUT => self.memoize(4),
-            op::MEMOIZE => {
-                let (top, index) = (self.top()?, self.memo.len() as u32);
-                self.memo.insert(index, top);
-                Ok(())
+            op::BINPUT => {
+                let index = self.size(1)?;
+                self.memoize(index)
             }
+            op::LONG_BINPUT => {
+                let index = self.size(4)?;
+                self.memoize(index)
+            }
+            op::MEMOIZE => self.memoize(self.memo.len()),
             op::BINGET => self.recall(1),
             op::LONG_BINGET => self.recall(4),
 
@@ -158,30 +153,15 @@ impl<'a> Machine<'a> {
             op::BUILD => self.build(),
             op::BINPERSID => self.persistent_id(),
 
+            // Refused, but the error names what they ask for.
             op::INST => {
-                let (module, name) = (self.line()?, self.line()?);
-                Err(PickleError::Forbidden(path(module, name)))
+                let path = format!("{}.{}", self.line()?, self.line()?);
+                Err(PickleError::Forbidden(printable(&path)))
             }
-            op::OBJ => {
-                let parts = self.pop_to_mark()?;
-                Err(self.instance_of(parts.first().copied(), opcode, at))
-            }
-            op::NEWOBJ => {
-                self.pop()?;
-                let class = self.pop()?;
-                Err(self.instance_of(Some(class), opcode, at))
-            }
-            op::NEWOBJ_EX => {
-                self.tuple(2)?;
-                self.pop()?;
-                let class = self.pop()?;
-                Err(self.instance_of(Some(class), opcode, at))
-            }
+            op::OBJ | op::NEWOBJ | op::NEWOBJ_EX => Err(self.instance(opcode, at)),
             _ => Err(PickleError::Opcode { opcode, at }),
         }
     }
-
-    // Reading.
 
     fn take(&mut self, count: usize) -> Result<&'a [u8]> {
         let rest = &self.bytes[self.at..];
@@ -239,12 +219,16 @@ impl<'a> Machine<'a> {
         self.push(Value::Int(i128::from_le_bytes(int)))
     }
 
-    // The stack, the memo and the values.
-
     pub(super) fn push(&mut self, value: Value<'a>) -> Result<()> {
-        // One value at most per instruction, so the index fits.
+        // An instruction makes at most one value, so the index fits.
         self.stack.push(ValueId(self.values.len() as u32));
         self.values.push(value);
+        Ok(())
+    }
+
+    /// Pushes a value that is there already.
+    pub(super) fn push_again(&mut self, id: ValueId) -> Result<()> {
+        self.stack.push(id);
         Ok(())
     }
 
@@ -254,7 +238,7 @@ impl<'a> Machine<'a> {
         Ok(top)
     }
 
-    /// The last value, which has to be above the last mark.
+    /// The last value, if it is above the last mark.
     pub(super) fn top(&self) -> Result<ValueId> {
         let floor = self.marks.last().copied().unwrap_or(0);
         match self.stack.last() {
@@ -272,20 +256,24 @@ impl<'a> Machine<'a> {
     }
 
     fn tuple(&mut self, count: usize) -> Result<()> {
-        let mut items = Vec::with_capacity(count);
-        for _ in 0..count {
-            items.push(self.pop()?);
-        }
+        let mut items = (0..count).map(|_| self.pop()).collect::<Result<Vec<_>>>()?;
         items.reverse();
         self.push(Value::Tuple(items))
     }
 
+    fn empty_dict(&mut self) -> Result<()> {
+        self.push(Value::Dict {
+            items: Vec::new(),
+            ordered: false,
+        })
+    }
+
     fn append(&mut self, new: &[ValueId]) -> Result<()> {
         let list = self.top()?;
-        match &mut self.values[list.0 as usize] {
-            Value::List(items) => items.extend_from_slice(new),
-            _ => return Err(self.malformed("items appended to something that is no list")),
-        }
+        let Value::List(items) = &mut self.values[list.0 as usize] else {
+            return Err(self.malformed("items appended to something that is no list"));
+        };
+        items.extend_from_slice(new);
         Ok(())
     }
 
@@ -294,30 +282,25 @@ impl<'a> Machine<'a> {
             return Err(self.malformed("a key without a value"));
         };
         let dict = self.top()?;
-        match &mut self.values[dict.0 as usize] {
-            Value::Dict { items, .. } => {
-                items.extend(pairs.iter().map(|&[key, value]| (key, value)))
-            }
-            _ => return Err(self.malformed("items set on something that is no dictionary")),
-        }
+        let Value::Dict { items, .. } = &mut self.values[dict.0 as usize] else {
+            return Err(self.malformed("items set on something that is no dictionary"));
+        };
+        items.extend(pairs.iter().map(|&[key, value]| (key, value)));
         Ok(())
     }
 
-    fn memoize(&mut self, size: usize) -> Result<()> {
-        let index = self.size(size)? as u32;
+    fn memoize(&mut self, index: usize) -> Result<()> {
         let top = self.top()?;
         self.memo.insert(index, top);
         Ok(())
     }
 
     fn recall(&mut self, size: usize) -> Result<()> {
-        let index = self.size(size)? as u32;
-        let value = *self
-            .memo
-            .get(&index)
-            .ok_or_else(|| self.malformed("a memo that was never set"))?;
-        self.stack.push(value);
-        Ok(())
+        let index = self.size(size)?;
+        match self.memo.get(&index) {
+            Some(&value) => self.push_again(value),
+            None => Err(self.malformed("a memo that was never set")),
+        }
     }
 
     pub(super) fn value(&self, id: ValueId) -> &Value<'a> {
@@ -327,13 +310,4 @@ impl<'a> Machine<'a> {
     pub(super) fn malformed(&self, what: &'static str) -> PickleError {
         PickleError::Malformed { what, at: self.at }
     }
-}
-
-pub(super) fn dict<'a>(ordered: bool) -> Value<'a> {
-    let items = Vec::new();
-    Value::Dict { items, ordered }
-}
-
-pub(super) fn path(module: &str, name: &str) -> String {
-    printable(&format!("{module}.{name}"))
 }

@@ -1,6 +1,5 @@
-//! Instructions of pickle protocols 2 to 5 that the machine knows.
-//!
-//! Names and codes are those of Python's `pickletools`.
+//! Instructions of pickle protocols 2 to 5 that the machine knows, named as in
+//! Python's `pickletools`.
 
 pub const MARK: u8 = b'(';
 pub const EMPTY_TUPLE: u8 = b')';
@@ -27,11 +26,9 @@ pub const GLOBAL: u8 = b'c';
 pub const DICT: u8 = b'd';
 pub const APPENDS: u8 = b'e';
 pub const BINGET: u8 = b'h';
-/// Refused, but read far enough to name what it asks for.
 pub const INST: u8 = b'i';
 pub const LONG_BINGET: u8 = b'j';
 pub const LIST: u8 = b'l';
-/// Refused, but read far enough to name what it asks for.
 pub const OBJ: u8 = b'o';
 pub const BINPUT: u8 = b'q';
 pub const LONG_BINPUT: u8 = b'r';
@@ -40,7 +37,6 @@ pub const TUPLE: u8 = b't';
 pub const SETITEMS: u8 = b'u';
 pub const EMPTY_DICT: u8 = b'}';
 pub const PROTO: u8 = 0x80;
-/// Refused, but read far enough to name what it asks for.
 pub const NEWOBJ: u8 = 0x81;
 pub const TUPLE1: u8 = 0x85;
 pub const TUPLE2: u8 = 0x86;
@@ -52,7 +48,6 @@ pub const LONG4: u8 = 0x8b;
 pub const SHORT_BINUNICODE: u8 = 0x8c;
 pub const BINUNICODE8: u8 = 0x8d;
 pub const BINBYTES8: u8 = 0x8e;
-/// Refused, but read far enough to name what it asks for.
 pub const NEWOBJ_EX: u8 = 0x92;
 pub const STACK_GLOBAL: u8 = 0x93;
 pub const MEMOIZE: u8 = 0x94;

@@ -2,21 +2,23 @@
 
 use super::{
     Global, PickleError, Storage, Tensor, Value, ValueId,
-    machine::{Machine, Result, dict, path},
+    machine::{Machine, Result},
 };
+use crate::model::printable;
 
-/// Most dimensions of a tensor; a convolution's weight has four.
+/// Dimensions of a tensor; a convolution's weight has four.
 const MAX_RANK: usize = 8;
-/// Most bytes of a storage's key, which is a number in text. One string may
-/// name a million storages, and each time its key is hashed and compared.
+/// Bytes of a storage's key, which is a number in text. A pickle may name one
+/// key a million times, and each time it is hashed and compared.
 const MAX_KEY: usize = 256;
 
 impl<'a> Machine<'a> {
     pub(super) fn global(&mut self, module: &str, name: &str) -> Result<()> {
-        match Global::find(module, name) {
+        let path = format!("{module}.{name}");
+        match Global::find(&path) {
             Some(Global::Dtype) => self.push(Value::Inert(Some(Global::Dtype))),
             Some(global) => self.push(Value::Global(global)),
-            None => Err(PickleError::Forbidden(path(module, name))),
+            None => Err(PickleError::Forbidden(printable(&path))),
         }
     }
 
@@ -29,39 +31,36 @@ impl<'a> Machine<'a> {
             return Err(self.malformed("a call without arguments"));
         };
         match (function, arguments.as_slice()) {
-            (Global::OrderedDict, []) => self.push(dict(true)),
+            (Global::OrderedDict, []) => self.push(Value::Dict {
+                items: Vec::new(),
+                ordered: true,
+            }),
             (Global::RebuildTensor, &[storage, offset, shape, strides, ..]) => {
-                let tensor = self.tensor(storage, offset, shape, strides)?;
-                self.push(Value::Tensor(tensor))
+                let tensor = self
+                    .tensor(storage, offset, shape, strides)
+                    .ok_or_else(|| self.malformed("a tensor that is no view of a storage"))?;
+                self.push(Value::Tensor(Box::new(tensor)))
             }
             (Global::RebuildParameter, &[tensor, ..]) => {
                 if !matches!(self.value(tensor), Value::Tensor(_)) {
                     return Err(self.malformed("a parameter that is no tensor"));
                 }
-                self.stack.push(tensor);
-                Ok(())
+                self.push_again(tensor)
             }
-            (Global::Size, &[sizes]) => {
-                self.stack.push(sizes);
-                Ok(())
-            }
+            (Global::Size, &[sizes]) => self.push_again(sizes),
             (
                 Global::Device | Global::NumpyScalar | Global::NumpyDtype | Global::Encode,
                 [_, ..],
             ) => self.push(Value::Inert(Some(function))),
-            _ => Err(PickleError::Misused {
-                global: function.name().to_owned(),
-                what: "calls",
-            }),
+            _ => Err(misused("calls", function.name())),
         }
     }
 
-    /// Sets attributes, of which none is needed: a state dict carries version
-    /// numbers of its modules, a numpy dtype its byte order.
+    /// Ignores attributes: a state dict carries version numbers of its
+    /// modules, a NumPy dtype its byte order.
     pub(super) fn build(&mut self) -> Result<()> {
         self.pop()?;
-        let object = self.top()?;
-        let global = match self.value(object) {
+        let global = match self.value(self.top()?) {
             Value::Dict { ordered: true, .. } | Value::Inert(Some(Global::NumpyDtype)) => {
                 return Ok(());
             }
@@ -70,20 +69,22 @@ impl<'a> Machine<'a> {
             Value::Storage(_) => "torch storage",
             _ => return Err(self.malformed("attributes set on a plain value")),
         };
-        Err(PickleError::Misused {
-            global: global.to_owned(),
-            what: "sets attributes of",
-        })
+        Err(misused("sets attributes of", global))
     }
 
-    pub(super) fn instance_of(&self, class: Option<ValueId>, opcode: u8, at: usize) -> PickleError {
-        match class.map(|class| self.value(class)) {
-            Some(Value::Global(class)) => PickleError::Misused {
-                global: class.name().to_owned(),
-                what: "makes an instance of",
-            },
-            _ => PickleError::Opcode { opcode, at },
-        }
+    /// The error for an instance of a class, the last one on the stack.
+    pub(super) fn instance(&self, opcode: u8, at: usize) -> PickleError {
+        let class = self
+            .stack
+            .iter()
+            .rev()
+            .find_map(|&id| match self.value(id) {
+                Value::Global(class) => Some(class.name()),
+                _ => None,
+            });
+        class.map_or(PickleError::Opcode { opcode, at }, |class| {
+            misused("makes an instance of", class)
+        })
     }
 
     /// `("storage", class, key, device, length)`, in files of PyTorch before
@@ -104,7 +105,7 @@ impl<'a> Machine<'a> {
             return None;
         };
         let (&[kind, class, key, _device, len], view) = parts.split_first_chunk()?;
-        let (Value::Str("storage"), &Value::Global(Global::Storage(element)), &Value::Str(key)) =
+        let (Value::Str("storage"), &Value::Global(Global::Storage(dtype)), &Value::Str(key)) =
             (self.value(kind), self.value(class), self.value(key))
         else {
             return None;
@@ -120,7 +121,7 @@ impl<'a> Machine<'a> {
         };
         Some(Storage {
             key,
-            element,
+            dtype,
             len: self.index(len)?,
             start,
         })
@@ -132,20 +133,17 @@ impl<'a> Machine<'a> {
         offset: ValueId,
         shape: ValueId,
         strides: ValueId,
-    ) -> Result<Tensor> {
-        let tensor = || {
-            let Value::Storage(Storage { start, .. }) = self.value(storage) else {
-                return None;
-            };
-            let (shape, strides) = (self.indices(shape)?, self.indices(strides)?);
-            (shape.len() == strides.len()).then_some(Tensor {
-                storage,
-                offset: self.index(offset)?.checked_add(*start)?,
-                shape,
-                strides,
-            })
+    ) -> Option<Tensor<'a>> {
+        let &Value::Storage(storage) = self.value(storage) else {
+            return None;
         };
-        tensor().ok_or_else(|| self.malformed("a tensor that is no view of a storage"))
+        let (shape, strides) = (self.indices(shape)?, self.indices(strides)?);
+        (shape.len() == strides.len()).then_some(Tensor {
+            storage,
+            offset: self.index(offset)?.checked_add(storage.start)?,
+            shape,
+            strides,
+        })
     }
 
     fn index(&self, id: ValueId) -> Option<usize> {
@@ -163,4 +161,8 @@ impl<'a> Machine<'a> {
             _ => None,
         }
     }
+}
+
+fn misused(what: &'static str, global: &'static str) -> PickleError {
+    PickleError::Misused { global, what }
 }

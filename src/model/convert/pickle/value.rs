@@ -1,18 +1,19 @@
-//! What a pickle holds.
+//! The values that a pickle holds.
 
-use super::{super::element::Element, Global};
+use safetensors::Dtype;
+
+use super::Global;
 
 /// Index of a value in its [`Pickle`].
 ///
-/// Values refer to each other by index, so that shared, cyclic and deeply
-/// nested ones are all plain data that no function has to recurse through.
+/// Values refer to each other by index, so nothing recurses through shared,
+/// cyclic or deeply nested ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ValueId(pub(super) u32);
 
-/// A value; strings are those of the file.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value<'a> {
-    /// `None`, a float, bytes, or an object of which nothing is needed.
+    /// `None`, a float, bytes, or an object that the conversion does not need.
     Inert(Option<Global>),
     Bool(bool),
     Int(i128),
@@ -20,52 +21,54 @@ pub enum Value<'a> {
     Tuple(Vec<ValueId>),
     List(Vec<ValueId>),
     Dict {
-        /// Keys and values in the order they were set; a later one replaces
-        /// an earlier one of the same key.
+        /// In the order they were set; a key may occur again.
         items: Vec<(ValueId, ValueId)>,
-        /// Is it an `OrderedDict`?
+        /// Whether it is an `OrderedDict`.
         ordered: bool,
     },
     Global(Global),
     Storage(Storage<'a>),
-    Tensor(Tensor),
+    Tensor(Box<Tensor<'a>>),
 }
 
-/// A storage: a run of elements that tensors are views of.
+/// A run of elements that tensors are views of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Storage<'a> {
-    /// Names it among the file's storages.
     pub key: &'a str,
-    pub element: Element,
-    /// How many elements it has, by what the pickle says.
+    pub dtype: Dtype,
+    /// Number of elements that the pickle claims.
     pub len: usize,
-    /// Where the view starts that files of PyTorch before 0.4 may name.
+    /// First element of the view that files of PyTorch before 0.4 may name.
     pub start: usize,
 }
 
-/// A view of a storage.
+impl Storage<'_> {
+    /// Number of bytes, `None` when it overflows.
+    pub fn size(&self) -> Option<usize> {
+        self.len.checked_mul(self.dtype.bitsize() / 8)
+    }
+}
+
+/// A strided view of a storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tensor {
-    /// A [`Value::Storage`].
-    pub storage: ValueId,
-    /// First element.
+pub struct Tensor<'a> {
+    pub storage: Storage<'a>,
+    /// Index of the first element in the storage.
     pub offset: usize,
     pub shape: Vec<usize>,
-    /// Elements from one index of a dimension to the next; as many as `shape`.
+    /// In elements, one for each dimension.
     pub strides: Vec<usize>,
 }
 
-/// A pickle's values.
 #[derive(Debug)]
 pub struct Pickle<'a> {
     pub(super) values: Vec<Value<'a>>,
     pub(super) root: ValueId,
-    /// Bytes it takes up.
-    pub(super) size: usize,
+    /// Bytes of the pickle, including its last instruction.
+    pub size: usize,
 }
 
 impl<'a> Pickle<'a> {
-    /// What was pickled.
     pub fn root(&self) -> &Value<'a> {
         self.get(self.root)
     }
@@ -74,28 +77,12 @@ impl<'a> Pickle<'a> {
         &self.values[id.0 as usize]
     }
 
-    /// Number of bytes of the pickle, up to and with its last instruction.
-    pub fn size(&self) -> usize {
-        self.size
-    }
-
     /// Every storage that the pickle mentions.
-    pub fn storages(&self) -> impl Iterator<Item = Storage<'a>> {
+    pub fn storages(&self) -> impl Iterator<Item = &Storage<'a>> {
         self.values.iter().filter_map(|value| match value {
-            Value::Storage(storage) => Some(*storage),
+            Value::Storage(storage) => Some(storage),
             _ => None,
         })
-    }
-
-    /// The storage of a tensor.
-    ///
-    /// # Panics
-    /// When the tensor is of another pickle.
-    pub fn storage(&self, tensor: &Tensor) -> Storage<'a> {
-        match self.get(tensor.storage) {
-            Value::Storage(storage) => *storage,
-            other => panic!("pickle: a tensor over {other:?}"),
-        }
     }
 
     /// The entries of a dictionary that have strings for keys.

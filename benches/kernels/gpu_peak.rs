@@ -1,0 +1,186 @@
+//! The most that a GPU reaches, measured by `shaders/peak.wgsl`: kernels that
+//! do nothing but compute, or nothing but copy.
+
+use srdiff::exec::gpu::shader::Specialised;
+use srdiff::exec::gpu::template::Parameters as TemplateParameters;
+use srdiff::exec::gpu::{
+    Access, Bound, Buffer, BufferUse, Command, Gpu, GpuBackend, GpuExecutor, Lowered, LoweredPhase,
+    Module, Pipeline, PipelineBinding, UNIFORM_STRIDE,
+};
+use srdiff::exec::{ExecError, Executor};
+use srdiff::graph::{ParameterError, Parameters, Shape};
+use srdiff::plan::{MemoryReport, Owner, Precision};
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Rates a second.
+#[derive(Debug)]
+pub struct Peak {
+    /// Operations in f32; a multiply-add counts two.
+    pub flops: f64,
+    /// Bytes read and written.
+    pub bytes: f64,
+}
+
+/// vec4 of each array: 64 MiB, more than a cache holds.
+const COUNT: u32 = 4 << 20;
+/// vec4 that a row of workgroups covers, and that the arithmetic is done on: a
+/// slow adapter is busy enough.
+const COLUMNS: u32 = 1024 * 256;
+/// Floating-point operations of a round: 32 multiply-adds on each vec4.
+const ROUND_FLOPS: u64 = 32 * 4 * 2 * COLUMNS as u64;
+/// Copies that follow one another in a phase.
+const COPIES: usize = 16;
+/// Bytes that they read and write.
+const COPIED_BYTES: u64 = COPIES as u64 * 2 * 16 * COUNT as u64;
+/// A measurement shorter than this is repeated with twice the work.
+const LONG_ENOUGH: Duration = Duration::from_millis(150);
+/// The work is doubled so often at most.
+const DOUBLINGS: usize = 20;
+
+/// Takes a second or two.
+pub fn measure(gpu: &Arc<Gpu>) -> Result<Peak, ExecError> {
+    let backend = GpuBackend::new(gpu.clone(), Precision::F32, Arc::new(NoParameters));
+    let mut executor = backend.load(program())?;
+    let rounds = rate(&mut executor, "multiply_add")?;
+    let copies = rate(&mut executor, "stream")?;
+    Ok(Peak {
+        flops: ROUND_FLOPS as f64 * rounds,
+        bytes: COPIED_BYTES as f64 * copies,
+    })
+}
+
+/// Rounds, or phases of copies, a second.
+fn rate(executor: &mut GpuExecutor, entry: &str) -> Result<f64, ExecError> {
+    let mut run = |doublings: usize| -> Result<Duration, ExecError> {
+        let (phase, repeats) = work(entry, doublings);
+        executor.wait(0)?;
+        let start = Instant::now();
+        for _ in 0..repeats {
+            executor.run(&phase, 0)?;
+        }
+        executor.wait(0)?;
+        Ok(start.elapsed())
+    };
+    run(0)?; // the driver's compilation
+    let mut doublings = 0;
+    loop {
+        let time = run(doublings)?;
+        if time >= LONG_ENOUGH || doublings == DOUBLINGS {
+            // Now that the clock is up, once more.
+            let time = time.min(run(doublings)?);
+            return Ok((1u64 << doublings) as f64 / time.as_secs_f64());
+        }
+        doublings += 1;
+    }
+}
+
+/// A phase, and how often it runs: `1 << doublings` rounds of arithmetic, or
+/// times the copies.
+fn work(entry: &str, doublings: usize) -> (String, usize) {
+    match entry {
+        "multiply_add" => (format!("{entry} {doublings}"), 1),
+        _ => (entry.to_owned(), 1 << doublings),
+    }
+}
+
+/// A phase for each number of rounds of multiply-adds, and one of copies.
+fn program() -> Lowered {
+    let parameters = TemplateParameters::default();
+    let specialised = Specialised::new("peak", &parameters).expect("a valid shader");
+    let slot = |name: &str| BufferUse::Slot(Owner::Value(name.to_owned()));
+    let array_bytes = 16 * u64::from(COUNT);
+    let buffers = [
+        (slot("x"), array_bytes),
+        (slot("y"), array_bytes),
+        (BufferUse::Uniforms, UNIFORM_STRIDE * (DOUBLINGS as u64 + 1)),
+        (BufferUse::Records, UNIFORM_STRIDE),
+        (BufferUse::Readback, UNIFORM_STRIDE),
+    ];
+    let dims = Access::Uniform(8);
+    let bindings = [
+        ("dims", dims),
+        ("x", Access::Read),
+        ("y", Access::ReadWrite),
+    ];
+    let pipeline = |entry: &str| Pipeline {
+        module: 0,
+        entry: entry.to_owned(),
+        constants: Default::default(),
+        bindings: (0..)
+            .zip(bindings)
+            .map(|(index, (name, access))| PipelineBinding {
+                index,
+                name: name.to_owned(),
+                access,
+            })
+            .collect(),
+        reads_record: false,
+    };
+    let phase = |name: String, commands: usize, pipeline: usize, rows: u32, doublings: usize| {
+        let bound = |index: u32, name: &str, buffer: usize, offset: u64, bytes: u64| Bound {
+            index,
+            name: name.to_owned(),
+            buffer,
+            offset,
+            bytes,
+        };
+        let command = Command {
+            pipeline,
+            node: 0,
+            bindings: vec![
+                bound(0, "dims", 2, UNIFORM_STRIDE * doublings as u64, 8),
+                bound(1, "x", 0, 0, array_bytes),
+                bound(2, "y", 1, 0, array_bytes),
+            ],
+            workgroups: [COLUMNS / 256, rows, 1],
+            flops: 0,
+        };
+        LoweredPhase {
+            name,
+            commands: vec![command; commands],
+        }
+    };
+    let arithmetic = (0..=DOUBLINGS).map(|n| phase(work("multiply_add", n).0, 1, 0, 1, n));
+    let mut phases: Vec<LoweredPhase> = arithmetic.collect();
+    phases.push(phase("stream".to_owned(), COPIES, 1, COUNT / COLUMNS, 0));
+    let mut uniforms = vec![0; UNIFORM_STRIDE as usize / 4 * (DOUBLINGS + 1)];
+    for (n, dims) in uniforms
+        .chunks_exact_mut(UNIFORM_STRIDE as usize / 4)
+        .enumerate()
+    {
+        dims[..2].copy_from_slice(&[COLUMNS, 1 << n]);
+    }
+    Lowered {
+        memory: MemoryReport {
+            persistent_bytes: 2 * array_bytes,
+            executor_bytes: buffers[2..].iter().map(|(_, bytes)| bytes).sum(),
+            ..MemoryReport::default()
+        },
+        buffers: buffers.map(|(role, bytes)| Buffer { role, bytes }).to_vec(),
+        modules: vec![Module {
+            shader: "peak".to_owned(),
+            source: specialised.source.clone(),
+            parameters,
+        }],
+        pipelines: ["multiply_add", "stream"].map(pipeline).to_vec(),
+        uniforms,
+        values: Vec::new(),
+        weights: Vec::new(),
+        trainable: false,
+        phases,
+    }
+}
+
+/// The model of a program without weights.
+struct NoParameters;
+
+impl Parameters for NoParameters {
+    fn parameter(&self, name: &str, _: Shape) -> Result<Cow<'_, [f32]>, ParameterError> {
+        Err(ParameterError {
+            name: name.to_owned(),
+            reason: "this program has no weights".to_owned(),
+        })
+    }
+}

@@ -1,0 +1,47 @@
+//! What the choosers of all devices have in common.
+
+use crate::ops::Packing;
+use crate::plan::{Choice, Format, NodeOperands, Operand, ScratchRequest, Variant, Wanted};
+
+/// A kernel that wants every operand and result in its `format`, but the
+/// parameters packed, in the order of `packings`.
+pub(super) fn choice(
+    node: &NodeOperands,
+    format: impl Fn(&Operand) -> Format,
+    packings: impl IntoIterator<Item = Packing>,
+) -> Choice {
+    let mut packings = packings.into_iter();
+    let wanted = |operand: &Operand| {
+        let packing = operand.is_parameter().then(|| packings.next()).flatten();
+        packing.map_or_else(|| Wanted::Value(format(operand)), Wanted::Weight)
+    };
+    Choice {
+        variant: Variant::Only,
+        inputs: node.inputs.iter().map(wanted).collect(),
+        outputs: node.outputs.iter().map(&format).collect(),
+        scratch: Vec::new(),
+        thread_bytes: 0,
+    }
+}
+
+/// The choice for [`Op::Pack`](crate::ops::Op::Pack).
+pub(super) fn pack(packing: &Packing) -> Choice {
+    Choice {
+        variant: Variant::Only,
+        inputs: vec![Wanted::Value(Format::TENSOR)],
+        outputs: vec![Format {
+            precision: packing.precision,
+            ..Format::PLAIN
+        }],
+        scratch: Vec::new(),
+        thread_bytes: 0,
+    }
+}
+
+/// One scratch array of `elements` of f32.
+pub(super) fn scratch(name: &str, elements: usize) -> Vec<ScratchRequest> {
+    vec![ScratchRequest {
+        name: name.to_owned(),
+        bytes: 4 * elements as u64,
+    }]
+}

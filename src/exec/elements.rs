@@ -1,0 +1,78 @@
+//! Elements of a value between the host's order, `[n, c, h, w]`, and the bytes
+//! of its slot.
+
+use crate::plan::{Layout, PlannedValue, Precision};
+use half::f16;
+
+/// For each sample and channel, the index in the slot of its first pixel, and
+/// the distance of its pixels; both in elements.
+fn planes(value: &PlannedValue) -> impl Iterator<Item = (usize, usize)> {
+    let (stride, pixels) = (value.channel_stride, value.shape.pixels());
+    let (first, layout) = (value.channel_offset, value.format.layout);
+    let channels = value.channel_map();
+    (0..value.shape.n).flat_map(move |n| {
+        let plane = move |c: usize| match layout {
+            Layout::ChannelsLast => (n * pixels * stride + first + c, stride),
+            Layout::ChannelsFirst => ((n * stride + first + c) * pixels, 1),
+            Layout::ChannelBlocks4 => {
+                let block = (n * stride + first + c) / 4;
+                (block * pixels * 4 + (first + c) % 4, 4)
+            }
+        };
+        channels.clone().into_iter().map(plane)
+    })
+}
+
+/// Writes elements into the bytes of a slot.
+///
+/// # Panics
+/// When the number of elements is not the value's, or the slot is too small.
+pub(super) fn scatter(value: &PlannedValue, elements: &[f32], bytes: &mut [u8]) {
+    match value.format.precision {
+        Precision::F32 => scatter_as(value, elements, bytes, f32::to_ne_bytes),
+        Precision::F16 => scatter_as(value, elements, bytes, |v| f16::from_f32(v).to_ne_bytes()),
+    }
+}
+
+fn scatter_as<const BYTES: usize>(
+    value: &PlannedValue,
+    elements: &[f32],
+    bytes: &mut [u8],
+    stored: impl Fn(f32) -> [u8; BYTES],
+) {
+    let shape = value.shape;
+    assert_eq!(elements.len(), shape.elements(), "writing '{}'", value.name);
+    let (slot, _) = bytes.as_chunks_mut();
+    let planes = planes(value).zip(elements.chunks_exact(shape.pixels().max(1)));
+    for ((first, step), plane) in planes {
+        for (place, &element) in slot[first..].iter_mut().step_by(step).zip(plane) {
+            *place = stored(element);
+        }
+    }
+}
+
+/// Reads elements from the bytes of a slot.
+///
+/// # Panics
+/// When the slot is too small.
+pub(super) fn gather(value: &PlannedValue, bytes: &[u8]) -> Vec<f32> {
+    match value.format.precision {
+        Precision::F32 => gather_as(value, bytes, f32::from_ne_bytes),
+        Precision::F16 => gather_as(value, bytes, |v| f16::from_ne_bytes(v).to_f32()),
+    }
+}
+
+fn gather_as<const BYTES: usize>(
+    value: &PlannedValue,
+    bytes: &[u8],
+    element: impl Fn([u8; BYTES]) -> f32,
+) -> Vec<f32> {
+    let (slot, _) = bytes.as_chunks();
+    let mut elements = Vec::with_capacity(value.shape.elements());
+    for (first, step) in planes(value) {
+        let plane = slot[first..].iter().step_by(step);
+        let plane = plane.take(value.shape.pixels());
+        elements.extend(plane.map(|&stored| element(stored)));
+    }
+    elements
+}

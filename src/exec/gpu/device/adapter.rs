@@ -1,0 +1,150 @@
+//! Which GPUs there are, and opening one.
+
+use super::duplicates;
+use super::failure::Failure;
+use super::pipelines::PipelineCache;
+use crate::exec::ExecError;
+use crate::exec::gpu::{AdapterKind, AdapterSummary, limits};
+
+/// Every adapter of this machine, once each.
+fn enumerate() -> Vec<wgpu::Adapter> {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+    descriptor.backends &= wgpu::Backends::PRIMARY;
+    // What the driver would have to move out to main memory is refused.
+    descriptor.memory_budget_thresholds.for_resource_creation = Some(95);
+    let instance = wgpu::Instance::new(descriptor);
+    let mut adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
+    let infos: Vec<_> = adapters.iter().map(wgpu::Adapter::get_info).collect();
+    let mut listed = duplicates::listed(&infos).into_iter();
+    adapters.retain(|_| listed.next() == Some(true));
+    adapters
+}
+
+/// Every adapter of this machine, in the order of their indices.
+pub fn list_adapters() -> Vec<AdapterSummary> {
+    let adapters = enumerate();
+    let adapters = adapters.iter().enumerate();
+    adapters.map(|(index, a)| summarize(index, a)).collect()
+}
+
+fn summarize(index: usize, adapter: &wgpu::Adapter) -> AdapterSummary {
+    let info = adapter.get_info();
+    let (features, limits) = (adapter.features(), adapter.limits());
+    AdapterSummary {
+        index,
+        name: info.name,
+        kind: match info.device_type {
+            wgpu::DeviceType::DiscreteGpu => AdapterKind::Discrete,
+            wgpu::DeviceType::IntegratedGpu => AdapterKind::Integrated,
+            wgpu::DeviceType::VirtualGpu => AdapterKind::Virtual,
+            wgpu::DeviceType::Cpu => AdapterKind::Software,
+            wgpu::DeviceType::Other => AdapterKind::Unknown,
+        },
+        backend: info.backend.to_string(),
+        driver: format!("{} {}", info.driver, info.driver_info)
+            .trim()
+            .to_owned(),
+        f16: features.contains(wgpu::Features::SHADER_F16),
+        timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
+        subgroups: features.contains(wgpu::Features::SUBGROUP),
+        cooperative_matrix: features.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
+        max_binding_bytes: limits.max_storage_buffer_binding_size,
+        max_buffer_bytes: limits.max_buffer_size,
+        max_workgroups: limits.max_compute_workgroups_per_dimension,
+        workgroup_bytes: limits.max_compute_workgroup_storage_size,
+        max_invocations: limits.max_compute_invocations_per_workgroup,
+        max_workgroup_size: [
+            limits.max_compute_workgroup_size_x,
+            limits.max_compute_workgroup_size_y,
+            limits.max_compute_workgroup_size_z,
+        ],
+        max_arrays: limits.max_storage_buffers_per_shader_stage,
+        uniform_alignment: limits.min_uniform_buffer_offset_alignment,
+    }
+}
+
+/// How a GPU is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GpuOptions {
+    /// Whether shaders check every index against its array. Costs time; on in
+    /// debug builds and in tests.
+    pub checked: bool,
+}
+
+// Not derived: what it is depends on the kind of build.
+#[allow(clippy::derivable_impls)]
+impl Default for GpuOptions {
+    fn default() -> Self {
+        Self {
+            checked: cfg!(debug_assertions),
+        }
+    }
+}
+
+/// An open GPU.
+#[derive(Debug)]
+pub struct Gpu {
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    pub(super) summary: AdapterSummary,
+    pub(super) options: GpuOptions,
+    pub(super) failure: Failure,
+    /// Compiled for all that runs on this device.
+    pub(super) pipelines: PipelineCache,
+}
+
+impl Gpu {
+    /// Opens the adapter at `index` of [`list_adapters`].
+    ///
+    /// # Errors
+    /// When there is no such adapter, it cannot run the baseline of the kernels
+    /// ([`check_baseline`](limits::check_baseline)), or its driver refuses.
+    pub fn open(index: usize, options: GpuOptions) -> Result<Self, ExecError> {
+        let adapters = enumerate();
+        let adapter = adapters.get(index).ok_or_else(|| ExecError::Device {
+            device: format!("GPU {index}"),
+            reason: format!("there are {} adapters", adapters.len()),
+        })?;
+        let summary = summarize(index, adapter);
+        limits::check_baseline(&summary)?;
+        let wanted = wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY;
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("srdiff"),
+            required_features: adapter.features() & wanted,
+            required_limits: adapter.limits(),
+            experimental_features: wgpu::ExperimentalFeatures::disabled(),
+            // Otherwise allocations are rounded up to blocks of up to 256 MiB.
+            memory_hints: wgpu::MemoryHints::MemoryUsage,
+            trace: wgpu::Trace::Off,
+        };
+        let opened = pollster::block_on(adapter.request_device(&descriptor));
+        let (device, queue) = opened.map_err(|error| ExecError::Device {
+            device: summary.name.clone(),
+            reason: error.to_string(),
+        })?;
+        let failure = Failure::watch(&device, &summary.name);
+        Ok(Self {
+            pipelines: PipelineCache::new(&device),
+            device,
+            queue,
+            summary,
+            options,
+            failure,
+        })
+    }
+
+    /// Gives the device up: whatever runs on it fails from now on, as when a
+    /// driver is reset or a card is pulled out.
+    pub fn destroy(&self) {
+        self.device.destroy();
+    }
+
+    /// How many pipelines have been compiled.
+    pub fn compiled_pipelines(&self) -> usize {
+        self.pipelines.len()
+    }
+
+    pub fn summary(&self) -> &AdapterSummary {
+        &self.summary
+    }
+}

@@ -1,0 +1,336 @@
+//! Interprets a lowered program.
+
+use super::adapter::Gpu;
+use super::buffers::{self, UNIFORM, buffer};
+use super::pace::Pace;
+use super::pipelines::Compiled;
+use super::readback;
+use super::uploads::Uploads;
+use crate::exec::elements::{gather, scatter};
+use crate::exec::gpu::{Bound, BufferUse, Command, Lowered, RECORD_BYTES, UNIFORM_STRIDE, limits};
+use crate::exec::{ExecError, Executor, StepRecord};
+use crate::graph::{Parameters, Shape};
+use crate::plan::{MemoryReport, Owner, PACK, PlannedValue};
+use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A program loaded on a GPU.
+///
+/// Loading makes every buffer, pipeline and bind group. Running and reading
+/// allocate nothing on the device; writing passes through memory of wgpu's own,
+/// which loading has made sure of. Only more step records than announced make
+/// another buffer of records.
+pub struct GpuExecutor {
+    gpu: Arc<Gpu>,
+    pub(super) lowered: Lowered,
+    buffers: Vec<wgpu::Buffer>,
+    /// What results are read through.
+    staging: wgpu::Buffer,
+    /// For each phase, a dispatch for each of its commands.
+    pub(super) phases: Vec<Vec<Dispatch>>,
+    records: Records,
+    pace: Pace,
+    /// The last submit of each run that nobody waited for yet.
+    unfinished: VecDeque<wgpu::SubmissionIndex>,
+}
+
+/// A command ready to be encoded.
+pub(super) struct Dispatch {
+    pipeline: wgpu::ComputePipeline,
+    arrays: wgpu::BindGroup,
+    reads_record: bool,
+}
+
+/// The step records on the device.
+struct Records {
+    buffer: wgpu::Buffer,
+    group: wgpu::BindGroup,
+    /// Records that were set.
+    count: usize,
+}
+
+impl GpuExecutor {
+    /// Loads a program; `packed` has the weights that are packed already, and
+    /// gets those that are packed now.
+    pub(super) fn new(
+        gpu: Arc<Gpu>,
+        lowered: Lowered,
+        parameters: &dyn Parameters,
+        packed: &mut HashMap<String, wgpu::Buffer>,
+    ) -> Result<Self, ExecError> {
+        gpu.failure.check()?;
+        limits::check_limits(&gpu.summary, &lowered)?;
+        let mut sources = lowered.modules.iter().map(|module| &module.source);
+        if !gpu.summary.f16 && sources.any(|source| source.starts_with("enable f16")) {
+            let reason = "its shaders cannot use f16; prepare the program in f32";
+            return Err(gpu.failure.error(reason));
+        }
+        let validity = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let loaded = Self::load(&gpu, lowered, parameters, packed);
+        let invalid = pollster::block_on(validity.pop());
+        let loaded = loaded?;
+        match invalid {
+            Some(error) => Err(gpu.failure.error(error)),
+            None => Ok(loaded),
+        }
+    }
+
+    fn load(
+        gpu: &Arc<Gpu>,
+        lowered: Lowered,
+        parameters: &dyn Parameters,
+        packed: &mut HashMap<String, wgpu::Buffer>,
+    ) -> Result<Self, ExecError> {
+        let (buffers, fresh) = buffers::allocate(gpu, &lowered, packed)?;
+        let compiled = gpu.pipelines.get(gpu, &lowered)?;
+        let dispatch = |command: &Command| Dispatch {
+            pipeline: compiled[command.pipeline].pipeline.clone(),
+            arrays: bind(gpu, &buffers, command, &compiled[command.pipeline]),
+            reads_record: lowered.pipelines[command.pipeline].reads_record,
+        };
+        let phases = lowered.phases.iter();
+        let phases = phases.map(|phase| phase.commands.iter().map(dispatch).collect());
+        let phases = phases.collect();
+        let buffer_of = |role| {
+            let index = lowered.buffer(&role);
+            buffers[index.expect("lowering makes one of each")].clone()
+        };
+        let mut uploads = Uploads::new(gpu);
+        let uniforms = bytemuck::cast_slice(&lowered.uniforms);
+        uploads.write(&buffer_of(BufferUse::Uniforms), uniforms)?;
+        uploads.finish()?;
+        let mut executor = Self {
+            records: Records::new(gpu, buffer_of(BufferUse::Records)),
+            staging: buffer_of(BufferUse::Readback),
+            gpu: gpu.clone(),
+            lowered,
+            buffers,
+            phases,
+            pace: Pace::new(),
+            unfinished: VecDeque::new(),
+        };
+        executor.set_records(&[StepRecord::default()])?;
+        executor.pack(parameters, &fresh)?;
+        if !executor.lowered.trainable {
+            for (needed, buffer) in executor.lowered.buffers.iter().zip(&executor.buffers) {
+                if let BufferUse::Slot(Owner::Packed(name)) = &needed.role {
+                    packed.insert(name.clone(), buffer.clone());
+                }
+            }
+        }
+        gpu.failure.check()?;
+        Ok(executor)
+    }
+
+    /// Packs the weights whose buffers are new.
+    fn pack(&mut self, parameters: &dyn Parameters, fresh: &[bool]) -> Result<(), ExecError> {
+        let mut uploads = Uploads::new(&self.gpu);
+        for weight in &self.lowered.weights {
+            if !fresh[weight.packed] {
+                continue;
+            }
+            let tensor = parameters.parameter(&weight.tensor, weight.shape)?;
+            assert_eq!(tensor.len(), weight.shape.elements(), "{}", weight.tensor);
+            uploads.write(&self.buffers[weight.plain], bytemuck::cast_slice(&tensor))?;
+            let first = weight.first_command;
+            self.submit(self.phase(PACK)?, first..first + weight.commands, 0);
+        }
+        uploads.finish()
+    }
+
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    pub(super) fn phase(&self, name: &str) -> Result<usize, ExecError> {
+        let mut phases = self.lowered.phases.iter();
+        let index = phases.position(|phase| phase.name == name);
+        index.ok_or_else(|| self.unknown("phase", name))
+    }
+
+    fn find(&self, name: &str) -> Result<PlannedValue, ExecError> {
+        let value = self.lowered.find(name).cloned();
+        value.ok_or_else(|| self.unknown("value", name))
+    }
+
+    fn unknown(&self, what: &str, name: &str) -> ExecError {
+        let reason = format!("the program has no {what} '{name}'");
+        self.gpu.failure.error(reason)
+    }
+
+    pub(super) fn encode<'a>(
+        &'a self,
+        pass: &mut wgpu::ComputePass<'a>,
+        phase: usize,
+        command: usize,
+        record: usize,
+    ) {
+        let dispatch = &self.phases[phase][command];
+        pass.set_pipeline(&dispatch.pipeline);
+        pass.set_bind_group(0, &dispatch.arrays, &[]);
+        if dispatch.reads_record {
+            let offset = (record as u64 * UNIFORM_STRIDE) as u32;
+            pass.set_bind_group(1, &self.records.group, &[offset]);
+        }
+        let [x, y, z] = self.lowered.phases[phase].commands[command].workgroups;
+        pass.dispatch_workgroups(x, y, z);
+    }
+
+    /// Splits the commands of a phase so that no submit does too much; with
+    /// the work of each.
+    pub(super) fn submits(&self, phase: usize) -> Vec<(Range<usize>, u64)> {
+        let commands = &self.lowered.phases[phase].commands;
+        let mut submits = Vec::new();
+        let (mut start, mut flops) = (0, 0);
+        for (index, command) in commands.iter().enumerate() {
+            if flops > 0 && flops + command.flops > self.pace.limit() {
+                submits.push((start..index, flops));
+                (start, flops) = (index, 0);
+            }
+            flops += command.flops;
+        }
+        submits.push((start..commands.len(), flops));
+        submits
+    }
+
+    fn submit(&self, phase: usize, commands: Range<usize>, record: usize) -> wgpu::SubmissionIndex {
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            for command in commands {
+                self.encode(&mut pass, phase, command, record);
+            }
+        }
+        self.gpu.queue.submit([encoder.finish()])
+    }
+
+    fn read_slot(&self, value: &PlannedValue) -> Result<Vec<u8>, ExecError> {
+        let bytes = self.lowered.buffers[value.slot].bytes;
+        readback::read(&self.gpu, &self.staging, &self.buffers[value.slot], bytes)
+    }
+}
+
+fn bind(
+    gpu: &Gpu,
+    buffers: &[wgpu::Buffer],
+    command: &Command,
+    compiled: &Compiled,
+) -> wgpu::BindGroup {
+    let entry = |bound: &Bound| wgpu::BindGroupEntry {
+        binding: bound.index,
+        resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+            buffer: &buffers[bound.buffer],
+            offset: bound.offset,
+            size: wgpu::BufferSize::new(bound.bytes),
+        }),
+    };
+    let entries: Vec<_> = command.bindings.iter().map(entry).collect();
+    gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: None,
+        layout: &compiled.arrays,
+        entries: &entries,
+    })
+}
+
+impl Records {
+    fn new(gpu: &Gpu, buffer: wgpu::Buffer) -> Self {
+        let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("step record"),
+            layout: &gpu.pipelines.record,
+            entries: &[wgpu::BindGroupEntry {
+                binding: 0,
+                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer: &buffer,
+                    offset: 0,
+                    size: wgpu::BufferSize::new(RECORD_BYTES),
+                }),
+            }],
+        });
+        Self {
+            buffer,
+            group,
+            count: 0,
+        }
+    }
+}
+
+impl Executor for GpuExecutor {
+    fn write(&mut self, name: &str, elements: &[f32]) -> Result<(), ExecError> {
+        let value = self.find(name)?;
+        let mut bytes = match value.is_part() {
+            false => vec![0; self.lowered.buffers[value.slot].bytes as usize],
+            // The other channels stay as they are.
+            true => self.read_slot(&value)?,
+        };
+        scatter(&value, elements, &mut bytes);
+        Uploads::new(&self.gpu).write(&self.buffers[value.slot], &bytes)
+    }
+
+    fn read(&mut self, name: &str) -> Result<Vec<f32>, ExecError> {
+        let value = self.find(name)?;
+        let bytes = self.read_slot(&value)?;
+        Ok(gather(&value, &bytes))
+    }
+
+    fn set_records(&mut self, records: &[StepRecord]) -> Result<(), ExecError> {
+        let size = UNIFORM_STRIDE * records.len() as u64;
+        if size > self.records.buffer.size() {
+            let larger = buffer(&self.gpu, "step records", size, UNIFORM);
+            self.records = Records::new(&self.gpu, larger);
+        }
+        let mut bytes = vec![0; size as usize];
+        for (row, record) in bytes.chunks_exact_mut(UNIFORM_STRIDE as usize).zip(records) {
+            row[..size_of::<StepRecord>()].copy_from_slice(bytemuck::bytes_of(record));
+        }
+        self.records.count = records.len();
+        Uploads::new(&self.gpu).write(&self.records.buffer, &bytes)
+    }
+
+    fn run(&mut self, phase: &str, record: usize) -> Result<(), ExecError> {
+        // Shared weights are packed once, before anyone reads them.
+        if phase == PACK && !self.lowered.trainable {
+            return Err(self.unknown("phase", phase));
+        }
+        let phase = self.phase(phase)?;
+        let count = self.records.count;
+        assert!(record < count, "record {record} of {count}");
+        let mut last = None;
+        for (commands, flops) in self.submits(phase) {
+            let timed = self.pace.wants(flops);
+            if timed {
+                readback::wait(&self.gpu, None)?;
+            }
+            let start = Instant::now();
+            let index = self.submit(phase, commands, record);
+            if timed {
+                readback::wait(&self.gpu, Some(index.clone()))?;
+                self.pace.note(flops, start.elapsed());
+            }
+            last = Some(index);
+        }
+        self.unfinished.extend(last);
+        self.gpu.failure.check()
+    }
+
+    fn wait(&mut self, pending: usize) -> Result<(), ExecError> {
+        let done = self.unfinished.len().saturating_sub(pending);
+        if let Some(index) = self.unfinished.drain(..done).next_back() {
+            readback::wait(&self.gpu, Some(index))?;
+        }
+        self.gpu.failure.check()
+    }
+
+    fn shape(&self, name: &str) -> Option<Shape> {
+        self.lowered.find(name).map(|value| value.shape)
+    }
+
+    fn memory(&self) -> MemoryReport {
+        self.lowered.memory
+    }
+
+    fn allocated_bytes(&self) -> u64 {
+        self.buffers.iter().map(wgpu::Buffer::size).sum()
+    }
+}

@@ -1,0 +1,18 @@
+//! Runs a lowered program through wgpu.
+
+mod adapter;
+mod backend;
+mod buffers;
+mod duplicates;
+mod executor;
+mod failure;
+mod pace;
+mod pipelines;
+mod readback;
+mod timing;
+mod uploads;
+
+pub use adapter::{Gpu, GpuOptions, list_adapters};
+pub use backend::GpuBackend;
+pub use executor::GpuExecutor;
+pub use timing::DispatchTime;

@@ -1,0 +1,101 @@
+//! Time of each kernel, by the GPU's own clock.
+
+use super::buffers::buffer;
+use super::executor::GpuExecutor;
+use super::readback;
+use crate::exec::{ExecError, Executor};
+use std::ops::Range;
+use std::time::Duration;
+
+/// One timed kernel of a node; all its dispatches, where it is split.
+#[derive(Clone, Debug)]
+pub struct DispatchTime {
+    /// Index of the program's node.
+    pub node: usize,
+    /// Shader and entry point.
+    pub kernel: String,
+    /// Time on the device.
+    pub time: Duration,
+}
+
+impl GpuExecutor {
+    /// Runs a phase with every dispatch in a pass of its own, in submits as
+    /// short as those of an ordinary run, and returns how long each kernel
+    /// took; `None` if the adapter has no timestamps.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn profile(
+        &mut self,
+        phase: &str,
+        record: usize,
+    ) -> Result<Option<Vec<DispatchTime>>, ExecError> {
+        if !self.gpu().summary.timestamps {
+            return Ok(None);
+        }
+        self.wait(0)?;
+        let phase = self.phase(phase)?;
+        let submits = self.submits(phase);
+        let mut times: Vec<DispatchTime> = Vec::new();
+        // A query set holds at most 4096 queries.
+        let chunks = submits.into_iter().flat_map(|(range, _)| {
+            let starts = range.clone().step_by(2048);
+            starts.map(move |start| start..range.end.min(start + 2048))
+        });
+        for chunk in chunks {
+            let ticks = self.time_chunk(phase, chunk.clone(), record)?;
+            let period = f64::from(self.gpu().queue.get_timestamp_period());
+            let commands = &self.lowered.phases[phase].commands[chunk];
+            for (command, pair) in commands.iter().zip(ticks.chunks_exact(2)) {
+                let nanoseconds = pair[1].saturating_sub(pair[0]) as f64 * period;
+                let time = Duration::from_nanos(nanoseconds as u64);
+                let pipeline = &self.lowered.pipelines[command.pipeline];
+                let shader = &self.lowered.modules[pipeline.module].shader;
+                let kernel = format!("{shader}/{}", pipeline.entry);
+                let node = command.node;
+                match times.last_mut() {
+                    Some(last) if last.node == node && last.kernel == kernel => last.time += time,
+                    _ => times.push(DispatchTime { node, kernel, time }),
+                }
+            }
+        }
+        Ok(Some(times))
+    }
+
+    fn time_chunk(
+        &self,
+        phase: usize,
+        chunk: Range<usize>,
+        record: usize,
+    ) -> Result<Vec<u64>, ExecError> {
+        let gpu = self.gpu();
+        let count = 2 * chunk.len() as u32;
+        let queries = gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
+            label: Some("dispatch times"),
+            ty: wgpu::QueryType::Timestamp,
+            count,
+        });
+        let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
+        let bytes = 8 * u64::from(count);
+        let resolved = buffer(gpu, "dispatch times", bytes, usage);
+        let mut encoder = gpu.device.create_command_encoder(&Default::default());
+        for (index, command) in chunk.enumerate() {
+            let first = 2 * index as u32;
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                label: None,
+                timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
+                    query_set: &queries,
+                    beginning_of_pass_write_index: Some(first),
+                    end_of_pass_write_index: Some(first + 1),
+                }),
+            });
+            self.encode(&mut pass, phase, command, record);
+        }
+        encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
+        gpu.queue.submit([encoder.finish()]);
+        let usage = wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ;
+        let staging = buffer(gpu, "dispatch times read", bytes, usage);
+        let ticks = readback::read(gpu, &staging, &resolved, bytes)?;
+        Ok(bytemuck::pod_collect_to_vec(&ticks))
+    }
+}

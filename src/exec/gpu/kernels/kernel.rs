@@ -1,0 +1,242 @@
+//! One dispatch in the making: everything by name.
+
+use super::Tile;
+use crate::exec::gpu::shader::Member;
+use crate::exec::gpu::template::Parameters;
+use crate::ops::Packing;
+use crate::plan::{Phase, PlannedNode, PlannedValue, Variant};
+
+/// A node to be lowered, with easy access to its operands.
+pub struct Source<'a> {
+    pub phase: &'a Phase,
+    pub node: &'a PlannedNode,
+    /// Floating-point operations that a dispatch may have.
+    pub max_dispatch_flops: u64,
+}
+
+impl<'a> Source<'a> {
+    pub fn input(&self, index: usize) -> &'a PlannedValue {
+        &self.phase.values[self.node.inputs[index]]
+    }
+
+    pub fn output(&self, index: usize) -> &'a PlannedValue {
+        &self.phase.values[self.node.outputs[index]]
+    }
+
+    /// Checks that these operands are packed as the kernel reads them.
+    pub fn expect_packings(
+        &self,
+        operands: impl Iterator<Item = usize>,
+        packings: &[Packing],
+    ) -> Result<(), String> {
+        let mut operands = operands.zip(packings);
+        operands.try_for_each(|(index, packing)| self.input(index).expect_packing(packing))
+    }
+
+    /// What an invocation of a convolution makes.
+    pub fn tile(&self) -> Result<Tile, String> {
+        match self.node.variant {
+            Variant::RegisterTile { pixels, blocks } => Ok(Tile { pixels, blocks }),
+            other => Err(format!("has no kernel {other:?} on a GPU")),
+        }
+    }
+
+    fn scratch(&self) -> Result<usize, String> {
+        let id = self.node.scratch.first();
+        Ok(*id.ok_or("was planned without scratch memory")?)
+    }
+}
+
+/// One dispatch. Arrays, uniforms and constants go by the names that the
+/// shader gives them.
+#[derive(Clone, Debug, Default)]
+pub struct Kernel {
+    /// File in `shaders/`.
+    pub shader: &'static str,
+    pub entry: &'static str,
+    pub parameters: Parameters,
+    /// Values of `override`s.
+    pub constants: Vec<(&'static str, f64)>,
+    /// Variable and value (index into the phase's values).
+    pub arrays: Vec<(&'static str, usize)>,
+    /// The values that it writes.
+    pub written: Vec<usize>,
+    pub workgroups: [u32; 3],
+    uniforms: Vec<(&'static str, Vec<u32>)>,
+    /// Members of the uniform struct that a shader may have: where arrays
+    /// begin, for example.
+    offered: Vec<(String, u32)>,
+}
+
+/// Counts that exceed 32 bits are beyond every adapter's limits, which are
+/// checked before anything runs.
+pub fn word(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+impl Kernel {
+    /// A kernel whose entry point has the name of its file.
+    pub fn new(shader: &'static str) -> Self {
+        Self {
+            shader,
+            entry: shader,
+            ..Self::default()
+        }
+    }
+
+    /// A kernel of which each invocation makes a pixel of a channel block.
+    pub fn over_blocks(shader: &'static str, image: &PlannedValue) -> Self {
+        let mut kernel = Self::new(shader).size(image);
+        kernel.offer("blocks", blocks(image));
+        kernel.pixel_grid(image, image.shape.n * blocks(image))
+    }
+
+    pub fn entry(mut self, entry: &'static str) -> Self {
+        self.entry = entry;
+        self
+    }
+
+    /// A template parameter.
+    pub fn number(mut self, name: &str, value: usize) -> Self {
+        self.parameters.number(name, value as i64);
+        self
+    }
+
+    /// An `override`.
+    pub fn constant(mut self, name: &'static str, value: impl Into<f64>) -> Self {
+        self.constants.push((name, value.into()));
+        self
+    }
+
+    /// An `override` that is a count.
+    pub fn count(self, name: &'static str, value: usize) -> Self {
+        self.constant(name, value as f64)
+    }
+
+    /// A member of the uniform struct.
+    pub fn uniform(self, name: &'static str, value: usize) -> Self {
+        self.words(name, vec![word(value)])
+    }
+
+    /// A member of the uniform struct that is a vector or an array.
+    pub fn words(mut self, name: &'static str, words: Vec<u32>) -> Self {
+        self.uniforms.push((name, words));
+        self
+    }
+
+    /// Height and width of an image.
+    pub fn size(self, value: &PlannedValue) -> Self {
+        self.uniform("height", value.shape.h)
+            .uniform("width", value.shape.w)
+    }
+
+    fn offer(&mut self, name: &str, value: usize) {
+        self.offered.push((name.to_owned(), word(value)));
+    }
+
+    /// An operand that is bound under another name: only where it begins.
+    pub fn view(mut self, name: &'static str, value: &PlannedValue) -> Self {
+        // In vec4 of blocks of 4 channels.
+        let vectors = |channels: usize| (channels / 4).saturating_mul(value.shape.pixels());
+        self.offer(&format!("{name}_offset"), vectors(value.channel_offset));
+        self.offer(&format!("{name}_batch"), vectors(value.channel_stride));
+        self
+    }
+
+    /// An array whose element type is fixed in the shader.
+    fn array(self, name: &'static str, source: &Source, id: usize) -> Self {
+        let mut kernel = self.view(name, &source.phase.values[id]);
+        kernel.arrays.push((name, id));
+        kernel
+    }
+
+    /// An array whose element type is a parameter of the template.
+    fn typed(self, name: &'static str, source: &Source, id: usize) -> Self {
+        let precision = source.phase.values[id].format.precision;
+        let mut kernel = self.array(name, source, id);
+        let scalar = format!("{name}_scalar");
+        kernel.parameters.word(&scalar, &precision.to_string());
+        kernel
+    }
+
+    fn writes(mut self, id: usize) -> Self {
+        self.written.push(id);
+        self
+    }
+
+    pub fn input(self, name: &'static str, source: &Source, index: usize) -> Self {
+        self.typed(name, source, source.node.inputs[index])
+    }
+
+    /// A weight or operand that is always in f32.
+    pub fn f32_input(self, name: &'static str, source: &Source, index: usize) -> Self {
+        self.array(name, source, source.node.inputs[index])
+    }
+
+    pub fn output(self, name: &'static str, source: &Source, index: usize) -> Self {
+        let id = source.node.outputs[index];
+        self.typed(name, source, id).writes(id)
+    }
+
+    /// A result that is always in f32.
+    pub fn f32_output(self, name: &'static str, source: &Source, index: usize) -> Self {
+        let id = source.node.outputs[index];
+        self.array(name, source, id).writes(id)
+    }
+
+    /// Scratch that an earlier dispatch of the node has written.
+    pub fn scratch(self, name: &'static str, source: &Source) -> Result<Self, String> {
+        Ok(self.array(name, source, source.scratch()?))
+    }
+
+    /// Scratch that this dispatch writes.
+    pub fn scratch_output(self, name: &'static str, source: &Source) -> Result<Self, String> {
+        let id = source.scratch()?;
+        Ok(self.array(name, source, id).writes(id))
+    }
+
+    pub fn grid(mut self, workgroups: [usize; 3]) -> Self {
+        self.workgroups = workgroups.map(word);
+        self
+    }
+
+    /// The grid of kernels that make a pixel of a channel block per
+    /// invocation, in workgroups of 16 x 4.
+    pub fn pixel_grid(self, image: &PlannedValue, planes: usize) -> Self {
+        let (height, width) = (image.shape.h, image.shape.w);
+        self.grid([width.div_ceil(16), height.div_ceil(4), planes])
+    }
+
+    /// The words of the uniform struct with these members.
+    pub fn fill(&self, members: &[Member], words: usize) -> Result<Vec<u32>, String> {
+        let shader = self.shader;
+        for (name, _) in &self.uniforms {
+            if !members.iter().any(|member| member.name == *name) {
+                return Err(format!("{shader} has no uniform {name}"));
+            }
+        }
+        let mut filled = vec![0; words];
+        for Member { name, word, words } in members {
+            if name.starts_with("padding") {
+                continue;
+            }
+            let given = self.uniforms.iter().find(|(known, _)| known == name);
+            let offered = self.offered.iter().find(|(known, _)| known == name);
+            let given = match (given, offered) {
+                (Some((_, words)), _) => words,
+                (None, Some((_, word))) => std::slice::from_ref(word),
+                _ => return Err(format!("{shader}: nothing fills the uniform {name}")),
+            };
+            if given.len() > *words {
+                return Err(format!("{shader}: too much for the uniform {name}"));
+            }
+            filled[*word..][..given.len()].copy_from_slice(given);
+        }
+        Ok(filled)
+    }
+}
+
+/// Channel blocks of 4 of a value, padding counted.
+pub fn blocks(value: &PlannedValue) -> usize {
+    value.stored_channels() / 4
+}

@@ -1,0 +1,310 @@
+//! From a program to dispatches.
+
+use super::kernels::{self, Kernel, Source};
+use super::lowered::{
+    Access, Bound, Buffer, BufferUse, Command, Lowered, LoweredPhase, Module, Pipeline,
+    PipelineBinding, UNIFORM_STRIDE, Weight,
+};
+use super::shader::{Binding, BindingKind, Entry, Specialised};
+use crate::exec::ExecError;
+use crate::graph::Role;
+use crate::ops::Op;
+use crate::plan::{
+    Layout, MemoryReport, PACK, Phase, PlanError, PlannedNode, PlannedValue, Program,
+};
+use naga::ScalarKind;
+
+/// Work of a dispatch at most, unless told otherwise: a slow integrated GPU,
+/// which computes 20 GFLOP/s, takes half a second for it. Drivers call a GPU
+/// hung after two.
+pub const MAX_DISPATCH_FLOPS: u64 = 10_000_000_000;
+
+/// Bytes that results are read through at once, at least and at most.
+const MIN_READBACK: u64 = 1 << 16;
+const MAX_READBACK: u64 = 16 << 20;
+
+/// Lowers a program. Convolutions of more than `max_dispatch_flops` are split
+/// into dispatches of some rows each.
+///
+/// # Errors
+/// When the program is none that the planner makes for a GPU.
+pub fn lower(program: &Program, max_dispatch_flops: u64) -> Result<Lowered, ExecError> {
+    let mut lowering = Lowering {
+        program,
+        max_dispatch_flops,
+        modules: Vec::new(),
+        pipelines: Vec::new(),
+        uniforms: Vec::new(),
+    };
+    let mut phases = Vec::new();
+    let mut weights = Vec::new();
+    for phase in &program.phases {
+        let mut commands = Vec::new();
+        for (index, node) in phase.nodes.iter().enumerate() {
+            let first_command = commands.len();
+            let lowered = lowering.node(phase, node, index);
+            commands.extend(lowered.map_err(|reason| PlanError::Node {
+                phase: phase.name.clone(),
+                op: node.op.name(),
+                reason,
+            })?);
+            if phase.name == PACK {
+                let plain = &phase.values[node.inputs[0]];
+                weights.push(Weight {
+                    tensor: plain.name.clone(),
+                    shape: plain.shape,
+                    plain: plain.slot,
+                    packed: phase.values[node.outputs[0]].slot,
+                    first_command,
+                    commands: commands.len() - first_command,
+                });
+            }
+        }
+        phases.push(LoweredPhase {
+            name: phase.name.clone(),
+            commands,
+        });
+    }
+    let values = host_values(program);
+    let outputs = values.iter().filter(|value| value.role == Role::Output);
+    let outputs = outputs.map(|value| program.slots[value.slot].bytes);
+    let largest = outputs.max().unwrap_or(0);
+    let uniform_bytes = 4 * lowering.uniforms.len() as u64;
+    let own = [
+        (BufferUse::Uniforms, uniform_bytes.max(UNIFORM_STRIDE)),
+        (
+            BufferUse::Records,
+            UNIFORM_STRIDE * (table_rows(program) as u64 + 1),
+        ),
+        (
+            BufferUse::Readback,
+            largest.clamp(MIN_READBACK, MAX_READBACK),
+        ),
+    ];
+    let executor_bytes = own.iter().map(|(_, bytes)| bytes).sum();
+    let slots = program.slots.iter();
+    let slots = slots.map(|slot| (BufferUse::Slot(slot.owner.clone()), slot.bytes));
+    let is_tensor = |value: &PlannedValue| weights.iter().any(|w| w.tensor == value.name);
+    Ok(Lowered {
+        memory: MemoryReport {
+            executor_bytes,
+            // Read as they are stored, then put in order.
+            host_bytes: program.memory.host_bytes + largest,
+            ..program.memory
+        },
+        buffers: slots
+            .chain(own)
+            .map(|(role, bytes)| Buffer { role, bytes })
+            .collect(),
+        modules: lowering.modules,
+        pipelines: lowering.pipelines,
+        uniforms: lowering.uniforms,
+        trainable: values.iter().any(is_tensor),
+        values,
+        weights,
+        phases,
+    })
+}
+
+/// Refuses arrays that the shaders would misread: they know blocks of 4
+/// channels alone.
+fn check_layouts(phase: &Phase, node: &PlannedNode) -> Result<(), String> {
+    if matches!(node.op, Op::Convert(_) | Op::Pack(_)) {
+        return Ok(());
+    }
+    for &id in node.inputs.iter().chain(&node.outputs) {
+        let PlannedValue { name, format, .. } = &phase.values[id];
+        if phase.values[id].packing.is_none() && format.layout != Layout::ChannelBlocks4 {
+            return Err(format!("reads or writes '{name}' in {format}"));
+        }
+    }
+    Ok(())
+}
+
+/// Inputs, states and outputs, each once.
+fn host_values(program: &Program) -> Vec<PlannedValue> {
+    let mut values: Vec<PlannedValue> = Vec::new();
+    for value in program.phases.iter().flat_map(|phase| &phase.values) {
+        let lives_on = value.role.is_persistent() && value.role != Role::Packed;
+        if lives_on && !values.iter().any(|known| known.name == value.name) {
+            values.push(value.clone());
+        }
+    }
+    values
+}
+
+/// Rows of the largest table that an epilogue takes a row of: the timesteps
+/// of the model's schedule, so as many steps as a sampler can have.
+fn table_rows(program: &Program) -> usize {
+    let tables = program.phases.iter().flat_map(|phase| {
+        phase.nodes.iter().filter_map(|node| {
+            let (epilogue, first) = node.op.epilogue()?;
+            let rows = || phase.values[node.inputs[first]].shape.n;
+            epilogue.table_add.then(rows)
+        })
+    });
+    tables.max().unwrap_or(0)
+}
+
+struct Lowering<'a> {
+    program: &'a Program,
+    max_dispatch_flops: u64,
+    modules: Vec<Module>,
+    pipelines: Vec<Pipeline>,
+    uniforms: Vec<u32>,
+}
+
+/// The index of an item, which is added if it is not there.
+fn index_of<T: PartialEq>(items: &mut Vec<T>, item: T) -> usize {
+    let known = items.iter().position(|known| *known == item);
+    known.unwrap_or_else(|| {
+        items.push(item);
+        items.len() - 1
+    })
+}
+
+impl Lowering<'_> {
+    /// The commands of one node.
+    fn node(
+        &mut self,
+        phase: &Phase,
+        node: &PlannedNode,
+        index: usize,
+    ) -> Result<Vec<Command>, String> {
+        check_layouts(phase, node)?;
+        let kernels = kernels::lower(&Source {
+            phase,
+            node,
+            max_dispatch_flops: self.max_dispatch_flops,
+        })?;
+        let flops = phase.node_flops(node) / kernels.len().max(1) as u64;
+        let mut commands = Vec::new();
+        for kernel in kernels {
+            let specialised = Specialised::new(kernel.shader, &kernel.parameters)?;
+            let entry = specialised.entry(kernel.entry);
+            let entry =
+                entry.ok_or_else(|| format!("{} has no {}", kernel.shader, kernel.entry))?;
+            commands.push(Command {
+                pipeline: self.pipeline(&kernel, &specialised, entry)?,
+                node: index,
+                bindings: self.bind(phase, &kernel, entry)?,
+                workgroups: kernel.workgroups,
+                flops,
+            });
+        }
+        Ok(commands)
+    }
+
+    fn pipeline(
+        &mut self,
+        kernel: &Kernel,
+        specialised: &Specialised,
+        entry: &Entry,
+    ) -> Result<usize, String> {
+        let constants = kernel.constants.iter();
+        let constants =
+            constants.map(
+                |&(name, value)| match specialised.overrides.contains(name) {
+                    true => Ok((name.to_owned(), value)),
+                    false => Err(format!("{} has no override {name}", kernel.shader)),
+                },
+            );
+        let constants = constants.collect::<Result<_, _>>()?;
+        let module = Module {
+            shader: kernel.shader.to_owned(),
+            parameters: kernel.parameters.clone(),
+            source: specialised.source.clone(),
+        };
+        let binding = |binding: &Binding| PipelineBinding {
+            index: binding.index,
+            name: binding.name.clone(),
+            access: match binding.kind {
+                BindingKind::Uniform { bytes, .. } => Access::Uniform(bytes),
+                BindingKind::Array { writes: true, .. } => Access::ReadWrite,
+                BindingKind::Array { writes: false, .. } => Access::Read,
+            },
+        };
+        let pipeline = Pipeline {
+            module: index_of(&mut self.modules, module),
+            entry: kernel.entry.to_owned(),
+            constants,
+            bindings: entry.group_0().map(binding).collect(),
+            reads_record: entry.bindings.iter().any(|binding| binding.group == 1),
+        };
+        Ok(index_of(&mut self.pipelines, pipeline))
+    }
+
+    /// Binds by name what the entry point uses, and fills its uniform struct
+    /// by the names of its members.
+    fn bind(
+        &mut self,
+        phase: &Phase,
+        kernel: &Kernel,
+        entry: &Entry,
+    ) -> Result<Vec<Bound>, String> {
+        let Kernel { shader, arrays, .. } = kernel;
+        check_arrays(phase, kernel, entry)?;
+        let mut bound = Vec::new();
+        for Binding {
+            index, name, kind, ..
+        } in entry.group_0()
+        {
+            let (buffer, offset, bytes) = match kind {
+                BindingKind::Uniform { bytes, members } => {
+                    let offset = 4 * self.uniforms.len() as u64;
+                    self.uniforms
+                        .extend(kernel.fill(members, *bytes as usize / 4)?);
+                    let words = self.uniforms.len();
+                    let aligned = words.next_multiple_of(UNIFORM_STRIDE as usize / 4);
+                    self.uniforms.resize(aligned, 0);
+                    (self.program.slots.len(), offset, u64::from(*bytes))
+                }
+                BindingKind::Array { writes, scalar } => {
+                    let array = arrays.iter().find(|(known, _)| known == name);
+                    let (_, id) =
+                        array.ok_or_else(|| format!("{shader}: nothing is bound to {name}"))?;
+                    let value = &phase.values[*id];
+                    // Packing writes bits, whatever they mean.
+                    let is_bits = scalar.0 == ScalarKind::Uint;
+                    let width = value.format.precision.bytes() as u8;
+                    if !is_bits && *scalar != (ScalarKind::Float, width) {
+                        let value = &value.name;
+                        return Err(format!("{shader}: {name} holds '{value}' in another type"));
+                    }
+                    if *writes != kernel.written.contains(id) {
+                        return Err(format!("{shader}: {name} is bound to '{}'", value.name));
+                    }
+                    (value.slot, 0, self.program.slots[value.slot].bytes)
+                }
+            };
+            bound.push(Bound {
+                index: *index,
+                name: name.clone(),
+                buffer,
+                offset,
+                bytes,
+            });
+        }
+        Ok(bound)
+    }
+}
+
+/// Refuses arrays that the shader does not use, and those in the array of a
+/// result: WebGPU allows a buffer that is written to be bound once.
+fn check_arrays(phase: &Phase, kernel: &Kernel, entry: &Entry) -> Result<(), String> {
+    for (name, id) in &kernel.arrays {
+        if !entry.group_0().any(|binding| binding.name == *name) {
+            return Err(format!("{} uses no array {name}", kernel.shader));
+        }
+        let mut others = kernel.arrays.iter().filter(|(other, _)| other != name);
+        let value = &phase.values[*id];
+        let other = others.find(|(_, other)| phase.values[*other].slot == value.slot);
+        if let (true, Some((other, _))) = (kernel.written.contains(id), other) {
+            let written = &value.name;
+            return Err(format!(
+                "{other} lies in the array of '{written}', which it writes"
+            ));
+        }
+    }
+    Ok(())
+}

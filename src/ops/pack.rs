@@ -1,0 +1,293 @@
+//! A model's tensor in the order that a kernel reads it.
+
+use super::{Rules, expect_operands, expect_shape};
+use crate::graph::{Element, Shape};
+use crate::plan::Precision;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// One of the four coordinates of a tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Coordinate {
+    N,
+    C,
+    H,
+    W,
+}
+
+/// One axis of a packed array: index `i` moves `step * i` along a coordinate
+/// of the plain tensor, or `step * (size - 1 - i)` if it is reversed. Axes of
+/// one coordinate add up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Axis {
+    pub size: usize,
+    /// The coordinate it moves along.
+    pub coordinate: Coordinate,
+    pub step: usize,
+    /// Whether it runs backwards.
+    pub reversed: bool,
+}
+
+impl Axis {
+    /// An axis.
+    pub const fn new(size: usize, coordinate: Coordinate, step: usize) -> Self {
+        Self {
+            size,
+            coordinate,
+            step,
+            reversed: false,
+        }
+    }
+
+    /// The same axis, running backwards.
+    pub const fn reversed(self) -> Self {
+        Self {
+            reversed: true,
+            ..self
+        }
+    }
+}
+
+/// Which coordinate counts the channels of the operand that the weight is
+/// multiplied with, and how these are stored: in groups, each padded.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ChannelMap {
+    pub coordinate: Coordinate,
+    /// Channels of each group.
+    pub segments: Vec<usize>,
+    /// Each group starts at a multiple of this.
+    pub alignment: usize,
+}
+
+impl ChannelMap {
+    /// Channels in these groups. Neighbours without padding between them are
+    /// one group, so that equal maps compare equal.
+    pub fn new(coordinate: Coordinate, groups: &[usize], alignment: usize) -> Self {
+        let mut segments: Vec<usize> = Vec::new();
+        for &channels in groups {
+            match segments.last_mut() {
+                Some(last) if last.is_multiple_of(alignment) => *last += channels,
+                _ => segments.push(channels),
+            }
+        }
+        Self {
+            coordinate,
+            segments,
+            alignment,
+        }
+    }
+}
+
+/// How a tensor is packed: a strided map from packed to plain elements. What
+/// lies outside the tensor, or in the padding of a channel group, is zero.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Packing {
+    /// Shape of the plain tensor.
+    pub plain: Shape,
+    /// Axes of the packed array, outermost first.
+    pub axes: Vec<Axis>,
+    /// Padding between channel groups, if there is any.
+    pub channels: Option<ChannelMap>,
+    /// Storage of the packed elements.
+    pub precision: Precision,
+}
+
+impl Packing {
+    /// A vector of `[1, c, 1, 1]` in f32, padded to `len` elements.
+    pub fn vector(plain: Shape, len: usize) -> Self {
+        Self {
+            plain,
+            axes: vec![Axis::new(len, Coordinate::C, 1)],
+            channels: None,
+            precision: Precision::F32,
+        }
+    }
+
+    /// Number of packed elements.
+    pub fn elements(&self) -> usize {
+        self.axes.iter().map(|axis| axis.size).product()
+    }
+
+    /// The groups of [`ChannelMap`] as (first stored channel, first channel,
+    /// channels), neighbours without padding between them merged.
+    pub fn channel_groups(&self) -> Vec<[usize; 3]> {
+        let mut groups: Vec<[usize; 3]> = Vec::new();
+        let (mut stored, mut first) = (0usize, 0);
+        if let Some(map) = &self.channels {
+            for &channels in &map.segments {
+                match groups.last_mut() {
+                    Some([start, _, count]) if *start + *count == stored => *count += channels,
+                    _ => groups.push([stored, first, channels]),
+                }
+                first += channels;
+                stored = (stored + channels).next_multiple_of(map.alignment);
+            }
+        }
+        groups
+    }
+
+    /// Packs a tensor: the reference for the executors' kernels, and the CPU's.
+    ///
+    /// # Panics
+    /// When `plain` is not of the plain shape or `packed` not of
+    /// [`elements`](Self::elements).
+    pub fn apply(&self, plain: &[f32], packed: &mut [f32]) {
+        assert_eq!(plain.len(), self.plain.elements(), "pack: plain tensor");
+        assert_eq!(packed.len(), self.elements(), "pack: packed array");
+        let shape = [self.plain.n, self.plain.c, self.plain.h, self.plain.w];
+        // The plain coordinate of every stored channel, or none for padding.
+        let groups = self.channel_groups();
+        let channel_of = |stored: usize| {
+            let group = groups
+                .iter()
+                .find(|[start, _, count]| (*start..start + count).contains(&stored));
+            group.map(|[start, first, _]| first + stored - start)
+        };
+        let stored_end = groups.last().map_or(0, |[start, _, count]| start + count);
+        let channel_table: Vec<Option<usize>> = (0..stored_end).map(channel_of).collect();
+        let mapped = self.channels.as_ref().map(|map| map.coordinate as usize);
+        let mut index = vec![0; self.axes.len()];
+        let mut at = [0usize; 4];
+        for axis in self.axes.iter().filter(|axis| axis.reversed) {
+            at[axis.coordinate as usize] += axis.step * (axis.size - 1);
+        }
+        for value in packed {
+            let plain_at = |k: usize| match mapped {
+                Some(coordinate) if coordinate == k => channel_table
+                    .get(at[k])
+                    .copied()
+                    .flatten()
+                    .unwrap_or(usize::MAX),
+                _ => at[k],
+            };
+            let [n, c, h, w] = [0, 1, 2, 3].map(plain_at);
+            let inside = n < shape[0] && c < shape[1] && h < shape[2] && w < shape[3];
+            *value = match inside {
+                true => plain[((n * shape[1] + c) * shape[2] + h) * shape[3] + w],
+                false => 0.0,
+            };
+            // The next index, last axis first.
+            for (axis, i) in self.axes.iter().zip(&mut index).rev() {
+                let coordinate = &mut at[axis.coordinate as usize];
+                *i = (*i + 1) % axis.size;
+                let carries = *i == 0;
+                let distance = if carries { axis.size - 1 } else { 1 } * axis.step;
+                match axis.reversed != carries {
+                    true => *coordinate -= distance,
+                    false => *coordinate += distance,
+                }
+                if !carries {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// `32x8x9x4x2x4 f16`: sizes of the axes and the precision, and what tells
+/// packings of one tensor apart.
+impl fmt::Display for Packing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, axis) in self.axes.iter().enumerate() {
+            let separator = if index == 0 { "" } else { " " };
+            let sign = if axis.reversed { "-" } else { "" };
+            write!(
+                f,
+                "{separator}{}{:?}{sign}{}",
+                axis.size, axis.coordinate, axis.step
+            )?;
+        }
+        if self.channel_groups().len() > 1 {
+            write!(f, " groups")?;
+            for [start, _, count] in self.channel_groups() {
+                write!(f, " {start}+{count}")?;
+            }
+        }
+        write!(f, " {}", self.precision)
+    }
+}
+
+/// Packs a tensor.
+///
+/// Operand: the plain tensor. Result: the same tensor, stored packed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pack {
+    pub packing: Packing,
+}
+
+impl Rules for Pack {
+    fn name(&self) -> &'static str {
+        "pack"
+    }
+
+    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        expect_operands(inputs, 1, "plain")?;
+        expect_shape("the plain tensor", inputs[0], self.packing.plain)?;
+        Ok(vec![self.packing.plain])
+    }
+
+    fn result_element(&self) -> Element {
+        Element::F32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `[o, c, 1, 1]` to `[o / 4][c / 4][4 of c][4 of o]`.
+    fn linear(segments: &[usize]) -> Packing {
+        let inputs: usize = segments.iter().sum();
+        let stored: usize = segments.iter().map(|c| c.next_multiple_of(4)).sum();
+        Packing {
+            plain: Shape::matrix(5, inputs),
+            axes: vec![
+                Axis::new(2, Coordinate::N, 4),
+                Axis::new(stored / 4, Coordinate::C, 4),
+                Axis::new(4, Coordinate::C, 1),
+                Axis::new(4, Coordinate::N, 1),
+            ],
+            channels: Some(ChannelMap {
+                coordinate: Coordinate::C,
+                segments: segments.to_vec(),
+                alignment: 4,
+            }),
+            precision: Precision::F32,
+        }
+    }
+
+    #[test]
+    fn elements_go_where_their_axes_say() {
+        let packing = linear(&[3, 2]);
+        let plain: Vec<f32> = (0..25).map(|i| i as f32 + 1.0).collect();
+        let mut packed = vec![f32::NAN; packing.elements()];
+        packing.apply(&plain, &mut packed);
+        for (at, &value) in packed.iter().enumerate() {
+            let o = at / 32 * 4 + at % 4;
+            let stored = at / 16 % 2 * 4 + at / 4 % 4;
+            let c = match stored {
+                0..=2 => Some(stored),
+                4..=5 => Some(stored - 1),
+                _ => None,
+            };
+            let expected = c.filter(|_| o < 5).map_or(0.0, |c| plain[o * 5 + c]);
+            assert_eq!(value, expected, "element {at}");
+        }
+    }
+
+    #[test]
+    fn groups_without_padding_are_one() {
+        assert_eq!(linear(&[4, 8, 3]).channel_groups(), [[0, 0, 15]]);
+        assert_eq!(linear(&[3, 4]).channel_groups(), [[0, 0, 3], [4, 3, 4]]);
+    }
+
+    #[test]
+    fn different_packings_have_different_names() {
+        let mut half = linear(&[3, 2]);
+        half.precision = Precision::F16;
+        let names = [linear(&[3, 2]), linear(&[2, 3]), linear(&[5]), half].map(|p| p.to_string());
+        for (at, name) in names.iter().enumerate() {
+            assert!(!names[..at].contains(name), "{name}");
+        }
+    }
+}

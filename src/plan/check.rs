@@ -1,0 +1,226 @@
+//! Programs that come from elsewhere (a file, a hand): could the planner have
+//! made them?
+
+use super::{
+    Owner, PACK, Phase, PlanError, PlannedNode, PlannedValue, Program, SLOT_ALIGNMENT, Slot,
+};
+use crate::graph::{Role, Shape, find_clash};
+use crate::ops::{Axis, Op, Packing};
+
+impl Program {
+    /// Checks everything that executors take for granted: every value inside a
+    /// slot of its own kind, every node by the rules of its operation, no result
+    /// or scratch over what its node reads, thread memory where a node needs it,
+    /// weights written by packing alone.
+    ///
+    /// # Errors
+    /// Names the first value or node that breaks a rule.
+    pub fn check(&self) -> Result<(), PlanError> {
+        let mut bytes = self.slots.iter().map(|slot| slot.bytes);
+        if bytes.try_fold(0u64, u64::checked_add).is_none() {
+            return Err(PlanError::TooLarge);
+        }
+        for phase in &self.phases {
+            for value in &phase.values {
+                self.check_value(value).map_err(|reason| PlanError::Value {
+                    phase: phase.name.clone(),
+                    name: value.name.clone(),
+                    reason,
+                })?;
+            }
+            for node in &phase.nodes {
+                self.check_node(phase, node)
+                    .map_err(|reason| PlanError::Node {
+                        phase: phase.name.clone(),
+                        op: node.op.name(),
+                        reason,
+                    })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of scratch memory that each thread has.
+    pub fn thread_bytes(&self) -> u64 {
+        let slot = self.slots.iter().find(|slot| slot.owner == Owner::Threads);
+        slot.map_or(0, |slot| slot.bytes / self.threads.max(1) as u64)
+    }
+
+    fn check_value(&self, value: &PlannedValue) -> Result<(), String> {
+        let slot = self.slots.get(value.slot);
+        let slot = slot.ok_or_else(|| format!("is in slot {}, which is not there", value.slot))?;
+        let too_large = || format!("of {} is larger than any memory", value.shape);
+        let sum = |counts: &[usize]| {
+            let mut counts = counts.iter();
+            counts.try_fold(0usize, |sum, &count| sum.checked_add(count))
+        };
+        if sum(&value.segments) != Some(value.shape.c) {
+            let (shape, segments) = (value.shape, &value.segments);
+            return Err(format!(
+                "of {shape} is not made of channel groups {segments:?}"
+            ));
+        }
+        let alignment = value.format.layout.channel_alignment();
+        let mut stored = 0usize;
+        for &channels in &value.segments {
+            let padded = channels.checked_next_multiple_of(alignment);
+            let end = padded.and_then(|padded| stored.checked_add(padded));
+            stored = end.ok_or_else(too_large)?;
+        }
+        let end = value.channel_offset.checked_add(stored);
+        if end.is_none_or(|end| end > value.channel_stride)
+            || !value.channel_offset.is_multiple_of(alignment)
+            || !value.channel_stride.is_multiple_of(alignment)
+        {
+            let (first, stride) = (value.channel_offset, value.channel_stride);
+            return Err(format!(
+                "has channels {first}.. of {stride}, but needs {stored}"
+            ));
+        }
+        check_slot(value, slot)?;
+        if let Some(packing) = &value.packing {
+            return check_packed(value, packing, slot.bytes);
+        }
+        let Shape { n, h, w, .. } = value.shape;
+        let factors = [
+            n,
+            value.channel_stride,
+            h,
+            w,
+            value.format.precision.bytes(),
+        ];
+        let mut factors = factors.into_iter();
+        let bytes = factors.try_fold(1usize, |product, factor| product.checked_mul(factor));
+        let bytes = bytes.ok_or_else(too_large)? as u64;
+        match bytes <= slot.bytes {
+            true => Ok(()),
+            false => Err(format!("takes {bytes} bytes of a slot of {}", slot.bytes)),
+        }
+    }
+
+    fn check_node(&self, phase: &Phase, node: &PlannedNode) -> Result<(), String> {
+        let find = |ids: &[usize]| -> Result<Vec<&PlannedValue>, String> {
+            let value = |&id| {
+                let value = phase.values.get(id);
+                value.ok_or_else(|| format!("has no value {id}"))
+            };
+            ids.iter().map(value).collect()
+        };
+        let (inputs, outputs) = (find(&node.inputs)?, find(&node.outputs)?);
+        let scratch = find(&node.scratch)?;
+        let shapes = |values: &[&PlannedValue]| -> Vec<Shape> {
+            values.iter().map(|value| value.shape).collect()
+        };
+        let expected = node.op.infer(&shapes(&inputs))?;
+        if expected != shapes(&outputs) {
+            return Err(format!("gives {expected:?}, not {:?}", shapes(&outputs)));
+        }
+        let packs = matches!(node.op, Op::Pack(_));
+        if packs != (phase.name == PACK) {
+            return Err(format!("is not for phase '{}'", phase.name));
+        }
+        if let Some(value) = outputs.iter().find(|v| (v.role == Role::Packed) != packs) {
+            return Err(match packs {
+                true => format!("writes '{}', which is no weight", value.name),
+                false => format!("writes the weight '{}'", value.name),
+            });
+        }
+        for &(result, operand) in node.op.in_place() {
+            let (new, old) = (outputs[result], inputs[operand]);
+            if !new.is_same_place(old) {
+                return Err(format!(
+                    "must write '{}' in the place of '{}'",
+                    new.name, old.name
+                ));
+            }
+        }
+        let (read, written): (Vec<Place>, Vec<Place>) = (
+            inputs.iter().map(|value| Place(value)).collect(),
+            outputs.iter().map(|value| Place(value)).collect(),
+        );
+        let clash = find_clash(&node.op, &read, &written, |a, b| a.0.overlaps(b.0));
+        if let Some((result, other)) = clash {
+            return Err(format!(
+                "writes '{}' over '{}'",
+                result.0.name, other.0.name
+            ));
+        }
+        let used = || inputs.iter().chain(&outputs);
+        for (at, value) in scratch.iter().enumerate() {
+            let other = used()
+                .chain(&scratch[..at])
+                .find(|other| value.slot == other.slot);
+            if value.role != Role::Temporary {
+                return Err(format!("works in '{}', which is kept", value.name));
+            }
+            if let Some(other) = other {
+                return Err(format!(
+                    "works in '{}', which lies over '{}'",
+                    value.name, other.name
+                ));
+            }
+        }
+        let (needed, there) = (node.thread_bytes, self.thread_bytes());
+        if needed > there {
+            return Err(format!(
+                "needs {needed} bytes for each thread, which has {there}"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Values that live on, weights and temporaries each have slots of their own,
+/// and the threads have one.
+fn check_slot(value: &PlannedValue, slot: &Slot) -> Result<(), String> {
+    let (bytes, owner) = (slot.bytes, slot.owner.name());
+    if !bytes.is_multiple_of(SLOT_ALIGNMENT) {
+        return Err(format!(
+            "is in a slot of {bytes} bytes, which is no multiple of {SLOT_ALIGNMENT}"
+        ));
+    }
+    let fits = match (&slot.owner, value.role) {
+        (Owner::Temporaries, Role::Temporary | Role::Parameter) => true,
+        (Owner::Value(_), Role::Input | Role::State | Role::Output) => true,
+        (Owner::Packed(name), Role::Packed) => *name == value.name,
+        _ => false,
+    };
+    match fits && (value.role == Role::Packed) == value.packing.is_some() {
+        true => Ok(()),
+        false => Err(format!("is {:?}, but in the slot of {owner}", value.role)),
+    }
+}
+
+fn check_packed(value: &PlannedValue, packing: &Packing, there: u64) -> Result<(), String> {
+    let mut sizes = packing.axes.iter().map(|axis| axis.size);
+    let bytes = sizes.try_fold(packing.precision.bytes(), |product, size| {
+        product.checked_mul(size)
+    });
+    let fits = bytes.is_some_and(|bytes| bytes as u64 <= there);
+    // Coordinates add up over the axes.
+    let end = |end: usize, axis: &Axis| end.checked_add(axis.step.checked_mul(axis.size)?);
+    let is_finite = packing.axes.iter().try_fold(0, end).is_some();
+    let channels_fit = packing.channels.as_ref().is_none_or(|map| {
+        let Shape { n, c, h, w } = packing.plain;
+        let channels = map.segments.iter().try_fold(0usize, |sum, &channels| {
+            let padded = channels.checked_next_multiple_of(map.alignment)?;
+            sum.checked_add(padded)?;
+            sum.checked_add(channels)
+        });
+        map.alignment > 0 && channels == Some([n, c, h, w][map.coordinate as usize])
+    });
+    let alike = packing.plain == value.shape && packing.precision == value.format.precision;
+    match fits && is_finite && channels_fit && alike {
+        true => Ok(()),
+        false => Err(format!("is packed as {packing:?}, not in {there} bytes")),
+    }
+}
+
+/// A value, equal to another where it is the same elements of the same array.
+struct Place<'a>(&'a PlannedValue);
+
+impl PartialEq for Place<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.is_same_place(other.0)
+    }
+}

@@ -1,0 +1,156 @@
+//! What is chosen for each node, and who chooses it.
+
+use super::{Format, Precision};
+use crate::graph::{Element, Role, Shape, Value, ValueId};
+use crate::ops::{Op, Packing};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A kernel among those that an executor has for an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Variant {
+    /// The only kernel for the operation.
+    Only,
+    /// A convolution whose invocations each make a register tile of so many
+    /// pixels by so many blocks of 4 output channels (GPU).
+    RegisterTile {
+        pixels: usize,
+        /// Blocks of 4 output channels.
+        blocks: usize,
+    },
+    /// A 1x1 convolution as one matrix product (CPU).
+    PointwiseProduct,
+    /// A 3x3 convolution as one matrix product for each row of the kernel,
+    /// added up as they come (CPU).
+    RowProducts,
+    /// A 3x3 convolution as one matrix product for all rows of the kernel,
+    /// added up afterwards (CPU).
+    StackedProduct,
+}
+
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Variant::Only => Ok(()),
+            Variant::RegisterTile { pixels, blocks } => write!(f, "tile {pixels}x{}", 4 * blocks),
+            Variant::PointwiseProduct => f.write_str("pointwise product"),
+            Variant::RowProducts => f.write_str("row products"),
+            Variant::StackedProduct => f.write_str("stacked product"),
+        }
+    }
+}
+
+/// What a kernel wants of an operand.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Wanted {
+    Value(Format),
+    /// A parameter, packed like this.
+    Weight(Packing),
+}
+
+/// Memory that a kernel works in; its contents do not outlive the node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScratchRequest {
+    pub name: String,
+    /// Size, a multiple of 4.
+    pub bytes: u64,
+}
+
+/// The kernel of one node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    pub variant: Variant,
+    /// What it wants of each operand.
+    pub inputs: Vec<Wanted>,
+    /// The format of each result.
+    pub outputs: Vec<Format>,
+    /// Memory it works in.
+    pub scratch: Vec<ScratchRequest>,
+    /// Memory that each thread works in, in bytes.
+    pub thread_bytes: u64,
+}
+
+/// An operand or result, as a chooser sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Operand<'a> {
+    /// The value in the graph.
+    pub value: &'a Value,
+    /// The format in which it is there already; none for parameters and for
+    /// temporaries that nothing has written yet.
+    pub format: Option<Format>,
+    /// The array that it lies in: itself, or what it is a view of.
+    pub root: ValueId,
+}
+
+impl Operand<'_> {
+    /// Its shape.
+    pub fn shape(&self) -> Shape {
+        self.value.shape
+    }
+
+    /// Whether it is a parameter, to be packed.
+    pub fn is_parameter(&self) -> bool {
+        self.value.role == Role::Parameter
+    }
+}
+
+/// A node to choose a kernel for.
+#[derive(Clone, Debug)]
+pub struct NodeOperands<'a> {
+    pub op: &'a Op,
+    pub inputs: Vec<Operand<'a>>,
+    pub outputs: Vec<Operand<'a>>,
+}
+
+/// Chooses kernels for a device: by a static rule, or by what a tuner measured.
+pub trait Chooser {
+    /// The format of values that live on between phases, which the host may
+    /// read and write. Kernels that want another get it converted.
+    fn format(&self, element: Element) -> Format;
+
+    /// The kernel for a node.
+    ///
+    /// # Errors
+    /// One sentence: why no kernel of the device computes it.
+    fn choose(&self, node: &NodeOperands) -> Result<Choice, String>;
+
+    /// Threads that work on one node, each in scratch memory of its own.
+    fn threads(&self) -> usize {
+        1
+    }
+
+    /// The precision that [`Element::Float`] values are stored in.
+    fn precision(&self) -> Precision {
+        self.format(Element::Float).precision
+    }
+}
+
+/// A node with its kernel.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChosenNode {
+    pub op: Op,
+    pub variant: Variant,
+    /// Operands; weights are packed ones.
+    pub inputs: Vec<ValueId>,
+    pub outputs: Vec<ValueId>,
+    /// Arrays that the kernel works in.
+    pub scratch: Vec<ValueId>,
+    /// Memory that each thread works in, in bytes.
+    pub thread_bytes: u64,
+}
+
+/// A graph whose kernels are chosen: every value has a format, and every
+/// kernel finds its operands in the format that it wants.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChosenGraph {
+    pub name: String,
+    /// Values of the graph, and what choosing added: packed weights, scratch,
+    /// converted values.
+    pub values: Vec<Value>,
+    /// The format of each value.
+    pub formats: Vec<Format>,
+    /// The packing of each packed weight.
+    pub packings: Vec<Option<Packing>>,
+    /// Nodes in execution order.
+    pub nodes: Vec<ChosenNode>,
+}

@@ -1,0 +1,256 @@
+//! From chosen graphs to a program: every value gets a place in memory.
+
+use super::memory::{Interval, MemoryReport, SLOT_ALIGNMENT, assign_slots, largest_live_set};
+use super::{
+    ChosenGraph, Format, Owner, Phase, PlannedNode, PlannedValue, Precision, Program, Slot,
+};
+use crate::graph::{Role, Value, ValueId};
+use std::collections::HashMap;
+use thiserror::Error;
+
+/// Graphs that do not go together, or that no kernel computes.
+#[derive(Debug, Error, PartialEq)]
+pub enum PlanError {
+    /// A persistent value that differs from phase to phase.
+    #[error(
+        "value '{name}' is {first} in one phase and {second} in phase '{phase}'; persistent values of one name must be alike"
+    )]
+    Mismatch {
+        name: String,
+        /// Shape, format and channel groups where it was met first.
+        first: String,
+        /// The same in `phase`.
+        second: String,
+        /// The phase that disagrees.
+        phase: String,
+    },
+    /// A temporary that no node touches.
+    #[error("phase '{phase}': no node reads or writes '{name}'; leave it out of the graph")]
+    Unused {
+        name: String,
+        /// The phase that declares it.
+        phase: String,
+    },
+    /// A node that breaks a rule of its operation, or that no kernel computes.
+    #[error("phase '{phase}': {op} {reason}")]
+    Node {
+        phase: String,
+        op: &'static str,
+        reason: String,
+    },
+    /// Slots that no memory has room for; not of this planner's making.
+    #[error("the program takes more memory than any device has")]
+    TooLarge,
+    /// A value outside its slot; not of this planner's making.
+    #[error("phase '{phase}': value '{name}' {reason}")]
+    Value {
+        phase: String,
+        name: String,
+        reason: String,
+    },
+}
+
+/// Where the planner puts a root value.
+type Places = HashMap<ValueId, usize>;
+
+/// Plans the phases of a program over one set of slots.
+///
+/// Temporaries share slots within a phase and across phases (phases run one
+/// after the other); scratch counts as temporary. Persistent values and packed
+/// weights get a slot of their own.
+///
+/// # Errors
+/// When persistent values of one name differ between phases, or a temporary
+/// is never used.
+pub fn plan(
+    graphs: &[ChosenGraph],
+    threads: usize,
+    precision: Precision,
+) -> Result<Program, PlanError> {
+    let mut persistent = Persistent::default();
+    let mut temporaries: Vec<(usize, ValueId)> = Vec::new();
+    let mut intervals: Vec<Interval> = Vec::new();
+    let mut places: Vec<Places> = vec![HashMap::new(); graphs.len()];
+
+    let mut start = 0;
+    for (phase, graph) in graphs.iter().enumerate() {
+        let lives = lifetimes(graph);
+        for (index, value) in graph.values.iter().enumerate() {
+            let id = ValueId(index);
+            if value.view_of.is_some() {
+                continue;
+            }
+            if value.role.is_persistent() {
+                places[phase].insert(id, persistent.slot(graph, index)?);
+            } else if let Some(&(first, last)) = lives.get(&id) {
+                temporaries.push((phase, id));
+                intervals.push(Interval {
+                    first: start + first,
+                    last: start + last,
+                    bytes: array_bytes(graph, index),
+                });
+            } else {
+                return Err(PlanError::Unused {
+                    name: value.name.clone(),
+                    phase: graph.name.clone(),
+                });
+            }
+        }
+        start += graph.nodes.len();
+    }
+
+    let mut slots = persistent.slots;
+    let (assignment, sizes) = assign_slots(&intervals);
+    for (&(phase, id), slot) in temporaries.iter().zip(assignment) {
+        places[phase].insert(id, slots.len() + slot);
+    }
+    slots.extend(sizes.iter().map(|&bytes| Slot {
+        bytes,
+        owner: Owner::Temporaries,
+    }));
+    let nodes = graphs.iter().flat_map(|graph| &graph.nodes);
+    let of_thread = nodes.map(|node| node.thread_bytes).max().unwrap_or(0);
+    if of_thread > 0 {
+        slots.push(Slot {
+            bytes: of_thread.next_multiple_of(SLOT_ALIGNMENT) * threads as u64,
+            owner: Owner::Threads,
+        });
+    }
+
+    let bytes_of = |wanted: fn(&Owner) -> bool| -> u64 {
+        let wanted = slots.iter().filter(|slot| wanted(&slot.owner));
+        wanted.map(|slot| slot.bytes).sum()
+    };
+    let memory = MemoryReport {
+        persistent_bytes: bytes_of(|owner| matches!(owner, Owner::Value(_))),
+        weight_bytes: bytes_of(|owner| matches!(owner, Owner::Packed(_))),
+        temporary_bytes: bytes_of(|owner| *owner == Owner::Temporaries),
+        thread_bytes: bytes_of(|owner| *owner == Owner::Threads),
+        executor_bytes: 0,
+        host_bytes: largest_value(graphs),
+        largest_live_set: largest_live_set(&intervals),
+        unshared_bytes: intervals.iter().map(|interval| interval.bytes).sum(),
+    };
+    let phases = graphs.iter().zip(&places);
+    Ok(Program {
+        phases: phases
+            .map(|(graph, places)| placed(graph, places))
+            .collect(),
+        slots,
+        memory,
+        threads,
+        precision,
+    })
+}
+
+/// The slots of persistent values, by name.
+#[derive(Default)]
+struct Persistent<'a> {
+    slots: Vec<Slot>,
+    known: HashMap<&'a str, (usize, &'a Value, Format)>,
+}
+
+impl<'a> Persistent<'a> {
+    fn slot(&mut self, graph: &'a ChosenGraph, index: usize) -> Result<usize, PlanError> {
+        let (value, format) = (&graph.values[index], graph.formats[index]);
+        if let Some(&(slot, known, known_format)) = self.known.get(value.name.as_str()) {
+            let alike = (known.shape, &known.segments, known_format)
+                == (value.shape, &value.segments, format);
+            return match alike {
+                true => Ok(slot),
+                false => Err(PlanError::Mismatch {
+                    name: value.name.clone(),
+                    first: describe(known, known_format),
+                    second: describe(value, format),
+                    phase: graph.name.clone(),
+                }),
+            };
+        }
+        self.slots.push(Slot {
+            bytes: array_bytes(graph, index),
+            owner: match value.role {
+                Role::Packed => Owner::Packed(value.name.clone()),
+                _ => Owner::Value(value.name.clone()),
+            },
+        });
+        let slot = self.slots.len() - 1;
+        self.known.insert(&value.name, (slot, value, format));
+        Ok(slot)
+    }
+}
+
+fn describe(value: &Value, format: Format) -> String {
+    match value.segments.as_slice() {
+        [_] => format!("{} in {format}", value.shape),
+        groups => format!("{} in {format}, channel groups {groups:?}", value.shape),
+    }
+}
+
+/// Bytes of the largest output, in f32.
+fn largest_value(graphs: &[ChosenGraph]) -> u64 {
+    let values = graphs.iter().flat_map(|graph| &graph.values);
+    let outputs = values.filter(|value| value.role == Role::Output);
+    let bytes = outputs.map(|value| 4 * value.shape.elements() as u64);
+    bytes.max().unwrap_or(0)
+}
+
+/// First and last node that touches each root value.
+fn lifetimes(graph: &ChosenGraph) -> HashMap<ValueId, (usize, usize)> {
+    let mut lives: HashMap<ValueId, (usize, usize)> = HashMap::new();
+    for (at, node) in graph.nodes.iter().enumerate() {
+        let ids = node.inputs.iter().chain(&node.outputs);
+        for &id in ids.chain(&node.scratch) {
+            let root = graph.values[id.0].view_of.map_or(id, |(of, _)| of);
+            lives
+                .entry(root)
+                .and_modify(|life| life.1 = at)
+                .or_insert((at, at));
+        }
+    }
+    lives
+}
+
+fn placed(graph: &ChosenGraph, places: &Places) -> Phase {
+    let place = |(index, value): (usize, &Value)| {
+        let (root, first) = value.view_of.unwrap_or((ValueId(index), 0));
+        let whole = &graph.values[root.0];
+        let format = graph.formats[root.0];
+        PlannedValue {
+            name: value.name.clone(),
+            shape: value.shape,
+            segments: value.segments.clone(),
+            role: value.role,
+            format,
+            packing: graph.packings[index].clone(),
+            slot: places[&root],
+            channel_offset: format.layout.stored_channels(&whole.segments[..first]),
+            channel_stride: format.layout.stored_channels(&whole.segments),
+        }
+    };
+    let indices = |ids: &[ValueId]| ids.iter().map(|id| id.0).collect();
+    let nodes = graph.nodes.iter().map(|node| PlannedNode {
+        op: node.op.clone(),
+        variant: node.variant,
+        inputs: indices(&node.inputs),
+        outputs: indices(&node.outputs),
+        scratch: indices(&node.scratch),
+        thread_bytes: node.thread_bytes,
+    });
+    Phase {
+        name: graph.name.clone(),
+        values: graph.values.iter().enumerate().map(place).collect(),
+        nodes: nodes.collect(),
+    }
+}
+
+fn array_bytes(graph: &ChosenGraph, index: usize) -> u64 {
+    let (value, format) = (&graph.values[index], graph.formats[index]);
+    let elements = match &graph.packings[index] {
+        Some(packing) => packing.elements(),
+        None => {
+            let channels = format.layout.stored_channels(&value.segments);
+            value.shape.n * channels * value.shape.pixels()
+        }
+    };
+    ((elements * format.precision.bytes()) as u64).next_multiple_of(SLOT_ALIGNMENT)
+}

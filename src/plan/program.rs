@@ -1,0 +1,210 @@
+//! Programs: nodes over values that have a place in memory.
+
+use super::{Format, MemoryReport, Precision, Variant};
+use crate::graph::{Role, Shape};
+use crate::ops::{Op, Packing};
+use serde::{Deserialize, Serialize};
+
+/// A value with its format and its place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlannedValue {
+    pub name: String,
+    /// Logical shape.
+    pub shape: Shape,
+    /// Sizes of its channel groups.
+    pub segments: Vec<usize>,
+    /// What it is to the world outside.
+    pub role: Role,
+    /// How its elements are stored.
+    pub format: Format,
+    /// How its elements are ordered, if it is a packed weight.
+    pub packing: Option<Packing>,
+    /// Index into [`Program::slots`].
+    pub slot: usize,
+    /// First channel (padding counted) inside the array in the slot.
+    pub channel_offset: usize,
+    /// Channels (padding counted) of the array in the slot.
+    pub channel_stride: usize,
+}
+
+impl PlannedValue {
+    /// Channels with the padding of each group counted.
+    pub fn stored_channels(&self) -> usize {
+        self.format.layout.stored_channels(&self.segments)
+    }
+
+    /// The stored channel of each logical channel, from the value's first one.
+    pub fn channel_map(&self) -> Vec<usize> {
+        let alignment = self.format.layout.channel_alignment();
+        let mut map = Vec::with_capacity(self.shape.c);
+        let mut start = 0;
+        for &channels in &self.segments {
+            map.extend(start..start + channels);
+            start += channels.next_multiple_of(alignment);
+        }
+        map
+    }
+
+    /// Bytes of the array that the value lies in, up to its last element.
+    pub fn array_bytes(&self) -> u64 {
+        let elements = match &self.packing {
+            Some(packing) => packing.elements(),
+            None => self.shape.n * self.channel_stride * self.shape.pixels(),
+        };
+        (elements * self.format.precision.bytes()) as u64
+    }
+
+    /// Checks that a weight is packed as a kernel reads it.
+    pub fn expect_packing(&self, packing: &Packing) -> Result<(), String> {
+        match self.packing.as_ref() == Some(packing) {
+            true => Ok(()),
+            false => Err(format!(
+                "reads '{}', which is packed for another kernel",
+                self.name
+            )),
+        }
+    }
+
+    /// Whether it is part of a larger array.
+    pub fn is_part(&self) -> bool {
+        self.channel_stride != self.stored_channels()
+    }
+
+    /// Whether two values share memory.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let end = |value: &Self| value.channel_offset + value.stored_channels();
+        let apart = end(self) <= other.channel_offset || end(other) <= self.channel_offset;
+        // Channel ranges are ranges of memory in arrays of one kind alone.
+        let kind = |v: &Self| (v.channel_stride, v.format, v.shape.h, v.shape.w);
+        let alike = kind(self) == kind(other) && self.packing.is_none() && other.packing.is_none();
+        self.slot == other.slot && !(alike && apart)
+    }
+
+    /// Whether two values are the same elements of the same array.
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        let place = |v: &Self| {
+            (
+                v.slot,
+                v.channel_offset,
+                v.channel_stride,
+                v.shape,
+                v.format,
+            )
+        };
+        place(self) == place(other)
+    }
+}
+
+/// One node of a phase with its kernel; operands are indices into
+/// [`Phase::values`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlannedNode {
+    pub op: Op,
+    pub variant: Variant,
+    pub inputs: Vec<usize>,
+    pub outputs: Vec<usize>,
+    /// Arrays that the kernel works in.
+    pub scratch: Vec<usize>,
+    /// Memory that each thread works in, in bytes.
+    pub thread_bytes: u64,
+}
+
+/// A list of nodes over placed values, which run one after the other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Phase {
+    pub name: String,
+    pub values: Vec<PlannedValue>,
+    /// Nodes, in the order they run.
+    pub nodes: Vec<PlannedNode>,
+}
+
+impl Phase {
+    /// Floating-point operations of one node.
+    pub fn node_flops(&self, node: &PlannedNode) -> u64 {
+        let shapes =
+            |ids: &[usize]| -> Vec<Shape> { ids.iter().map(|&id| self.values[id].shape).collect() };
+        node.op.flops(&shapes(&node.inputs), &shapes(&node.outputs))
+    }
+
+    /// Floating-point operations of the whole phase.
+    pub fn flops(&self) -> u64 {
+        self.nodes.iter().map(|node| self.node_flops(node)).sum()
+    }
+
+    /// Bytes that a node reads and writes if it touches every element of its
+    /// operands and results once.
+    pub fn node_bytes(&self, node: &PlannedNode) -> u64 {
+        let values = node.inputs.iter().chain(&node.outputs);
+        values
+            .map(|&id| {
+                let value = &self.values[id];
+                (value.shape.elements() * value.format.precision.bytes()) as u64
+            })
+            .sum()
+    }
+
+    /// Finds a value by name.
+    pub fn find(&self, name: &str) -> Option<&PlannedValue> {
+        self.values.iter().find(|value| value.name == name)
+    }
+}
+
+/// Who keeps what in a slot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Owner {
+    /// Temporaries share it.
+    Temporaries,
+    /// The persistent value of this name.
+    Value(String),
+    /// The packed parameter of this name.
+    Packed(String),
+    /// The threads' scratch memory, in equal parts.
+    Threads,
+}
+
+impl Owner {
+    /// The name of the value that owns it, or what it is for.
+    pub fn name(&self) -> &str {
+        match self {
+            Owner::Temporaries => "temporaries",
+            Owner::Value(name) | Owner::Packed(name) => name,
+            Owner::Threads => "threads",
+        }
+    }
+}
+
+/// A piece of memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slot {
+    /// Size, a multiple of [`SLOT_ALIGNMENT`](super::SLOT_ALIGNMENT).
+    pub bytes: u64,
+    pub owner: Owner,
+}
+
+/// The phases over one set of slots.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Program {
+    pub phases: Vec<Phase>,
+    pub slots: Vec<Slot>,
+    /// What the memory amounts to.
+    pub memory: MemoryReport,
+    /// Threads that share the slot of [`Owner::Threads`].
+    pub threads: usize,
+    /// How feature maps and weights are stored.
+    pub precision: Precision,
+}
+
+impl Program {
+    /// A phase by name.
+    pub fn phase(&self, name: &str) -> Option<&Phase> {
+        self.phases.iter().find(|phase| phase.name == name)
+    }
+
+    /// Finds an input, state or output by name.
+    pub fn find_persistent(&self, name: &str) -> Option<&PlannedValue> {
+        self.phases
+            .iter()
+            .filter_map(|phase| phase.find(name))
+            .find(|value| value.role.is_persistent() && value.role != Role::Packed)
+    }
+}

@@ -1,0 +1,88 @@
+//! A whole upscale as plain data, for other runtimes.
+
+use super::memory::graphs;
+use super::{SampleOptions, UpscaleError, steps};
+use crate::exec::gpu::{AdapterSummary, Lowered};
+use crate::exec::{PrepareOptions, StepRecord, Target};
+use crate::model::{Settings, names, time};
+use crate::plan::{PACK, Precision};
+use serde::Serialize;
+
+/// What a WebGPU program with the model's tensors needs to upscale images of
+/// one size; `docs/export.md` describes it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Export {
+    /// LR width and height, padded to what the model needs.
+    pub lr_size: [usize; 2],
+    pub scale: usize,
+    pub program: Lowered,
+    /// Inputs to write before anything runs.
+    pub constants: Vec<Constant>,
+    /// The step records, as the words of their buffer.
+    pub records: Vec<Vec<u32>>,
+    /// The runs, in order.
+    pub schedule: Vec<Run>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Constant {
+    /// Name of the input.
+    pub name: String,
+    /// `[n, c, h, w]`, row-major.
+    pub elements: Vec<f32>,
+}
+
+/// One run of a phase.
+#[derive(Clone, Debug, Serialize)]
+pub struct Run {
+    pub phase: String,
+    /// Index into [`Export::records`].
+    pub record: usize,
+}
+
+impl Export {
+    /// The upscale of an LR image of `width` x `height`, for any GPU within
+    /// WebGPU's default limits.
+    ///
+    /// # Errors
+    /// When the steps or the sampler do not fit the model.
+    pub fn new(
+        settings: &Settings,
+        width: usize,
+        height: usize,
+        sample: &SampleOptions,
+        precision: Precision,
+    ) -> Result<Self, UpscaleError> {
+        let records = steps::records(settings, sample)?;
+        let graphs = graphs(settings, width, height)?;
+        let target = Target::gpu(&AdapterSummary::baseline(), precision);
+        let prepared = target.prepare(&graphs, &PrepareOptions::default())?;
+        let run = |phase: &str, record| Run {
+            phase: phase.to_owned(),
+            record,
+        };
+        let mut schedule: Vec<Run> = [PACK, names::MODEL, names::IMAGE, names::START]
+            .map(|phase| run(phase, steps::START))
+            .to_vec();
+        for record in steps::START + 1..records.len() {
+            schedule.push(run(names::PREDICT, record));
+            schedule.push(run(names::UPDATE, record));
+        }
+        schedule.push(run(names::FINISH, steps::START));
+        let words = |record: &StepRecord| bytemuck::cast_slice(bytemuck::bytes_of(record)).to_vec();
+        Ok(Self {
+            lr_size: [width, height].map(|side| settings.padded_lr_side(side)),
+            scale: settings.scale,
+            program: prepared
+                .lowered()
+                .expect("a GPU's program is lowered")
+                .clone(),
+            constants: vec![Constant {
+                name: names::TIME.to_owned(),
+                elements: time::sinusoidal_embedding(settings.timesteps, settings.hidden),
+            }],
+            records: records.iter().map(words).collect(),
+            schedule,
+        })
+    }
+}

@@ -1,0 +1,99 @@
+//! `srdiff plan --json` is all that another runtime needs: a runtime of a
+//! hundred lines, which knows WebGPU, the file and the weights, and nothing of
+//! the executor, computes what the executor computes.
+
+#[path = "export/runtime.rs"]
+mod runtime;
+#[path = "support/mod.rs"]
+mod support;
+
+use assert_cmd::cargo::cargo_bin_cmd;
+use serde_json::Value;
+use srdiff::exec::gpu::{Gpu, GpuOptions};
+use srdiff::exec::{Backend, PrepareOptions, StepRecord};
+use srdiff::model::{Model, PhaseOptions, names, phases, time::sinusoidal_embedding};
+use srdiff::ops::NoiseSource;
+use srdiff::plan::Precision;
+use std::sync::Arc;
+
+const SIZE: [usize; 2] = [12, 8];
+
+fn exported() -> Value {
+    let output = cargo_bin_cmd!("srdiff")
+        .args(["plan", "12x8", "--json", "--steps", "3", "--seed", "5"])
+        .output()
+        .expect("the command runs");
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+/// An LR image with gradients and edges, as planes in [0, 1].
+fn image() -> Vec<f32> {
+    let [width, height] = SIZE;
+    let value = |i: usize| ((i * 7) % 13) as f32 / 26.0 + (i / width % 3) as f32 / 8.0;
+    (0..3 * width * height).map(value).collect()
+}
+
+#[test]
+fn another_runtime_computes_the_same_image_from_the_json_alone() {
+    let export = exported();
+    assert_eq!(export["lr_size"], serde_json::json!(SIZE));
+    for adapter in support::adapters() {
+        let weights = Model::starter();
+        let tensor = |name: &str| weights.weights().tensor(name).expect(name).values.to_vec();
+        let found = runtime::run(&export, &adapter.name, &tensor, &image(), "sr");
+        let expected = expected(adapter.index, &export);
+        assert_eq!(found.len(), expected.len());
+        let differences = found.iter().zip(&expected).map(|(a, b)| (a - b).abs());
+        let worst = differences.fold(0.0, f32::max);
+        // The same shaders, but compiled with other checks.
+        assert!(worst < 1e-5, "{}: {worst} off", adapter.name);
+        assert!(expected.iter().any(|v| (v - expected[0]).abs() > 0.1));
+
+        let mut broken = export.clone();
+        broken["records"][2][4] = Value::from(0.5f32.to_bits());
+        let found = runtime::run(&broken, &adapter.name, &tensor, &image(), "sr");
+        let off = found
+            .iter()
+            .zip(&expected)
+            .any(|(a, b)| (a - b).abs() > 1e-3);
+        assert!(off, "another record gives the same image");
+    }
+}
+
+/// What the executor makes of the same image and records.
+fn expected(adapter: usize, export: &Value) -> Vec<f32> {
+    let gpu = Gpu::open(adapter, GpuOptions { checked: false }).expect("an adapter that is listed");
+    let model = Model::starter();
+    let settings = model.settings().clone();
+    let backend = Backend::gpu(Arc::new(gpu), Precision::F32, Arc::new(model));
+    let options = PhaseOptions {
+        batch: 1,
+        height: SIZE[1],
+        width: SIZE[0],
+        noise: NoiseSource::Generated,
+        sr_head: false,
+    };
+    let graphs = phases::build(&settings, &options).expect("a size that fits");
+    let mut executor = backend
+        .load(&graphs, &PrepareOptions::default())
+        .expect("it loads");
+    let words: Vec<Vec<u32>> = serde_json::from_value(export["records"].clone()).expect("words");
+    let records: Vec<StepRecord> = words
+        .iter()
+        .map(|words| bytemuck::pod_read_unaligned(bytemuck::cast_slice(words)))
+        .collect();
+    executor.set_records(&records).expect("records");
+    let sinusoids = sinusoidal_embedding(settings.timesteps, settings.hidden);
+    executor.write(names::TIME, &sinusoids).expect("an input");
+    executor.write(names::LR, &image()).expect("an input");
+    for (phase, record) in [(names::MODEL, 0), (names::IMAGE, 0), (names::START, 0)] {
+        executor.run(phase, record).expect("a phase");
+    }
+    for record in 1..records.len() {
+        executor.run(names::PREDICT, record).expect("a phase");
+        executor.run(names::UPDATE, record).expect("a phase");
+    }
+    executor.run(names::FINISH, 0).expect("a phase");
+    executor.read(names::SR).expect("an output")
+}

@@ -1,0 +1,163 @@
+//! Programs made by hand to lie about memory are refused.
+
+use super::check::{refused, targets};
+use super::errors::copy;
+use srdiff::graph::{Role, Shape};
+use srdiff::ops::{
+    Axis, Coordinate, LinearAttention, Noise, Op, Pack, Packing, UpsampleBicubic, UpsampleNearest,
+};
+use srdiff::plan::{
+    Format, Layout, MemoryReport, Owner, PACK, Phase, PlannedNode, PlannedValue, Precision,
+    Program, Slot, Variant,
+};
+
+/// A program of one node by hand, on the CPU.
+fn by_hand(node: PlannedNode, values: Vec<PlannedValue>, bytes: u64) -> Program {
+    let slot = Slot {
+        bytes,
+        owner: Owner::Temporaries,
+    };
+    Program {
+        phases: vec![Phase {
+            name: "phase".to_owned(),
+            values,
+            nodes: vec![node],
+        }],
+        slots: vec![slot.clone(), slot],
+        memory: MemoryReport::default(),
+        threads: 1,
+        precision: Precision::F32,
+    }
+}
+
+fn one(op: Op, inputs: &[usize], outputs: &[usize]) -> PlannedNode {
+    PlannedNode {
+        op,
+        variant: Variant::Only,
+        inputs: inputs.to_vec(),
+        outputs: outputs.to_vec(),
+        scratch: Vec::new(),
+        thread_bytes: 0,
+    }
+}
+
+fn at(name: &str, shape: Shape, segments: &[usize], slot: usize, first: usize) -> PlannedValue {
+    PlannedValue {
+        name: name.to_owned(),
+        shape,
+        segments: segments.to_vec(),
+        role: Role::Temporary,
+        format: Format::PLAIN,
+        packing: None,
+        slot,
+        channel_offset: first,
+        channel_stride: first + segments.iter().sum::<usize>(),
+    }
+}
+
+fn refused_on_the_cpu(program: &Program) -> String {
+    program.check().expect_err("no planner makes this");
+    refused(&targets()[0], program).expect("no planner makes this")
+}
+
+#[test]
+fn a_shape_that_overflows_is_refused() {
+    let shape = Shape::new(1, 1, 1 << 63, 2);
+    let noise = one(Op::Noise(Noise { shape }), &[], &[0]);
+    let program = by_hand(noise, vec![at("x", shape, &[1], 0, 0)], 64);
+    let message = refused_on_the_cpu(&program);
+    assert!(message.contains("is larger than any memory"), "{message}");
+}
+
+#[test]
+fn channel_groups_that_lie_are_refused() {
+    // By its groups x has 1 channel, by its shape 8: they overlap by 7.
+    let shape = Shape::new(1, 8, 64, 64);
+    let mut x = at("x", shape, &[1], 0, 0);
+    x.channel_stride = 9;
+    let values = vec![x, at("y", shape, &[8], 0, 1)];
+    let program = by_hand(one(copy(), &[0], &[1]), values, 64 * 64 * 9 * 4);
+    let message = refused_on_the_cpu(&program);
+    assert!(
+        message.contains("is not made of channel groups [1]"),
+        "{message}"
+    );
+}
+
+#[test]
+fn sizes_that_overflow_in_an_operation_are_refused() {
+    let small = Shape::new(1, 12, 2, 2);
+    let ops = [
+        Op::UpsampleNearest(UpsampleNearest {
+            factor: (1 << 63) + 1,
+        }),
+        Op::UpsampleBicubic(UpsampleBicubic {
+            factor: (1 << 63) + 1,
+        }),
+        // 3 * heads * 4 is 12 in 64 bits.
+        Op::LinearAttention(LinearAttention {
+            heads: (1 << 62) + 1,
+            head_channels: 4,
+        }),
+    ];
+    for op in ops {
+        let shape = match op {
+            Op::LinearAttention(_) => small.with_channels(4),
+            _ => small,
+        };
+        let values = vec![
+            at("x", small, &[12], 0, 0),
+            at("y", shape, &[shape.c], 1, 0),
+        ];
+        refused_on_the_cpu(&by_hand(one(op, &[0], &[1]), values, 4096));
+    }
+}
+
+#[test]
+fn channels_beside_one_another_in_arrays_of_different_sizes_are_one_memory() {
+    // In blocks of 4 channels, where a block begins depends on the pixels.
+    let x = Shape::new(1, 4, 8, 8);
+    let format = Format::new(Layout::ChannelBlocks4, Precision::F32);
+    let mut values = vec![at("x", x, &[4], 0, 0), at("y", x, &[4], 0, 4)];
+    for value in &mut values {
+        (value.format, value.channel_stride) = (format, 8);
+    }
+    let node = one(copy(), &[0], &[1]);
+    let program = by_hand(node.clone(), values.clone(), 4096);
+    program.check().expect("two groups of one array");
+    let enlarge = one(
+        Op::UpsampleNearest(UpsampleNearest { factor: 2 }),
+        &[0],
+        &[1],
+    );
+    values[0].shape = Shape::new(1, 4, 4, 4);
+    let message = by_hand(enlarge, values, 4096)
+        .check()
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("writes 'y' over 'x'"), "{message}");
+}
+
+#[test]
+fn a_packed_weight_fills_its_slot_whatever_its_channels() {
+    let shape = Shape::vector(4);
+    let packing = Packing {
+        plain: shape,
+        axes: vec![Axis::new(16, Coordinate::C, 1)],
+        channels: None,
+        precision: Precision::F32,
+    };
+    let mut plain = at("w", shape, &[4], 0, 4);
+    plain.role = Role::Parameter;
+    let mut packed = at("w as", shape, &[4], 0, 0);
+    (packed.role, packed.channel_stride) = (Role::Packed, 8);
+    packed.packing = Some(packing.clone());
+    let mut program = by_hand(
+        one(Op::Pack(Pack { packing }), &[0], &[1]),
+        vec![plain, packed],
+        64,
+    );
+    program.phases[0].name = PACK.to_owned();
+    let message = refused_on_the_cpu(&program);
+    assert!(message.contains("in the slot of temporaries"), "{message}");
+}

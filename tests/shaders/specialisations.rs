@@ -1,0 +1,216 @@
+//! Specialisations of every shader: each parameter's values, the tiles and
+//! combinations of options that the planner may ask for.
+
+use srdiff::exec::gpu::template::Parameters;
+
+/// One specialisation.
+#[derive(Clone, Debug)]
+pub struct Specialisation {
+    pub shader: &'static str,
+    pub parameters: Parameters,
+    /// All of its entry points.
+    pub entries: &'static [&'static str],
+}
+
+type Numbers<'a> = &'a [(&'a str, i64)];
+
+/// Element types by array: `h` stands for f16, anything else for f32.
+type Types<'a> = &'a [(&'a str, char)];
+
+fn parameters(numbers: Numbers, types: Types) -> Parameters {
+    let mut parameters = Parameters::default();
+    for (name, value) in numbers {
+        parameters.number(name, *value);
+    }
+    for (array, scalar) in types {
+        let scalar = if *scalar == 'h' { "f16" } else { "f32" };
+        parameters.word(&format!("{array}_scalar"), scalar);
+    }
+    parameters
+}
+
+/// ACTIVATION, TABLE, RESIDUALS.
+type Epilogue = (i64, i64, i64);
+
+const PLAIN: Epilogue = (0, 0, 0);
+const EPILOGUES: [Epilogue; 10] = [
+    PLAIN,
+    (1, 0, 0),
+    (2, 0, 0),
+    (0, 1, 0),
+    (2, 1, 0),
+    (0, 0, 1),
+    (0, 0, 2),
+    (1, 0, 1),
+    (2, 1, 1),
+    (2, 1, 2),
+];
+
+/// (KERNEL, STRIDE)
+const KERNELS: [(i64, i64); 4] = [(3, 1), (3, 2), (1, 1), (1, 2)];
+
+/// (ROWS or PIXELS, BLOCKS)
+const TILES: [(i64, i64); 10] = [
+    (4, 2),
+    (8, 1),
+    (2, 2),
+    (8, 2),
+    (4, 4),
+    (1, 1),
+    (8, 4),
+    (3, 3),
+    (5, 1),
+    (7, 3),
+];
+
+/// With an epilogue, whose arrays are all of type `scalar`.
+fn with_epilogue(epilogue: Epilogue, scalar: char, numbers: Numbers, types: Types) -> Parameters {
+    let (activation, table, residuals) = epilogue;
+    let mut all = parameters(numbers, types);
+    all.number("ACTIVATION", activation);
+    all.number("TABLE", table);
+    all.number("RESIDUALS", residuals);
+    let scalar = if scalar == 'h' { "f16" } else { "f32" };
+    all.word("y_scalar", scalar);
+    if table == 1 {
+        all.word("table_scalar", scalar);
+    }
+    for i in 0..residuals {
+        all.word(&format!("residual_{i}_scalar"), scalar);
+    }
+    all
+}
+
+/// Every specialisation in f32, or with f16.
+pub fn specialisations(half: bool) -> Vec<Specialisation> {
+    let s = if half { 'h' } else { 'f' };
+    let mut all = Vec::new();
+    let mut add = |shader, entries, parameters| {
+        all.push(Specialisation {
+            shader,
+            parameters,
+            entries,
+        });
+    };
+
+    let mut conv2d =
+        |(kernel, stride), (rows, blocks), [reflect, in_place, bias]: [i64; 3], epilogue| {
+            let numbers = [
+                ("KERNEL", kernel),
+                ("STRIDE", stride),
+                ("REFLECT", reflect),
+                ("IN_PLACE", in_place),
+                ("BIAS", bias),
+                ("ROWS", rows),
+                ("BLOCKS", blocks),
+            ];
+            let types: Types = match in_place {
+                0 => &[("x", s), ("w", s)],
+                _ => &[("w", s)],
+            };
+            add(
+                "conv2d",
+                &["conv2d"],
+                with_epilogue(epilogue, s, &numbers, types),
+            );
+        };
+    for kernel in KERNELS {
+        for tile in TILES {
+            conv2d(kernel, tile, [0, 0, 1], PLAIN);
+        }
+        for options in [[0, 0, 0], [0, 1, 1], [1, 0, 1], [1, 1, 0]] {
+            conv2d(kernel, (4, 2), options, (1, 0, 1));
+        }
+    }
+    for epilogue in EPILOGUES {
+        conv2d((3, 1), (4, 2), [0, 0, 1], epilogue);
+    }
+
+    for (pixels, blocks) in TILES {
+        let numbers = [("PIXELS", pixels), ("BLOCKS", blocks)];
+        let types = [("x", s), ("w", s), ("y", s)];
+        add(
+            "conv_transpose2d",
+            &["conv_transpose2d"],
+            parameters(&numbers, &types),
+        );
+    }
+    for epilogue in EPILOGUES {
+        add(
+            "pointwise",
+            &["pointwise"],
+            with_epilogue(epilogue, s, &[], &[("x", s)]),
+        );
+        let normalize = with_epilogue(epilogue, s, &[("STATISTICS", 0)], &[("x", s)]);
+        add("group_norm", &["normalize"], normalize);
+    }
+    let statistics = parameters(&[("STATISTICS", 1)], &[("x", s)]);
+    add("group_norm", &["statistics_of_group"], statistics);
+    let context = parameters(&[("CONTEXT", 1)], &[("x", s)]);
+    add("linear_attention", &["context_of_head"], context);
+    let attend = parameters(&[("CONTEXT", 0)], &[("x", s), ("y", s)]);
+    add("linear_attention", &["attend"], attend);
+
+    let xy: Types = &[("x", s), ("y", s)];
+    add(
+        "linear",
+        &["linear"],
+        parameters(&[], &[("x", s), ("w", s), ("y", s)]),
+    );
+    add(
+        "upsample_bicubic",
+        &["upsample_bicubic"],
+        parameters(&[], xy),
+    );
+    add(
+        "upsample_nearest",
+        &["upsample_nearest"],
+        parameters(&[], xy),
+    );
+    let images = [("x", s), ("up", s), ("sr", s)];
+    add("reconstruct", &["reconstruct"], parameters(&[], &images));
+    add("noise", &["noise"], parameters(&[], &[("x", s)]));
+    add(
+        "count_non_finite",
+        &["count_non_finite"],
+        parameters(&[], &[("x", s)]),
+    );
+    add(
+        "estimate_x0",
+        &["estimate_x0"],
+        parameters(&[], &[("eps", s)]),
+    );
+    add(
+        "sampler_update",
+        &["sampler_update"],
+        parameters(&[("REPLAYED", 1)], &[("z", s)]),
+    );
+    for (x_layout, y_layout) in [(0, 1), (1, 0), (2, 1), (1, 2), (0, 2)] {
+        let numbers = [("X_LAYOUT", x_layout), ("Y_LAYOUT", y_layout)];
+        add("convert", &["convert"], parameters(&numbers, xy));
+        if half {
+            add(
+                "convert",
+                &["convert"],
+                parameters(&numbers, &[("x", 'f'), ("y", 'h')]),
+            );
+            add(
+                "convert",
+                &["convert"],
+                parameters(&numbers, &[("x", 'h'), ("y", 'f')]),
+            );
+        }
+    }
+    // These have no element types to choose.
+    if !half {
+        add(
+            "sampler_update",
+            &["sampler_update"],
+            parameters(&[("REPLAYED", 0)], &[]),
+        );
+        add("pack", &["pack"], parameters(&[("F16", 0)], &[]));
+        add("pack", &["pack"], parameters(&[("F16", 1)], &[]));
+        add("peak", &["multiply_add", "stream"], parameters(&[], &[]));
+    }
+    all
+}

@@ -1,0 +1,49 @@
+//! How much memory an upscale needs, and what is said when there is less.
+
+use srdiff::exec::{PrepareOptions, Target};
+use srdiff::model::{Model, PhaseOptions, phases};
+use srdiff::ops::NoiseSource;
+use srdiff::plan::MemoryReport;
+use srdiff::upscale::{DeviceChoice, SampleOptions, UpscaleError, Upscaler, UpscalerOptions};
+
+#[test]
+fn the_working_memory_of_threads_is_counted() {
+    let options = PhaseOptions {
+        batch: 1,
+        height: 20,
+        width: 30,
+        noise: NoiseSource::Generated,
+        sr_head: false,
+    };
+    let graphs = phases::build(Model::starter().settings(), &options).unwrap();
+    let memory = |threads| {
+        let prepared = Target::Cpu { threads }.prepare(&graphs, &PrepareOptions::default());
+        prepared.unwrap().memory()
+    };
+    let (one, many) = (memory(1), memory(64));
+    let others = |report: MemoryReport| report.total_bytes() - report.thread_bytes;
+    assert_eq!(others(one), others(many));
+    assert!(one.thread_bytes > 0 && many.thread_bytes > 8 * one.thread_bytes);
+}
+
+#[test]
+fn the_offered_size_fits_and_a_little_more_does_not() {
+    let options = UpscalerOptions {
+        device: DeviceChoice::Cpu,
+        memory_limit: Some(200 << 20),
+        ..UpscalerOptions::default()
+    };
+    let mut upscaler = Upscaler::new(Model::starter(), &options).unwrap();
+    let sample = SampleOptions::seeded(upscaler.model().settings(), 1);
+    let Err(UpscaleError::TooLarge(error)) = upscaler.check(3000, 2000, &sample) else {
+        panic!("3000x2000 in 200 MiB");
+    };
+    let (width, height) = error.largest.unwrap();
+    let mut fits = |width, height| upscaler.check(width, height, &sample).is_ok();
+    assert!(fits(width, height), "{width}x{height}");
+    assert!(!fits(width + 8, height + 8), "{width}x{height}");
+    let text = error.to_string();
+    let start = "the image is 3000x2000; this needs ";
+    assert!(text.starts_with(start), "{text}");
+    assert!(text.contains("200.0 MiB may be used"), "{text}");
+}

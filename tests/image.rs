@@ -8,10 +8,14 @@ mod decode;
 mod encode;
 #[path = "image/files.rs"]
 mod files;
+#[path = "image/kinds.rs"]
+mod kinds;
+#[path = "image/metadata.rs"]
+mod metadata;
 #[path = "image/metrics.rs"]
 mod metrics;
-#[path = "image/pad.rs"]
-mod pad;
+#[path = "image/planes.rs"]
+mod planes;
 #[path = "image/refusal.rs"]
 mod refusal;
 

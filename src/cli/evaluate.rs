@@ -164,7 +164,7 @@ impl<'a> Pair<'a> {
         let scale = settings.scale;
         // Asked again: the file may have been replaced since.
         let size = cropped_size(file, [picture.width, picture.height], settings)?;
-        let hr = cropped(picture, size);
+        let hr = picture.cropped(size[0], size[1]);
         let lr = hr.resized(hr.width / scale, hr.height / scale);
         Ok(Self {
             file,
@@ -188,13 +188,6 @@ impl<'a> Pair<'a> {
             time: time.unwrap_or_default(),
         })
     }
-}
-
-/// The top left of a picture, its colours alone.
-fn cropped(picture: &Picture, [width, height]: [usize; 2]) -> Picture {
-    let rows = picture.rgb.chunks_exact(3 * picture.width).take(height);
-    let rgb = rows.flat_map(|row| &row[..3 * width]).copied().collect();
-    Picture::new(width, height, rgb)
 }
 
 /// Upscales, and takes the time from the encoding of the picture to the
@@ -254,15 +247,6 @@ impl Measures {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn cropping_keeps_the_top_left() {
-        let picture = Picture::new(5, 3, (0..45).collect());
-        let part = cropped(&picture, [4, 2]);
-        assert_eq!((part.width, part.height), (4, 2));
-        assert_eq!(part.rgb[..12], picture.rgb[..12]);
-        assert_eq!(part.rgb[12..], picture.rgb[15..27]);
-    }
 
     #[test]
     fn default_steps_are_those_that_the_model_has() {

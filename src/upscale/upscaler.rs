@@ -10,7 +10,8 @@ use crate::exec::cpu::CpuExecutor;
 use crate::exec::gpu::{Gpu, GpuExecutor, GpuOptions, list_adapters};
 use crate::exec::{ExecError, Executor};
 use crate::graph::{Precision, Program};
-use crate::image::{Picture, bicubic, pack_padded, unpack_cropped};
+use crate::image::Picture;
+use crate::image::planes::{picture_from_planes, planes_padded};
 use crate::model::{Model, names, time};
 use std::sync::Arc;
 
@@ -173,10 +174,7 @@ impl Upscaler {
         progress: OnProgress<'_>,
     ) -> Result<Picture, UpscaleError> {
         let (width, height) = (picture.width, picture.height);
-        let pixels = width.checked_mul(height).filter(|&pixels| pixels > 0);
-        let fits = |bytes: usize, channels| Some(bytes) == pixels.map(|p: usize| channels * p);
-        let alpha = picture.alpha.as_ref();
-        if !fits(picture.rgb.len(), 3) || alpha.is_some_and(|alpha| !fits(alpha.len(), 1)) {
+        if !picture.is_consistent() {
             return Err(UpscaleError::Picture { width, height });
         }
         let records = steps::records(self.model.settings(), sample)?;
@@ -197,7 +195,8 @@ impl Upscaler {
         executor.set_steps(&records)?;
 
         notify(progress, Progress::Image)?;
-        executor.write_pixels(names::LR, &pack_padded(picture, width, height))?;
+        let planes = planes_padded(picture, width, height);
+        executor.write_pixels(names::LR, &packed(&planes))?;
         run(executor, names::IMAGE, steps::START)?;
         run(executor, names::START, steps::START)?;
         executor.wait(0)?;
@@ -218,7 +217,8 @@ impl Upscaler {
         }
         let scale = self.model.settings().scale;
         self.loaded = Some(loaded);
-        Ok(finished(&pixels, scale * width, picture, scale))
+        let planes = unpacked(&pixels);
+        Ok(picture_from_planes(&planes, scale * width, picture, scale))
     }
 
     fn target(&self) -> Target<'_> {
@@ -295,18 +295,20 @@ impl Upscaler {
     }
 }
 
-/// The part of a result, in rows of `stride` pixels, that `input` enlarged by
-/// `scale` covers, with what the input carries besides its colours.
-fn finished(pixels: &[u32], stride: usize, input: &Picture, scale: usize) -> Picture {
-    let (width, height) = (scale * input.width, scale * input.height);
-    let mut picture = unpack_cropped(pixels, stride, width, height);
-    if input.gray {
-        picture = picture.into_gray();
-    }
-    picture.alpha = input.alpha.as_ref().map(|alpha| {
-        let (size, new_size) = ([input.width, input.height], [width, height]);
-        bicubic::resize_u8(alpha, size, 1, new_size)
-    });
-    picture.icc_profile.clone_from(&input.icc_profile);
-    picture
+/// Planes of [0, 1] as pixels: R, G, B, 255 from the lowest byte.
+fn packed(planes: &[f32]) -> Vec<u32> {
+    let size = planes.len() / 3;
+    let byte = |value: f32| (value * 255.0).round() as u8;
+    let pixel = |at: usize| {
+        let [r, g, b] = [0, 1, 2].map(|channel| byte(planes[channel * size + at]));
+        u32::from_le_bytes([r, g, b, 255])
+    };
+    (0..size).map(pixel).collect()
+}
+
+/// Pixels as planes of [-1, 1].
+fn unpacked(pixels: &[u32]) -> Vec<f32> {
+    let level = |byte: u8| f32::from(byte) / 127.5 - 1.0;
+    let plane = |channel: usize| pixels.iter().map(move |p| level(p.to_le_bytes()[channel]));
+    (0..3).flat_map(plane).collect()
 }

@@ -14,7 +14,7 @@
 //! | 130 | ended by Ctrl-C, as shells report that signal |
 
 use srdiff::exec::ExecError;
-use srdiff::image::ImageError;
+use srdiff::image::{ImageError, ImageProblem};
 use srdiff::model::ModelError;
 use srdiff::model::convert::{ConvertError, ConvertProblem};
 use srdiff::upscale::UpscaleError;
@@ -44,6 +44,9 @@ pub enum Failure {
     /// An input picture.
     #[error(transparent)]
     Input(ImageError),
+    /// The picture to upscale, for which there are options that may help.
+    #[error("{}{}", .0, options_for(.0))]
+    UpscaleInput(ImageError),
     /// A folder of pictures, or one of them, that cannot be evaluated.
     #[error("{}: {reason}", path.display())]
     Unsuitable {
@@ -53,7 +56,7 @@ pub enum Failure {
         reason: String,
     },
     /// The output.
-    #[error(transparent)]
+    #[error("{}{}", .0, options_for(.0))]
     Output(ImageError),
     /// Text for stdout.
     #[error("standard output cannot be written ({0}); check the disk or program that it goes to")]
@@ -102,7 +105,7 @@ impl Failure {
         ExitCode::from(match self {
             Self::Stdout(_) => 1,
             Self::Usage(_) => 2,
-            Self::Input(_) | Self::Unsuitable { .. } => 3,
+            Self::Input(_) | Self::UpscaleInput(_) | Self::Unsuitable { .. } => 3,
             Self::Output(_) | Self::SameFile(_) => 4,
             Self::Model(_) => 5,
             Self::Convert(error) => match error.problem {
@@ -117,6 +120,16 @@ impl Failure {
             Self::Upscaler(error) => code(error),
             Self::Picture { error, .. } => code(error),
         })
+    }
+}
+
+/// Options of `upscale` that help with a picture or a place for one.
+fn options_for(error: &ImageError) -> &'static str {
+    match error.problem {
+        ImageProblem::Incomplete(_) => ", or read what is there with --tolerant",
+        ImageProblem::Exists => " (--force)",
+        ImageProblem::TooLarge { .. } => ", or allow more with --max-pixels",
+        _ => "",
     }
 }
 

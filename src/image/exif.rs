@@ -344,6 +344,59 @@ fn append(bytes: &mut Vec<u8>, fields: &[Field]) -> Vec<usize> {
     places
 }
 
+/// A block with a resolution where it has none: its main directory is written
+/// again at the end, and nothing else moves.
+pub fn with_dpi(bytes: &[u8], resolution: [f64; 2]) -> Vec<u8> {
+    let mut result = bytes.to_vec();
+    let found = Block::new(bytes).and_then(|block| Some((block.main_directory()?, block)));
+    let Some((main, block)) = found.filter(|_| dpi(bytes).is_none()) else {
+        return result;
+    };
+    let ours = [X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT];
+    // Whole entries, the values or offsets in them as they are.
+    let count = usize::from(block.u16(main).unwrap_or(0));
+    let entry = |index: usize| {
+        let at = main + 2 + 12 * index;
+        Some((block.u16(at)?, bytes.get(at..at + 12)?.to_vec()))
+    };
+    let mut entries: Vec<(u16, Vec<u8>)> = (0..count).filter_map(entry).collect();
+    entries.retain(|(tag, _)| !ours.contains(tag));
+
+    let short = |value: u16| match block.little {
+        true => value.to_le_bytes(),
+        false => value.to_be_bytes(),
+    };
+    let long = |value: u32| match block.little {
+        true => value.to_le_bytes(),
+        false => value.to_be_bytes(),
+    };
+    result.resize(result.len().next_multiple_of(2), 0);
+    for (tag, value) in [X_RESOLUTION, Y_RESOLUTION].into_iter().zip(resolution) {
+        let value_at = long(result.len() as u32);
+        let parts = [&short(tag)[..], &short(RATIONAL), &long(1), &value_at];
+        entries.push((tag, parts.concat()));
+        result.extend(long((value * 1000.0).round() as u32));
+        result.extend(long(1000));
+    }
+    let parts = [
+        &short(RESOLUTION_UNIT)[..],
+        &short(SHORT),
+        &long(1),
+        &short(2),
+        &[0; 2],
+    ];
+    entries.push((RESOLUTION_UNIT, parts.concat()));
+    entries.sort_by_key(|(tag, _)| *tag);
+
+    let start = long(result.len() as u32);
+    result[4..8].copy_from_slice(&start);
+    result.extend(short(entries.len() as u16));
+    result.extend(entries.into_iter().flat_map(|(_, entry)| entry));
+    // No thumbnail: see `update`.
+    result.extend([0; 4]);
+    result
+}
+
 /// The block that says nothing but a resolution.
 pub fn of_dpi(dpi: [f64; 2]) -> Vec<u8> {
     let rational = |tag, value: f64| {
@@ -439,6 +492,17 @@ mod tests {
             update(&mut wrong, 1, 1);
             let _ = (directories(&wrong), orientation(&wrong), dpi(&wrong));
         }
+    }
+
+    #[test]
+    fn a_resolution_is_added_and_none_is_replaced() {
+        let block = with_dpi(&sample().to_block(), [300.0, 150.0]);
+        assert_eq!(dpi(&block), Some([300.0, 150.0]));
+        let added = directories(&block).unwrap();
+        assert_eq!(added.main[..2], sample().main);
+        assert_eq!((added.exif, added.gps), (sample().exif, sample().gps));
+        assert_eq!(with_dpi(&block, [1.0, 1.0]), block);
+        assert_eq!(with_dpi(b"MM", [1.0, 1.0]), b"MM");
     }
 
     #[test]

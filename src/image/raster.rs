@@ -58,7 +58,7 @@ impl Raster {
             1 | 2 => Some([0, 0, 0]),
             _ => Some([0, 1, 2]),
         };
-        let has_alpha = self.channels % 2 == 0;
+        let has_alpha = self.channels.is_multiple_of(2);
         let alpha = has_alpha.then(|| samples.picked(self.channels, &[self.channels - 1]));
         let mut picture = Picture {
             width,

@@ -93,7 +93,7 @@ where
         directory.write_tag(Tag::ExtraSamples, &straight[..])?;
     }
     if let Some(profile) = &metadata.icc_profile {
-        directory.write_tag(Tag::IccProfile, &Undefined(profile))?;
+        directory.write_tag(Tag::IccProfile, Undefined(profile))?;
     }
     if let Some(packet) = &metadata.xmp {
         directory.write_tag(Tag::from_u16_exhaustive(XMP), &packet[..])?;
@@ -116,7 +116,7 @@ fn write_field<W: Write + Seek, K: TiffKind>(
 ) -> TiffResult<()> {
     let tag = Tag::from_u16_exhaustive(field.tag);
     match field.kind {
-        2 => directory.write_tag(tag, &Text(&field.data)),
+        2 => directory.write_tag(tag, Text(&field.data)),
         1 => directory.write_tag(tag, &field.data[..]),
         3 => directory.write_tag(tag, &numbers(field, u16::from_le_bytes)[..]),
         4 | 13 => directory.write_tag(tag, &numbers(field, u32::from_le_bytes)[..]),
@@ -143,7 +143,7 @@ fn write_field<W: Write + Seek, K: TiffKind>(
         }
         11 => directory.write_tag(tag, &numbers(field, f32::from_le_bytes)[..]),
         12 => directory.write_tag(tag, &numbers(field, f64::from_le_bytes)[..]),
-        _ => directory.write_tag(tag, &Undefined(&field.data)),
+        _ => directory.write_tag(tag, Undefined(&field.data)),
     }
 }
 

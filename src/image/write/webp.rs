@@ -12,8 +12,12 @@ pub fn encode(picture: &Picture, pixels: &Pixels<'_>) -> Result<Vec<u8>, ImagePr
         encoder.set_icc_profile(profile.clone());
     }
     // WebP has no other place for a resolution.
-    let resolution = || metadata.dpi.map(exif::of_dpi);
-    if let Some(block) = metadata.exif.clone().or_else(resolution) {
+    let block = match (&metadata.exif, metadata.dpi) {
+        (Some(block), Some(dpi)) => Some(exif::with_dpi(block, dpi)),
+        (None, Some(dpi)) => Some(exif::of_dpi(dpi)),
+        (block, None) => block.clone(),
+    };
+    if let Some(block) = block {
         encoder.set_exif_metadata(block);
     }
     if let Some(packet) = &metadata.xmp {

@@ -193,7 +193,8 @@ impl Header {
         self.process >= 9
     }
 
-    /// The name of a component, of which no scan brings everything, if any.
+    /// Whether there is a colour that the scans do not bring to its full
+    /// precision, or not at all.
     pub fn lacks_scans(&self) -> bool {
         let progressive = matches!(self.process, 2 | 10);
         self.components.iter().any(|id| {

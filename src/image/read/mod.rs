@@ -208,7 +208,10 @@ fn tolerate(
 ) -> Result<(), ImageProblem> {
     match problem {
         ImageProblem::Incomplete(what) if options.tolerant => {
-            notes.push(format!("read as far as possible: {what}"));
+            let note = format!("read as far as possible: {what}");
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
             Ok(())
         }
         problem => Err(problem),

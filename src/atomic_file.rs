@@ -1,5 +1,5 @@
-//! Files that appear whole or not at all: written beside their place under
-//! another name, and renamed.
+//! Files that appear whole or not at all: written without a name where the
+//! system can do that, else beside their place under another name.
 
 use std::{
     fs,
@@ -36,8 +36,10 @@ impl From<io::Error> for Fault {
 /// or a device, or it exists and `overwrite` is not set.
 pub fn check(path: &Path, overwrite: bool) -> Result<(), Fault> {
     let target = target(path, overwrite)?;
-    // Removed when dropped.
-    temporary(&target)?;
+    if nameless::create(folder(&target))?.is_none() {
+        // Removed when dropped.
+        temporary(&target)?;
+    }
     Ok(())
 }
 
@@ -49,28 +51,113 @@ pub fn check(path: &Path, overwrite: bool) -> Result<(), Fault> {
 /// As [`check`]; when the disk is full or fails.
 pub fn write(path: &Path, bytes: &[u8], overwrite: bool) -> Result<(), Fault> {
     let target = target(path, overwrite)?;
-    let mut file = temporary(&target)?;
-    file.write_all(bytes)?;
-    // Else a crash soon after could leave the new name with none of its bytes.
-    file.as_file().sync_all()?;
-    if overwrite {
-        if let Ok(old) = fs::metadata(&target) {
-            // As if the old file had been written into. No reason to fail.
-            let _ = file.as_file().set_permissions(old.permissions());
+    // A file that has no name yet vanishes with the program, however it ends.
+    if let Some(mut file) = nameless::create(folder(&target))? {
+        fill(&mut file, bytes)?;
+        match nameless::link(&file, &target) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if !overwrite {
+                    return Err(Fault::Exists);
+                }
+                if replace(&file, &target).is_ok() {
+                    return Ok(());
+                }
+            }
+            // The file system cannot name it.
+            Err(_) => {}
         }
-        file.persist(&target).map_err(|error| error.error)?;
+    }
+    write_named(&target, bytes, overwrite)
+}
+
+/// Gives a nameless file the place of another, by way of a name beside it:
+/// only renaming replaces a file.
+fn replace(file: &fs::File, target: &Path) -> io::Result<()> {
+    keep_permissions(file, target);
+    // Free a moment ago, and nobody else's to choose.
+    let name = temporary(target)?.into_temp_path();
+    let path = name.to_path_buf();
+    name.close()?;
+    nameless::link(file, &path)?;
+    fs::rename(&path, target).inspect_err(|_| {
+        let _ = fs::remove_file(&path);
+    })
+}
+
+/// Writes a file that has a temporary name at first.
+fn write_named(target: &Path, bytes: &[u8], overwrite: bool) -> Result<(), Fault> {
+    let mut file = temporary(target)?;
+    fill(file.as_file_mut(), bytes)?;
+    if overwrite {
+        keep_permissions(file.as_file(), target);
+        file.persist(target).map_err(|error| error.error)?;
         return Ok(());
     }
-    match file.persist_noclobber(&target) {
+    match file.persist_noclobber(target) {
         Ok(_) => Ok(()),
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Err(Fault::Exists),
         // A file system without a rename that spares existing files, nor hard
         // links to make one of: the check just before has to do.
         Err(error) if !target.exists() => {
-            error.file.persist(&target).map_err(|error| error.error)?;
+            error.file.persist(target).map_err(|error| error.error)?;
             Ok(())
         }
         Err(error) => Err(Fault::Io(error.error)),
+    }
+}
+
+fn fill(file: &mut fs::File, bytes: &[u8]) -> io::Result<()> {
+    file.write_all(bytes)?;
+    // Else a crash soon after could leave the new name with none of its bytes.
+    file.sync_all()
+}
+
+/// As if the file in the place had been written into. No reason to fail.
+fn keep_permissions(file: &fs::File, target: &Path) {
+    if let Ok(old) = fs::metadata(target) {
+        let _ = file.set_permissions(old.permissions());
+    }
+}
+
+/// Files without a name, which Linux alone has.
+#[cfg(target_os = "linux")]
+mod nameless {
+    use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
+    use rustix::io::Errno;
+    use std::fs::File;
+    use std::io;
+    use std::os::fd::AsRawFd;
+    use std::path::Path;
+
+    /// A file in `folder` with the permissions of any new file; none where
+    /// the file system has no such files.
+    pub fn create(folder: &Path) -> io::Result<Option<File>> {
+        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+        match open(folder, flags, Mode::from_raw_mode(0o666)) {
+            Ok(file) => Ok(Some(file.into())),
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Names a file, if the name is free.
+    pub fn link(file: &File, target: &Path) -> io::Result<()> {
+        let handle = format!("/proc/self/fd/{}", file.as_raw_fd());
+        Ok(linkat(CWD, handle, CWD, target, AtFlags::SYMLINK_FOLLOW)?)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod nameless {
+    use std::{fs::File, io, path::Path};
+
+    pub fn create(_: &Path) -> io::Result<Option<File>> {
+        Ok(None)
+    }
+
+    pub fn link(_: &File, _: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 

@@ -149,7 +149,8 @@ fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
 /// A result as bytes.
 fn bytes(sr: &[f32], scale: usize) -> Vec<u8> {
     let like = Picture::new(WIDTH, HEIGHT, vec![0; 3 * WIDTH * HEIGHT]);
-    picture_from_planes(sr, scale * WIDTH, &like, scale).rgb
+    let picture = picture_from_planes(sr, scale * WIDTH, &like, scale);
+    picture.rgb8().into_owned()
 }
 
 fn check_images(subject: &Subject) {

@@ -8,6 +8,10 @@ mod decode;
 mod encode;
 #[path = "image/files.rs"]
 mod files;
+#[path = "image/kinds.rs"]
+mod kinds;
+#[path = "image/metadata.rs"]
+mod metadata;
 #[path = "image/metrics.rs"]
 mod metrics;
 #[path = "image/planes.rs"]

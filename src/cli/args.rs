@@ -52,19 +52,28 @@ pub enum Command {
 /// Arguments of `upscale`.
 #[derive(Debug, Args)]
 pub struct UpscaleArgs {
-    /// The picture: PNG, JPEG, WebP, TIFF or BMP
+    /// The picture: PNG, JPEG, WebP, TIFF, BMP, GIF or PNM
     pub input: PathBuf,
-    /// Where to write the result: .png, .jpg or .webp [default: <name>_x4.png beside the input]
+    /// Where to write the result: .png, .jpg, .webp or .tif [default: <name>_x4.png beside the input]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     #[command(flatten)]
     pub engine: EngineArgs,
     #[command(flatten)]
     pub sampling: SamplingArgs,
-    /// Quality of a JPEG result
-    #[arg(long, value_name = "1-100", default_value_t = 95,
-          value_parser = clap::value_parser!(u8).range(1..=100))]
-    pub quality: u8,
+    /// Quality of a JPEG result [default: 95]
+    #[arg(long, value_name = "1-100", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub quality: Option<u8>,
+    /// Leave out metadata: colour profile (colours become sRGB), EXIF, XMP, resolution
+    #[arg(long)]
+    pub strip: bool,
+    /// Read a damaged picture as far as it goes
+    #[arg(long)]
+    pub tolerant: bool,
+    /// Refuse a picture of more pixels
+    #[arg(long, value_name = "N", default_value_t = MAX_PIXELS,
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_pixels: u64,
     /// Overwrite the output if it exists
     #[arg(short, long)]
     pub force: bool,

@@ -153,7 +153,7 @@ impl<'a> Pair<'a> {
         let scale = settings.scale;
         // Checked again because the file may have been replaced.
         let size = cropped_size(file, [picture.width, picture.height], settings)?;
-        let hr = cropped(&picture, size);
+        let hr = picture.cropped(size[0], size[1]);
         let lr = hr.resized(hr.width / scale, hr.height / scale);
         Ok(Self {
             file,
@@ -175,13 +175,6 @@ impl<'a> Pair<'a> {
             time,
         })
     }
-}
-
-/// The top left of an image, without alpha.
-fn cropped(picture: &Picture, [width, height]: [usize; 2]) -> Picture {
-    let rows = picture.rgb.chunks_exact(3 * picture.width).take(height);
-    let rgb = rows.flat_map(|row| &row[..3 * width]).copied().collect();
-    Picture::new(width, height, rgb)
 }
 
 /// Upscales, and measures the time without loading.
@@ -231,15 +224,6 @@ fn row(sampler: &str, steps: Option<usize>, measured: &[Measures]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn cropping_keeps_the_top_left() {
-        let picture = Picture::new(5, 3, (0..45).collect());
-        let part = cropped(&picture, [4, 2]);
-        assert_eq!((part.width, part.height), (4, 2));
-        assert_eq!(part.rgb[..12], picture.rgb[..12]);
-        assert_eq!(part.rgb[12..], picture.rgb[15..27]);
-    }
 
     #[test]
     fn default_steps_fit_the_model() {

@@ -14,7 +14,7 @@
 //! | 130 | ended by Ctrl-C, as shells report that signal |
 
 use srdiff::exec::ExecError;
-use srdiff::image::ImageError;
+use srdiff::image::{ImageError, ImageProblem};
 use srdiff::model::ModelError;
 use srdiff::model::convert::{ConvertError, ConvertProblem};
 use srdiff::plan::Precision;
@@ -45,6 +45,9 @@ pub enum Failure {
     /// An input picture.
     #[error(transparent)]
     Input(ImageError),
+    /// The picture to upscale, for which there are options that may help.
+    #[error("{}{}", .0, options_for(.0))]
+    UpscaleInput(ImageError),
     /// A folder of pictures, or one of them, that cannot be evaluated.
     #[error("{}: {reason}", path.display())]
     Unsuitable {
@@ -54,7 +57,7 @@ pub enum Failure {
         reason: String,
     },
     /// The output.
-    #[error(transparent)]
+    #[error("{}{}", .0, options_for(.0))]
     Output(ImageError),
     /// Text for stdout.
     #[error("standard output cannot be written ({0}); check the disk or program that it goes to")]
@@ -103,7 +106,7 @@ impl Failure {
         ExitCode::from(match self {
             Self::Stdout(_) => 1,
             Self::Usage(_) => 2,
-            Self::Input(_) | Self::Unsuitable { .. } => 3,
+            Self::Input(_) | Self::UpscaleInput(_) | Self::Unsuitable { .. } => 3,
             Self::Output(_) | Self::SameFile(_) => 4,
             Self::Model(_) => 5,
             Self::Convert(error) => match error.problem {
@@ -177,6 +180,16 @@ fn with_options(error: &UpscaleError) -> String {
         DeviceError::Ambiguous { asked, .. } => format!("--device {asked}: {device}"),
         DeviceError::Software { index, .. } => format!("--device {index}: {device} (--device cpu)"),
         DeviceError::NoF16 { .. } => format!("--precision f16: {device} (--precision f32)"),
+    }
+}
+
+/// Options of `upscale` that help with a picture or a place for one.
+fn options_for(error: &ImageError) -> &'static str {
+    match error.problem {
+        ImageProblem::Incomplete(_) => ", or read what is there with --tolerant",
+        ImageProblem::Exists => " (--force)",
+        ImageProblem::TooLarge { .. } => ", or allow more with --max-pixels",
+        _ => "",
     }
 }
 

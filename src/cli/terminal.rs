@@ -17,5 +17,30 @@ pub fn answer(text: &str) -> Result<(), Failure> {
 
 /// Writes a line to stderr; nothing could report that this failed.
 pub fn status(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", printable(line));
+}
+
+/// The text with its control characters escaped: file names may hold some,
+/// and terminals act on them.
+pub fn printable(text: &str) -> String {
+    let mut result = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            result.extend(character.escape_default());
+        } else {
+            result.push(character);
+        }
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn control_characters_are_escaped_and_others_are_not() {
+        let text = "a\u{1b}[2J\u{7}\n\u{9b}é猫\\.png";
+        assert_eq!(printable(text), "a\\u{1b}[2J\\u{7}\\n\\u{9b}é猫\\.png");
+    }
 }

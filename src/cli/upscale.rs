@@ -5,7 +5,9 @@ use super::failure::Failure;
 use super::progress::StepBar;
 use super::{paths, terminal};
 use srdiff::atomic_file::is_same_file;
-use srdiff::image::{EncodeOptions, OutputFormat, Picture, check_writable, dimensions};
+use srdiff::image::{
+    DecodeOptions, Decoded, EncodeOptions, OutputFormat, check_writable, decode, dimensions_within,
+};
 use srdiff::plan::dump_program;
 use srdiff::upscale::{SampleOptions, Upscaler};
 use std::path::PathBuf;
@@ -16,7 +18,12 @@ use std::time::Instant;
 pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
     let started = Instant::now();
     let input = &args.input;
-    let (width, height) = dimensions(input).map_err(Failure::Input)?;
+    let reading = DecodeOptions {
+        max_pixels: args.max_pixels,
+        tolerant: args.tolerant,
+    };
+    let size = dimensions_within(input, reading.max_pixels);
+    let (width, height) = size.map_err(Failure::UpscaleInput)?;
     let model = args.engine.open_model()?;
     let scale = model.settings().scale;
     let sample = args.sampling.sample(model.settings())?;
@@ -33,10 +40,20 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
     let mut upscaler = args.engine.open_upscaler(model)?;
     let failed = || Failure::upscaling(input);
     upscaler.check(width, height, &sample).map_err(failed())?;
-    let picture = Picture::open(input).map_err(Failure::Input)?;
+    let Decoded {
+        mut picture,
+        mut notes,
+    } = decode(input, &reading).map_err(Failure::UpscaleInput)?;
+    if args.strip && !picture.strip() {
+        notes.push("its colour profile cannot be used, so colours stay unconverted".to_owned());
+    }
+    notes.extend(format.losses(&picture));
 
     if !args.quiet {
         terminal::status(&describe(&upscaler, &sample));
+        for note in notes {
+            terminal::status(&format!("note: {note}"));
+        }
     }
     let announced = upscaler.precision();
     let bar = StepBar::new(args.quiet);
@@ -49,20 +66,17 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
     // Encoding takes memory of its own.
     drop(upscaler);
 
-    let flattened = format == OutputFormat::Jpeg && !result.is_opaque();
-    if flattened && !args.quiet {
-        terminal::status("note: JPEG has no opacity, so the picture is laid over white");
+    let mut options = EncodeOptions::default();
+    if let Some(quality) = args.quality {
+        options.jpeg_quality = quality;
     }
-    let options = EncodeOptions {
-        jpeg_quality: args.quality,
-    };
     result
         .save(&output, format, &options, args.force)
         .map_err(Failure::Output)?;
     if !args.quiet {
         terminal::answer(&format!(
             "{}: {}x{}, {:.1} s\n",
-            output.display(),
+            terminal::printable(&output.display().to_string()),
             result.width,
             result.height,
             started.elapsed().as_secs_f64()
@@ -82,6 +96,11 @@ fn output(args: &UpscaleArgs, scale: usize) -> Result<(PathBuf, OutputFormat), F
     }
     check_writable(&output, args.force).map_err(Failure::Output)?;
     let format = OutputFormat::from_path(&output).map_err(Failure::Output)?;
+    if args.quality.is_some() && format != OutputFormat::Jpeg {
+        return Err(Failure::Usage(format!(
+            "--quality: {format} here is lossless; leave it out, or write a .jpg file"
+        )));
+    }
     Ok((output, format))
 }
 

@@ -9,7 +9,7 @@
 //! enlargement inside the model is [`crate::ops::UpsampleBicubic`], which it
 //! agrees with.
 
-use super::Picture;
+use super::{Picture, Samples};
 use crate::ops::{keys_cubic, symmetric};
 use rayon::prelude::*;
 
@@ -43,6 +43,26 @@ pub fn resize_u8(
     })
 }
 
+/// [`resize`], rounded to whole numbers of the samples' own type and clamped.
+///
+/// # Panics
+/// As [`resize`].
+pub(super) fn resize_samples(
+    samples: &Samples,
+    size: [usize; 2],
+    channels: usize,
+    new_size: [usize; 2],
+) -> Samples {
+    // The conversions clamp.
+    match samples {
+        Samples::U8(samples) => resize_u8(samples, size, channels, new_size).into(),
+        Samples::U16(samples) => resize_with(samples, size, channels, new_size, |value| {
+            value.round() as u16
+        })
+        .into(),
+    }
+}
+
 impl Picture {
     /// The picture resized, opacity included.
     ///
@@ -53,13 +73,13 @@ impl Picture {
         Self {
             width,
             height,
-            rgb: resize_u8(&self.rgb, size, 3, new_size),
+            rgb: resize_samples(&self.rgb, size, 3, new_size),
             gray: self.gray,
             alpha: self
                 .alpha
                 .as_ref()
-                .map(|alpha| resize_u8(alpha, size, 1, new_size)),
-            icc_profile: self.icc_profile.clone(),
+                .map(|alpha| resize_samples(alpha, size, 1, new_size)),
+            metadata: self.metadata.clone(),
         }
     }
 }

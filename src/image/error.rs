@@ -1,9 +1,6 @@
 //! Why a picture cannot be read or written.
 
-use super::{
-    OutputFormat,
-    decode::{MAX_PIXELS, READABLE},
-};
+use super::{OutputFormat, format::READABLE};
 use crate::atomic_file::Fault;
 use std::{
     error::Error,
@@ -34,26 +31,30 @@ pub enum ImageProblem {
     #[error("is not a regular file; name a picture file on a disk")]
     NotRegular,
     /// The system refuses to read it.
-    #[error("cannot be read ({0}); check its permissions and its disk")]
+    #[error("cannot be read ({}); {}", plainly(.0), read_advice(.0))]
     Read(#[source] io::Error),
     /// It has no bytes.
     #[error("is empty (0 bytes); fetch or save the picture again")]
     Empty,
     /// Its first bytes are not those of any picture.
-    #[error(
-        "is not a picture, whatever its name says; give a {} file",
-        super::decode::READABLE
-    )]
+    #[error("is not a picture, whatever its name says; give a {} file", READABLE)]
     NotAPicture,
     /// A picture in a format that is not read.
     #[error("is {0}, which cannot be read; convert it to one of {READABLE}")]
     Format(&'static str),
     /// A variant of a format that is not read.
-    #[error("uses what cannot be read ({0}); save it as an ordinary 8-bit or 16-bit PNG")]
+    #[error("uses {0}, which cannot be read; save it as an ordinary 8-bit or 16-bit PNG")]
     Feature(String),
     /// Its bytes are cut off or wrong.
     #[error("is truncated or damaged ({0}); fetch or save the picture again")]
     Damaged(String),
+    /// Parts are missing or wrong, and the rest can be read: see
+    /// [`DecodeOptions::tolerant`](super::DecodeOptions::tolerant).
+    #[error("is truncated or damaged ({0}); fetch or save the picture again")]
+    Incomplete(String),
+    /// A decoder failed in a way that it should not.
+    #[error("makes its decoder fail ({0}); save it with another program, best as PNG")]
+    Codec(String),
     /// No pixels.
     #[error(
         "is {width}x{height} pixels, and there is nothing in it; give a picture of at least 1x1"
@@ -64,19 +65,21 @@ pub enum ImageProblem {
         /// Height that the file states.
         height: u32,
     },
-    /// More pixels than anyone has memory for.
+    /// More pixels than may be read.
     #[error(
-        "states a size of {width}x{height} pixels, but at most {MAX_PIXELS} pixels are read; crop or shrink it first, or fetch it again if it should be smaller"
+        "states a size of {width}x{height} pixels, but at most {limit} pixels are read; crop or shrink it first, or fetch it again if it should be smaller"
     )]
     TooLarge {
         /// Width that the file states.
         width: u32,
         /// Height that the file states.
         height: u32,
+        /// The most pixels that are read.
+        limit: u64,
     },
-    /// Decoding needs more memory than allowed.
+    /// Decoding needs more memory than a picture of its size should.
     #[error(
-        "needs more memory to decode than any picture of {MAX_PIXELS} pixels should; crop or shrink it, or save it as an ordinary PNG"
+        "needs more memory to decode than a picture should; crop or shrink it, or save it as an ordinary PNG"
     )]
     Memory,
     /// An extension that names no format that is written.
@@ -105,17 +108,49 @@ pub enum ImageProblem {
     #[error("the JPEG quality is {0}, but it goes from 1 to 100; give another")]
     Quality(u8),
     /// The output is there already.
-    #[error("exists already; give another name, or ask for it to be overwritten (--force)")]
+    #[error("exists already; give another name, or ask for it to be overwritten")]
     Exists,
     /// The folder of the output is not there.
     #[error("its folder {} does not exist; create it or give another path", .0.display())]
     NoFolder(PathBuf),
     /// The output cannot be written.
-    #[error("cannot be written ({0}); check the permissions and free space of its folder")]
+    #[error("cannot be written ({}); {}", plainly(.0), write_advice(.0))]
     Write(#[source] io::Error),
     /// The encoder refuses.
     #[error("cannot be encoded ({0}); write another format")]
     Encode(String),
+}
+
+/// What the system says, without the path: it may be that of a temporary file.
+fn plainly(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code).to_string(),
+        None => innermost_message(error),
+    }
+}
+
+fn read_advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::InvalidFilename => "give a shorter name",
+        io::ErrorKind::PermissionDenied => "check its permissions",
+        _ => "check its disk",
+    }
+}
+
+fn write_advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room on its disk, or give a path on another"
+        }
+        io::ErrorKind::FileTooLarge => {
+            "the largest size of a file is limited here: raise the limit, or write a smaller format"
+        }
+        io::ErrorKind::InvalidFilename => "give a shorter name",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "check the permissions of its folder, or give another path"
+        }
+        _ => "check its folder and disk, or give another path",
+    }
 }
 
 impl From<Fault> for ImageProblem {

@@ -2,45 +2,75 @@
 //! measures of the field.
 
 pub mod bicubic;
-mod decode;
-mod encode;
+mod bleed;
+mod color;
 mod error;
+mod exif;
+mod format;
+mod guard;
 pub mod metrics;
+mod orientation;
 mod planes;
+mod raster;
+mod read;
+mod samples;
+mod write;
 
-pub use decode::{MAX_PIXELS, dimensions};
-pub use encode::{EncodeOptions, OutputFormat, check_writable};
 pub use error::{ImageError, ImageProblem};
 pub use planes::{picture_from_planes, planes_padded};
+pub use read::{DecodeOptions, Decoded, MAX_PIXELS, decode, dimensions, dimensions_within};
+pub use samples::Samples;
+pub use write::{EncodeOptions, OutputFormat, check_writable};
 
-/// A picture of 8 bits a channel.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A picture of 8 or 16 bits a channel.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Picture {
     /// Width in pixels; at least 1.
     pub width: usize,
     /// Height in pixels; at least 1.
     pub height: usize,
-    /// R, G, B of each pixel, row by row: `3 * width * height` bytes.
-    pub rgb: Vec<u8>,
+    /// R, G, B of each pixel, row by row: `3 * width * height` samples.
+    pub rgb: Samples,
     /// Whether it is a grayscale picture: R, G and B of each pixel are equal,
     /// and files are written with one channel in place of three.
     pub gray: bool,
-    /// Opacity of each pixel, `width * height` bytes, where there is any.
+    /// Opacity of each pixel, `width * height` samples, where there is any.
     /// Straight: `rgb` is not multiplied with it.
-    pub alpha: Option<Vec<u8>>,
-    /// The ICC colour profile that `rgb` is in, where the file had one.
+    pub alpha: Option<Samples>,
+    /// What the file said about its pixels.
+    pub metadata: Metadata,
+}
+
+/// What a picture file says besides its pixels.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Metadata {
+    /// The ICC profile of the colours; none: sRGB.
     pub icc_profile: Option<Vec<u8>>,
+    /// EXIF, from the byte order on. Its orientation is 1: it was applied.
+    pub exif: Option<Vec<u8>>,
+    /// The XMP packet.
+    pub xmp: Option<Vec<u8>>,
+    /// Pixels an inch, across and down.
+    pub dpi: Option<[f64; 2]>,
 }
 
 impl Picture {
-    /// An opaque colour picture without a profile.
+    /// An opaque colour picture of 8 bits a channel, without metadata.
     ///
     /// # Panics
     /// When a side is 0 or `rgb` does not hold `3 * width * height` bytes.
     pub fn new(width: usize, height: usize, rgb: Vec<u8>) -> Self {
+        Self::with_samples(width, height, rgb.into())
+    }
+
+    /// An opaque colour picture without metadata.
+    ///
+    /// # Panics
+    /// When a side is 0 or `rgb` does not hold `3 * width * height` samples.
+    pub fn with_samples(width: usize, height: usize, rgb: Samples) -> Self {
         assert!(
             width > 0 && height > 0 && rgb.len() == 3 * width * height,
-            "picture: {} bytes for {width}x{height} pixels",
+            "picture: {} samples for {width}x{height} pixels",
             rgb.len()
         );
         Self {
@@ -49,41 +79,82 @@ impl Picture {
             rgb,
             gray: false,
             alpha: None,
-            icc_profile: None,
+            metadata: Metadata::default(),
         }
     }
 
-    /// Whether the buffers are of the image's size, and that is not zero.
+    /// R, G, B of each pixel, rounded to 8 bits where there are more.
+    pub fn rgb8(&self) -> std::borrow::Cow<'_, [u8]> {
+        self.rgb.to_u8()
+    }
+
+    /// Whether the buffers have the size that width and height say.
     pub fn is_consistent(&self) -> bool {
-        let pixels = self
-            .width
-            .checked_mul(self.height)
-            .filter(|&pixels| pixels > 0);
-        let fits = |bytes: usize, channels: usize| {
-            pixels.and_then(|pixels| pixels.checked_mul(channels)) == Some(bytes)
+        let pixels = self.width.checked_mul(self.height).filter(|&p| p > 0);
+        let fits = |samples: &Samples, channels: usize| {
+            Some(samples.len()) == pixels.and_then(|p| p.checked_mul(channels))
         };
-        fits(self.rgb.len(), 3) && self.alpha.as_ref().is_none_or(|alpha| fits(alpha.len(), 1))
+        fits(&self.rgb, 3) && self.alpha.iter().all(|alpha| fits(alpha, 1))
     }
 
     /// Whether every pixel is wholly opaque.
     pub fn is_opaque(&self) -> bool {
-        let mut alpha = self.alpha.iter().flatten();
-        alpha.all(|&alpha| alpha == u8::MAX)
+        self.alpha.iter().all(Samples::all_largest)
+    }
+
+    /// Whether no pixel has a colour: R, G and B are equal everywhere.
+    pub fn is_neutral(&self) -> bool {
+        fn run<T: PartialEq>(rgb: &[T]) -> bool {
+            rgb.chunks_exact(3).all(|p| p[0] == p[1] && p[1] == p[2])
+        }
+        self.gray
+            || match &self.rgb {
+                Samples::U8(rgb) => run(rgb),
+                Samples::U16(rgb) => run(rgb),
+            }
     }
 
     /// The picture as grayscale: each pixel becomes the rounded mean of its
     /// R, G and B. Meant for results that should be gray and nearly are.
     pub fn into_gray(mut self) -> Self {
-        for pixel in self.rgb.chunks_exact_mut(3) {
-            let sum: u16 = pixel.iter().map(|&byte| u16::from(byte)).sum();
-            pixel.fill(((2 * sum + 3) / 6) as u8);
+        match &mut self.rgb {
+            Samples::U8(rgb) => rgb.chunks_exact_mut(3).for_each(|pixel| {
+                let sum: u32 = pixel.iter().map(|&v| u32::from(v)).sum();
+                pixel.fill(((2 * sum + 3) / 6) as u8);
+            }),
+            Samples::U16(rgb) => rgb.chunks_exact_mut(3).for_each(|pixel| {
+                let sum: u32 = pixel.iter().map(|&v| u32::from(v)).sum();
+                pixel.fill(((2 * sum + 3) / 6) as u16);
+            }),
         }
         self.gray = true;
         self
     }
-}
 
-/// Whether the colours of an ICC profile are RGB ones; its header says so.
-fn is_rgb_profile(profile: &[u8]) -> bool {
-    profile.get(16..20) == Some(b"RGB ")
+    /// The top left `width` x `height`, its colours alone.
+    ///
+    /// # Panics
+    /// When the picture is smaller.
+    pub fn cropped(&self, width: usize, height: usize) -> Self {
+        fn run<T: Copy>(rgb: &[T], row: usize, width: usize, height: usize) -> Vec<T> {
+            let rows = rgb.chunks_exact(3 * row).take(height);
+            rows.flat_map(|row| &row[..3 * width]).copied().collect()
+        }
+        let rgb = match &self.rgb {
+            Samples::U8(rgb) => run(rgb, self.width, width, height).into(),
+            Samples::U16(rgb) => run(rgb, self.width, width, height).into(),
+        };
+        Self::with_samples(width, height, rgb)
+    }
+
+    /// Drops all metadata. Colours of another space than sRGB are converted
+    /// to it, since they would look different without their profile; false
+    /// where the profile cannot be used for that, and is dropped all the same.
+    pub fn strip(&mut self) -> bool {
+        let metadata = std::mem::take(&mut self.metadata);
+        match &metadata.icc_profile {
+            Some(profile) => color::convert_to_srgb(self, profile),
+            None => true,
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use super::folder::Folder;
 use srdiff::upscale::CpuSummary;
 use std::fs;
+use std::path::Path;
 
 #[test]
 fn a_missing_file() {
@@ -54,13 +55,95 @@ fn an_empty_file() {
 #[test]
 fn an_unsupported_format() {
     let folder = Folder::new();
-    let gif = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff\
-                ,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;";
-    folder.write("moving.gif", gif);
-    folder.refuses_upscale(&["moving.gif"], 3, &["moving.gif: ", "GIF", "PNG"]);
+    let avif = b"\0\0\0\x1cftypavif\0\0\0\0mif1miaf";
     // The content decides, not the name.
-    folder.write("moving.png", gif);
-    folder.refuses_upscale(&["moving.png"], 3, &["moving.png: ", "GIF"]);
+    for name in ["still.avif", "still.png"] {
+        folder.write(name, avif);
+        folder.refuses_upscale(&[name], 3, &[name, "is an AVIF picture", "PNG"]);
+    }
+}
+
+#[test]
+fn gif_and_pnm_are_read() {
+    let folder = Folder::new();
+    for name in ["a.gif", "b.ppm", "c.pgm"] {
+        folder.draw(name, 4, 4);
+        folder.upscale(&[name, "-o", "out.png", "--force"]);
+        assert_eq!(folder.load("out.png").width(), 16, "{name}");
+    }
+}
+
+/// A small file that the tests of the library know.
+fn known(folder: &Folder, name: &str) {
+    let path = Path::new("tests/data/pictures").join(name);
+    folder.write(name, &fs::read(path).unwrap());
+}
+
+#[test]
+fn notes_say_how_a_file_was_read() {
+    let folder = Folder::new();
+    known(&folder, "tiff_multipage.tif");
+    let run = folder.upscale(&["tiff_multipage.tif"]);
+    assert!(
+        run.stderr
+            .ends_with("\nnote: page 1 of 3; the others are left out\n"),
+        "{run:?}"
+    );
+    let run = folder.upscale(&["tiff_multipage.tif", "--force", "--quiet"]);
+    assert_eq!(run.stderr, "");
+}
+
+#[test]
+fn a_damaged_picture_is_read_if_that_is_wanted() {
+    let folder = Folder::new();
+    known(&folder, "webp_exif_cut.webp");
+    let input = "webp_exif_cut.webp";
+    folder.refuses_upscale(
+        &[input],
+        3,
+        &["truncated", ", or read what is there with --tolerant"],
+    );
+    let run = folder.upscale(&[input, "--tolerant"]);
+    assert!(
+        run.stderr.contains("\nnote: read as far as possible: "),
+        "{run:?}"
+    );
+}
+
+#[test]
+fn the_number_of_pixels_is_limited() {
+    let folder = Folder::new();
+    let limited = |n| ["in.png", "--max-pixels", n];
+    let parts = ["6x4", "at most 23 pixels", "--max-pixels"];
+    folder.refuses_upscale(&limited("23"), 3, &parts);
+    folder.upscale(&limited("24"));
+}
+
+#[test]
+fn metadata_are_stripped_if_that_is_wanted() {
+    let folder = Folder::new();
+    known(&folder, "jpeg_exif_dpi.jpg");
+    let exif = |args: &[&str]| {
+        folder.upscale(&[&["jpeg_exif_dpi.jpg", "--force", "-o", "out.png"], args].concat());
+        let bytes = fs::read(folder.path("out.png")).unwrap();
+        let has = |name: &[u8]| bytes.windows(4).any(|part| part == name);
+        (has(b"eXIf"), has(b"pHYs"))
+    };
+    assert_eq!(exif(&[]), (true, true));
+    assert_eq!(exif(&["--strip"]), (false, false));
+}
+
+#[test]
+fn control_characters_of_a_name_are_not_sent_to_the_terminal() {
+    let folder = Folder::new();
+    let name = "red\u{1b}[31m.png";
+    folder.refuses_upscale(&[name], 3, &["red\\u{1b}[31m.png: there is no such file"]);
+    folder.draw(name, 3, 3);
+    let run = folder.upscale(&[name]);
+    assert!(
+        run.stdout.starts_with("red\\u{1b}[31m_x4.png: 12x12"),
+        "{run:?}"
+    );
 }
 
 /// A PNG file that ends where the pixels of the size it states would begin.

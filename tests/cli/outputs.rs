@@ -30,8 +30,8 @@ fn a_folder_as_the_output() {
 #[test]
 fn an_extension_that_is_not_written() {
     let folder = Folder::new();
-    for name in ["out.tiff", "out.gif", "out", "out.png.bak"] {
-        let parts = [name, ".png, .jpg, .jpeg, .webp"];
+    for name in ["out.bmp", "out.gif", "out", "out.png.bak"] {
+        let parts = [name, ".png, .jpg, .jpeg, .webp, .tif, .tiff"];
         folder.refuses_upscale(&["in.png", "-o", name], 4, &parts);
     }
 }
@@ -84,4 +84,67 @@ fn the_input_is_never_overwritten_through_a_link() {
         let args = [input, "--force", "-o", output];
         folder.refuses_upscale(&args, 4, &[output, "is the input itself"]);
     }
+}
+
+#[test]
+fn a_quality_for_a_lossless_format() {
+    let folder = Folder::new();
+    for name in ["out.png", "out.webp", "out.tif"] {
+        let args = ["in.png", "-o", name, "--quality", "80"];
+        folder.refuses_upscale(&args, 2, &["--quality: ", "lossless", ".jpg"]);
+    }
+    folder.upscale(&["in.png", "-o", "out.jpg", "--quality", "80"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_name_that_is_too_long() {
+    let folder = Folder::new();
+    let name = format!("{}.png", "n".repeat(300));
+    let args = ["in.png", "-o", &name];
+    folder.refuses_upscale(&args, 4, &[&name, "too long", "give a shorter name"]);
+    // The default is longer than the input.
+    let name = format!("{}.png", "n".repeat(250));
+    folder.draw(&name, 4, 4);
+    folder.refuses_upscale(
+        &[&name],
+        4,
+        &["_x4.png: cannot be written", "give a shorter name"],
+    );
+}
+
+/// The limit on the size of files ends a process by a signal, in the midst of
+/// writing.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_result_larger_than_files_may_be_leaves_nothing() {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+
+    let folder = Folder::new();
+    folder.draw("large.png", 64, 64);
+    let before = folder.names();
+    let binary = env!("CARGO_BIN_EXE_srdiff");
+    let fast = super::folder::FAST.join(" ");
+    let command = format!("ulimit -f 1; exec {binary} upscale large.png {fast} -o out.tif");
+    let status = Command::new("sh")
+        .current_dir(folder.path(""))
+        .args(["-c", &command])
+        .status()
+        .unwrap();
+    let limit = 25; // SIGXFSZ
+    assert!(
+        status.signal() == Some(limit) || status.code() == Some(4),
+        "{status:?}"
+    );
+    assert_eq!(folder.names(), before);
+}
+
+#[test]
+fn tiff_is_written() {
+    let folder = Folder::new();
+    folder.upscale(&["in.png", "-o", "out.TIF"]);
+    let bytes = fs::read(folder.path("out.TIF")).unwrap();
+    let result = image::load_from_memory(&bytes).unwrap();
+    assert_eq!((result.width(), result.height()), (24, 16));
 }

@@ -115,13 +115,13 @@ fn a_flat_plane_stays_flat_and_an_unchanged_size_changes_nothing() {
 #[test]
 fn overshoot_is_clamped_and_opacity_comes_along() {
     let mut picture = noise_picture(2, 1, 0);
-    picture.rgb = vec![0, 0, 0, 255, 255, 255];
-    picture.alpha = Some(vec![255, 0]);
+    picture.rgb = vec![0u8, 0, 0, 255, 255, 255].into();
+    picture.alpha = Some(vec![255u8, 0].into());
     let large = picture.resized(8, 4);
     assert_eq!((large.width, large.height), (8, 4));
-    let gray: Vec<u8> = large.rgb[..24].iter().step_by(3).copied().collect();
+    let gray: Vec<u8> = large.rgb8()[..24].iter().step_by(3).copied().collect();
     assert_eq!((gray[0], gray[7]), (0, 255));
     assert!(gray.is_sorted(), "{gray:?}");
-    let alpha = large.alpha.unwrap();
+    let alpha = large.alpha.unwrap().to_u8().into_owned();
     assert_eq!((alpha[0], alpha[7], alpha.len()), (255, 0, 32));
 }

@@ -10,7 +10,7 @@ use srdiff::image::{EncodeOptions, OutputFormat, Picture, dimensions};
 fn lossless_formats_give_their_pixels_whatever_the_name() {
     let folder = Folder::new();
     let expected = noise_picture(7, 5, 1);
-    for (format, bytes) in files([7, 5], ExtendedColorType::Rgb8, &expected.rgb) {
+    for (format, bytes) in files([7, 5], ExtendedColorType::Rgb8, &expected.rgb8()) {
         let path = folder.write("picture.jpg", bytes);
         assert_eq!(Picture::open(&path).unwrap(), expected, "{format}");
         assert_eq!(dimensions(&path).unwrap(), (7, 5), "{format}");
@@ -22,8 +22,8 @@ fn jpeg_is_read_and_close() {
     let folder = Folder::new();
     let picture = Picture::open(&folder.write("picture.png", jpeg([24, 16], None))).unwrap();
     assert_eq!((picture.width, picture.height), (24, 16));
-    assert!(!picture.gray && picture.alpha.is_none() && picture.icc_profile.is_none());
-    let pixel = &picture.rgb[3 * (24 * 5 + 10)..][..3];
+    assert!(!picture.gray && picture.alpha.is_none() && picture.metadata.icc_profile.is_none());
+    let pixel = &picture.rgb8()[3 * (24 * 5 + 10)..][..3];
     for (found, expected) in pixel.iter().zip([80, 40, 128]) {
         assert!(found.abs_diff(expected) < 6, "{pixel:?}");
     }
@@ -35,8 +35,9 @@ fn alpha_is_split_off_and_dropped_where_opaque() {
     let samples = noise(4 * 6 * 3, 2);
     for (format, bytes) in files([6, 3], ExtendedColorType::Rgba8, &samples) {
         let picture = Picture::open(&folder.write("a", bytes)).unwrap();
-        let pixels: Vec<u8> = (picture.rgb.chunks(3).zip(picture.alpha.unwrap()))
-            .flat_map(|(rgb, alpha)| [rgb[0], rgb[1], rgb[2], alpha])
+        let pixels: Vec<u8> = (picture.rgb8().chunks(3))
+            .zip(&*picture.alpha.as_ref().unwrap().to_u8())
+            .flat_map(|(rgb, &alpha)| [rgb[0], rgb[1], rgb[2], alpha])
             .collect();
         assert_eq!(pixels, samples, "{format}");
     }
@@ -57,7 +58,8 @@ fn gray_is_marked() {
     let rgb: Vec<u8> = samples.iter().flat_map(|&byte| [byte; 3]).collect();
     for (format, bytes) in files([4, 3], ExtendedColorType::L8, &samples) {
         let picture = Picture::open(&folder.write("g", bytes)).unwrap();
-        assert_eq!(picture.rgb, rgb, "{format}");
+        assert_eq!(picture.rgb8()[..], rgb, "{format}");
+        assert!(picture.is_neutral(), "{format}");
         // WebP and BMP have no gray of their own.
         assert_eq!(picture.gray, ["PNG", "TIFF"].contains(&format), "{format}");
     }
@@ -65,14 +67,15 @@ fn gray_is_marked() {
     let picture = Picture::open(&folder.write("la", with_alpha)).unwrap();
     assert!(picture.gray);
     assert_eq!(
-        picture.rgb[..6],
+        picture.rgb8()[..6],
         [[samples[0]; 3], [samples[2]; 3]].concat()
     );
-    assert_eq!(picture.alpha.unwrap()[..2], [samples[1], samples[3]]);
+    let alpha = picture.alpha.unwrap();
+    assert_eq!(alpha.to_u8()[..2], [samples[1], samples[3]]);
 }
 
 #[test]
-fn sixteen_bits_are_rounded_to_eight() {
+fn sixteen_bits_stay_sixteen() {
     let folder = Folder::new();
     let samples: [u16; 6] = [0, 128, 129, 25_828, 25_829, 65_535];
     let bytes: Vec<u8> = samples
@@ -81,12 +84,13 @@ fn sixteen_bits_are_rounded_to_eight() {
         .collect();
     let file = png_with([2, 1], ExtendedColorType::Rgb16, &bytes, [None, None]);
     let picture = Picture::open(&folder.write("16", file)).unwrap();
-    assert_eq!(picture.rgb, [0, 0, 1, 100, 101, 255]);
+    assert_eq!(picture.rgb, samples.to_vec().into());
     let file = png_with([6, 1], ExtendedColorType::L16, &bytes, [None, None]);
     let picture = Picture::open(&folder.write("16", file)).unwrap();
     assert!(picture.gray);
-    let gray: Vec<u8> = picture.rgb.iter().step_by(3).copied().collect();
-    assert_eq!(gray, [0, 0, 1, 100, 101, 255]);
+    let gray: Vec<u16> = picture.rgb.to_u16().iter().step_by(3).copied().collect();
+    assert_eq!(gray, samples);
+    assert_eq!(picture.rgb8()[..9], [0, 0, 0, 0, 0, 0, 1, 1, 1]);
 }
 
 #[test]
@@ -95,12 +99,12 @@ fn palettes_and_cmyk_become_rgb() {
     let palette = [10, 20, 30, 200, 100, 50];
     let file = png(3, 1, [8, 3], &palette, &[0, 1, 0, 1]);
     let picture = Picture::open(&folder.write("palette", file)).unwrap();
-    assert_eq!(picture.rgb, [200, 100, 50, 10, 20, 30, 200, 100, 50]);
+    assert_eq!(picture.rgb8()[..], [200, 100, 50, 10, 20, 30, 200, 100, 50]);
     assert!(!picture.gray);
 
     let file = tiff(5, 4, 1, &[255, 0, 0, 0, 0, 0, 0, 255]);
     let picture = Picture::open(&folder.write("cmyk", file)).unwrap();
-    assert_eq!(picture.rgb, [0, 255, 255, 0, 0, 0]);
+    assert_eq!(picture.rgb8()[..], [0, 255, 255, 0, 0, 0]);
 }
 
 #[test]
@@ -108,7 +112,8 @@ fn the_orientation_is_applied() {
     let folder = Folder::new();
     let (width, height) = (3, 2);
     let picture = noise_picture(width, height, 5);
-    let stored = |x: usize, y: usize| &picture.rgb[3 * (y * width + x)..][..3];
+    let bytes = picture.rgb8();
+    let stored = |x: usize, y: usize| &bytes[3 * (y * width + x)..][..3];
     for orientation in 1..=8 {
         let upright = |x: usize, y: usize| match orientation {
             1 => stored(x, y),
@@ -132,13 +137,13 @@ fn the_orientation_is_applied() {
         let rgb8 = ExtendedColorType::Rgb8;
         let mut webp = Vec::new();
         let encoder = WebPEncoder::new_lossless(&mut webp);
-        encoded(encoder, [3, 2], rgb8, &picture.rgb, [Some(prefixed), None]);
-        let png = png_with([3, 2], rgb8, &picture.rgb, metadata);
+        encoded(encoder, [3, 2], rgb8, &bytes, [Some(prefixed), None]);
+        let png = png_with([3, 2], rgb8, &bytes, metadata);
         for bytes in [png, webp] {
             let path = folder.write("turned", bytes);
             let opened = Picture::open(&path).unwrap();
             assert_eq!((opened.width, opened.height), (w, h), "{orientation}");
-            assert_eq!(opened.rgb, expected, "{orientation}");
+            assert_eq!(opened.rgb8()[..], expected, "{orientation}");
             assert_eq!(dimensions(&path).unwrap(), (w, h), "{orientation}");
         }
     }
@@ -148,15 +153,15 @@ fn the_orientation_is_applied() {
     assert_eq!((opened.width, opened.height), (16, 24));
     assert_eq!(dimensions(&path).unwrap(), (16, 24));
     assert!(
-        opened.rgb[0] < 20 && opened.rgb[1] > 100,
+        opened.rgb8()[0] < 20 && opened.rgb8()[1] > 100,
         "{:?}",
-        &opened.rgb[..3]
+        &opened.rgb8()[..3]
     );
 
     let path = folder.write("turned.tif", tiff(2, 3, 6, &[1, 2, 3, 4, 5, 6]));
     let opened = Picture::open(&path).unwrap();
     assert_eq!((opened.width, opened.height), (1, 2));
-    assert_eq!(opened.rgb, [1, 2, 3, 4, 5, 6]);
+    assert_eq!(opened.rgb8()[..], [1, 2, 3, 4, 5, 6]);
 }
 
 #[test]
@@ -174,7 +179,10 @@ fn a_profile_comes_along_if_it_is_for_these_colours() {
         let file = png_with([1, 1], color, &samples, [None, Some(profile(colours))]);
         let picture = Picture::open(&folder.write("icc", file)).unwrap();
         let expected = kept.then(|| profile(colours));
-        assert_eq!(picture.icc_profile, expected, "{color:?} {colours:?}");
+        assert_eq!(
+            picture.metadata.icc_profile, expected,
+            "{color:?} {colours:?}"
+        );
     }
 }
 
@@ -193,9 +201,9 @@ fn a_profile_that_no_jpeg_file_can_hold_is_left_out() {
             [None, Some(large)],
         );
         let picture = Picture::open(&folder.write("icc.png", file)).unwrap();
-        assert_eq!(picture.rgb, [1, 2, 3]);
+        assert_eq!(picture.rgb8()[..], [1, 2, 3]);
         assert_eq!(
-            picture.icc_profile.as_ref().map(Vec::len),
+            picture.metadata.icc_profile.as_ref().map(Vec::len),
             kept.then_some(size)
         );
         if kept {

@@ -6,6 +6,8 @@
 //!   [`psnr_y`], [`ssim_y`];
 //! - that of SRDiff's paper: R, G and B, nothing shaved, SSIM with a uniform
 //!   window: [`psnr_rgb`] and [`ssim_rgb`].
+//!
+//! Both are about levels of 8 bits; pictures of 16 bits are rounded to them.
 
 mod ssim;
 
@@ -101,7 +103,7 @@ pub fn lr_psnr(sr: &Picture, lr: &Picture) -> Result<f64, MetricError> {
         });
     }
     let (size, lr_size) = ([sr.width, sr.height], [lr.width, lr.height]);
-    let shrunk = bicubic::resize_u8(&sr.rgb, size, 3, lr_size);
+    let shrunk = bicubic::resize_u8(&sr.rgb8(), size, 3, lr_size);
     psnr_rgb(&Picture::new(lr.width, lr.height, shrunk), lr, 0)
 }
 
@@ -166,8 +168,6 @@ impl Area {
     /// The pixels of row `y` of the area.
     fn row<'a>(&self, picture: &'a Picture, y: usize) -> impl Iterator<Item = [u8; 3]> + 'a {
         let start = 3 * ((y + self.border) * picture.width + self.border);
-        picture.rgb[start..start + 3 * self.width]
-            .chunks_exact(3)
-            .map(|pixel| [pixel[0], pixel[1], pixel[2]])
+        (0..self.width).map(move |x| [0, 1, 2].map(|c| picture.rgb.at_u8(start + 3 * x + c)))
     }
 }

@@ -1,0 +1,209 @@
+"""Compares the picture decoders with Pillow (libjpeg-turbo, libtiff, libwebp).
+
+Needs: pip install pillow numpy tifffile imagecodecs; cjpeg (package
+libjpeg-turbo-progs) for the kinds of JPEG that Pillow does not write.
+Run from the repository's root:
+
+    cargo build --release --example decode_pictures
+    python3 benches/peers/picture_decoders.py
+
+Makes several hundred files of every kind it can, and lists those whose mean
+error is a level of 8 bits or more, and those that are refused.
+"""
+
+import itertools
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from PIL import Image, ImageFilter
+
+DECODER = "target/release/examples/decode_pictures"
+SIZES = [(17, 13), (64, 48), (1, 1), (33, 40), (5, 3)]
+
+
+def picture(width, height, channels, seed=0):
+    """A picture of soft blots."""
+    noise = np.random.default_rng(seed).integers(0, 256, (height, width, channels), np.uint8)
+    planes = [Image.fromarray(noise[:, :, c]).filter(ImageFilter.GaussianBlur(2)) for c in range(channels)]
+    values = np.stack([np.asarray(p) for p in planes], -1).astype(float)
+    values = (values - values.min()) / max(np.ptp(values), 1) * 255
+    return values.astype(np.uint8)
+
+
+def image(width, height, mode):
+    array = picture(width, height, max(1, len(mode.rstrip("a"))))
+    return Image.fromarray(array[:, :, 0] if mode == "L" else array, mode)
+
+
+def cjpeg(folder, name, picture, *options):
+    source = folder / "source.ppm"
+    picture.save(source)
+    target = folder / f"{name}.jpg"
+    result = subprocess.run(["cjpeg", "-quality", "95", *options, "-outfile", target, source], capture_output=True)
+    if result.returncode:
+        target.unlink(missing_ok=True)
+    source.unlink()
+
+
+def jpegs(folder):
+    samplings = [
+        "1x1", "2x1", "1x2", "2x2", "4x1", "1x4", "4x2", "2x4", "3x1", "1x3",
+        "1x1,2x2,2x2", "1x1,2x1,2x1", "1x1,1x2,1x2", "2x2,2x1,1x1", "2x2,1x2,2x1",
+        "2x2,2x2,1x1", "2x1,2x1,2x1", "4x2,2x1,1x1",
+    ]
+    scans = {"all": "0 1 2;", "separate": "0;\n1;\n2;", "luma": "0;\n1 2;"}
+    script = folder / "scans"
+    for (w, h), sampling in itertools.product(SIZES, samplings):
+        name = f"{sampling.replace(',', '_')}-{w}x{h}"
+        rgb = image(w, h, "RGB")
+        for kind, text in scans.items():
+            script.write_text(text)
+            for restart in [[], ["-restart", "1B"], ["-restart", "1"]]:
+                options = ["-sample", sampling, "-scans", script, *restart]
+                cjpeg(folder, f"{name}-{kind}{''.join(restart)}", rgb, *options)
+        cjpeg(folder, f"{name}-progressive", rgb, "-sample", sampling, "-progressive")
+        cjpeg(folder, f"{name}-arithmetic", rgb, "-sample", sampling, "-arithmetic")
+        cjpeg(folder, f"{name}-arithmetic-progressive", rgb, "-sample", sampling, "-arithmetic", "-progressive")
+    script.unlink()
+    for w, h in SIZES:
+        for sampling in ["1x1", "2x2", "2x1", "4x4"]:
+            cjpeg(folder, f"gray{sampling}-{w}x{h}", image(w, h, "L"), "-sample", sampling)
+            cjpeg(folder, f"gray{sampling}-{w}x{h}-p", image(w, h, "L"), "-sample", sampling, "-progressive")
+        cjpeg(folder, f"rgb-{w}x{h}", image(w, h, "RGB"), "-rgb")
+        for quality in [1, 30, 75, 100]:
+            image(w, h, "RGB").save(folder / f"q{quality}-{w}x{h}.jpg", quality=quality)
+        image(w, h, "CMYK").save(folder / f"cmyk-{w}x{h}.jpg", quality=95)
+        image(w, h, "CMYK").save(folder / f"cmyk-p-{w}x{h}.jpg", quality=95, progressive=True)
+
+
+def tiffs(folder):
+    """Files for tifffile to read, and files for Pillow."""
+    count = itertools.count()
+    for (w, h), dtype, channels in itertools.product([(17, 13), (64, 48), (33, 40)], ["uint8", "uint16", "uint32"], [1, 2, 3, 4]):
+        array = picture(w, h, channels).astype(np.uint64)
+        array = (array * {"uint8": 1, "uint16": 257, "uint32": 16843009}[dtype]).astype(dtype)
+        layouts = [{}, {"tile": (16, 16)}, {"rowsperstrip": 3}, {"bigtiff": True}, {"byteorder": ">"}]
+        for layout, compression, planar in itertools.product(
+            layouts, [None, "lzw", "zlib", "packbits", "jpeg"], [False, True]
+        ):
+            if compression == "jpeg" and (dtype != "uint8" or channels in (2, 4)):
+                continue
+            planar = planar and channels > 1
+            data = np.moveaxis(array, -1, 0) if planar else array
+            for predictor in [None, 2] if compression in ("lzw", "zlib") else [None]:
+                kind = "t" if "tile" in layout else "r" if "rowsperstrip" in layout else "".join(layout)
+                name = f"tf-{w}x{h}-{dtype}-{channels}-{kind}-{compression}-{'planar' if planar else ''}-{predictor}"
+                tifffile.imwrite(
+                    folder / f"{name}-{next(count)}.tif",
+                    np.ascontiguousarray(data if channels > 1 else data[:, :, 0]),
+                    photometric="rgb" if channels > 2 else "minisblack",
+                    planarconfig=("separate" if planar else "contig") if channels > 1 else None,
+                    extrasamples=["unassalpha"] if channels in (2, 4) else None,
+                    compression=compression,
+                    predictor=predictor,
+                    metadata=None,
+                    **layout,
+                )
+    for w, h in SIZES:
+        bits = Image.fromarray(picture(w, h, 1)[:, :, 0]).convert("1")
+        for compression in ["raw", "group3", "group4", "packbits", "tiff_lzw", "tiff_adobe_deflate"]:
+            bits.save(folder / f"bits-{w}x{h}-{compression}.tif", compression=compression)
+            bits.save(folder / f"bits-fill-{w}x{h}-{compression}.tif", compression=compression, tiffinfo={266: 2})
+        for mode in ["L", "P", "RGB", "CMYK", "LA", "RGBA"]:
+            source = image(w, h, "RGB").quantize(16) if mode == "P" else None
+            source = source or (image(w, h, "CMYK") if mode == "CMYK" else image(w, h, "RGB").convert(mode))
+            for compression in ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"]:
+                source.save(folder / f"{mode}-{w}x{h}-{compression}.tif", compression=compression)
+        image(w, h, "RGB").save(folder / f"ycbcr-{w}x{h}.tif", compression="jpeg", quality=95)
+        image(w, h, "RGB").convert("YCbCr").save(folder / f"ycbcr-mode-{w}x{h}.tif", compression="jpeg", quality=95)
+
+
+def others(folder):
+    for w, h in SIZES:
+        for mode in ["1", "L", "P", "RGB", "RGBA"]:
+            source = image(w, h, "RGB").quantize(16) if mode == "P" else image(w, h, "RGB").convert(mode)
+            if mode == "RGBA":
+                source.putalpha(image(w, h, "L"))
+            source.save(folder / f"{mode}-{w}x{h}.bmp")
+            source.save(folder / f"{mode}-{w}x{h}.png")
+            source.save(folder / f"{mode}-{w}x{h}.gif")
+            source.save(folder / f"{mode}-{w}x{h}-i.gif", interlace=1)
+            if mode in ("RGB", "RGBA"):
+                source.save(folder / f"{mode}-{w}x{h}.webp", quality=90)
+                source.save(folder / f"{mode}-{w}x{h}-l.webp", lossless=True, exact=True)
+            if mode in ("1", "L", "RGB"):
+                suffix = {"1": "pbm", "L": "pgm", "RGB": "ppm"}[mode]
+                source.save(folder / f"{mode}-{w}x{h}.{suffix}")
+        wide = Image.fromarray(picture(w, h, 1)[:, :, 0].astype(np.uint16) * 257)
+        wide.save(folder / f"16-{w}x{h}.png")
+        wide.save(folder / f"16-{w}x{h}.pgm")
+        image(w, h, "L").convert("LA").save(folder / f"LA-{w}x{h}.png")
+        for bits in [1, 2, 4]:
+            image(w, h, "L").quantize(2**bits).save(folder / f"p{bits}-{w}x{h}.png", bits=bits)
+
+
+def levels(array):
+    """Levels of 8 bits as floats, RGBA."""
+    scale = {"uint8": 1, "uint16": 257, "uint32": 16843009, "bool": 1 / 255}[str(array.dtype)]
+    array = array.astype(float) / scale
+    if array.ndim == 2:
+        array = array[:, :, None]
+    count = array.shape[2]
+    color = array[:, :, :3] if count > 2 else np.repeat(array[:, :, :1], 3, 2)
+    alpha = array[:, :, -1:] if count in (2, 4) else np.full(array.shape[:2] + (1,), 255.0)
+    return np.concatenate([color, alpha], 2)
+
+
+def expected(path):
+    if path.name.startswith("tf-"):
+        array = tifffile.imread(path)
+        channels = int(path.name.split("-")[3])
+        if array.ndim == 3 and "-planar-" in path.name:
+            array = np.moveaxis(array, 0, -1)
+        return levels(array.reshape(array.shape[:2] + (channels,)))
+    with Image.open(path) as source:
+        if source.mode == "CMYK":
+            ink = np.asarray(source).astype(float)
+            return levels(np.round((255 - ink[:, :, :3]) * (255 - ink[:, :, 3:]) / 255).astype(np.uint8))
+        if source.mode in ("I;16", "I"):
+            return levels(np.asarray(source).astype(np.uint16))
+        return levels(np.asarray(source.convert("RGBA")))
+
+
+def main():
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        jpegs(folder)
+        tiffs(folder)
+        others(folder)
+        files = sorted(folder.iterdir())
+        results = folder / "results"
+        results.mkdir()
+        pairs = [(file, results / f"{file.name}.tif") for file in files]
+        lines = "".join(f"{file}\t{result}\n" for file, result in pairs)
+        run = subprocess.run([DECODER], input=lines, capture_output=True, text=True, check=True)
+        worst, wrong, refused = 0.0, [], []
+        for (file, result), line in zip(pairs, run.stdout.splitlines(), strict=True):
+            if not line.startswith("ok"):
+                refused.append(line.replace(str(folder), ""))
+                continue
+            want, got = expected(file), levels(tifffile.imread(result))
+            error = np.inf
+            if want.shape == got.shape:
+                # Colours of pixels that nobody sees may be anything.
+                seen = want[:, :, 3:] > 0
+                error = np.abs((want - got) * seen).mean()
+            worst = max(worst, error)
+            if error >= 1:
+                wrong.append(f"{file.name}: mean error {error:.2f}; {line}")
+        print(f"{len(files)} files, {len(refused)} refused, {len(wrong)} wrong, worst mean error {worst:.3f}")
+        print("\n".join(refused + wrong))
+        return bool(wrong or refused)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

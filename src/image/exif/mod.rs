@@ -1,0 +1,345 @@
+//! EXIF blocks: a small TIFF structure of tags without pixels.
+//!
+//! Blocks are carried whole, so that nothing in them is lost, and changed in
+//! place where enlarging makes them untrue. Only TIFF files, which spread the
+//! tags over their own directories, need them taken apart and put together.
+
+mod directories;
+
+pub use directories::{DESCRIPTIVE, Directories, Field, directories, of_dpi};
+
+pub const ORIENTATION: u16 = 274;
+pub const X_RESOLUTION: u16 = 282;
+pub const Y_RESOLUTION: u16 = 283;
+pub const RESOLUTION_UNIT: u16 = 296;
+pub const EXIF_DIRECTORY: u16 = 34_665;
+pub const GPS_DIRECTORY: u16 = 34_853;
+const PIXEL_WIDTH: u16 = 40_962;
+const PIXEL_HEIGHT: u16 = 40_963;
+
+const SHORT: u16 = 3;
+const LONG: u16 = 4;
+const RATIONAL: u16 = 5;
+
+/// Bytes of one value of a type; none for types that EXIF does not have.
+pub fn kind_bytes(kind: u16) -> Option<usize> {
+    match kind {
+        1 | 2 | 6 | 7 => Some(1),
+        3 | 8 => Some(2),
+        4 | 9 | 11 | 13 => Some(4),
+        5 | 10 | 12 => Some(8),
+        _ => None,
+    }
+}
+
+/// The block without the header that JPEG puts before it and that other
+/// formats sometimes have too.
+pub fn without_header(block: &[u8]) -> &[u8] {
+    block.strip_prefix(b"Exif\0\0").unwrap_or(block)
+}
+
+/// A block that is looked at where it lies.
+struct Block<'a> {
+    bytes: &'a [u8],
+    little: bool,
+}
+
+/// Where a tag's value lies.
+#[derive(Clone, Copy)]
+struct Place {
+    tag: u16,
+    kind: u16,
+    count: u32,
+    at: usize,
+    length: usize,
+}
+
+impl<'a> Block<'a> {
+    fn new(bytes: &'a [u8]) -> Option<Self> {
+        let little = match bytes.get(..4)? {
+            b"II*\0" => true,
+            b"MM\0*" => false,
+            _ => return None,
+        };
+        Some(Self { bytes, little })
+    }
+
+    fn u16(&self, at: usize) -> Option<u16> {
+        let bytes = self.bytes.get(at..at.checked_add(2)?)?.try_into().ok()?;
+        Some(if self.little {
+            u16::from_le_bytes(bytes)
+        } else {
+            u16::from_be_bytes(bytes)
+        })
+    }
+
+    fn u32(&self, at: usize) -> Option<u32> {
+        let bytes = self.bytes.get(at..at.checked_add(4)?)?.try_into().ok()?;
+        Some(if self.little {
+            u32::from_le_bytes(bytes)
+        } else {
+            u32::from_be_bytes(bytes)
+        })
+    }
+
+    fn main_directory(&self) -> Option<usize> {
+        Some(self.u32(4)? as usize)
+    }
+
+    /// The tags of the directory at `start` whose values lie in the block.
+    fn places(&self, start: usize) -> Vec<Place> {
+        let count = self.u16(start).unwrap_or(0);
+        let place = |index: u16| {
+            let at = start + 2 + 12 * usize::from(index);
+            let (tag, kind, count) = (self.u16(at)?, self.u16(at + 2)?, self.u32(at + 4)?);
+            let length = kind_bytes(kind)?.checked_mul(count as usize)?;
+            let at = if length <= 4 {
+                at + 8
+            } else {
+                self.u32(at + 8)? as usize
+            };
+            self.bytes.get(at..at.checked_add(length)?)?;
+            Some(Place {
+                tag,
+                kind,
+                count,
+                at,
+                length,
+            })
+        };
+        (0..count).filter_map(place).collect()
+    }
+
+    fn find(&self, start: usize, tag: u16) -> Option<Place> {
+        self.places(start)
+            .into_iter()
+            .find(|place| place.tag == tag)
+    }
+
+    fn sub_directory(&self, tag: u16) -> Option<usize> {
+        let place = self.find(self.main_directory()?, tag)?;
+        Some(self.u32(place.at)? as usize)
+    }
+
+    fn number(&self, place: Place) -> Option<u32> {
+        match place.kind {
+            SHORT => self.u16(place.at).map(u32::from),
+            LONG => self.u32(place.at),
+            _ => None,
+        }
+    }
+
+    fn rational(&self, place: Place) -> Option<f64> {
+        if place.kind != RATIONAL {
+            return None;
+        }
+        let (over, under) = (self.u32(place.at)?, self.u32(place.at + 4)?);
+        (under != 0).then(|| f64::from(over) / f64::from(under))
+    }
+}
+
+/// The orientation that a block asks for, where it does.
+pub fn orientation(block: &[u8]) -> Option<u32> {
+    let block = Block::new(block)?;
+    block.number(block.find(block.main_directory()?, ORIENTATION)?)
+}
+
+/// The resolution that a block states, in pixels an inch.
+pub fn dpi(block: &[u8]) -> Option<[f64; 2]> {
+    let block = Block::new(block)?;
+    let main = block.main_directory()?;
+    let unit = block.find(main, RESOLUTION_UNIT);
+    let scale = match unit.and_then(|place| block.number(place)).unwrap_or(2) {
+        2 => 1.0,
+        3 => 2.54,
+        _ => return None,
+    };
+    let value = |tag| Some(block.rational(block.find(main, tag)?)? * scale);
+    let [x, y] = [value(X_RESOLUTION)?, value(Y_RESOLUTION)?];
+    (x > 0.0 && y > 0.0).then_some([x, y])
+}
+
+/// Makes a block true of a picture that is upright and has this size: its
+/// orientation is 1, and there is no thumbnail, which shows what was before.
+pub fn update(bytes: &mut [u8], width: usize, height: usize) {
+    let mut changes = Vec::new();
+    let little = {
+        let Some(block) = Block::new(bytes) else {
+            return;
+        };
+        let Some(main) = block.main_directory() else {
+            return;
+        };
+        let mut change = |start, tag, value: usize| {
+            if let Some(place) = block.find(start, tag) {
+                changes.push((place, value as u32));
+            }
+        };
+        change(main, ORIENTATION, 1);
+        if let Some(exif) = block.sub_directory(EXIF_DIRECTORY) {
+            change(exif, PIXEL_WIDTH, width);
+            change(exif, PIXEL_HEIGHT, height);
+        }
+        if let Some(count) = block.u16(main) {
+            let next = Place {
+                tag: 0,
+                kind: LONG,
+                count: 1,
+                at: main + 2 + 12 * usize::from(count),
+                length: 4,
+            };
+            changes.push((next, 0));
+        }
+        block.little
+    };
+    for (place, value) in changes {
+        let all = match (place.kind, little) {
+            (SHORT, true) => (value as u16).to_le_bytes().to_vec(),
+            (SHORT, false) => (value as u16).to_be_bytes().to_vec(),
+            (LONG, true) => value.to_le_bytes().to_vec(),
+            (LONG, false) => value.to_be_bytes().to_vec(),
+            _ => continue,
+        };
+        if let Some(slot) = bytes.get_mut(place.at..place.at + all.len()) {
+            slot.copy_from_slice(&all);
+        }
+    }
+}
+
+/// A block with a resolution where it has none: its main directory is written
+/// again at the end, and nothing else moves.
+pub fn with_dpi(bytes: &[u8], resolution: [f64; 2]) -> Vec<u8> {
+    let mut result = bytes.to_vec();
+    let found = Block::new(bytes).and_then(|block| Some((block.main_directory()?, block)));
+    let Some((main, block)) = found.filter(|_| dpi(bytes).is_none()) else {
+        return result;
+    };
+    let ours = [X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT];
+    // Whole entries, the values or offsets in them as they are.
+    let count = usize::from(block.u16(main).unwrap_or(0));
+    let entry = |index: usize| {
+        let at = main + 2 + 12 * index;
+        Some((block.u16(at)?, bytes.get(at..at + 12)?.to_vec()))
+    };
+    let mut entries: Vec<(u16, Vec<u8>)> = (0..count).filter_map(entry).collect();
+    entries.retain(|(tag, _)| !ours.contains(tag));
+
+    let short = |value: u16| match block.little {
+        true => value.to_le_bytes(),
+        false => value.to_be_bytes(),
+    };
+    let long = |value: u32| match block.little {
+        true => value.to_le_bytes(),
+        false => value.to_be_bytes(),
+    };
+    result.resize(result.len().next_multiple_of(2), 0);
+    for (tag, value) in [X_RESOLUTION, Y_RESOLUTION].into_iter().zip(resolution) {
+        let value_at = long(result.len() as u32);
+        let parts = [&short(tag)[..], &short(RATIONAL), &long(1), &value_at];
+        entries.push((tag, parts.concat()));
+        result.extend(long((value * 1000.0).round() as u32));
+        result.extend(long(1000));
+    }
+    let parts = [
+        &short(RESOLUTION_UNIT)[..],
+        &short(SHORT),
+        &long(1),
+        &short(2),
+        &[0; 2],
+    ];
+    entries.push((RESOLUTION_UNIT, parts.concat()));
+    entries.sort_by_key(|(tag, _)| *tag);
+
+    let start = long(result.len() as u32);
+    result[4..8].copy_from_slice(&start);
+    result.extend(short(entries.len() as u16));
+    result.extend(entries.into_iter().flat_map(|(_, entry)| entry));
+    // No thumbnail: see `update`.
+    result.extend([0; 4]);
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn short(tag: u16, value: u16) -> Field {
+        Field {
+            tag,
+            kind: SHORT,
+            count: 1,
+            data: value.to_le_bytes().to_vec(),
+        }
+    }
+
+    fn text(tag: u16, text: &str) -> Field {
+        Field {
+            tag,
+            kind: 2,
+            count: text.len() as u32,
+            data: text.as_bytes().to_vec(),
+        }
+    }
+
+    fn sample() -> Directories {
+        Directories {
+            main: vec![text(271, "a camera\0"), short(ORIENTATION, 6)],
+            exif: vec![short(PIXEL_WIDTH, 40), short(PIXEL_HEIGHT, 30)],
+            gps: vec![text(1, "N\0")],
+        }
+    }
+
+    #[test]
+    fn a_block_taken_apart_and_put_together_is_the_same() {
+        let block = sample().to_block();
+        assert_eq!(directories(&block), Some(sample()));
+        assert_eq!(orientation(&block), Some(6));
+    }
+
+    #[test]
+    fn an_update_changes_what_is_no_longer_true() {
+        let mut block = sample().to_block();
+        update(&mut block, 120, 160);
+        let updated = directories(&block).unwrap();
+        assert_eq!(
+            updated.main,
+            [text(271, "a camera\0"), short(ORIENTATION, 1)]
+        );
+        assert_eq!(
+            updated.exif,
+            [short(PIXEL_WIDTH, 120), short(PIXEL_HEIGHT, 160)]
+        );
+    }
+
+    #[test]
+    fn broken_blocks_do_no_harm() {
+        let block = sample().to_block();
+        for length in 0..block.len() {
+            let mut cut = block[..length].to_vec();
+            update(&mut cut, 1, 1);
+            let _ = (directories(&cut), orientation(&cut), dpi(&cut));
+        }
+        for index in 0..block.len() {
+            let mut wrong = block.clone();
+            wrong[index] = 0xff;
+            update(&mut wrong, 1, 1);
+            let _ = (directories(&wrong), orientation(&wrong), dpi(&wrong));
+        }
+    }
+
+    #[test]
+    fn a_resolution_is_added_and_none_is_replaced() {
+        let block = with_dpi(&sample().to_block(), [300.0, 150.0]);
+        assert_eq!(dpi(&block), Some([300.0, 150.0]));
+        let added = directories(&block).unwrap();
+        assert_eq!(added.main[..2], sample().main);
+        assert_eq!((added.exif, added.gps), (sample().exif, sample().gps));
+        assert_eq!(with_dpi(&block, [1.0, 1.0]), block);
+        assert_eq!(with_dpi(b"MM", [1.0, 1.0]), b"MM");
+    }
+
+    #[test]
+    fn a_resolution_comes_back() {
+        assert_eq!(dpi(&of_dpi([300.0, 72.5])), Some([300.0, 72.5]));
+    }
+}

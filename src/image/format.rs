@@ -1,0 +1,77 @@
+//! Which format a file has: its first bytes tell, not its name.
+
+use super::error::ImageProblem;
+
+/// The formats that are read, for messages.
+pub const READABLE: &str = "PNG, JPEG, WebP, TIFF, BMP, GIF, PNM";
+
+/// How many bytes of a file tell its format.
+pub const SIGNATURE: u64 = 16;
+
+/// A format that is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Png,
+    Jpeg,
+    WebP,
+    Tiff,
+    Bmp,
+    Gif,
+    Pnm,
+}
+
+/// The format of a file that starts with these bytes.
+pub fn recognise(start: &[u8]) -> Result<Format, ImageProblem> {
+    let foreign = match start {
+        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => return Ok(Format::Png),
+        [0xff, 0xd8, 0xff, ..] => return Ok(Format::Jpeg),
+        [
+            b'R',
+            b'I',
+            b'F',
+            b'F',
+            _,
+            _,
+            _,
+            _,
+            b'W',
+            b'E',
+            b'B',
+            b'P',
+            ..,
+        ] => {
+            return Ok(Format::WebP);
+        }
+        // 43 is BigTIFF.
+        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => return Ok(Format::Tiff),
+        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => return Ok(Format::Gif),
+        [b'P', b'1'..=b'7', b'\n' | b'\r' | b' ' | b'\t' | b'#', ..] => return Ok(Format::Pnm),
+        [b'B', b'M', ..] => return Ok(Format::Bmp),
+        [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] => match brand {
+            [b'a', b'v', b'i', b'f' | b's', ..] => "an AVIF picture",
+            [b'h' | b'm', b'e' | b'i', ..] => "a HEIF picture",
+            _ => "a video",
+        },
+        [0xff, 0x0a, ..] | [0, 0, 0, 12, b'J', b'X', b'L', b' ', ..] => "a JPEG XL picture",
+        [0, 0, 0, 12, b'j', b'P', b' ', b' ', ..] | [0xff, 0x4f, 0xff, 0x51, ..] => {
+            "a JPEG 2000 picture"
+        }
+        [0xff, 0xd8, ..] => "a JPEG picture without its first segment",
+        [b'8', b'B', b'P', b'S', ..] => "a Photoshop document",
+        [b'P', b'F' | b'f', b'\n' | b'\r' | b' ', ..] => "a portable float map (PFM)",
+        [0x76, 0x2f, 0x31, 0x01, ..] => "an OpenEXR picture",
+        [b'#', b'?', b'R', b'A' | b'G', ..] => "a Radiance HDR picture",
+        [b'q', b'o', b'i', b'f', ..] => "a QOI picture",
+        [b'D', b'D', b'S', b' ', ..] => "a DDS texture",
+        [0, 0, 1, 0, ..] => "an icon (ICO)",
+        [b'%', b'P', b'D', b'F', ..] => "a PDF document",
+        [b'<', b's', b'v', b'g', ..] | [b'<', b'?', b'x', b'm', b'l', ..] => {
+            "a drawing or document in XML, perhaps SVG"
+        }
+        [b'I', b'I', b'R' | b'U', ..] | [b'M', b'M', b'O', b'R', ..] => "a camera's raw file",
+        [b'F', b'U', b'J', b'I', b'F', b'I', b'L', b'M', ..] => "a camera's raw file",
+        [b'g', b'i', b'm', b'p', b' ', b'x', b'c', b'f', ..] => "a GIMP document",
+        _ => return Err(ImageProblem::NotAPicture),
+    };
+    Err(ImageProblem::Format(foreign))
+}

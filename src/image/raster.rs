@@ -1,0 +1,150 @@
+//! What a decoder gives, and the picture that it becomes.
+
+use super::color::{self, Space};
+use super::error::ImageProblem;
+use super::orientation::Orientation;
+use super::{Metadata, Picture, Samples, exif};
+
+/// The most bytes of an ICC profile that is kept: what a JPEG file can hold,
+/// in 255 segments.
+const MAX_PROFILE: usize = 255 * 65_519;
+
+/// Decoded pixels as they are stored.
+pub struct Raster {
+    pub width: usize,
+    pub height: usize,
+    /// `channels` samples a pixel: gray, gray and alpha, RGB, or RGBA.
+    pub samples: Samples,
+    pub channels: usize,
+    pub orientation: Orientation,
+    pub metadata: Metadata,
+    /// What the user should know about how the file was read.
+    pub notes: Vec<String>,
+}
+
+impl Raster {
+    /// Pixels without metadata.
+    pub fn new(size: [u32; 2], channels: usize, samples: impl Into<Samples>) -> Self {
+        let [width, height] = size.map(|side| side as usize);
+        Self {
+            width,
+            height,
+            samples: samples.into(),
+            channels,
+            orientation: Orientation::UPRIGHT,
+            metadata: Metadata::default(),
+            notes: Vec::new(),
+        }
+    }
+
+    pub fn note(&mut self, note: impl Into<String>) {
+        self.notes.push(note.into());
+    }
+
+    /// The picture, turned upright, and the notes.
+    pub fn into_picture(self) -> Result<(Picture, Vec<String>), ImageProblem> {
+        let size = [self.width, self.height];
+        let expected = self.channels * self.width * self.height;
+        if self.samples.len() != expected {
+            let found = self.samples.len();
+            let text = format!("{found} samples in place of {expected}");
+            return Err(ImageProblem::Damaged(text));
+        }
+        let samples = self.orientation.apply(self.samples, size, self.channels);
+        let [width, height] = self.orientation.shown_size(size);
+        let gray = self.channels <= 2;
+        let rgb = match self.channels {
+            3 => None,
+            1 | 2 => Some([0, 0, 0]),
+            _ => Some([0, 1, 2]),
+        };
+        let has_alpha = self.channels.is_multiple_of(2);
+        let alpha = has_alpha.then(|| samples.picked(self.channels, &[self.channels - 1]));
+        let mut picture = Picture {
+            width,
+            height,
+            rgb: match rgb {
+                Some(taken) => samples.picked(self.channels, &taken),
+                None => samples,
+            },
+            gray,
+            alpha: alpha.filter(|alpha| !alpha.all_largest()),
+            metadata: self.metadata,
+        };
+        let mut notes = self.notes;
+        finish_metadata(&mut picture, self.orientation, &mut notes);
+        Ok((picture, notes))
+    }
+}
+
+/// Makes the metadata true of the picture as it is now.
+fn finish_metadata(picture: &mut Picture, turned: Orientation, notes: &mut Vec<String>) {
+    let Metadata {
+        icc_profile,
+        exif,
+        xmp,
+        dpi,
+    } = &mut picture.metadata;
+    if let Some(profile) = icc_profile {
+        let fits = match color::space(profile) {
+            Space::Rgb => true,
+            Space::Gray => picture.gray,
+            _ => false,
+        };
+        if !fits {
+            notes.push("its colour profile is for other colours and was left out".to_owned());
+            *icc_profile = None;
+        } else if profile.len() > MAX_PROFILE {
+            notes.push("its colour profile has more than 16 MB and was left out".to_owned());
+            *icc_profile = None;
+        }
+    }
+    if let Some(block) = exif {
+        *dpi = dpi.or_else(|| exif::dpi(block));
+        exif::update(block, picture.width, picture.height);
+    }
+    if turned.shown_size([1, 2]) == [2, 1] {
+        *dpi = dpi.map(|[x, y]| [y, x]);
+    }
+    *dpi = dpi.filter(|dpi| dpi.iter().all(|d| d.is_finite() && (1e-3..1e6).contains(d)));
+    if let (Some(packet), true) = (xmp, turned != Orientation::UPRIGHT) {
+        reset_xmp_orientation(packet);
+    }
+}
+
+/// XMP may repeat the orientation, as an attribute or as an element.
+fn reset_xmp_orientation(packet: &mut [u8]) {
+    let name = b"tiff:Orientation";
+    let places = (0..packet.len()).filter(|&at| packet[at..].starts_with(name));
+    for at in places.collect::<Vec<_>>() {
+        let rest = &mut packet[at + name.len()..];
+        let value = rest.iter().take(4).position(u8::is_ascii_digit);
+        if let Some(value) = value {
+            rest[value] = b'1';
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn xmp_is_upright_too() {
+        for (before, after) in [
+            (
+                r#"<x tiff:Orientation="6"/> 6"#,
+                r#"<x tiff:Orientation="1"/> 6"#,
+            ),
+            (
+                "<tiff:Orientation>8</tiff:Orientation>",
+                "<tiff:Orientation>1</tiff:Orientation>",
+            ),
+            ("nothing 8", "nothing 8"),
+        ] {
+            let mut packet = before.as_bytes().to_vec();
+            reset_xmp_orientation(&mut packet);
+            assert_eq!(String::from_utf8(packet).unwrap(), after);
+        }
+    }
+}

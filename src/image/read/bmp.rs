@@ -1,0 +1,145 @@
+//! BMP files.
+
+use super::super::raster::Raster;
+use super::super::{ImageProblem, Metadata};
+use super::simple::{checked_size, decode_whole, problem};
+use super::{DecodeOptions, Size, Source, check_size, io_problem};
+use ::image::codecs::bmp::BmpDecoder;
+use std::io::{Read, Seek, SeekFrom};
+
+pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> {
+    checked_size(&BmpDecoder::new(source).map_err(problem)?, max_pixels)
+}
+
+pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, ImageProblem> {
+    let header = Header::read(source)?;
+    let metadata = header.metadata(source)?;
+    let mut raster = match header.masks_with_alpha() {
+        Some(masks) => header.decode_masked(source, masks, options)?,
+        None => {
+            source.rewind().map_err(ImageProblem::Read)?;
+            decode_whole(BmpDecoder::new(&mut *source).map_err(problem)?, options)?
+        }
+    };
+    raster.metadata = metadata;
+    Ok(raster)
+}
+
+/// The file header and the start of the picture header (BITMAPV5HEADER, of
+/// which older ones are the beginning). Fields that are not there are 0.
+struct Header([u8; 138]);
+
+/// No compression, of which masks are no part.
+const UNCOMPRESSED: u32 = 0;
+
+/// Compression of pixels whose channels are told apart by masks.
+const BITFIELDS: u32 = 3;
+
+impl Header {
+    fn read(source: &mut Source) -> Result<Self, ImageProblem> {
+        let mut bytes = [0; 138];
+        source.read_exact(&mut bytes[..18]).map_err(io_problem)?;
+        let size = u32::from_le_bytes([bytes[14], bytes[15], bytes[16], bytes[17]]);
+        let rest = (size.clamp(4, 124) - 4) as usize;
+        let read = source.read_exact(&mut bytes[18..18 + rest]);
+        read.map_err(io_problem)?;
+        Ok(Self(bytes))
+    }
+
+    fn u32(&self, at: usize) -> u32 {
+        u32::from_le_bytes([self.0[at], self.0[at + 1], self.0[at + 2], self.0[at + 3]])
+    }
+
+    fn header_size(&self) -> u32 {
+        self.u32(14)
+    }
+
+    fn bits(&self) -> u16 {
+        u16::from_le_bytes([self.0[28], self.0[29]])
+    }
+
+    /// The masks of red, green, blue and alpha, where there is alpha.
+    fn masks_with_alpha(&self) -> Option<[u32; 4]> {
+        let masks = [54, 58, 62, 66].map(|at| self.u32(at));
+        let used = match (self.u32(30), self.bits()) {
+            (BITFIELDS, 16 | 32) => self.header_size() >= 56,
+            // Some writers fill them in and do not say that they count.
+            (UNCOMPRESSED, 32) => self.header_size() >= 108 && masks[..3].iter().all(|&m| m != 0),
+            _ => false,
+        };
+        (used && masks[3] != 0).then_some(masks)
+    }
+
+    fn metadata(&self, source: &mut Source) -> Result<Metadata, ImageProblem> {
+        let mut metadata = Metadata::default();
+        if self.header_size() >= 40 {
+            let per_metre = [38, 42].map(|at| self.u32(at) as i32);
+            if per_metre.iter().all(|&n| n > 0) {
+                metadata.dpi = Some(per_metre.map(|n| f64::from(n) * 0.0254));
+            }
+        }
+        // An embedded profile, stated by its place after the file header.
+        if self.header_size() >= 124 && &self.0[70..74] == b"DEBM" {
+            let (at, size) = (self.u32(126), self.u32(130));
+            let at = SeekFrom::Start(14 + u64::from(at));
+            let mut profile = Vec::new();
+            source
+                .seek(at)
+                .and_then(|_| source.by_ref().take(size.into()).read_to_end(&mut profile))
+                .map_err(ImageProblem::Read)?;
+            metadata.icc_profile = (profile.len() == size as usize).then_some(profile);
+        }
+        Ok(metadata)
+    }
+
+    /// Decodes pixels with an alpha mask, which the decoder below ignores.
+    fn decode_masked(
+        &self,
+        source: &mut Source,
+        masks: [u32; 4],
+        options: &DecodeOptions,
+    ) -> Result<Raster, ImageProblem> {
+        let [width, height] = [18, 22].map(|at| self.u32(at) as i32);
+        let size = [u32::try_from(width).unwrap_or(0), height.unsigned_abs()];
+        check_size(size, options.max_pixels)?;
+        let bytes = usize::from(self.bits() / 8);
+        let row = (size[0] as usize * bytes).next_multiple_of(4);
+        let start = SeekFrom::Start(self.u32(10).into());
+        source.seek(start).map_err(ImageProblem::Read)?;
+        let mut rows = Vec::new();
+        for _ in 0..size[1] {
+            let mut stored = vec![0; row];
+            source.read_exact(&mut stored).map_err(io_problem)?;
+            let mut pixels = Vec::with_capacity(4 * size[0] as usize);
+            for pixel in stored.chunks_exact(bytes).take(size[0] as usize) {
+                let mut word = [0; 4];
+                word[..bytes].copy_from_slice(pixel);
+                let word = u32::from_le_bytes(word);
+                pixels.extend(masks.map(|mask| masked(word, mask)));
+            }
+            rows.push(pixels);
+        }
+        // Rows go upwards unless the height is negative.
+        if height > 0 {
+            rows.reverse();
+        }
+        let mut pixels = rows.concat();
+        // Nobody saves a picture of nothing: the channel was not filled in.
+        let empty = pixels.iter().skip(3).step_by(4).all(|&alpha| alpha == 0);
+        if empty && self.u32(30) == UNCOMPRESSED {
+            let alphas = pixels.iter_mut().skip(3).step_by(4);
+            alphas.for_each(|alpha| *alpha = 255);
+        }
+        Ok(Raster::new(size, 4, pixels))
+    }
+}
+
+/// The part of a word under a mask, scaled to 8 bits.
+fn masked(word: u32, mask: u32) -> u8 {
+    if mask == 0 {
+        return 0;
+    }
+    let shift = mask.trailing_zeros();
+    let (value, largest) = (u64::from((word & mask) >> shift), u64::from(mask >> shift));
+    ((value * 255 + largest / 2) / largest) as u8
+}

@@ -1,0 +1,222 @@
+//! JPEG files, by libjpeg.
+
+use super::super::color;
+use super::super::exif;
+use super::super::raster::Raster;
+use super::super::{ImageProblem, Metadata, orientation::Orientation};
+use super::jpeg_header::{Header, Profile};
+use super::{DecodeOptions, HEADER_BYTES, Size, Source, check_size, cut_off, tolerate};
+use mozjpeg::{ColorSpace, Decompress};
+use mozjpeg_sys::{
+    J_MESSAGE_CODE, JWRN_EXTRANEOUS_DATA, JWRN_HIT_MARKER, JWRN_HUFF_BAD_CODE, JWRN_MUST_RESYNC,
+    jpeg_common_struct, jpeg_error_mgr, jpeg_std_error,
+};
+use std::cell::RefCell;
+use std::ffi::c_int;
+use std::io::Read;
+use std::panic::{self, AssertUnwindSafe};
+
+pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> {
+    let header = Header::read(source, false)?;
+    let size = [header.width, header.height].map(u32::from);
+    check_size(size, max_pixels)?;
+    Ok((size, orientation(&header)))
+}
+
+pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, ImageProblem> {
+    let mut header = Header::read(source, true)?;
+    let size = [header.width, header.height].map(u32::from);
+    check_size(size, options.max_pixels)?;
+    let mut notes = Vec::new();
+    if !header.ended && header.is_arithmetic() {
+        // What is missing inside a scan would not be noticed.
+        tolerate(cut_off(), options, &mut notes)?;
+    }
+    if header.lacks_scans() {
+        let reason = "some of its scans are missing".to_owned();
+        tolerate(ImageProblem::Incomplete(reason), options, &mut notes)?;
+    }
+
+    let mut bytes = Vec::new();
+    // Anything may follow the picture.
+    let most = HEADER_BYTES + 16 * u64::from(size[0]) * u64::from(size[1]);
+    let mut limited = source.by_ref().take(most);
+    limited
+        .read_to_end(&mut bytes)
+        .map_err(ImageProblem::Read)?;
+    let channels = header.components.len();
+    let wanted = match channels {
+        1 => Some(ColorSpace::JCS_GRAYSCALE),
+        3 => Some(ColorSpace::JCS_RGB),
+        _ => Some(ColorSpace::JCS_CMYK),
+    };
+    let stream = decode_stream(&bytes, wanted)?;
+    drop(bytes);
+    if stream.warned(&[JWRN_HIT_MARKER]) {
+        tolerate(cut_off(), options, &mut notes)?;
+    } else if !header.ended {
+        notes.push("its end marker is missing".to_owned());
+    }
+    if stream.warned(&[JWRN_HUFF_BAD_CODE, JWRN_MUST_RESYNC]) {
+        let reason = "some of its pixels are coded wrongly".to_owned();
+        tolerate(ImageProblem::Incomplete(reason), options, &mut notes)?;
+    }
+    if stream.warned(&[JWRN_EXTRANEOUS_DATA]) {
+        notes.push("there are more pixels in the file than its size says".to_owned());
+    }
+
+    let profile = match header.profile() {
+        Profile::None => None,
+        Profile::Whole(profile) => Some(profile),
+        Profile::Broken => {
+            notes.push("its colour profile is incomplete and was left out".to_owned());
+            None
+        }
+    };
+    let mut samples = stream.samples;
+    let mut icc_profile = profile;
+    if channels == 4 {
+        if header.adobe {
+            samples.iter_mut().for_each(|sample| *sample = !*sample);
+        }
+        samples = color::cmyk_to_rgb(icc_profile.as_deref(), &samples, &mut notes);
+        icc_profile = None;
+    }
+    let mut raster = Raster::new(size, channels.min(3), samples);
+    raster.orientation = orientation(&header);
+    raster.notes = notes;
+    raster.metadata = Metadata {
+        icc_profile,
+        exif: header.exif,
+        xmp: header.xmp,
+        dpi: header.dpi,
+    };
+    Ok(raster)
+}
+
+fn orientation(header: &Header) -> Orientation {
+    let number = header.exif.as_deref().and_then(exif::orientation);
+    Orientation::new(number.unwrap_or(1))
+}
+
+/// What libjpeg makes of a stream.
+pub struct Stream {
+    pub width: usize,
+    pub height: usize,
+    pub channels: usize,
+    pub samples: Vec<u8>,
+    warnings: Vec<J_MESSAGE_CODE>,
+}
+
+impl Stream {
+    fn warned(&self, codes: &[J_MESSAGE_CODE]) -> bool {
+        self.warnings.iter().any(|code| codes.contains(code))
+    }
+
+    /// Whether data were missing or wrong.
+    pub fn is_whole(&self) -> bool {
+        !self.warned(&[JWRN_HIT_MARKER, JWRN_HUFF_BAD_CODE, JWRN_MUST_RESYNC])
+    }
+}
+
+/// Decodes a stream to a colour space; none: as it is stored.
+pub fn decode_stream(bytes: &[u8], wanted: Option<ColorSpace>) -> Result<Stream, ImageProblem> {
+    WARNINGS.take();
+    // libjpeg reports errors by unwinding.
+    let result = panic::catch_unwind(AssertUnwindSafe(|| {
+        let decoder = Decompress::builder()
+            .with_err(error_manager())
+            .from_mem(bytes)?;
+        let wanted = wanted.unwrap_or_else(|| decoder.color_space());
+        let channels = decoder.components().len();
+        let mut started = decoder.to_colorspace(wanted)?;
+        let (width, height) = (started.width(), started.height());
+        let samples = started.read_scanlines::<u8>()?;
+        started.finish()?;
+        Ok(Stream {
+            width,
+            height,
+            channels,
+            samples,
+            warnings: Vec::new(),
+        })
+    }));
+    let warnings = WARNINGS.take();
+    match result {
+        Ok(Ok(stream)) => Ok(Stream { warnings, ..stream }),
+        Ok(Err(error)) => Err(super::io_problem(error)),
+        Err(payload) => match payload.downcast::<Fatal>() {
+            Ok(fatal) => Err(fatal.problem()),
+            Err(payload) => panic::resume_unwind(payload),
+        },
+    }
+}
+
+/// An error of libjpeg, on its way out.
+struct Fatal(String);
+
+impl Fatal {
+    fn problem(self) -> ImageProblem {
+        let foreign = ["not implemented", "Unsupported", "not supported", "Sorry"];
+        if foreign.iter().any(|word| self.0.contains(word)) {
+            return ImageProblem::Feature(format!("a kind of JPEG coding ({})", self.0));
+        }
+        ImageProblem::Damaged(self.0)
+    }
+}
+
+thread_local! {
+    /// Codes of the warnings about the stream that is being decoded.
+    static WARNINGS: RefCell<Vec<J_MESSAGE_CODE>> = const { RefCell::new(Vec::new()) };
+}
+
+fn error_manager() -> jpeg_error_mgr {
+    // SAFETY: a plain C structure of numbers and pointers, for which all zeros
+    // is a value; `jpeg_std_error` fills it, and it holds no pointer to itself.
+    let mut manager = unsafe {
+        let mut manager: jpeg_error_mgr = std::mem::zeroed();
+        jpeg_std_error(&mut manager);
+        manager
+    };
+    manager.error_exit = Some(raise);
+    manager.emit_message = Some(record);
+    manager
+}
+
+/// Ends decoding; libjpeg is built so that unwinding passes through it.
+extern "C-unwind" fn raise(info: &mut jpeg_common_struct) {
+    panic::resume_unwind(Box::new(Fatal(message(info))));
+}
+
+extern "C-unwind" fn record(info: &mut jpeg_common_struct, level: c_int) {
+    // Others than warnings trace what is decoded.
+    if level < 0 {
+        // SAFETY: libjpeg calls this with its error manager set.
+        let code = unsafe { (*info.err).msg_code };
+        WARNINGS.with_borrow_mut(|codes| {
+            // A damaged file may give one for every block.
+            if codes.len() < 1000 {
+                codes.push(code as J_MESSAGE_CODE);
+            }
+        });
+    }
+}
+
+fn message(info: &mut jpeg_common_struct) -> String {
+    type Format = unsafe extern "C-unwind" fn(&mut jpeg_common_struct, &mut [u8; 80]);
+    let mut text = [0; 80];
+    // SAFETY: libjpeg calls this with its error manager set. Its function
+    // writes a C string of at most 80 bytes into the buffer, whatever the
+    // bindings say about mutability; the two types differ in that alone.
+    unsafe {
+        if let Some(format) = (*info.err).format_message {
+            let format: Format = std::mem::transmute(format);
+            format(info, &mut text);
+        }
+    }
+    let end = text
+        .iter()
+        .position(|&byte| byte == 0)
+        .unwrap_or(text.len());
+    String::from_utf8_lossy(&text[..end]).into_owned()
+}

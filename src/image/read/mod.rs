@@ -1,0 +1,224 @@
+//! Picture files to pixels.
+
+mod bmp;
+mod jpeg;
+mod jpeg_header;
+mod png;
+mod simple;
+mod tiff;
+mod webp;
+
+use super::error::{ImageError, ImageProblem, innermost_message};
+use super::format::{Format, SIGNATURE, recognise};
+use super::guard::guarded;
+use super::raster::Raster;
+use super::{Picture, orientation::Orientation};
+use std::error::Error;
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read, Seek};
+use std::path::Path;
+
+/// The most pixels of a picture that is read, unless more is asked for:
+/// 16384 x 16384.
+pub const MAX_PIXELS: u64 = 1 << 28;
+
+/// The most memory a decoder may take for all but pixels: profiles and texts,
+/// which a small file may hold deflated.
+const HEADER_BYTES: u64 = 64 << 20;
+
+/// How pictures are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecodeOptions {
+    /// The most pixels that a picture may have; more is refused from the
+    /// header.
+    pub max_pixels: u64,
+    /// Whether a file with wrong checksums or missing parts is read as far as
+    /// it goes, with a note, and not refused.
+    pub tolerant: bool,
+}
+
+impl Default for DecodeOptions {
+    fn default() -> Self {
+        Self {
+            max_pixels: MAX_PIXELS,
+            tolerant: false,
+        }
+    }
+}
+
+/// A picture, and what the user should know about how its file was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decoded {
+    /// The picture.
+    pub picture: Picture,
+    /// One line each.
+    pub notes: Vec<String>,
+}
+
+impl Picture {
+    /// Reads a picture file as [`decode`] does by default, without its notes.
+    ///
+    /// # Errors
+    /// As [`decode`].
+    pub fn open(path: &Path) -> Result<Self, ImageError> {
+        Ok(decode(path, &DecodeOptions::default())?.picture)
+    }
+}
+
+/// Reads a PNG, JPEG, WebP, TIFF, BMP, GIF or PNM file.
+///
+/// The content decides on the format, not the name. The orientation that the
+/// file asks for (EXIF, TIFF) is applied, an alpha channel that is opaque
+/// everywhere is dropped, and of several pictures the first is taken. Samples
+/// of up to 8 bits become 8, of more 16. Colours are not converted, except
+/// those of CMYK files, which become sRGB.
+///
+/// # Errors
+/// When the file cannot be read, is no whole picture of these formats, uses
+/// something that is not supported, or states more pixels than allowed; the
+/// size is checked before any pixel is decoded.
+pub fn decode(path: &Path, options: &DecodeOptions) -> Result<Decoded, ImageError> {
+    let result = open_file(path).and_then(|(mut file, format)| {
+        guarded(|| {
+            let raster = match format {
+                Format::Png => png::decode(&mut file, options),
+                Format::Jpeg => jpeg::decode(&mut file, options),
+                Format::WebP => webp::decode(&mut file, options),
+                Format::Tiff => tiff::decode(&mut file, options),
+                Format::Bmp => bmp::decode(&mut file, options),
+                Format::Gif => simple::decode_gif(&mut file, options),
+                Format::Pnm => simple::decode_pnm(&mut file, options),
+            };
+            raster.and_then(Raster::into_picture)
+        })
+    });
+    result
+        .map(|(picture, notes)| Decoded { picture, notes })
+        .map_err(|problem| problem.of(path))
+}
+
+/// Width and height of the picture that [`Picture::open`] would give, from
+/// the header alone.
+///
+/// # Errors
+/// As [`decode`], as far as the header tells.
+pub fn dimensions(path: &Path) -> Result<(usize, usize), ImageError> {
+    dimensions_within(path, MAX_PIXELS)
+}
+
+/// [`dimensions`] of a picture that may have `max_pixels`.
+///
+/// # Errors
+/// As [`decode`], as far as the header tells.
+pub fn dimensions_within(path: &Path, max_pixels: u64) -> Result<(usize, usize), ImageError> {
+    let result = open_file(path).and_then(|(mut file, format)| {
+        guarded(|| {
+            let (size, orientation) = match format {
+                Format::Png => png::size(&mut file, max_pixels),
+                Format::Jpeg => jpeg::size(&mut file, max_pixels),
+                Format::WebP => webp::size(&mut file, max_pixels),
+                Format::Tiff => tiff::size(&mut file, max_pixels),
+                Format::Bmp => bmp::size(&mut file, max_pixels),
+                Format::Gif => simple::gif_size(&mut file, max_pixels),
+                Format::Pnm => simple::pnm_size(&mut file, max_pixels),
+            }?;
+            let [width, height] = orientation.shown_size(size.map(|side| side as usize));
+            Ok((width, height))
+        })
+    });
+    result.map_err(|problem| problem.of(path))
+}
+
+/// A file that is read.
+type Source = BufReader<File>;
+
+/// Width and height as stored, and how the picture is turned.
+type Size = ([u32; 2], Orientation);
+
+/// Opens a regular file that holds a picture of a known format.
+fn open_file(path: &Path) -> Result<(Source, Format), ImageProblem> {
+    // Looked at before opening: opening a pipe would wait for its writer.
+    let metadata = fs::metadata(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ImageProblem::Missing,
+        _ => ImageProblem::Read(error),
+    })?;
+    if metadata.is_dir() {
+        return Err(ImageProblem::Folder);
+    }
+    if !metadata.is_file() {
+        return Err(ImageProblem::NotRegular);
+    }
+    if metadata.len() == 0 {
+        return Err(ImageProblem::Empty);
+    }
+    let mut file = BufReader::new(File::open(path).map_err(ImageProblem::Read)?);
+    let mut start = Vec::new();
+    file.by_ref()
+        .take(SIGNATURE)
+        .read_to_end(&mut start)
+        .and_then(|_| file.rewind())
+        .map_err(ImageProblem::Read)?;
+    Ok((file, recognise(&start)?))
+}
+
+/// Checks a size that a header states.
+fn check_size([width, height]: [u32; 2], limit: u64) -> Result<(), ImageProblem> {
+    if width == 0 || height == 0 {
+        return Err(ImageProblem::NoPixels { width, height });
+    }
+    if u64::from(width) * u64::from(height) > limit {
+        return Err(ImageProblem::TooLarge {
+            width,
+            height,
+            limit,
+        });
+    }
+    Ok(())
+}
+
+/// The length of a file.
+fn length(source: &Source) -> Result<u64, ImageProblem> {
+    let metadata = source.get_ref().metadata().map_err(ImageProblem::Read)?;
+    Ok(metadata.len())
+}
+
+/// A file that ends before its picture does.
+fn cut_off() -> ImageProblem {
+    ImageProblem::Incomplete("it ends before the end of the picture".to_owned())
+}
+
+/// What an I/O error inside a decoder means: decoders report wrong bytes that
+/// way too, but the system's own errors carry its code.
+fn io_problem(error: io::Error) -> ImageProblem {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        cut_off()
+    } else if error.raw_os_error().is_some() {
+        ImageProblem::Read(error)
+    } else {
+        ImageProblem::Damaged(innermost_message(&error))
+    }
+}
+
+/// Fails with a problem of a part of the file that can be left out, or leaves
+/// it out with a note.
+fn tolerate(
+    problem: ImageProblem,
+    options: &DecodeOptions,
+    notes: &mut Vec<String>,
+) -> Result<(), ImageProblem> {
+    match problem {
+        ImageProblem::Incomplete(what) if options.tolerant => {
+            let note = format!("read as far as possible: {what}");
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+            Ok(())
+        }
+        problem => Err(problem),
+    }
+}
+
+/// Wrong bytes, in the words of the decoder that found them.
+fn damaged(error: &dyn Error) -> ImageProblem {
+    ImageProblem::Damaged(innermost_message(error))
+}

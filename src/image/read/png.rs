@@ -1,0 +1,240 @@
+//! PNG files.
+
+use super::super::color;
+use super::super::exif;
+use super::super::raster::Raster;
+use super::super::{ImageProblem, Metadata, Samples, orientation::Orientation};
+use super::{
+    DecodeOptions, HEADER_BYTES, Size, Source, check_size, cut_off, damaged, io_problem, tolerate,
+};
+use ::png::{BitDepth, ColorType, Decoder, DecodingError, Info, Limits, Transformations, Unit};
+use std::io::{self, Read, Seek, SeekFrom};
+
+/// The memory for each pixel, rows and the intermediate ones of interlacing.
+const PIXEL_BYTES: u64 = 16;
+
+/// The most bytes of EXIF that are read: more than JPEG can hold.
+const MAX_EXIF: u32 = 16 << 20;
+
+/// The keyword of a text chunk that holds XMP.
+const XMP: &str = "XML:com.adobe.xmp";
+
+pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> {
+    let walk = Walk::new(source)?;
+    let mut decoder = Decoder::new_with_limits(source, limits(0));
+    let info = decoder.read_header_info().map_err(problem)?;
+    check_size([info.width, info.height], max_pixels)?;
+    Ok(([info.width, info.height], walk.orientation()))
+}
+
+pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, ImageProblem> {
+    let walk = Walk::new(source)?;
+    let mut notes = Vec::new();
+    if !walk.ended {
+        tolerate(cut_off(), options, &mut notes)?;
+    }
+    let mut decode_options = ::png::DecodeOptions::default();
+    decode_options.set_ignore_adler32(options.tolerant);
+    decode_options.set_ignore_crc(options.tolerant);
+    let mut decoder = Decoder::new_with_options(source, decode_options);
+    decoder.set_limits(limits(0));
+    let info = decoder.read_header_info().map_err(problem)?;
+    let (width, height) = (info.width, info.height);
+    check_size([width, height], options.max_pixels)?;
+    decoder.set_limits(limits(u64::from(width) * u64::from(height)));
+    decoder.set_transformations(Transformations::EXPAND);
+
+    let mut reader = decoder.read_info().map_err(problem)?;
+    let bytes = reader.output_buffer_size().ok_or(ImageProblem::Memory)?;
+    let mut pixels = vec![0; bytes];
+    // The checksum of the pixels comes at their end, and texts after it.
+    let read = reader.next_frame(&mut pixels);
+    let read = read.and_then(|_| reader.finish());
+    if let Err(error) = read {
+        let reason = match problem(error) {
+            ImageProblem::Damaged(reason) => ImageProblem::Incomplete(reason),
+            reason => reason,
+        };
+        tolerate(reason, options, &mut notes)?;
+    }
+    let (color, depth) = reader.output_color_type();
+    let channels = match color {
+        ColorType::Grayscale => 1,
+        ColorType::GrayscaleAlpha => 2,
+        ColorType::Rgb | ColorType::Indexed => 3,
+        ColorType::Rgba => 4,
+    };
+    let samples: Samples = match depth {
+        BitDepth::Sixteen => {
+            let pairs = pixels.chunks_exact(2);
+            let samples = pairs.map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+            samples.collect::<Vec<u16>>().into()
+        }
+        _ => pixels.into(),
+    };
+    let mut raster = Raster::new([width, height], channels, samples);
+    raster.notes = notes;
+    raster.orientation = walk.orientation();
+    let info = reader.info();
+    raster.metadata = metadata(info, walk.exif, channels <= 2, &mut raster.notes);
+    if let Some(animation) = info.animation_control.filter(|a| a.num_frames > 1) {
+        let frames = animation.num_frames;
+        raster.note(format!(
+            "an animation, of whose {frames} frames the first is taken"
+        ));
+    }
+    Ok(raster)
+}
+
+fn limits(pixels: u64) -> Limits {
+    let bytes = HEADER_BYTES.saturating_add(pixels.saturating_mul(PIXEL_BYTES));
+    Limits {
+        bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
+    }
+}
+
+fn problem(error: DecodingError) -> ImageProblem {
+    match error {
+        DecodingError::IoError(error) => io_problem(error),
+        DecodingError::LimitsExceeded => ImageProblem::Memory,
+        error => damaged(&error),
+    }
+}
+
+/// What the chunks of a file say, wherever they stand: EXIF may follow the
+/// pixels.
+struct Walk {
+    exif: Option<Vec<u8>>,
+    /// Whether the last chunk is there.
+    ended: bool,
+}
+
+impl Walk {
+    /// Leaves the file at its start.
+    fn new(source: &mut Source) -> Result<Self, ImageProblem> {
+        let mut walk = Self {
+            exif: None,
+            ended: false,
+        };
+        let result = walk.run(source);
+        source.rewind().map_err(ImageProblem::Read)?;
+        match result {
+            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
+                Err(ImageProblem::Read(error))
+            }
+            _ => Ok(walk),
+        }
+    }
+
+    fn run(&mut self, source: &mut Source) -> io::Result<()> {
+        source.seek(SeekFrom::Start(8))?;
+        loop {
+            let mut head = [0; 8];
+            source.read_exact(&mut head)?;
+            let [a, b, c, d, name @ ..] = head;
+            let length = u32::from_be_bytes([a, b, c, d]);
+            if &name == b"eXIf" && length <= MAX_EXIF {
+                let mut block = Vec::new();
+                source
+                    .by_ref()
+                    .take(length.into())
+                    .read_to_end(&mut block)?;
+                self.exif = Some(exif::without_header(&block).to_vec());
+                source.seek_relative(4)?;
+            } else {
+                source.seek_relative(i64::from(length) + 4)?;
+            }
+            if &name == b"IEND" {
+                // Seeking past the end of a file is no error.
+                source.seek_relative(-1)?;
+                source.read_exact(&mut [0])?;
+                self.ended = true;
+                return Ok(());
+            }
+        }
+    }
+
+    fn orientation(&self) -> Orientation {
+        let number = self.exif.as_deref().and_then(exif::orientation);
+        Orientation::new(number.unwrap_or(1))
+    }
+}
+
+fn metadata(
+    info: &Info<'_>,
+    exif: Option<Vec<u8>>,
+    gray: bool,
+    notes: &mut Vec<String>,
+) -> Metadata {
+    let dpi = info.pixel_dims.filter(|dims| dims.unit == Unit::Meter);
+    let text = info.utf8_text.iter().find(|text| text.keyword == XMP);
+    Metadata {
+        icc_profile: profile(info, gray, notes),
+        exif,
+        xmp: text.and_then(|text| Some(text.get_text().ok()?.into_bytes())),
+        dpi: dpi.map(|dims| [dims.xppu, dims.yppu].map(|n| f64::from(n) * 0.0254)),
+    }
+}
+
+/// The colour space as an ICC profile, so that every format can hold it. Of
+/// several statements the first of this order counts (PNG, third edition,
+/// 4.3): cICP, iCCP, sRGB, gAMA with cHRM.
+fn profile(info: &Info<'_>, gray: bool, notes: &mut Vec<String>) -> Option<Vec<u8>> {
+    if let Some(points) = &info.coding_independent_code_points {
+        let (primaries, transfer) = (points.color_primaries, points.transfer_function);
+        // BT.709's primaries with sRGB's curve.
+        if (primaries, transfer) == (1, 13) {
+            return None;
+        }
+        let name = format!("its colour space (cICP {primaries}/{transfer})");
+        let profile = (!gray && points.is_video_full_range_image)
+            .then(|| color::profile_of_code_points(primaries, transfer));
+        if let Some(profile) = profile.flatten() {
+            notes.push(format!("{name} became a colour profile"));
+            return Some(profile);
+        }
+        notes.push(format!("{name} is not known and was left out"));
+        return None;
+    }
+    if let Some(profile) = &info.icc_profile {
+        return Some(profile.to_vec());
+    }
+    if info.srgb.is_some() {
+        return None;
+    }
+    let primaries = info.chrm_chunk.map(|c| {
+        let pairs = [c.white, c.red, c.green, c.blue];
+        let values: Vec<f64> = pairs
+            .iter()
+            .flat_map(|&(x, y)| [x, y])
+            .map(|value| f64::from(value.into_value()))
+            .collect();
+        let mut all = [0.0; 8];
+        all.copy_from_slice(&values);
+        all
+    });
+    const SRGB: [f64; 8] = [0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06];
+    let primaries = primaries.filter(|all| {
+        let near = all.iter().zip(SRGB).all(|(a, b)| (a - b).abs() < 2e-3);
+        !near && !gray && all.iter().skip(1).step_by(2).all(|&y| y > 0.0)
+    });
+    let gamma = info.gama_chunk.map(|gamma| f64::from(gamma.into_value()));
+    let gamma = gamma.filter(|gamma| (0.01..=10.0).contains(gamma));
+    // The exponent that stands for sRGB's curve.
+    let plain = gamma.is_none_or(|gamma| (gamma - 0.45455).abs() < 0.01);
+    if plain && primaries.is_none() {
+        return None;
+    }
+    let gamma = gamma.unwrap_or(0.45455);
+    let profile = color::profile_of_gamma(gamma, primaries, gray);
+    let what = match (plain, primaries) {
+        (true, _) => "its primaries (cHRM)".to_owned(),
+        (false, None) => format!("its gamma (gAMA {gamma:.5})"),
+        (false, Some(_)) => format!("its gamma and primaries (gAMA {gamma:.5}, cHRM)"),
+    };
+    notes.push(match profile {
+        Some(_) => format!("{what} became a colour profile"),
+        None => format!("{what} cannot be kept and was left out"),
+    });
+    profile
+}

@@ -1,0 +1,90 @@
+//! Formats whose decoders need no help: GIF and PNM.
+
+use super::super::raster::Raster;
+use super::super::{ImageProblem, Samples, error::innermost_message, orientation::Orientation};
+use super::{DecodeOptions, HEADER_BYTES, Size, Source, check_size, io_problem};
+use ::image::codecs::{gif::GifDecoder, pnm::PnmDecoder};
+use ::image::error::ImageError as CodecError;
+use ::image::{AnimationDecoder, ColorType, ImageDecoder, Limits};
+
+/// The memory for each pixel: four 16-bit samples, twice.
+const PIXEL_BYTES: u64 = 16;
+
+pub fn gif_size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> {
+    checked_size(&GifDecoder::new(source).map_err(problem)?, max_pixels)
+}
+
+pub fn pnm_size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> {
+    checked_size(&PnmDecoder::new(source).map_err(problem)?, max_pixels)
+}
+
+pub fn decode_gif(source: &mut Source, options: &DecodeOptions) -> Result<Raster, ImageProblem> {
+    let mut decoder = GifDecoder::new(source).map_err(problem)?;
+    let (size, _) = checked_size(&decoder, options.max_pixels)?;
+    decoder.set_limits(limits(size)).map_err(problem)?;
+    let mut frames = decoder.into_frames();
+    let Some(first) = frames.next() else {
+        return Err(ImageProblem::Damaged("it holds no picture".to_owned()));
+    };
+    let pixels = first.map_err(problem)?.into_buffer();
+    let mut raster = Raster::new(size, 4, pixels.into_raw());
+    if frames.next().is_some() {
+        raster.note("an animation, of which the first frame is taken");
+    }
+    Ok(raster)
+}
+
+pub fn decode_pnm(source: &mut Source, options: &DecodeOptions) -> Result<Raster, ImageProblem> {
+    let decoder = PnmDecoder::new(source).map_err(problem)?;
+    decode_whole(decoder, options)
+}
+
+/// Decodes a picture of one frame.
+pub fn decode_whole(
+    mut decoder: impl ImageDecoder,
+    options: &DecodeOptions,
+) -> Result<Raster, ImageProblem> {
+    let (size, _) = checked_size(&decoder, options.max_pixels)?;
+    decoder.set_limits(limits(size)).map_err(problem)?;
+    let color = decoder.color_type();
+    let mut bytes = vec![0; decoder.total_bytes() as usize];
+    decoder.read_image(&mut bytes).map_err(problem)?;
+    let channels = usize::from(color.channel_count());
+    let samples: Samples = match color {
+        ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8 => bytes.into(),
+        ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16 => {
+            let pairs = bytes.chunks_exact(2);
+            let samples = pairs.map(|pair| u16::from_ne_bytes([pair[0], pair[1]]));
+            samples.collect::<Vec<u16>>().into()
+        }
+        _ => {
+            return Err(ImageProblem::Feature(
+                "samples in floating point".to_owned(),
+            ));
+        }
+    };
+    Ok(Raster::new(size, channels, samples))
+}
+
+/// The size that a decoder has read from the header.
+pub fn checked_size(decoder: &impl ImageDecoder, max_pixels: u64) -> Result<Size, ImageProblem> {
+    let (width, height) = decoder.dimensions();
+    check_size([width, height], max_pixels)?;
+    Ok(([width, height], Orientation::UPRIGHT))
+}
+
+fn limits([width, height]: [u32; 2]) -> Limits {
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(HEADER_BYTES + PIXEL_BYTES * u64::from(width) * u64::from(height));
+    limits
+}
+
+/// What the codec's error means to the user.
+pub fn problem(error: CodecError) -> ImageProblem {
+    match error {
+        CodecError::Limits(_) => ImageProblem::Memory,
+        CodecError::Unsupported(error) => ImageProblem::Feature(innermost_message(&error)),
+        CodecError::IoError(error) => io_problem(error),
+        error => ImageProblem::Damaged(innermost_message(&error)),
+    }
+}

@@ -1,0 +1,235 @@
+//! How the pixels of a TIFF file are stored (TIFF 6.0, with Adobe's
+//! supplements).
+
+use super::super::super::ImageProblem;
+use super::{File, all_unsigned, bytes, unsigned};
+
+/// What the tags of a directory say about its pixels.
+pub struct Layout {
+    pub width: usize,
+    pub height: usize,
+    /// Bits a sample.
+    pub bits: u32,
+    /// Samples a pixel.
+    pub samples: usize,
+    pub colors: Colors,
+    /// Meaning of the samples after the colours.
+    pub extra: Vec<u64>,
+    pub compression: Compression,
+    /// Whether each strip or tile holds one sample of its pixels.
+    pub planar: bool,
+    pub predictor: bool,
+    /// Whether the bits of each byte are stored lowest first.
+    pub lowest_bit_first: bool,
+    pub little_endian: bool,
+    /// Size of a strip or tile.
+    pub chunk: [usize; 2],
+    pub tiled: bool,
+    /// Offset and length of each strip or tile.
+    pub chunks: Vec<[u64; 2]>,
+}
+
+/// What the samples of a pixel mean.
+pub enum Colors {
+    Gray {
+        white_is_zero: bool,
+    },
+    Rgb,
+    Palette(Vec<u16>),
+    Cmyk,
+    /// Luma and chroma, which the JPEG decoder converts.
+    YCbCr,
+}
+
+/// How strips and tiles are compressed.
+pub enum Compression {
+    None,
+    Lzw,
+    Deflate,
+    PackBits,
+    /// Group 3, one-dimensional, every line with its end marked.
+    Fax3,
+    Fax4,
+    /// With the tables that all strips or tiles share.
+    Jpeg(Vec<u8>),
+}
+
+impl Layout {
+    pub fn read(file: &mut File<'_>) -> Result<Self, ImageProblem> {
+        let (width, height) = file.dimensions().map_err(super::problem)?;
+        let (width, height) = (width as usize, height as usize);
+        let or = |value: Option<u64>, default| value.unwrap_or(default);
+        let samples = or(unsigned(file, 277)?, 1);
+        let bits = all_unsigned(file, 258)?.unwrap_or(vec![1]);
+        let format = all_unsigned(file, 339)?.unwrap_or(vec![1]);
+        if let Some(format) = format.iter().find(|&&format| format != 1 && format != 4) {
+            return refused(match format {
+                2 => "signed samples in TIFF",
+                3 => "samples in floating point",
+                _ => "complex samples in TIFF",
+            });
+        }
+        if samples > 16 {
+            return refused(&format!("{samples} samples a pixel in TIFF"));
+        }
+        if bits.iter().any(|&b| b != bits[0]) {
+            return refused("samples of different sizes in TIFF");
+        }
+        let compression = compression(file)?;
+        let colors = colors(file, matches!(compression, Compression::Jpeg(_)))?;
+        let (bits, samples) = (bits[0] as u32, samples as usize);
+        if !matches!(bits, 1..=16 | 32) {
+            return refused(&format!("samples of {bits} bits in TIFF"));
+        }
+        if matches!(compression, Compression::Jpeg(_)) && bits != 8 {
+            return refused(&format!("JPEG coding of {bits} bits a sample"));
+        }
+        if matches!(compression, Compression::Fax3 | Compression::Fax4) && (bits, samples) != (1, 1)
+        {
+            return refused("fax compression of more than black and white in TIFF");
+        }
+        let needed = colors.samples();
+        if samples < needed {
+            return Err(ImageProblem::Damaged(format!(
+                "{samples} samples a pixel where its colours need {needed}"
+            )));
+        }
+        let tiled = all_unsigned(file, 324)?.is_some();
+        let chunk = if tiled {
+            let sides = [unsigned(file, 322)?, unsigned(file, 323)?];
+            sides.map(|side| or(side, 0) as usize)
+        } else {
+            let rows = or(unsigned(file, 278)?, height as u64).min(height as u64);
+            [width, rows as usize]
+        };
+        // Tiles are at most as large as a picture may be, and a bit.
+        if chunk[0] == 0 || chunk[1] == 0 || chunk[0].max(chunk[1]) > 1 << 24 {
+            let [w, h] = chunk;
+            return Err(ImageProblem::Damaged(format!("strips or tiles of {w}x{h}")));
+        }
+        let (offsets, lengths) = if tiled { (324, 325) } else { (273, 279) };
+        let offsets = all_unsigned(file, offsets)?.unwrap_or_default();
+        let lengths = all_unsigned(file, lengths)?.unwrap_or_default();
+        let predictor = match or(unsigned(file, 317)?, 1) {
+            1 => false,
+            2 if matches!(compression, Compression::Lzw | Compression::Deflate) => true,
+            2 => false,
+            3 => return refused("samples in floating point"),
+            other => return refused(&format!("predictor {other} in TIFF")),
+        };
+        if predictor && !matches!(bits, 8 | 16 | 32) {
+            return refused(&format!("a predictor for samples of {bits} bits in TIFF"));
+        }
+        let layout = Self {
+            width,
+            height,
+            bits,
+            samples,
+            colors,
+            extra: all_unsigned(file, 338)?.unwrap_or_default(),
+            compression,
+            planar: or(unsigned(file, 284)?, 1) == 2 && samples > 1,
+            predictor,
+            lowest_bit_first: or(unsigned(file, 266)?, 1) == 2,
+            little_endian: file.byte_order() == ::tiff::tags::ByteOrder::LittleEndian,
+            chunk,
+            tiled,
+            chunks: offsets
+                .into_iter()
+                .zip(lengths)
+                .map(|(a, b)| [a, b])
+                .collect(),
+        };
+        let expected = layout.chunks_a_plane() * if layout.planar { samples } else { 1 };
+        if layout.chunks.len() < expected {
+            let found = layout.chunks.len();
+            return Err(ImageProblem::Damaged(format!(
+                "{found} strips or tiles in place of {expected}"
+            )));
+        }
+        Ok(layout)
+    }
+
+    /// Strips or tiles from left to right.
+    pub fn chunks_across(&self) -> usize {
+        self.width.div_ceil(self.chunk[0])
+    }
+
+    pub fn chunks_a_plane(&self) -> usize {
+        self.chunks_across() * self.height.div_ceil(self.chunk[1])
+    }
+
+    /// Samples a pixel inside a strip or tile.
+    pub fn chunk_samples(&self) -> usize {
+        if self.planar { 1 } else { self.samples }
+    }
+}
+
+impl Colors {
+    /// How many samples they take.
+    pub fn samples(&self) -> usize {
+        match self {
+            Self::Gray { .. } | Self::Palette(_) => 1,
+            Self::Rgb | Self::YCbCr => 3,
+            Self::Cmyk => 4,
+        }
+    }
+}
+
+fn refused<T>(what: &str) -> Result<T, ImageProblem> {
+    Err(ImageProblem::Feature(what.to_owned()))
+}
+
+fn compression(file: &mut File<'_>) -> Result<Compression, ImageProblem> {
+    let name = match unsigned(file, 259)?.unwrap_or(1) {
+        1 => return Ok(Compression::None),
+        2 => "fax compression without ends of lines (CCITT 1D)",
+        3 => match unsigned(file, 292)?.unwrap_or(0) & 3 {
+            0 => return Ok(Compression::Fax3),
+            1 => "two-dimensional Group 3 fax compression",
+            _ => "fax compression with an uncompressed mode",
+        },
+        4 => return Ok(Compression::Fax4),
+        5 => return Ok(Compression::Lzw),
+        6 => "the old JPEG compression of TIFF",
+        7 => return Ok(Compression::Jpeg(bytes(file, 347).unwrap_or_default())),
+        8 | 32_946 => return Ok(Compression::Deflate),
+        32_773 => return Ok(Compression::PackBits),
+        34_661..=34_663 => "JBIG compression in TIFF",
+        34_712 | 33_003 | 33_004 | 33_005 => "JPEG 2000 compression in TIFF",
+        34_887 => "LERC compression in TIFF",
+        34_925 => "LZMA compression in TIFF",
+        34_676 | 34_677 => "LogLuv compression in TIFF",
+        50_000 | 34_926 => "Zstandard compression in TIFF",
+        50_001 | 34_927 => "WebP compression in TIFF",
+        50_002 | 52_546 => "JPEG XL compression in TIFF",
+        other => return refused(&format!("compression {other} in TIFF")),
+    };
+    refused(name)
+}
+
+fn colors(file: &mut File<'_>, jpeg: bool) -> Result<Colors, ImageProblem> {
+    let name = match unsigned(file, 262)?.unwrap_or(1) {
+        kind @ (0 | 1) => {
+            return Ok(Colors::Gray {
+                white_is_zero: kind == 0,
+            });
+        }
+        2 => return Ok(Colors::Rgb),
+        3 => {
+            let map = all_unsigned(file, 320)?.unwrap_or_default();
+            return Ok(Colors::Palette(map.into_iter().map(|v| v as u16).collect()));
+        }
+        4 => "a transparency mask as a picture",
+        5 => match unsigned(file, 332)?.unwrap_or(1) {
+            1 => return Ok(Colors::Cmyk),
+            _ => "other inks than those of CMYK",
+        },
+        6 if jpeg => return Ok(Colors::YCbCr),
+        6 => "luma and chroma (YCbCr) without JPEG compression in TIFF",
+        8..=10 => "CIE L*a*b* colours",
+        32_803 => return Err(ImageProblem::Format("a camera's raw file")),
+        other => return refused(&format!("colours of kind {other} in TIFF")),
+    };
+    refused(name)
+}

@@ -1,0 +1,230 @@
+//! TIFF files: the `tiff` crate reads the directories, and the pixels are
+//! taken from the strips and tiles here, because few of the many ways to
+//! store them are known to it.
+
+mod colors;
+mod layout;
+mod pixels;
+mod unpack;
+
+use super::super::exif::{self, Directories, Field};
+use super::super::raster::Raster;
+use super::super::{ImageProblem, Metadata, error::innermost_message, orientation::Orientation};
+use super::{DecodeOptions, HEADER_BYTES, Size, Source, check_size, io_problem};
+use ::tiff::TiffError;
+use ::tiff::decoder::{Decoder, Limits, ifd::Value};
+use ::tiff::tags::{IfdPointer, Tag};
+use layout::Layout;
+
+/// A file and the directory that is looked at.
+type File<'a> = Decoder<&'a mut Source>;
+
+const NEW_SUBFILE_TYPE: u16 = 254;
+const DNG_VERSION: u16 = 50_706;
+const XMP: u16 = 700;
+const ICC_PROFILE: u16 = 34_675;
+
+/// More directories than any file of pages has.
+const MAX_PAGES: usize = 10_000;
+
+pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> {
+    let (mut file, _) = open(source)?;
+    let (width, height) = file.dimensions().map_err(problem)?;
+    check_size([width, height], max_pixels)?;
+    Ok(([width, height], orientation(&mut file)?))
+}
+
+pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, ImageProblem> {
+    let length = super::length(source)?;
+    let (mut file, pages) = open(source)?;
+    let (width, height) = file.dimensions().map_err(problem)?;
+    check_size([width, height], options.max_pixels)?;
+    let layout = Layout::read(&mut file)?;
+    let orientation = orientation(&mut file)?;
+    let mut metadata = metadata(&mut file);
+    let mut notes = Vec::new();
+    if let Some([number, count]) = pages {
+        notes.push(format!("page {number} of {count}; the others are left out"));
+    }
+    let pixels = pixels::read(&mut file, &layout, length, options, &mut notes)?;
+    let mut raster = colors::interpret(pixels, &layout, &mut metadata.icc_profile, notes)?;
+    raster.orientation = orientation;
+    raster.metadata = metadata;
+    Ok(raster)
+}
+
+/// Opens the first picture that is no thumbnail. Also gives the number of its
+/// page and how many there are, where there are several.
+fn open(source: &mut Source) -> Result<(File<'_>, Option<[usize; 2]>), ImageProblem> {
+    let limits = || {
+        let mut limits = Limits::unlimited();
+        limits.ifd_value_size = HEADER_BYTES as usize;
+        limits
+    };
+    let mut file = Decoder::new(source).map_err(problem)?.with_limits(limits());
+    if unsigned(&mut file, DNG_VERSION)?.is_some() {
+        return Err(ImageProblem::Format("a camera's raw file (DNG)"));
+    }
+    let mut pages = Vec::new();
+    let mut index = 0;
+    loop {
+        // Bit 0: a smaller version of another; bit 2: a mask of another.
+        let kind = unsigned(&mut file, NEW_SUBFILE_TYPE)?.unwrap_or(0);
+        if kind & 0b101 == 0 {
+            pages.push(index);
+        }
+        index += 1;
+        if index == MAX_PAGES || !file.more_images() || file.next_image().is_err() {
+            break;
+        }
+    }
+    let first = pages.first().copied().unwrap_or(0);
+    file.seek_to_image(first).map_err(problem)?;
+    let several = pages.len() > 1;
+    Ok((file, several.then_some([1, pages.len()])))
+}
+
+fn orientation(file: &mut File<'_>) -> Result<Orientation, ImageProblem> {
+    let number = unsigned(file, exif::ORIENTATION)?.unwrap_or(1);
+    Ok(Orientation::new(number as u32))
+}
+
+fn tag(number: u16) -> Tag {
+    Tag::from_u16_exhaustive(number)
+}
+
+/// The first value of a tag.
+fn unsigned(file: &mut File<'_>, number: u16) -> Result<Option<u64>, ImageProblem> {
+    Ok(all_unsigned(file, number)?.and_then(|values| values.first().copied()))
+}
+
+fn all_unsigned(file: &mut File<'_>, number: u16) -> Result<Option<Vec<u64>>, ImageProblem> {
+    file.find_tag_unsigned_vec(tag(number)).map_err(problem)
+}
+
+/// The bytes of a tag, whatever their type.
+fn bytes(file: &mut File<'_>, number: u16) -> Option<Vec<u8>> {
+    let field = field(number, &file.find_tag(tag(number)).ok()??)?;
+    Some(field.data)
+}
+
+fn metadata(file: &mut File<'_>) -> Metadata {
+    let rational = |file: &mut File<'_>, number| match file.find_tag(tag(number)) {
+        Ok(Some(Value::Rational(over, under))) if under != 0 => {
+            Some(f64::from(over) / f64::from(under))
+        }
+        _ => None,
+    };
+    let scale = match unsigned(file, exif::RESOLUTION_UNIT).ok().flatten() {
+        None | Some(2) => Some(1.0),
+        Some(3) => Some(2.54),
+        _ => None,
+    };
+    let x = rational(file, exif::X_RESOLUTION);
+    let y = rational(file, exif::Y_RESOLUTION);
+    let dpi = match (scale, x, y) {
+        (Some(scale), Some(x), Some(y)) if x > 0.0 && y > 0.0 => Some([x * scale, y * scale]),
+        _ => None,
+    };
+    let main = exif::DESCRIPTIVE.into_iter().filter_map(|number| {
+        let value = file.find_tag(tag(number)).ok()??;
+        field(number, &value)
+    });
+    let mut directories = Directories {
+        main: main.collect(),
+        ..Directories::default()
+    };
+    directories.exif = sub_directory(file, exif::EXIF_DIRECTORY);
+    directories.gps = sub_directory(file, exif::GPS_DIRECTORY);
+    Metadata {
+        icc_profile: bytes(file, ICC_PROFILE),
+        exif: (!directories.is_empty()).then(|| directories.to_block()),
+        xmp: bytes(file, XMP),
+        dpi,
+    }
+}
+
+fn sub_directory(file: &mut File<'_>, number: u16) -> Vec<Field> {
+    let read = |file: &mut File<'_>| {
+        let pointer = unsigned(file, number).ok()??;
+        let directory = file.read_directory(IfdPointer(pointer)).ok()?;
+        let tags = file.read_directory_tags(&directory).tag_iter();
+        let fields = tags.filter_map(|entry| {
+            let (tag, value) = entry.ok()?;
+            field(tag.to_u16(), &value)
+        });
+        Some(fields.collect())
+    };
+    read(file).unwrap_or_default()
+}
+
+/// A value as EXIF stores it; none for types that it does not have.
+fn field(tag: u16, value: &Value) -> Option<Field> {
+    let values = match value {
+        Value::List(values) => values.as_slice(),
+        value => std::slice::from_ref(value),
+    };
+    let mut data = Vec::new();
+    let mut kind = 0;
+    for value in values {
+        kind = match value {
+            Value::Byte(v) => {
+                data.push(*v);
+                1
+            }
+            Value::Ascii(text) => {
+                data.extend(text.as_bytes());
+                data.push(0);
+                2
+            }
+            Value::Short(v) => {
+                data.extend(v.to_le_bytes());
+                3
+            }
+            Value::Unsigned(v) => {
+                data.extend(v.to_le_bytes());
+                4
+            }
+            Value::Rational(over, under) => {
+                data.extend(over.to_le_bytes());
+                data.extend(under.to_le_bytes());
+                5
+            }
+            // Bytes without a meaning come as this too.
+            Value::SignedByte(v) => {
+                data.extend(v.to_le_bytes());
+                7
+            }
+            Value::SignedShort(v) => {
+                data.extend(v.to_le_bytes());
+                8
+            }
+            Value::Signed(v) => {
+                data.extend(v.to_le_bytes());
+                9
+            }
+            Value::SRational(over, under) => {
+                data.extend(over.to_le_bytes());
+                data.extend(under.to_le_bytes());
+                10
+            }
+            _ => return None,
+        };
+    }
+    let count = data.len() / exif::kind_bytes(kind)?;
+    Some(Field {
+        tag,
+        kind,
+        count: count as u32,
+        data,
+    })
+}
+
+fn problem(error: TiffError) -> ImageProblem {
+    match error {
+        TiffError::LimitsExceeded => ImageProblem::Memory,
+        TiffError::UnsupportedError(error) => ImageProblem::Feature(innermost_message(&error)),
+        TiffError::IoError(error) => io_problem(error),
+        error => ImageProblem::Damaged(innermost_message(&error)),
+    }
+}

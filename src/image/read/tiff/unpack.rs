@@ -1,0 +1,141 @@
+//! Strips and tiles decompressed.
+
+use super::super::super::ImageProblem;
+use super::super::jpeg::{Stream, decode_stream};
+use super::layout::{Colors, Compression, Layout};
+use flate2::read::ZlibDecoder;
+use mozjpeg::ColorSpace;
+use std::io::Read;
+
+/// What a strip or tile holds. Less than what was asked for means that the
+/// rest is missing or wrong.
+pub enum Unpacked {
+    Bytes(Vec<u8>),
+    /// Samples of 8 bits, converted to the colours of the file.
+    Jpeg(Stream),
+}
+
+/// Decompresses a strip or tile of `width` x `height` that takes `wanted`
+/// bytes.
+pub fn unpack(
+    mut data: Vec<u8>,
+    layout: &Layout,
+    [width, height]: [usize; 2],
+    wanted: usize,
+) -> Result<Unpacked, ImageProblem> {
+    if layout.lowest_bit_first && !matches!(layout.compression, Compression::Jpeg(_)) {
+        data.iter_mut().for_each(|byte| *byte = byte.reverse_bits());
+    }
+    let bytes = match &layout.compression {
+        Compression::None => {
+            data.truncate(wanted);
+            data
+        }
+        Compression::Lzw => lzw(&data, wanted)?,
+        Compression::Deflate => {
+            let mut bytes = Vec::with_capacity(wanted);
+            // What was decompressed before an error counts.
+            let _ = ZlibDecoder::new(&data[..])
+                .take(wanted as u64)
+                .read_to_end(&mut bytes);
+            bytes
+        }
+        Compression::PackBits => packbits(&data, wanted),
+        Compression::Fax3 | Compression::Fax4 => fax(&data, layout, width, height),
+        Compression::Jpeg(tables) => return jpeg(&data, tables, layout).map(Unpacked::Jpeg),
+    };
+    Ok(Unpacked::Bytes(bytes))
+}
+
+fn lzw(data: &[u8], wanted: usize) -> Result<Vec<u8>, ImageProblem> {
+    // The first code clears the table: 256, 9 bits of which fill a byte and one
+    // bit more, from the top today and from the bottom before TIFF 5.0.
+    if let [0, second, ..] = data
+        && second & 1 == 1
+    {
+        let what = "the LZW compression of before TIFF 5.0".to_owned();
+        return Err(ImageProblem::Feature(what));
+    }
+    let mut decoder = weezl::decode::Decoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8);
+    let mut bytes = vec![0; wanted];
+    let mut done = 0;
+    let mut input = data;
+    while done < wanted {
+        let step = decoder.decode_bytes(input, &mut bytes[done..]);
+        input = &input[step.consumed_in..];
+        done += step.consumed_out;
+        match step.status {
+            Ok(weezl::LzwStatus::Ok) if step.consumed_in + step.consumed_out > 0 => {}
+            _ => break,
+        }
+    }
+    bytes.truncate(done);
+    Ok(bytes)
+}
+
+fn packbits(mut data: &[u8], wanted: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(wanted);
+    while let ([count, rest @ ..], true) = (data, bytes.len() < wanted) {
+        data = match *count {
+            count @ 0..=127 => {
+                let (literal, rest) = rest.split_at(rest.len().min(usize::from(count) + 1));
+                bytes.extend(literal);
+                rest
+            }
+            128 => rest,
+            count => match rest {
+                [byte, rest @ ..] => {
+                    bytes.resize(bytes.len() + 257 - usize::from(count), *byte);
+                    rest
+                }
+                [] => rest,
+            },
+        };
+    }
+    bytes.truncate(wanted);
+    bytes
+}
+
+/// Rows of bits, 1 where the paper is black.
+fn fax(data: &[u8], layout: &Layout, width: usize, height: usize) -> Vec<u8> {
+    let row = width.div_ceil(8);
+    let mut bytes = Vec::with_capacity(row * height);
+    let (Ok(columns), Ok(lines)) = (u16::try_from(width), u16::try_from(height)) else {
+        return bytes;
+    };
+    let mut line = |changes: &[u16]| {
+        if bytes.len() == row * height {
+            return;
+        }
+        let start = bytes.len();
+        bytes.resize(start + row, 0);
+        for (x, color) in fax::decoder::pels(changes, columns).enumerate() {
+            if color == fax::Color::Black {
+                bytes[start + x / 8] |= 0x80 >> (x % 8);
+            }
+        }
+    };
+    let input = data.iter().copied();
+    // How far it got is seen by the number of lines.
+    let _ = match layout.compression {
+        Compression::Fax4 => fax::decoder::decode_g4(input, columns, Some(lines), &mut line),
+        // The decoder wants the six ends of lines that end a transmission;
+        // TIFF leaves them out.
+        _ => fax::decoder::decode_g3(input.chain([0, 1].repeat(6)), &mut line),
+    };
+    bytes
+}
+
+fn jpeg(data: &[u8], tables: &[u8], layout: &Layout) -> Result<Stream, ImageProblem> {
+    // The tables are a stream of their own: its end marker and the start
+    // marker of the other are left out.
+    let stream = match tables {
+        [tables @ .., 0xff, 0xd9] => [tables, data.get(2..).unwrap_or_default()].concat(),
+        _ => data.to_vec(),
+    };
+    let wanted = match layout.colors {
+        Colors::YCbCr if !layout.planar => Some(ColorSpace::JCS_RGB),
+        _ => None,
+    };
+    decode_stream(&stream, wanted)
+}

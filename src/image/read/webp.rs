@@ -1,0 +1,112 @@
+//! WebP files.
+
+use super::super::exif;
+use super::super::raster::Raster;
+use super::super::{ImageProblem, Metadata, orientation::Orientation};
+use super::{
+    DecodeOptions, HEADER_BYTES, Size, Source, check_size, cut_off, damaged, io_problem, length,
+    tolerate,
+};
+use image_webp::{DecodingError, WebPDecoder};
+use std::io::{Read, Seek, SeekFrom};
+
+/// The memory for each pixel: what is decoded, and its planes before that.
+const PIXEL_BYTES: u64 = 16;
+
+pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> {
+    let mut decoder = WebPDecoder::new(source).map_err(problem)?;
+    let (width, height) = decoder.dimensions();
+    check_size([width, height], max_pixels)?;
+    decoder.set_memory_limit(HEADER_BYTES as usize);
+    let exif = decoder.exif_metadata().ok().flatten();
+    Ok(([width, height], orientation(exif.as_deref())))
+}
+
+pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, ImageProblem> {
+    let mut notes = Vec::new();
+    if states_more_than_there_is(source)? {
+        tolerate(cut_off(), options, &mut notes)?;
+    }
+    let mut decoder = WebPDecoder::new(source).map_err(problem)?;
+    let (width, height) = decoder.dimensions();
+    check_size([width, height], options.max_pixels)?;
+    let bytes = HEADER_BYTES + PIXEL_BYTES * u64::from(width) * u64::from(height);
+    decoder.set_memory_limit(usize::try_from(bytes).unwrap_or(usize::MAX));
+    let mut kept = |name: &str, data: Result<Option<Vec<u8>>, DecodingError>| match data {
+        Ok(data) => data,
+        Err(_) => {
+            notes.push(format!("its {name} cannot be read and was left out"));
+            None
+        }
+    };
+    let icc_profile = kept("colour profile", decoder.icc_profile());
+    let exif = kept("EXIF", decoder.exif_metadata());
+    let xmp = kept("XMP", decoder.xmp_metadata());
+
+    let bytes = decoder.output_buffer_size().ok_or(ImageProblem::Memory)?;
+    let mut samples = vec![0; bytes];
+    let channels = if decoder.has_alpha() { 4 } else { 3 };
+    let frames = decoder.num_frames();
+    if let Err(error) = decoder.read_image(&mut samples) {
+        let reason = match problem(error) {
+            ImageProblem::Damaged(reason) => ImageProblem::Incomplete(reason),
+            reason => reason,
+        };
+        tolerate(reason, options, &mut notes)?;
+    }
+    let mut raster = Raster::new([width, height], channels, samples);
+    raster.notes = notes;
+    if frames > 1 {
+        raster.note(format!(
+            "an animation, of whose {frames} frames the first is taken"
+        ));
+    }
+    // Many writers put JPEG's header before the block.
+    let exif = exif.map(|block| exif::without_header(&block).to_vec());
+    raster.orientation = orientation(exif.as_deref());
+    raster.metadata = Metadata {
+        icc_profile,
+        exif,
+        xmp,
+        dpi: None,
+    };
+    Ok(raster)
+}
+
+fn orientation(exif: Option<&[u8]>) -> Orientation {
+    let block = exif.map(exif::without_header);
+    Orientation::new(block.and_then(exif::orientation).unwrap_or(1))
+}
+
+/// Whether the container or a chunk in it states more bytes than the file has.
+/// Leaves the file at its start.
+fn states_more_than_there_is(source: &mut Source) -> Result<bool, ImageProblem> {
+    let length = length(source)?;
+    let mut head = [0; 8];
+    let read = source.read_exact(&mut head);
+    read.map_err(io_problem)?;
+    let stated = 8 + u64::from(u32::from_le_bytes([head[4], head[5], head[6], head[7]]));
+    let mut at = 12;
+    let mut beyond = stated > length;
+    while !beyond && at + 8 <= stated {
+        source
+            .seek(SeekFrom::Start(at))
+            .map_err(ImageProblem::Read)?;
+        source.read_exact(&mut head).map_err(io_problem)?;
+        let size = u64::from(u32::from_le_bytes([head[4], head[5], head[6], head[7]]));
+        at += 8 + size.next_multiple_of(2);
+        // The byte that pads the last chunk is left out by some writers.
+        beyond = at > length + size % 2;
+    }
+    source.rewind().map_err(ImageProblem::Read)?;
+    Ok(beyond)
+}
+
+fn problem(error: DecodingError) -> ImageProblem {
+    match error {
+        DecodingError::IoError(error) => io_problem(error),
+        DecodingError::MemoryLimitExceeded | DecodingError::ImageTooLarge => ImageProblem::Memory,
+        DecodingError::UnsupportedFeature(name) => ImageProblem::Feature(name),
+        error => damaged(&error),
+    }
+}

@@ -1,0 +1,171 @@
+//! Samples of 8 or 16 bits.
+
+use std::borrow::Cow;
+
+/// Samples of a picture: whole numbers from 0 to the largest of their type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Samples {
+    /// 8 bits a sample.
+    U8(Vec<u8>),
+    /// 16 bits a sample.
+    U16(Vec<u16>),
+}
+
+impl Samples {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::U8(samples) => samples.len(),
+            Self::U16(samples) => samples.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bits of each: 8 or 16.
+    pub fn bits(&self) -> u32 {
+        match self {
+            Self::U8(_) => 8,
+            Self::U16(_) => 16,
+        }
+    }
+
+    /// The samples rounded to 8 bits.
+    pub fn to_u8(&self) -> Cow<'_, [u8]> {
+        match self {
+            Self::U8(samples) => Cow::Borrowed(samples),
+            Self::U16(samples) => Cow::Owned(samples.iter().map(|&v| narrowed(v)).collect()),
+        }
+    }
+
+    /// The samples to be changed, where they have 8 bits.
+    pub fn as_u8_mut(&mut self) -> Option<&mut Vec<u8>> {
+        match self {
+            Self::U8(samples) => Some(samples),
+            Self::U16(_) => None,
+        }
+    }
+
+    /// One sample, rounded to 8 bits.
+    pub(super) fn at_u8(&self, index: usize) -> u8 {
+        match self {
+            Self::U8(samples) => samples[index],
+            Self::U16(samples) => narrowed(samples[index]),
+        }
+    }
+
+    /// The samples at 16 bits; 255 becomes 65535.
+    pub fn to_u16(&self) -> Cow<'_, [u16]> {
+        match self {
+            Self::U8(samples) => Cow::Owned(samples.iter().map(|&v| u16::from(v) * 257).collect()),
+            Self::U16(samples) => Cow::Borrowed(samples),
+        }
+    }
+
+    /// Whether every sample has the largest value, as those of an opaque
+    /// picture's alpha have.
+    pub fn all_largest(&self) -> bool {
+        match self {
+            Self::U8(samples) => samples.iter().all(|&v| v == u8::MAX),
+            Self::U16(samples) => samples.iter().all(|&v| v == u16::MAX),
+        }
+    }
+
+    /// Some samples of each group of `count`: those at the indices `taken`.
+    pub(super) fn picked(&self, count: usize, taken: &[usize]) -> Self {
+        fn run<T: Copy>(samples: &[T], count: usize, taken: &[usize]) -> Vec<T> {
+            let mut result = Vec::with_capacity(samples.len() / count * taken.len());
+            for group in samples.chunks_exact(count) {
+                result.extend(taken.iter().map(|&index| group[index]));
+            }
+            result
+        }
+        match self {
+            Self::U8(samples) => Self::U8(run(samples, count, taken)),
+            Self::U16(samples) => Self::U16(run(samples, count, taken)),
+        }
+    }
+}
+
+impl From<Vec<u8>> for Samples {
+    fn from(samples: Vec<u8>) -> Self {
+        Self::U8(samples)
+    }
+}
+
+impl From<Vec<u16>> for Samples {
+    fn from(samples: Vec<u16>) -> Self {
+        Self::U16(samples)
+    }
+}
+
+fn narrowed(sample: u16) -> u8 {
+    // v / 257, rounded.
+    ((u32::from(sample) * 255 + 32_895) >> 16) as u8
+}
+
+/// A type of samples, for code that is the same for both.
+pub(super) trait Sample: Copy + Default + Send + Sync + PartialEq + Into<f64> {
+    /// The largest value, as a float.
+    const LARGEST: f32;
+
+    /// In [0, 1].
+    fn unit(self) -> f32;
+
+    /// From [-1, 1], clamped and rounded.
+    fn from_signed(value: f32) -> Self;
+
+    /// From [0, `LARGEST`], clamped and rounded.
+    fn from_level(value: f32) -> Self;
+}
+
+impl Sample for u8 {
+    const LARGEST: f32 = 255.0;
+
+    fn unit(self) -> f32 {
+        f32::from(self) * (1.0 / 255.0)
+    }
+
+    fn from_signed(value: f32) -> Self {
+        (((value + 1.0) * 127.5).clamp(0.0, 255.0) + 0.5) as u8
+    }
+
+    fn from_level(value: f32) -> Self {
+        (value.clamp(0.0, 255.0) + 0.5) as u8
+    }
+}
+
+impl Sample for u16 {
+    const LARGEST: f32 = 65_535.0;
+
+    fn unit(self) -> f32 {
+        f32::from(self) * (1.0 / 65_535.0)
+    }
+
+    fn from_signed(value: f32) -> Self {
+        (((value + 1.0) * 32_767.5).clamp(0.0, 65_535.0) + 0.5) as u16
+    }
+
+    fn from_level(value: f32) -> Self {
+        (value.clamp(0.0, 65_535.0) + 0.5) as u16
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sixteen_bits_are_rounded_to_the_nearest_eight() {
+        for value in 0..=u16::MAX {
+            let exact = f64::from(value) / 257.0;
+            assert_eq!(narrowed(value), exact.round() as u8, "{value}");
+        }
+        for value in 0..=u8::MAX {
+            assert_eq!(narrowed(u16::from(value) * 257), value);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! JPEG files, by libjpeg.
+
+use super::super::{ImageProblem, Picture, error::innermost_message};
+use super::Pixels;
+use mozjpeg::{ColorSpace, Compress, Marker, PixelDensity, PixelDensityUnit};
+
+const EXIF_HEADER: &[u8] = b"Exif\0\0";
+const XMP_HEADER: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
+const ICC_HEADER: &[u8] = b"ICC_PROFILE\0";
+
+/// The most bytes of a segment, less those of its length.
+const SEGMENT: usize = 65_533;
+
+pub fn encode(
+    picture: &Picture,
+    pixels: &Pixels<'_>,
+    quality: u8,
+) -> Result<Vec<u8>, ImageProblem> {
+    let color = match pixels.channels {
+        1 => ColorSpace::JCS_GRAYSCALE,
+        _ => ColorSpace::JCS_RGB,
+    };
+    let mut compress = Compress::new(color);
+    compress.set_size(picture.width, picture.height);
+    // The others take many times longer for a few percent of the size.
+    compress.set_fastest_defaults();
+    compress.set_optimize_coding(true);
+    compress.set_quality(quality.into());
+    if pixels.channels == 3 {
+        compress.set_chroma_sampling_pixel_sizes((1, 1), (1, 1));
+    }
+    if let Some(dpi) = picture.metadata.dpi {
+        let [x, y] = dpi.map(|dpi| dpi.round().clamp(1.0, 65_535.0) as u16);
+        let unit = PixelDensityUnit::Inches;
+        compress.set_pixel_density(PixelDensity { unit, x, y });
+    }
+    let write = || -> std::io::Result<Vec<u8>> {
+        let mut started = compress.start_compress(Vec::new())?;
+        let mut segment = |header: &[u8], data: &Option<Vec<u8>>| {
+            if let Some(data) = data.as_ref().filter(|data| fits(header, data)) {
+                started.write_marker(Marker::APP(1), &[header, data].concat());
+            }
+        };
+        segment(EXIF_HEADER, &picture.metadata.exif);
+        segment(XMP_HEADER, &picture.metadata.xmp);
+        if let Some(profile) = &picture.metadata.icc_profile {
+            let parts: Vec<&[u8]> = profile.chunks(SEGMENT - ICC_HEADER.len() - 2).collect();
+            for (index, part) in parts.iter().enumerate() {
+                let numbers = [index as u8 + 1, parts.len() as u8];
+                let segment = [ICC_HEADER, &numbers, part].concat();
+                started.write_marker(Marker::APP(2), &segment);
+            }
+        }
+        started.write_scanlines(&pixels.samples.to_u8())?;
+        started.finish()
+    };
+    write().map_err(|error| ImageProblem::Encode(innermost_message(&error)))
+}
+
+fn fits(header: &[u8], data: &[u8]) -> bool {
+    header.len() + data.len() <= SEGMENT
+}
+
+/// Notes on metadata that no segment can hold.
+pub fn too_long(picture: &Picture) -> Vec<String> {
+    let metadata = &picture.metadata;
+    let blocks = [
+        ("EXIF", EXIF_HEADER, &metadata.exif),
+        ("XMP", XMP_HEADER, &metadata.xmp),
+    ];
+    let long = |header: &[u8], data: &Option<Vec<u8>>| {
+        data.as_ref().is_some_and(|data| !fits(header, data))
+    };
+    blocks
+        .iter()
+        .filter(|(_, header, data)| long(header, data))
+        .map(|(name, ..)| format!("its {name} is longer than JPEG can hold and was left out"))
+        .collect()
+}

@@ -1,0 +1,193 @@
+//! What files say besides their pixels, from every format to every other.
+
+use super::files::{Folder, exif, profile};
+use super::{noise, noise_picture};
+use srdiff::image::{EncodeOptions, Metadata, OutputFormat, Picture};
+
+const FORMATS: [(OutputFormat, &str); 4] = [
+    (OutputFormat::Png, "png"),
+    (OutputFormat::Jpeg, "jpg"),
+    (OutputFormat::WebP, "webp"),
+    (OutputFormat::Tiff, "tif"),
+];
+
+fn saved(folder: &Folder, picture: &Picture, format: OutputFormat) -> Picture {
+    let path = folder.path("file");
+    let options = EncodeOptions::default();
+    picture.save(&path, format, &options, true).unwrap();
+    Picture::open(&path).unwrap()
+}
+
+/// EXIF with a camera's name and an exposure time, in either byte order.
+fn camera(little: bool) -> Vec<u8> {
+    let short = |value: u16| {
+        if little {
+            value.to_le_bytes()
+        } else {
+            value.to_be_bytes()
+        }
+    };
+    let long = |value: u32| {
+        if little {
+            value.to_le_bytes()
+        } else {
+            value.to_be_bytes()
+        }
+    };
+    let entry = |tag: u16, kind: u16, count: u32, value: u32| {
+        [&short(tag)[..], &short(kind), &long(count), &long(value)].concat()
+    };
+    let mut block = if little {
+        b"II*\0".to_vec()
+    } else {
+        b"MM\0*".to_vec()
+    };
+    block.extend(long(8));
+    block.extend(short(2));
+    block.extend(entry(271, 2, 8, 38)); // Make
+    block.extend(entry(34_665, 4, 1, 46)); // EXIF directory
+    block.extend(long(0));
+    block.extend(b"Camera\0\0");
+    block.extend(short(1));
+    block.extend(entry(33_434, 5, 1, 64)); // ExposureTime
+    block.extend(long(0));
+    block.extend([long(1), long(250)].concat());
+    block
+}
+
+#[test]
+fn all_metadata_survive_every_pair_of_formats() {
+    let folder = Folder::new();
+    let mut picture = noise_picture(16, 8, 1);
+    let xmp = b"<x:xmpmeta xmlns:x=\"adobe:ns:meta/\"/>".to_vec();
+    for little in [true, false] {
+        picture.metadata = Metadata {
+            icc_profile: Some(profile(b"RGB ")),
+            exif: Some(camera(little)),
+            xmp: Some(xmp.clone()),
+            dpi: Some([300.0, 150.0]),
+        };
+        for (from, from_name) in FORMATS {
+            let once = saved(&folder, &picture, from);
+            for (to, to_name) in FORMATS {
+                let metadata = saved(&folder, &once, to).metadata;
+                let pair = format!("{from_name} to {to_name}");
+                assert_eq!(metadata.icc_profile, picture.metadata.icc_profile, "{pair}");
+                assert_eq!(metadata.xmp.as_ref(), Some(&xmp), "{pair}");
+                let block = metadata.exif.unwrap_or_else(|| panic!("{pair}: no EXIF"));
+                let holds = |part: &[u8]| block.windows(part.len()).any(|bytes| bytes == part);
+                assert!(holds(b"Camera\0"), "{pair}");
+                let exposure = [[1, 0, 0, 0, 250, 0, 0, 0], [0, 0, 0, 1, 0, 0, 0, 250]];
+                assert!(exposure.iter().any(|value| holds(value)), "{pair}");
+                let dpi = metadata
+                    .dpi
+                    .unwrap_or_else(|| panic!("{pair}: no resolution"));
+                assert!((dpi[0] - 300.0).abs() < 0.1, "{pair}: {dpi:?}");
+                assert!((dpi[1] - 150.0).abs() < 0.1, "{pair}: {dpi:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_resolution_without_exif_survives_too() {
+    let folder = Folder::new();
+    let mut picture = noise_picture(4, 4, 1);
+    picture.metadata.dpi = Some([72.0, 96.0]);
+    for (format, name) in FORMATS {
+        let dpi = saved(&folder, &picture, format).metadata.dpi;
+        let dpi = dpi.unwrap_or_else(|| panic!("{name}"));
+        assert!(
+            (dpi[0] - 72.0).abs() < 0.02 && (dpi[1] - 96.0).abs() < 0.02,
+            "{name}: {dpi:?}"
+        );
+    }
+}
+
+#[test]
+fn the_orientation_is_applied_once() {
+    let folder = Folder::new();
+    let mut picture = noise_picture(8, 4, 1);
+    picture.metadata.exif = Some(exif(6));
+    for (format, name) in FORMATS {
+        if format == OutputFormat::Tiff {
+            // Its orientation is a tag of its own.
+            continue;
+        }
+        let turned = saved(&folder, &picture, format);
+        assert_eq!((turned.width, turned.height), (4, 8), "{name}");
+        assert_eq!(turned.metadata.exif, Some(exif(1)), "{name}");
+        let again = saved(&folder, &turned, format);
+        assert_eq!((again.width, again.height), (4, 8), "{name}");
+    }
+}
+
+#[test]
+fn sixteen_bits_and_gray_survive_where_there_is_room() {
+    let folder = Folder::new();
+    let wide = |count: usize| {
+        let [high, low] = [noise(count, 1), noise(count, 2)];
+        let pairs = high.iter().zip(&low);
+        pairs
+            .map(|(&h, &l)| u16::from_be_bytes([h, l]))
+            .collect::<Vec<u16>>()
+    };
+    let colour = Picture::with_samples(7, 5, wide(105).into());
+    let gray = colour.clone().into_gray();
+    for mut picture in [colour, gray] {
+        for alpha in [None, Some(wide(35).into())] {
+            picture.alpha = alpha;
+            for format in [OutputFormat::Png, OutputFormat::Tiff] {
+                assert_eq!(saved(&folder, &picture, format), picture, "{format}");
+                assert_eq!(format.losses(&picture), [""; 0]);
+            }
+            let rounded = saved(&folder, &picture, OutputFormat::WebP);
+            assert_eq!(rounded.rgb8(), picture.rgb8());
+            assert_eq!(OutputFormat::WebP.losses(&picture).len(), 1);
+        }
+    }
+}
+
+#[test]
+fn a_gray_profile_does_not_end_up_in_a_colour_file() {
+    let folder = Folder::new();
+    let path = "tests/data/pictures/gray_icc.png";
+    let gray = Picture::open(path.as_ref()).unwrap();
+    let losses = OutputFormat::WebP.losses(&gray);
+    assert!(losses[0].contains("became sRGB"), "{losses:?}");
+    let webp = saved(&folder, &gray, OutputFormat::WebP);
+    assert_eq!(webp.metadata.icc_profile, None);
+    assert!(webp.is_neutral());
+    for format in [OutputFormat::Png, OutputFormat::Jpeg, OutputFormat::Tiff] {
+        let kept = saved(&folder, &gray, format);
+        assert!(kept.gray && kept.metadata.icc_profile == gray.metadata.icc_profile);
+        assert_eq!(format.losses(&gray), [""; 0]);
+    }
+}
+
+#[test]
+fn stripping_converts_the_colours_that_the_profile_described() {
+    let path = "tests/data/pictures/png_gama_linear.png";
+    let mut picture = Picture::open(path.as_ref()).unwrap();
+    let before = picture.rgb8().into_owned();
+    assert!(picture.strip());
+    assert_eq!(picture.metadata, Metadata::default());
+    // Linear light as sRGB: 0.5 is 188 of 255.
+    for (&linear, &found) in before.iter().zip(&*picture.rgb8()) {
+        let linear = f64::from(linear) / 255.0;
+        let curve = 1.055 * linear.powf(1.0 / 2.4) - 0.055;
+        let expected = if linear < 0.003_130_8 {
+            12.92 * linear
+        } else {
+            curve
+        };
+        let difference = (expected * 255.0 - f64::from(found)).abs();
+        assert!(difference < 2.0, "{linear}: {found}");
+    }
+
+    let mut unusable = noise_picture(2, 2, 1);
+    unusable.metadata.icc_profile = Some(profile(b"RGB "));
+    let before = unusable.rgb.clone();
+    assert!(!unusable.strip());
+    assert_eq!(unusable.rgb, before);
+}

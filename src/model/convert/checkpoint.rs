@@ -14,7 +14,6 @@ use super::{
 pub enum CheckpointForm {
     /// Pickles and storages one after another (before PyTorch 1.6, and on request).
     Legacy,
-    /// A zip archive.
     Zip,
 }
 
@@ -68,9 +67,6 @@ pub fn open<'a>(bytes: &'a [u8], unpacked: &'a mut Vec<u8>) -> Result<Checkpoint
 }
 
 /// The storages that a pickle mentions.
-///
-/// # Errors
-/// When it gives one storage two lengths or formats.
 pub fn storages_by_key<'a>(pickle: &Pickle<'a>) -> Result<HashMap<&'a str, Storage<'a>>> {
     let mut known = HashMap::new();
     for storage in pickle.storages() {

@@ -42,7 +42,6 @@ const SCHEDULE_BUFFERS: [&str; 12] = [
     "posterior_mean_coef2",
 ];
 
-/// Tensors by name.
 type Tensors<'a> = BTreeMap<String, Tensor<'a>>;
 
 /// The tensors of one model in a checkpoint.
@@ -54,9 +53,7 @@ pub struct Found<'a> {
     /// By the names of a model file; weight normalisation is `weight_g` and
     /// `weight_v`.
     pub tensors: Tensors<'a>,
-    /// The schedule's buffers.
     pub buffers: Tensors<'a>,
-    /// Other places that hold a model.
     pub others: Vec<String>,
 }
 
@@ -82,9 +79,8 @@ pub fn find<'a>(pickle: &Pickle<'a>) -> Result<Found<'a>> {
             false => ConvertProblem::NoModel,
         });
     };
-    let (buffers, tensors) = all
-        .into_iter()
-        .partition(|(name, _)| SCHEDULE_BUFFERS.contains(&name.as_str()));
+    let is_buffer = |(name, _): &(String, _)| SCHEDULE_BUFFERS.contains(&name.as_str());
+    let (buffers, tensors) = all.into_iter().partition(is_buffer);
     Ok(Found {
         section,
         tensors,
@@ -119,10 +115,8 @@ fn by_prefix<'a>(pickle: &Pickle<'a>, dict: &Value<'a>) -> BTreeMap<String, Tens
         if let Value::Tensor(tensor) = pickle.get(id) {
             let name = strip_prefix(full_name);
             let prefix = &full_name[..full_name.len() - name.len()];
-            groups
-                .entry(prefix.to_owned())
-                .or_default()
-                .insert(plain_name(name), Tensor::clone(tensor));
+            let group = groups.entry(prefix.to_owned()).or_default();
+            group.insert(plain_name(name), Tensor::clone(tensor));
         }
     }
     groups

@@ -29,7 +29,6 @@ pub struct Betas {
 }
 
 impl Betas {
-    /// Whether these are the betas of `schedule`, up to rounding.
     fn are_of(&self, schedule: &BetaSchedule) -> bool {
         let rounding = match self.dtype {
             Dtype::F16 => 1.0 / 2048.0,
@@ -38,19 +37,15 @@ impl Betas {
             _ => 1e-6,
         };
         Schedule::new(schedule, self.values.len()).is_ok_and(|schedule| {
-            schedule
-                .betas()
-                .iter()
-                .zip(&self.values)
-                .all(|(beta, found)| (beta - found).abs() <= beta * rounding + 2e-7)
+            let mut pairs = schedule.betas().iter().zip(&self.values);
+            pairs.all(|(beta, found)| (beta - found).abs() <= beta * rounding + 2e-7)
         })
     }
 
     fn recognise(&self) -> Option<BetaSchedule> {
-        [BetaSchedule::COSINE, BetaSchedule::LINEAR]
-            .into_iter()
-            .chain(self.line())
-            .find(|schedule| self.are_of(schedule))
+        let known = [BetaSchedule::COSINE, BetaSchedule::LINEAR].into_iter();
+        let mut candidates = known.chain(self.line());
+        candidates.find(|schedule| self.are_of(schedule))
     }
 
     /// The linear schedule through the first beta and the last but one; such
@@ -94,9 +89,8 @@ pub fn choose(
         }
         (Some(given), _) => (given.clone(), ScheduleSource::Given),
         (None, Some(betas)) => {
-            let schedule = betas
-                .recognise()
-                .ok_or(ConvertProblem::ScheduleUnknown(timesteps))?;
+            let unknown = ConvertProblem::ScheduleUnknown(timesteps);
+            let schedule = betas.recognise().ok_or(unknown)?;
             (schedule, ScheduleSource::Recognised)
         }
         (None, None) => (BetaSchedule::COSINE, ScheduleSource::Assumed),

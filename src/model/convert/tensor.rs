@@ -15,19 +15,16 @@ use crate::model::FloatType;
 impl Tensor<'_> {
     /// Number of elements, `None` when it overflows.
     pub fn len(&self) -> Option<usize> {
-        self.shape
-            .iter()
-            .try_fold(1usize, |product, &size| product.checked_mul(size))
+        let mut sizes = self.shape.iter();
+        sizes.try_fold(1usize, |product, &size| product.checked_mul(size))
     }
 
     /// Index of its last element in the storage.
     fn last_index(&self) -> Option<usize> {
-        self.shape
-            .iter()
-            .zip(&self.strides)
-            .try_fold(self.offset, |index, (&size, &stride)| {
-                index.checked_add(size.checked_sub(1)?.checked_mul(stride)?)
-            })
+        let mut axes = self.shape.iter().zip(&self.strides);
+        axes.try_fold(self.offset, |index, (&size, &stride)| {
+            index.checked_add(size.checked_sub(1)?.checked_mul(stride)?)
+        })
     }
 
     /// Index in the storage of the element at row-major position `position`.
@@ -41,7 +38,6 @@ impl Tensor<'_> {
     }
 }
 
-/// Reads tensors from a checkpoint's storages.
 pub struct Reader<'a> {
     storages: Storages<'a>,
     /// Elements of each storage that tensors were made of. No more are given
@@ -103,10 +99,8 @@ impl<'a> Reader<'a> {
         let used = self.used.entry(storage.key).or_default();
         let twice = "uses elements of its storage twice";
         let len = tensor.len().ok_or(twice)?;
-        *used = used
-            .checked_add(len)
-            .filter(|&used| used <= storage.len)
-            .ok_or(twice)?;
+        let sum = used.checked_add(len);
+        *used = sum.filter(|&sum| sum <= storage.len).ok_or(twice)?;
         match tensor.last_index() {
             _ if len == 0 => Ok(0),
             Some(last) if last < storage.len => Ok(len),

@@ -31,7 +31,6 @@ pub struct ZipFile<'a> {
     archive: ZipArchive<Cursor<&'a [u8]>>,
     /// Path of the folder, with the slash.
     folder: String,
-    /// Names of the entries that were unpacked.
     unpacked: HashSet<String>,
     /// Bytes of other entries that may still be unpacked.
     budget: u64,
@@ -65,7 +64,6 @@ impl<'a> ZipFile<'a> {
         })
     }
 
-    /// The bytes of the object's pickle.
     pub fn pickle(&mut self) -> Result<Vec<u8>> {
         let order = self.entry("byteorder", 16)?;
         match order.as_deref().map(<[u8]>::trim_ascii) {

@@ -6,7 +6,6 @@ use safetensors::Dtype;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Global {
     OrderedDict,
-    /// A view of a storage.
     RebuildTensor,
     /// The tensor that the parameter wraps.
     RebuildParameter,
@@ -21,6 +20,11 @@ pub enum Global {
     /// Protocol 2 writes the bytes of a NumPy scalar with it.
     Encode,
 }
+
+/// PyTorch's names of element types.
+const DTYPES: [&str; 10] = [
+    "float32", "float16", "bfloat16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool",
+];
 
 const NAMES: &[(&str, Global)] = &[
     ("collections.OrderedDict", Global::OrderedDict),
@@ -39,16 +43,6 @@ const NAMES: &[(&str, Global)] = &[
     ("torch.CharStorage", Global::Storage(Dtype::I8)),
     ("torch.ByteStorage", Global::Storage(Dtype::U8)),
     ("torch.BoolStorage", Global::Storage(Dtype::BOOL)),
-    ("torch.float32", Global::Dtype),
-    ("torch.float16", Global::Dtype),
-    ("torch.bfloat16", Global::Dtype),
-    ("torch.float64", Global::Dtype),
-    ("torch.int64", Global::Dtype),
-    ("torch.int32", Global::Dtype),
-    ("torch.int16", Global::Dtype),
-    ("torch.int8", Global::Dtype),
-    ("torch.uint8", Global::Dtype),
-    ("torch.bool", Global::Dtype),
     ("numpy.core.multiarray.scalar", Global::NumpyScalar),
     ("numpy._core.multiarray.scalar", Global::NumpyScalar),
     ("numpy.dtype", Global::NumpyDtype),
@@ -58,8 +52,10 @@ const NAMES: &[(&str, Global)] = &[
 impl Global {
     /// What `module.name` means here, `None` when it is not on the list.
     pub fn find(path: &str) -> Option<Self> {
-        let (_, global) = NAMES.iter().find(|(name, _)| *name == path)?;
-        Some(*global)
+        match path.strip_prefix("torch.") {
+            Some(name) if DTYPES.contains(&name) => Some(Self::Dtype),
+            _ => (NAMES.iter()).find_map(|&(name, global)| (name == path).then_some(global)),
+        }
     }
 
     /// A name for messages.

@@ -46,7 +46,6 @@ pub(super) struct Machine<'a> {
     at: usize,
     values: Vec<Value<'a>>,
     pub(super) stack: Vec<ValueId>,
-    /// Heights of the stack at its marks.
     marks: Vec<usize>,
     memo: HashMap<usize, ValueId>,
 }
@@ -67,45 +66,32 @@ impl<'a> Machine<'a> {
             op::BININT1 => self.int(1, false),
             op::BININT2 => self.int(2, false),
             op::BININT => self.int(4, true),
-            op::LONG1 => {
-                let size = self.size(1)?;
+            op::LONG1 | op::LONG4 => {
+                let size = self.size(if opcode == op::LONG1 { 1 } else { 4 })?;
                 self.int(size, true)
             }
-            op::LONG4 => {
-                let size = self.size(4)?;
-                self.int(size, true)
-            }
-            op::BINFLOAT => {
-                self.take(8)?;
-                self.push(Value::Inert(None))
-            }
+            op::BINFLOAT => self.skip(8),
 
             op::SHORT_BINUNICODE | op::SHORT_BINSTRING => self.string(1),
             op::BINUNICODE | op::BINSTRING => self.string(4),
             op::BINUNICODE8 => self.string(8),
-            op::SHORT_BINBYTES => self.skip_bytes(1),
-            op::BINBYTES => self.skip_bytes(4),
-            op::BINBYTES8 => self.skip_bytes(8),
+            op::SHORT_BINBYTES => self.size(1).and_then(|size| self.skip(size)),
+            op::BINBYTES => self.size(4).and_then(|size| self.skip(size)),
+            op::BINBYTES8 => self.size(8).and_then(|size| self.skip(size)),
 
             op::MARK => {
                 self.marks.push(self.stack.len());
                 Ok(())
             }
             op::POP => self.pop().map(drop),
-            op::DUP => {
-                let top = self.top()?;
-                self.push_again(top)
-            }
+            op::DUP => self.top().and_then(|top| self.push_again(top)),
 
             op::EMPTY_TUPLE => self.push(Value::Tuple(Vec::new())),
             op::TUPLE1 => self.tuple(1),
             op::TUPLE2 => self.tuple(2),
             op::TUPLE3 => self.tuple(3),
             op::EMPTY_LIST => self.push(Value::List(Vec::new())),
-            op::APPEND => {
-                let item = self.pop()?;
-                self.append(&[item])
-            }
+            op::APPEND => self.pop().and_then(|item| self.append(&[item])),
             op::EMPTY_DICT => self.empty_dict(),
             op::SETITEM => {
                 let (value, key) = (self.pop()?, self.pop()?);
@@ -126,14 +112,8 @@ impl<'a> Machine<'a> {
                 }
             }
 
-            op::BINPUT => {
-                let index = self.size(1)?;
-                self.memoize(index)
-            }
-            op::LONG_BINPUT => {
-                let index = self.size(4)?;
-                self.memoize(index)
-            }
+            op::BINPUT => self.size(1).and_then(|index| self.memoize(index)),
+            op::LONG_BINPUT => self.size(4).and_then(|index| self.memoize(index)),
             op::MEMOIZE => self.memoize(self.memo.len()),
             op::BINGET => self.recall(1),
             op::LONG_BINGET => self.recall(4),
@@ -183,26 +163,24 @@ impl<'a> Machine<'a> {
 
     fn line(&mut self) -> Result<&'a str> {
         let rest = &self.bytes[self.at..];
-        let length = rest
-            .iter()
-            .position(|&byte| byte == b'\n')
-            .ok_or(PickleError::Truncated)?;
-        let line = std::str::from_utf8(&rest[..length])
-            .map_err(|_| self.malformed("a name that is not UTF-8"))?;
+        let length = rest.iter().position(|&byte| byte == b'\n');
+        let length = length.ok_or(PickleError::Truncated)?;
+        let line = std::str::from_utf8(&rest[..length]);
+        let line = line.map_err(|_| self.malformed("a name that is not UTF-8"))?;
         self.at += length + 1;
         Ok(line)
     }
 
     fn string(&mut self, size: usize) -> Result<()> {
         let size = self.size(size)?;
-        let bytes = self.take(size)?;
-        let text =
-            std::str::from_utf8(bytes).map_err(|_| self.malformed("a string that is not UTF-8"))?;
-        self.push(Value::Str(text))
+        match std::str::from_utf8(self.take(size)?) {
+            Ok(text) => self.push(Value::Str(text)),
+            Err(_) => Err(self.malformed("a string that is not UTF-8")),
+        }
     }
 
-    fn skip_bytes(&mut self, size: usize) -> Result<()> {
-        let size = self.size(size)?;
+    /// A value of `size` bytes that the conversion does not need.
+    fn skip(&mut self, size: usize) -> Result<()> {
         self.take(size)?;
         self.push(Value::Inert(None))
     }
@@ -226,7 +204,6 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Pushes a value that is there already.
     pub(super) fn push_again(&mut self, id: ValueId) -> Result<()> {
         self.stack.push(id);
         Ok(())
@@ -248,17 +225,15 @@ impl<'a> Machine<'a> {
     }
 
     fn pop_to_mark(&mut self) -> Result<Vec<ValueId>> {
-        let mark = self
-            .marks
-            .pop()
-            .ok_or_else(|| self.malformed("no mark on the stack"))?;
-        Ok(self.stack.split_off(mark))
+        match self.marks.pop() {
+            Some(mark) => Ok(self.stack.split_off(mark)),
+            None => Err(self.malformed("no mark on the stack")),
+        }
     }
 
     fn tuple(&mut self, count: usize) -> Result<()> {
-        let mut items = (0..count).map(|_| self.pop()).collect::<Result<Vec<_>>>()?;
-        items.reverse();
-        self.push(Value::Tuple(items))
+        let items = (0..count).map(|_| self.pop()).collect::<Result<Vec<_>>>()?;
+        self.push(Value::Tuple(items.into_iter().rev().collect()))
     }
 
     fn empty_dict(&mut self) -> Result<()> {
@@ -269,8 +244,8 @@ impl<'a> Machine<'a> {
     }
 
     fn append(&mut self, new: &[ValueId]) -> Result<()> {
-        let list = self.top()?;
-        let Value::List(items) = &mut self.values[list.0 as usize] else {
+        let list = self.top()?.0 as usize;
+        let Value::List(items) = &mut self.values[list] else {
             return Err(self.malformed("items appended to something that is no list"));
         };
         items.extend_from_slice(new);

@@ -36,10 +36,10 @@ impl<'a> Machine<'a> {
                 ordered: true,
             }),
             (Global::RebuildTensor, &[storage, offset, shape, strides, ..]) => {
-                let tensor = self
-                    .tensor(storage, offset, shape, strides)
-                    .ok_or_else(|| self.malformed("a tensor that is no view of a storage"))?;
-                self.push(Value::Tensor(Box::new(tensor)))
+                match self.tensor([storage, offset, shape, strides]) {
+                    Some(tensor) => self.push(Value::Tensor(Box::new(tensor))),
+                    None => Err(self.malformed("a tensor that is no view of a storage")),
+                }
             }
             (Global::RebuildParameter, &[tensor, ..]) => {
                 if !matches!(self.value(tensor), Value::Tensor(_)) {
@@ -48,10 +48,10 @@ impl<'a> Machine<'a> {
                 self.push_again(tensor)
             }
             (Global::Size, &[sizes]) => self.push_again(sizes),
-            (
-                Global::Device | Global::NumpyScalar | Global::NumpyDtype | Global::Encode,
-                [_, ..],
-            ) => self.push(Value::Inert(Some(function))),
+            (Global::Device | Global::NumpyScalar, [_, ..])
+            | (Global::NumpyDtype | Global::Encode, [_, ..]) => {
+                self.push(Value::Inert(Some(function)))
+            }
             _ => Err(misused("calls", function.name())),
         }
     }
@@ -82,9 +82,10 @@ impl<'a> Machine<'a> {
                 Value::Global(class) => Some(class.name()),
                 _ => None,
             });
-        class.map_or(PickleError::Opcode { opcode, at }, |class| {
-            misused("makes an instance of", class)
-        })
+        match class {
+            Some(class) => misused("makes an instance of", class),
+            None => PickleError::Opcode { opcode, at },
+        }
     }
 
     /// `("storage", class, key, device, length)`, in files of PyTorch before
@@ -127,13 +128,7 @@ impl<'a> Machine<'a> {
         })
     }
 
-    fn tensor(
-        &self,
-        storage: ValueId,
-        offset: ValueId,
-        shape: ValueId,
-        strides: ValueId,
-    ) -> Option<Tensor<'a>> {
+    fn tensor(&self, [storage, offset, shape, strides]: [ValueId; 4]) -> Option<Tensor<'a>> {
         let &Value::Storage(storage) = self.value(storage) else {
             return None;
         };

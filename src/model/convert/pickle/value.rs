@@ -23,7 +23,6 @@ pub enum Value<'a> {
     Dict {
         /// In the order they were set; a key may occur again.
         items: Vec<(ValueId, ValueId)>,
-        /// Whether it is an `OrderedDict`.
         ordered: bool,
     },
     Global(Global),
@@ -49,7 +48,6 @@ impl Storage<'_> {
     }
 }
 
-/// A strided view of a storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tensor<'a> {
     pub storage: Storage<'a>,
@@ -77,7 +75,6 @@ impl<'a> Pickle<'a> {
         &self.values[id.0 as usize]
     }
 
-    /// Every storage that the pickle mentions.
     pub fn storages(&self) -> impl Iterator<Item = &Storage<'a>> {
         self.values.iter().filter_map(|value| match value {
             Value::Storage(storage) => Some(storage),

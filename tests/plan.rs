@@ -31,12 +31,16 @@ mod lives;
 mod memory;
 #[path = "plan/models.rs"]
 mod models;
+#[path = "plan/packing.rs"]
+mod packing;
 #[path = "plan/places.rs"]
 mod places;
 #[path = "plan/random.rs"]
 mod random;
 #[path = "plan/shapes.rs"]
 mod shapes;
+#[path = "plan/slots.rs"]
+mod slots;
 #[path = "plan/text.rs"]
 mod text;
 #[path = "plan/trainable.rs"]

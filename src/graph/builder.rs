@@ -2,7 +2,9 @@
 
 use super::{Element, Graph, GraphError, Node, Role, Shape, Value, ValueId};
 use crate::ops::Op;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+
+type Result<T, E = GraphError> = std::result::Result<T, E>;
 
 /// Builds one [`Graph`].
 ///
@@ -13,7 +15,7 @@ use std::collections::HashSet;
 #[derive(Debug)]
 pub struct GraphBuilder {
     graph: Graph,
-    names: HashSet<String>,
+    ids: HashMap<String, ValueId>,
     /// Channel groups that hold data, for the read-before-write check.
     written: HashSet<(ValueId, usize)>,
 }
@@ -27,7 +29,7 @@ impl GraphBuilder {
                 values: Vec::new(),
                 nodes: Vec::new(),
             },
-            names: HashSet::new(),
+            ids: HashMap::new(),
             written: HashSet::new(),
         }
     }
@@ -42,15 +44,24 @@ impl GraphBuilder {
         shape: Shape,
         role: Role,
         element: Element,
-    ) -> Result<ValueId, GraphError> {
-        self.add(Value {
+    ) -> Result<ValueId> {
+        let id = ValueId(self.graph.values.len());
+        if self.ids.contains_key(name) {
+            return Err(GraphError::DuplicateName {
+                graph: self.graph.name.clone(),
+                name: name.to_owned(),
+            });
+        }
+        self.ids.insert(name.to_owned(), id);
+        self.graph.values.push(Value {
             name: name.to_owned(),
             shape,
             role,
             element,
             segments: vec![shape.c],
             view_of: None,
-        })
+        });
+        Ok(id)
     }
 
     /// Adds a weight. A weight that several nodes read is added once: asking
@@ -58,14 +69,11 @@ impl GraphBuilder {
     ///
     /// # Errors
     /// When the name is taken by a value of another shape or role.
-    pub fn parameter(&mut self, name: &str, shape: Shape) -> Result<ValueId, GraphError> {
-        if let Some(id) = self.graph.find(name) {
-            let known = self.graph.value(id);
-            if known.role == Role::Parameter && known.shape == shape {
-                return Ok(id);
-            }
+    pub fn parameter(&mut self, name: &str, shape: Shape) -> Result<ValueId> {
+        match self.ids.get(name).map(|&id| (id, self.graph.value(id))) {
+            Some((id, known)) if known.role == Role::Parameter && known.shape == shape => Ok(id),
+            _ => self.value(name, shape, Role::Parameter, Element::Float),
         }
-        self.value(name, shape, Role::Parameter, Element::Float)
     }
 
     /// Adds a temporary made of several channel groups: the concatenation of
@@ -73,25 +81,15 @@ impl GraphBuilder {
     ///
     /// # Errors
     /// When the name is taken.
-    pub fn concat(
-        &mut self,
-        name: &str,
-        shape: Shape,
-        segments: &[usize],
-    ) -> Result<ValueId, GraphError> {
+    pub fn concat(&mut self, name: &str, shape: Shape, segments: &[usize]) -> Result<ValueId> {
         assert_eq!(
             segments.iter().sum::<usize>(),
             shape.c,
             "concat '{name}' {shape}: segments {segments:?} do not add up"
         );
-        self.add(Value {
-            name: name.to_owned(),
-            shape,
-            role: Role::Temporary,
-            element: Element::Float,
-            segments: segments.to_vec(),
-            view_of: None,
-        })
+        let id = self.value(name, shape, Role::Temporary, Element::Float)?;
+        self.graph.values[id.0].segments = segments.to_vec();
+        Ok(id)
     }
 
     /// A view of `count` channel groups of a concatenation, from group `first`.
@@ -104,7 +102,7 @@ impl GraphBuilder {
         of: ValueId,
         first: usize,
         count: usize,
-    ) -> Result<ValueId, GraphError> {
+    ) -> Result<ValueId> {
         let parent = self.graph.value(of);
         assert!(
             parent.view_of.is_none() && first + count <= parent.segments.len(),
@@ -114,15 +112,11 @@ impl GraphBuilder {
             parent.segments.len()
         );
         let segments = parent.segments[first..first + count].to_vec();
-        let value = Value {
-            name: name.to_owned(),
-            shape: parent.shape.with_channels(segments.iter().sum()),
-            role: parent.role,
-            element: parent.element,
-            segments,
-            view_of: Some((of, first)),
-        };
-        self.add(value)
+        let shape = parent.shape.with_channels(segments.iter().sum());
+        let id = self.value(name, shape, parent.role, parent.element)?;
+        let view = &mut self.graph.values[id.0];
+        (view.segments, view.view_of) = (segments, Some((of, first)));
+        Ok(id)
     }
 
     /// Appends an operation whose results are new temporaries; the first one
@@ -130,29 +124,11 @@ impl GraphBuilder {
     ///
     /// # Errors
     /// When the operand shapes do not fit, or an operand was never written.
-    pub fn push(&mut self, name: &str, op: Op, inputs: &[ValueId]) -> Result<ValueId, GraphError> {
+    pub fn push(&mut self, name: &str, op: Op, inputs: &[ValueId]) -> Result<ValueId> {
         let shapes = self.infer(name, &op, inputs)?;
         let result = self.value(name, shapes[0], Role::Temporary, op.result_element())?;
         self.finish(op, inputs, &[result])?;
         Ok(result)
-    }
-
-    /// As [`push`](Self::push) where there is no `into`, else as
-    /// [`push_into`](Self::push_into).
-    ///
-    /// # Errors
-    /// As either.
-    pub fn push_to(
-        &mut self,
-        into: Option<ValueId>,
-        name: &str,
-        op: Op,
-        inputs: &[ValueId],
-    ) -> Result<ValueId, GraphError> {
-        match into {
-            Some(into) => self.push_into(&[into], op, inputs).map(|()| into),
-            None => self.push(name, op, inputs),
-        }
     }
 
     /// Appends an operation whose results are written into `into`.
@@ -161,12 +137,7 @@ impl GraphBuilder {
     /// When the operand shapes or the shapes of `into` do not fit, an operand
     /// was never written, or `into` holds inputs, weights or operands (but
     /// those that the operation updates in place).
-    pub fn push_into(
-        &mut self,
-        into: &[ValueId],
-        op: Op,
-        inputs: &[ValueId],
-    ) -> Result<(), GraphError> {
+    pub fn push_into(&mut self, into: &[ValueId], op: Op, inputs: &[ValueId]) -> Result<()> {
         let name = self.graph.value(into[0]).name.clone();
         let shapes = self.infer(&name, &op, inputs)?;
         for (&id, &shape) in into.iter().zip(&shapes) {
@@ -184,7 +155,6 @@ impl GraphBuilder {
         self.finish(op, inputs, into)
     }
 
-    /// Shape of a value.
     pub fn shape(&self, id: ValueId) -> Shape {
         self.graph.value(id).shape
     }
@@ -194,18 +164,7 @@ impl GraphBuilder {
         self.graph
     }
 
-    fn add(&mut self, value: Value) -> Result<ValueId, GraphError> {
-        if !self.names.insert(value.name.clone()) {
-            return Err(GraphError::DuplicateName {
-                graph: self.graph.name.clone(),
-                name: value.name,
-            });
-        }
-        self.graph.values.push(value);
-        Ok(ValueId(self.graph.values.len() - 1))
-    }
-
-    fn infer(&self, name: &str, op: &Op, inputs: &[ValueId]) -> Result<Vec<Shape>, GraphError> {
+    fn infer(&self, name: &str, op: &Op, inputs: &[ValueId]) -> Result<Vec<Shape>> {
         for &id in inputs {
             if !self.is_written(id) {
                 return Err(GraphError::ReadBeforeWrite {
@@ -223,15 +182,31 @@ impl GraphBuilder {
         })
     }
 
-    fn finish(
-        &mut self,
-        op: Op,
-        inputs: &[ValueId],
-        outputs: &[ValueId],
-    ) -> Result<(), GraphError> {
-        self.check_outputs(&op, inputs, outputs)?;
+    /// Results must be writable, and must not lie over operands unless the
+    /// operation updates these in place.
+    fn finish(&mut self, op: Op, inputs: &[ValueId], outputs: &[ValueId]) -> Result<()> {
+        let graph = &self.graph;
+        let name = |id: ValueId| graph.value(id).name.clone();
+        let read_only = [Role::Input, Role::Parameter, Role::Packed];
+        let mut ids = outputs.iter();
+        if let Some(&id) = ids.find(|&&id| read_only.contains(&graph.value(id).role)) {
+            return Err(GraphError::NotWritable {
+                graph: graph.name.clone(),
+                op: op.name(),
+                name: name(id),
+            });
+        }
+        let clash = find_clash(&op, inputs, outputs, |a, b| graph.overlap(*a, *b));
+        if let Some((&result, &other)) = clash {
+            return Err(GraphError::Overlap {
+                graph: graph.name.clone(),
+                op: op.name(),
+                name: name(result),
+                other: name(other),
+            });
+        }
         for &id in outputs {
-            self.written.extend(self.graph.cells(id));
+            self.written.extend(graph.cells(id));
         }
         self.graph.nodes.push(Node {
             op,
@@ -241,44 +216,9 @@ impl GraphBuilder {
         Ok(())
     }
 
-    /// Results must be writable, and must not lie over operands unless the
-    /// operation updates these in place.
-    fn check_outputs(
-        &self,
-        op: &Op,
-        inputs: &[ValueId],
-        outputs: &[ValueId],
-    ) -> Result<(), GraphError> {
-        let graph = &self.graph;
-        let name = |id: ValueId| graph.value(id).name.clone();
-        let read_only = outputs.iter().find(|&&id| {
-            matches!(
-                graph.value(id).role,
-                Role::Input | Role::Parameter | Role::Packed
-            )
-        });
-        if let Some(&id) = read_only {
-            return Err(GraphError::NotWritable {
-                graph: graph.name.clone(),
-                op: op.name(),
-                name: name(id),
-            });
-        }
-        match find_clash(op, inputs, outputs, |a, b| graph.overlap(*a, *b)) {
-            Some((&result, &other)) => Err(GraphError::Overlap {
-                graph: graph.name.clone(),
-                op: op.name(),
-                name: name(result),
-                other: name(other),
-            }),
-            None => Ok(()),
-        }
-    }
-
     fn is_written(&self, id: ValueId) -> bool {
         match self.graph.value(id).role {
-            Role::Input | Role::State | Role::Parameter => true,
-            Role::Packed => true,
+            Role::Input | Role::State | Role::Parameter | Role::Packed => true,
             Role::Output | Role::Temporary => {
                 let mut cells = self.graph.cells(id);
                 cells.all(|cell| self.written.contains(&cell))

@@ -2,6 +2,7 @@
 
 use super::{Graph, Node, Role, ValueId, find_clash};
 use crate::ops::Op;
+use std::collections::{HashMap, HashSet};
 
 /// Folds each pointwise operation into the operation that makes its operand,
 /// where that has an epilogue, nobody else reads the operand, and one epilogue
@@ -31,12 +32,11 @@ fn fold(graph: &Graph, nodes: &[Option<Node>], at: usize) -> Option<(usize, Node
     };
     let x = *node.inputs.first()?;
     let value = graph.value(x);
-    let is_whole = value.view_of.is_none()
-        && !graph
-            .values
-            .iter()
-            .any(|v| v.view_of.is_some_and(|(of, _)| of == x));
-    if value.role != Role::Temporary || !is_whole || readers(nodes, x) != 1 {
+    let mut views = graph.values.iter().filter_map(|value| value.view_of);
+    let is_whole = value.view_of.is_none() && views.all(|(of, _)| of != x);
+    let reads = nodes.iter().flatten().flat_map(|node| &node.inputs);
+    let readers = reads.filter(|&&id| id == x).count();
+    if value.role != Role::Temporary || !is_whole || readers != 1 {
         return None;
     }
     let producer = nodes[..at]
@@ -71,57 +71,36 @@ fn fold(graph: &Graph, nodes: &[Option<Node>], at: usize) -> Option<(usize, Node
     (!overwritten && clash.is_none()).then_some((producer, fused))
 }
 
-/// How many times `x` is read.
-fn readers(nodes: &[Option<Node>], x: ValueId) -> usize {
-    let reads = nodes.iter().flatten().flat_map(|node| &node.inputs);
-    reads.filter(|&&id| id == x).count()
-}
-
 /// The graph with these nodes, and the values that they use.
 fn without_unused(graph: &Graph, nodes: Vec<Node>) -> Graph {
-    let mut used = vec![false; graph.values.len()];
-    for &id in nodes
-        .iter()
-        .flat_map(|node| node.inputs.iter().chain(&node.outputs))
-    {
-        used[id.0] = true;
-        used[graph.root(id).0] = true;
-    }
+    let touched = |nodes: &[Node]| -> HashSet<ValueId> {
+        let ids = |node: &Node| [&node.inputs[..], &node.outputs].concat();
+        let ids = nodes.iter().flat_map(ids);
+        ids.flat_map(|id| [id, graph.root(id)]).collect()
+    };
     // What no node of the graph as it was built uses is a mistake of its
     // builder, which planning reports.
-    let mut known = vec![false; graph.values.len()];
-    for &id in graph
-        .nodes
-        .iter()
-        .flat_map(|node| node.inputs.iter().chain(&node.outputs))
-    {
-        known[id.0] = true;
-    }
-    let keep =
-        |index: usize| used[index] || !known[index] || graph.values[index].role != Role::Temporary;
-    let mut new_ids = vec![None; graph.values.len()];
-    let mut values = Vec::new();
+    let (used, known) = (touched(&nodes), touched(&graph.nodes));
+    let mut new_ids = HashMap::new();
+    let mut fused = Graph {
+        name: graph.name.clone(),
+        values: Vec::new(),
+        nodes,
+    };
     for (index, value) in graph.values.iter().enumerate() {
-        if keep(index) {
-            new_ids[index] = Some(ValueId(values.len()));
-            values.push(value.clone());
+        let id = ValueId(index);
+        if used.contains(&id) || !known.contains(&id) || value.role != Role::Temporary {
+            new_ids.insert(id, ValueId(fused.values.len()));
+            fused.values.push(value.clone());
         }
     }
-    let renamed = |id: &ValueId| new_ids[id.0].expect("a value that is used is kept");
-    for value in &mut values {
-        value.view_of = value.view_of.map(|(of, first)| (renamed(&of), first));
+    for value in &mut fused.values {
+        value.view_of = value.view_of.map(|(of, first)| (new_ids[&of], first));
     }
-    let nodes = nodes
-        .into_iter()
-        .map(|node| Node {
-            inputs: node.inputs.iter().map(renamed).collect(),
-            outputs: node.outputs.iter().map(renamed).collect(),
-            ..node
-        })
-        .collect();
-    Graph {
-        name: graph.name.clone(),
-        values,
-        nodes,
+    for node in &mut fused.nodes {
+        for id in node.inputs.iter_mut().chain(&mut node.outputs) {
+            *id = new_ids[id];
+        }
     }
+    fused
 }

@@ -15,29 +15,23 @@ pub struct Shape {
     pub n: usize,
     /// Channels (or columns of a matrix).
     pub c: usize,
-    /// Height in pixels.
     pub h: usize,
-    /// Width in pixels.
     pub w: usize,
 }
 
 impl Shape {
-    /// A batch of feature maps.
     pub const fn new(n: usize, c: usize, h: usize, w: usize) -> Self {
         Self { n, c, h, w }
     }
 
-    /// A matrix of `rows` x `columns`.
     pub const fn matrix(rows: usize, columns: usize) -> Self {
         Self::new(rows, columns, 1, 1)
     }
 
-    /// A vector of `c` channels.
     pub const fn vector(c: usize) -> Self {
         Self::new(1, c, 1, 1)
     }
 
-    /// Number of elements.
     pub const fn elements(&self) -> usize {
         self.n * self.c * self.h * self.w
     }
@@ -47,7 +41,6 @@ impl Shape {
         self.h * self.w
     }
 
-    /// The same shape with `c` channels.
     pub const fn with_channels(self, c: usize) -> Self {
         Self { c, ..self }
     }

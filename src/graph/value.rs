@@ -31,10 +31,7 @@ pub enum Role {
 impl Role {
     /// Whether the value keeps its own memory from run to run.
     pub fn is_persistent(self) -> bool {
-        match self {
-            Role::Input | Role::Packed | Role::State | Role::Output => true,
-            Role::Parameter | Role::Temporary => false,
-        }
+        !matches!(self, Role::Parameter | Role::Temporary)
     }
 }
 
@@ -54,11 +51,8 @@ pub struct Value {
     /// Unique in its graph; persistent values of one name are one array in
     /// all phases of a program.
     pub name: String,
-    /// Logical shape.
     pub shape: Shape,
-    /// What it is to the world outside.
     pub role: Role,
-    /// How accurately it must be stored.
     pub element: Element,
     /// Sizes of the channel groups that it is made of, in order: one for an
     /// ordinary value, several for a concatenation. A layout may pad each
@@ -71,27 +65,22 @@ pub struct Value {
 /// One operation of a graph.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Node {
-    /// The operation and its parameters.
     pub op: Op,
-    /// Operands, in the order that the operation documents.
+    /// In the order that the operation documents, as are the outputs.
     pub inputs: Vec<ValueId>,
-    /// Results, in the order that the operation documents.
     pub outputs: Vec<ValueId>,
 }
 
 /// A list of operations in the order they run, and the values they work on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Graph {
-    /// Name of the phase: "model", "image", "step", ...
+    /// Name of the phase: "model", "image", "predict", ...
     pub name: String,
-    /// All values.
     pub values: Vec<Value>,
-    /// All operations, in execution order.
     pub nodes: Vec<Node>,
 }
 
 impl Graph {
-    /// The value behind `id`.
     pub fn value(&self, id: ValueId) -> &Value {
         &self.values[id.0]
     }
@@ -117,7 +106,6 @@ impl Graph {
             .any(|cell| self.cells(b).any(|other| other == cell))
     }
 
-    /// Finds a value by name.
     pub fn find(&self, name: &str) -> Option<ValueId> {
         self.values.iter().position(|v| v.name == name).map(ValueId)
     }
@@ -132,20 +120,16 @@ pub enum GraphError {
         op: &'static str,
         /// Name given to its result.
         name: String,
-        /// What does not fit, with the shapes.
         reason: String,
     },
-    /// Two values of one name.
     #[error("graph '{graph}': a value named '{name}' exists already; give each value its own name")]
     DuplicateName { graph: String, name: String },
-    /// A value is read before anything wrote it.
     #[error("graph '{graph}': {op} reads '{name}' before anything has written it")]
     ReadBeforeWrite {
         graph: String,
         op: &'static str,
         name: String,
     },
-    /// A result would replace what only the host writes.
     #[error(
         "graph '{graph}': {op} writes '{name}', which is an input or a weight; give it a result of its own"
     )]
@@ -154,7 +138,6 @@ pub enum GraphError {
         op: &'static str,
         name: String,
     },
-    /// A result that lies over an operand, or over another result.
     #[error(
         "graph '{graph}': {op} writes '{name}' over '{other}', which the same step uses; give it a result of its own"
     )]
@@ -162,7 +145,6 @@ pub enum GraphError {
         graph: String,
         op: &'static str,
         name: String,
-        /// The operand or other result.
         other: String,
     },
 }

@@ -2,9 +2,9 @@
 //! as in SRDiff section 3.3).
 
 use super::Settings;
-use super::layers::{self, Added, Conv, To};
+use super::layers::{self, Added, To};
 use crate::graph::{Element, GraphBuilder, GraphError, Role, Shape, ValueId};
-use crate::ops::{Activation, Op, Padding, Pointwise, UpsampleNearest};
+use crate::ops::{Activation, Conv2d, Op, Padding, Pointwise, UpsampleNearest};
 
 const LEAKY: Activation = Activation::LeakyRelu { slope: 0.2 };
 /// Factor of a dense block's and of an RRDB's result before the residual is added.
@@ -139,10 +139,8 @@ impl Encoder<'_> {
         let segments = [self.shape.c, growth, growth, growth, growth];
         let whole = self.shape.with_channels(segments.iter().sum());
         let array = self.b.concat(&format!("{name}.dense"), whole, &segments)?;
-        let input = match input {
-            Some(input) => self.b.segments(input, array, 0, 1)?,
-            None => self.b.segments(&format!("{name}.input"), array, 0, 1)?,
-        };
+        let input = input.map_or(format!("{name}.input"), str::to_owned);
+        let input = self.b.segments(&input, array, 0, 1)?;
         Ok(DenseArray { name, array, input })
     }
 
@@ -182,7 +180,7 @@ fn conditioning_map(feature: usize) -> Option<usize> {
 
 /// A 3x3 convolution with zero padding.
 fn conv(b: &mut GraphBuilder, layer: &str, x: ValueId, outputs: usize, to: To) -> Added {
-    layers::conv2d(b, layer, &Conv::new(outputs, Padding::Zero), x, to)
+    layers::conv2d(b, layer, outputs, Conv2d::new(3, Padding::Zero), x, to)
 }
 
 /// The same, then LeakyReLU.

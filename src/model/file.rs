@@ -8,7 +8,6 @@ use std::{
 
 use memmap2::Mmap;
 
-/// Maps a regular file that is not empty.
 pub(super) fn map(path: &Path) -> io::Result<Mmap> {
     // Before opening, because opening a named pipe would wait for a writer.
     let metadata = fs::metadata(path)?;

@@ -1,9 +1,8 @@
 //! The layers of the model's graphs, with their parameters.
 
 use crate::graph::{GraphBuilder, GraphError, Shape, ValueId};
-use crate::ops::{Conv2d, ConvTranspose2d, Epilogue, Linear, Op, Padding, Pointwise};
+use crate::ops::{Conv2d, ConvTranspose2d, Linear, Op, Pointwise};
 
-/// A value that was added to a graph.
 pub type Added = Result<ValueId, GraphError>;
 
 /// Where a layer writes its result.
@@ -18,51 +17,27 @@ impl To<'_> {
     pub fn push(self, b: &mut GraphBuilder, op: Op, operands: &[ValueId]) -> Added {
         match self {
             Self::New(name) => b.push(name, op, operands),
-            Self::Value(value) => b.push_to(Some(value), "", op, operands),
+            Self::Value(into) => b.push_into(&[into], op, operands).map(|()| into),
         }
     }
 }
 
-/// A convolution with bias.
-pub struct Conv {
-    pub outputs: usize,
-    pub kernel: usize,
-    pub stride: usize,
-    pub padding: Padding,
-}
-
-impl Conv {
-    /// 3x3 with stride 1.
-    pub fn new(outputs: usize, padding: Padding) -> Self {
-        Self {
-            outputs,
-            kernel: 3,
-            stride: 1,
-            padding,
-        }
+/// Adds a convolution with the parameters `<layer>.weight` and, if it has a
+/// bias, `.bias`.
+pub fn conv2d(
+    b: &mut GraphBuilder,
+    layer: &str,
+    outputs: usize,
+    conv: Conv2d,
+    x: ValueId,
+    to: To,
+) -> Added {
+    let shape = Shape::new(outputs, b.shape(x).c, conv.kernel, conv.kernel);
+    let mut operands = vec![x, b.parameter(&format!("{layer}.weight"), shape)?];
+    if conv.bias {
+        operands.push(b.parameter(&format!("{layer}.bias"), Shape::vector(outputs))?);
     }
-
-    /// 1x1.
-    pub fn pointwise(outputs: usize) -> Self {
-        Self {
-            kernel: 1,
-            ..Self::new(outputs, Padding::Zero)
-        }
-    }
-}
-
-/// Adds a convolution with the parameters `<layer>.weight` and `.bias`.
-pub fn conv2d(b: &mut GraphBuilder, layer: &str, conv: &Conv, x: ValueId, to: To) -> Added {
-    let shape = Shape::new(conv.outputs, b.shape(x).c, conv.kernel, conv.kernel);
-    let op = Op::Conv2d(Conv2d {
-        kernel: conv.kernel,
-        stride: conv.stride,
-        padding: conv.padding,
-        bias: true,
-        epilogue: Epilogue::none(),
-    });
-    let [weight, bias] = parameters(b, layer, shape, conv.outputs)?;
-    to.push(b, op, &[x, weight, bias])
+    to.push(b, Op::Conv2d(conv), &operands)
 }
 
 /// Adds a transposed convolution that enlarges by `stride`.
@@ -80,7 +55,6 @@ pub fn conv_transpose2d(
     to.push(b, op, &[x, weight, bias])
 }
 
-/// Adds a fully connected layer that writes into `into`.
 pub fn linear(b: &mut GraphBuilder, layer: &str, x: ValueId, into: ValueId) -> Added {
     let (outputs, inputs) = (b.shape(into).c, b.shape(x).c);
     let [weight, bias] = parameters(b, layer, Shape::matrix(outputs, inputs), outputs)?;

@@ -16,7 +16,7 @@ use super::layers::{self, To};
 use super::{Settings, encoder, time, unet};
 use crate::graph::{Element, Graph, GraphBuilder, GraphError, Role, Shape, ValueId};
 use crate::ops::{
-    CountNonFinite, EstimateX0, Noise, NoiseSource, Op, Padding, Pointwise, Reconstruct,
+    Conv2d, CountNonFinite, EstimateX0, Noise, NoiseSource, Op, Padding, Pointwise, Reconstruct,
     SamplerUpdate, UpsampleBicubic,
 };
 
@@ -132,9 +132,9 @@ fn image(settings: &Settings, options: &PhaseOptions) -> Result<Graph, GraphErro
     if settings.up_input {
         let to = To::New("unet.cond");
         let projected = layers::conv_transpose2d(&mut b, layer, hidden, s, maps, to)?;
-        let conv = layers::Conv::new(hidden, Padding::Reflect);
+        let conv = Conv2d::new(3, Padding::Reflect);
         let to = To::New("unet.up_proj");
-        let up = layers::conv2d(&mut b, "denoise_fn.up_proj.1", &conv, up, to)?;
+        let up = layers::conv2d(&mut b, "denoise_fn.up_proj.1", hidden, conv, up, to)?;
         let add = Pointwise::add(1.0, 1.0);
         layers::pointwise(&mut b, add, &[up, projected], To::Value(cond))?;
     } else {

@@ -181,27 +181,24 @@ impl Settings {
     /// Reads the sizes from `shapes` and the rest from `config`, and compares
     /// the sizes in `config` with the tensors.
     pub(super) fn read(shapes: &Shapes, config: &Config) -> Result<Self, SettingsError> {
-        let tensors = TensorSizes(shapes);
-        let hidden = tensors.hidden(config)?;
-        let mults = tensors.mults(hidden, config)?;
+        let tensors = TensorSizes { shapes, config };
+        let missing = SettingsError::MissingKey;
+        let hidden = tensors.hidden()?;
+        let mults = tensors.mults(hidden)?;
         let settings = Self {
-            groups: tensors.groups(config)?,
-            attention: tensors.attention(config)?,
-            up_input: tensors.up_input(config)?,
-            scale: tensors.scale(config)?,
-            rrdb_features: tensors.rrdb_features(config)?,
-            rrdb_blocks: tensors.rrdb_blocks(config)?,
+            groups: tensors.groups()?,
+            attention: tensors.attention()?,
+            up_input: tensors.up_input()?,
+            scale: tensors.scale()?,
+            rrdb_features: tensors.rrdb_features()?,
+            rrdb_blocks: tensors.rrdb_blocks()?,
             rrdb_growth: tensors.rrdb_growth()?,
             has_sr_head: shapes.keys().any(|name| is_sr_head(name)),
             hidden,
             mults,
-            timesteps: config
-                .timesteps
-                .ok_or(SettingsError::MissingKey("timesteps"))?,
+            timesteps: config.timesteps.ok_or(missing("timesteps"))?,
             schedule: config.schedule()?,
-            res_rescale: config
-                .res_rescale
-                .ok_or(SettingsError::MissingKey("res_rescale"))?,
+            res_rescale: config.res_rescale.ok_or(missing("res_rescale"))?,
             lr_up_divisor: config.lr_up_divisor.unwrap_or(255.0),
             clip_input: config.clip_input.unwrap_or(true),
             clip_denoised: config.clip_denoised.unwrap_or(true),
@@ -214,16 +211,17 @@ impl Settings {
     }
 
     fn check(&self) -> Result<(), SettingsError> {
-        if let Some(groups) = self.groups {
-            for level in 0..self.levels() {
-                let channels = self.channels(level);
-                if !channels.is_multiple_of(groups) {
-                    return Err(SettingsError::GroupsDivide {
-                        groups,
-                        channels,
-                        tensor: format!("denoise_fn.downs.{level}.0.block1.block.2.weight"),
-                    });
-                }
+        for level in 0..self.levels() {
+            let channels = self.channels(level);
+            if let Some(groups) = self
+                .groups
+                .filter(|&groups| !channels.is_multiple_of(groups))
+            {
+                return Err(SettingsError::GroupsDivide {
+                    groups,
+                    channels,
+                    tensor: format!("denoise_fn.downs.{level}.0.block1.block.2.weight"),
+                });
             }
         }
         for (key, setting) in [

@@ -12,22 +12,29 @@ use super::{
 const MAX_DIM: usize = 1 << 16;
 /// Each level halves the image; no model goes as deep.
 const MAX_LEVELS: usize = 8;
+/// No model has as many; a hostile file may ask for a million.
+const MAX_BLOCKS: usize = 1000;
 
-/// The shapes that sizes are read from.
-pub(super) struct TensorSizes<'a>(pub &'a Shapes);
+/// The shapes that sizes are read from, and the settings to hold against them.
+pub(super) struct TensorSizes<'a> {
+    pub shapes: &'a Shapes,
+    pub config: &'a Config,
+}
+
+type Result<T> = std::result::Result<T, SettingsError>;
 
 impl TensorSizes<'_> {
-    pub fn hidden(&self, config: &Config) -> Result<usize, SettingsError> {
+    pub fn hidden(&self) -> Result<usize> {
         let name = "denoise_fn.mlp.0.weight";
         let hidden = self.dim(name, 2, 1)?;
         if hidden < 4 || hidden % 2 != 0 {
             return Err(value("hidden_size", hidden, "even and at least 4"));
         }
-        agree("hidden_size", &config.hidden_size, &hidden, name)?;
+        agree("hidden_size", &self.config.hidden_size, &hidden, name)?;
         Ok(hidden)
     }
 
-    pub fn mults(&self, hidden: usize, config: &Config) -> Result<Vec<usize>, SettingsError> {
+    pub fn mults(&self, hidden: usize) -> Result<Vec<usize>> {
         let name = |level| format!("denoise_fn.downs.{level}.0.block1.block.1.weight");
         let levels = self.count(name)?;
         if levels > MAX_LEVELS {
@@ -43,7 +50,8 @@ impl TensorSizes<'_> {
             }
             mults.push(channels / hidden);
         }
-        agree("unet_dim_mults", &config.unet_dim_mults, &mults, &name(0))?;
+        let setting = &self.config.unet_dim_mults;
+        agree("unet_dim_mults", setting, &mults, &name(0))?;
         if mults[0] != 1 {
             let mults = format!("{mults:?}");
             return Err(value("unet_dim_mults", mults, "a list that starts with 1"));
@@ -51,7 +59,7 @@ impl TensorSizes<'_> {
         Ok(mults)
     }
 
-    pub fn scale(&self, config: &Config) -> Result<usize, SettingsError> {
+    pub fn scale(&self) -> Result<usize> {
         let name = "denoise_fn.cond_proj.weight";
         let kernel = self.dim(name, 4, 2)?;
         let scale = kernel / 2;
@@ -59,35 +67,40 @@ impl TensorSizes<'_> {
             let expected = "a kernel of 4, 8, 16 or a higher power of two, twice the scale";
             return Err(self.wrong_shape(name, expected));
         }
-        agree("sr_scale", &config.sr_scale, &scale, name)?;
+        agree("sr_scale", &self.config.sr_scale, &scale, name)?;
         Ok(scale)
     }
 
-    pub fn rrdb_features(&self, config: &Config) -> Result<usize, SettingsError> {
+    pub fn rrdb_features(&self) -> Result<usize> {
         let name = "rrdb.conv_first.weight";
         let features = self.dim(name, 4, 0)?;
-        agree("rrdb_num_feat", &config.rrdb_num_feat, &features, name)?;
+        agree("rrdb_num_feat", &self.config.rrdb_num_feat, &features, name)?;
         Ok(features)
     }
 
-    pub fn rrdb_blocks(&self, config: &Config) -> Result<usize, SettingsError> {
+    pub fn rrdb_blocks(&self) -> Result<usize> {
         let name = |block| format!("rrdb.RRDB_trunk.{block}.RDB1.conv1.weight");
         let blocks = self.count(name)?;
         let last = name(blocks - 1);
-        agree("rrdb_num_block", &config.rrdb_num_block, &blocks, &last)?;
-        if blocks < 2 {
-            return Err(value("rrdb_num_block", blocks, "at least 2"));
+        agree(
+            "rrdb_num_block",
+            &self.config.rrdb_num_block,
+            &blocks,
+            &last,
+        )?;
+        if !(2..=MAX_BLOCKS).contains(&blocks) {
+            return Err(value("rrdb_num_block", blocks, "from 2 to 1000"));
         }
         Ok(blocks)
     }
 
-    pub fn rrdb_growth(&self) -> Result<usize, SettingsError> {
+    pub fn rrdb_growth(&self) -> Result<usize> {
         self.dim("rrdb.RRDB_trunk.0.RDB1.conv1.weight", 4, 0)
     }
 
-    pub fn groups(&self, config: &Config) -> Result<Option<usize>, SettingsError> {
+    pub fn groups(&self) -> Result<Option<usize>> {
         let name = "denoise_fn.downs.0.0.block1.block.2.weight";
-        match (self.0.contains_key(name), config.gn_groups) {
+        match (self.shapes.contains_key(name), self.config.gn_groups) {
             (false, None | Some(0)) => Ok(None),
             (false, Some(groups)) => Err(SettingsError::Disagree {
                 key: "gn_groups",
@@ -100,15 +113,13 @@ impl TensorSizes<'_> {
         }
     }
 
-    pub fn attention(&self, config: &Config) -> Result<Option<Attention>, SettingsError> {
+    pub fn attention(&self) -> Result<Option<Attention>> {
         let name = "denoise_fn.mid_attn.fn.fn.to_out.weight";
-        let present = self.0.contains_key(name);
-        agree("use_attn", &config.use_attn, &present, name)?;
-        if !present {
+        if !self.is_there("use_attn", &self.config.use_attn, name)? {
             return Ok(None);
         }
         let inner = self.dim(name, 4, 1)?;
-        let heads = config.attn_heads.unwrap_or(DEFAULT_HEADS);
+        let heads = self.config.attn_heads.unwrap_or(DEFAULT_HEADS);
         if heads == 0 || inner % heads != 0 {
             let allowed = "a divisor of the attention's channels";
             return Err(value("attn_heads", heads, allowed));
@@ -123,27 +134,32 @@ impl TensorSizes<'_> {
         Ok(Some(Attention { heads, head_dim }))
     }
 
-    pub fn up_input(&self, config: &Config) -> Result<bool, SettingsError> {
+    pub fn up_input(&self) -> Result<bool> {
         let name = "denoise_fn.up_proj.1.weight";
-        let present = self.0.contains_key(name);
-        agree("up_input", &config.up_input, &present, name)?;
-        Ok(present)
+        self.is_there("up_input", &self.config.up_input, name)
+    }
+
+    /// Whether there is a tensor, which a setting also tells.
+    fn is_there(&self, key: &'static str, setting: &Option<bool>, name: &str) -> Result<bool> {
+        let found = self.shapes.contains_key(name);
+        agree(key, setting, &found, name).map(|()| found)
     }
 
     /// Length of the run of tensors `name(0)`, `name(1)`, ...; at least one.
-    fn count(&self, name: impl Fn(usize) -> String) -> Result<usize, SettingsError> {
-        match (0..).take_while(|&i| self.0.contains_key(&name(i))).count() {
+    fn count(&self, name: impl Fn(usize) -> String) -> Result<usize> {
+        match (0..)
+            .take_while(|&i| self.shapes.contains_key(&name(i)))
+            .count()
+        {
             0 => Err(SettingsError::MissingTensor(name(0))),
             count => Ok(count),
         }
     }
 
     /// Size of dimension `axis` of a tensor of `rank` dimensions.
-    fn dim(&self, name: &str, rank: usize, axis: usize) -> Result<usize, SettingsError> {
-        let shape = self
-            .0
-            .get(name)
-            .ok_or_else(|| SettingsError::MissingTensor(name.to_owned()))?;
+    fn dim(&self, name: &str, rank: usize, axis: usize) -> Result<usize> {
+        let missing = || SettingsError::MissingTensor(name.to_owned());
+        let shape = self.shapes.get(name).ok_or_else(missing)?;
         if shape.len() != rank || !(1..=MAX_DIM).contains(&shape[axis]) {
             let expected = match rank {
                 2 => "2 dimensions of 1 to 65536",
@@ -157,7 +173,7 @@ impl TensorSizes<'_> {
     fn wrong_shape(&self, name: &str, expected: &'static str) -> SettingsError {
         SettingsError::Shape {
             name: name.to_owned(),
-            shape: self.0[name].clone(),
+            shape: self.shapes[name].clone(),
             expected,
         }
     }
@@ -169,7 +185,7 @@ fn agree<T: PartialEq + std::fmt::Debug>(
     setting: &Option<T>,
     found: &T,
     tensor: &str,
-) -> Result<(), SettingsError> {
+) -> Result<()> {
     match setting {
         Some(setting) if setting != found => Err(SettingsError::Disagree {
             key,

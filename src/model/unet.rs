@@ -1,7 +1,7 @@
 //! The conditional noise predictor (SRDiff section 3.3): a U-Net of ResNet
 //! blocks.
 
-use super::layers::{self, Added, Conv, To};
+use super::layers::{self, Added, To};
 use super::{Attention, Settings, time};
 use crate::graph::{Element, GraphBuilder, Role, Shape, ValueId};
 use crate::ops::{
@@ -13,19 +13,15 @@ const GROUP_NORM_EPSILON: f32 = 1e-5;
 
 /// Every ResNet block of the U-Net with its channels, in execution order.
 pub(super) fn resnet_blocks(settings: &Settings) -> Vec<(String, usize)> {
-    let levels = settings.mults.len();
-    let mut blocks = Vec::new();
-    for level in 0..levels {
-        let channels = settings.channels(level);
-        blocks.extend([0, 1].map(|k| (format!("downs.{level}.{k}"), channels)));
-    }
-    let channels = settings.channels(levels - 1);
-    blocks.extend([1, 2].map(|k| (format!("mid_block{k}"), channels)));
-    for (j, level) in (1..levels).rev().enumerate() {
-        let channels = settings.channels(level - 1);
-        blocks.extend([0, 1].map(|k| (format!("ups.{j}.{k}"), channels)));
-    }
-    blocks
+    let last = settings.levels() - 1;
+    let downs = (0..=last).map(|level| (format!("downs.{level}."), level, [0, 1]));
+    let mid = ("mid_block".to_owned(), last, [1, 2]);
+    let ups = (0..last).map(|j| (format!("ups.{j}."), last - 1 - j, [0, 1]));
+    let blocks = downs.chain([mid]).chain(ups);
+    let named = |(prefix, level, numbers): (String, usize, [usize; 2])| {
+        numbers.map(|k| (format!("{prefix}{k}"), settings.channels(level)))
+    };
+    blocks.flat_map(named).collect()
 }
 
 /// Adds the U-Net, from `x` `[n, 3, h, w]` (h, w multiples of `2^(levels - 1)`)
@@ -88,8 +84,12 @@ pub(super) fn build(b: &mut GraphBuilder, settings: &Settings, x: ValueId, cond:
     h = net.block("final_conv.0", h, settings.hidden, to)?;
     let shape = b.shape(x);
     let eps = b.value("unet.eps", shape, Role::Temporary, Element::F32)?;
-    let conv = Conv::pointwise(shape.c);
-    layers::conv2d(b, "denoise_fn.final_conv.1", &conv, h, To::Value(eps))
+    let (layer, to) = ("denoise_fn.final_conv.1", To::Value(eps));
+    layers::conv2d(b, layer, shape.c, pointwise_conv(), h, to)
+}
+
+fn pointwise_conv() -> Conv2d {
+    Conv2d::new(1, Padding::Zero)
 }
 
 struct Unet<'a> {
@@ -121,24 +121,23 @@ impl Unet<'_> {
         extra: Option<ValueId>,
     ) -> Added {
         let table = time::table(self.b, self.settings, name, channels)?;
-        let block1 = format!("{name}.block1");
-        let to = format!("{block1}.mish");
-        let first = self.block(&block1, x, channels, To::New(&to))?;
-        let to = format!("{name}.hidden");
-        let add_time = Pointwise::add_table_row();
-        let hidden = layers::pointwise(self.b, add_time, &[first, table], To::New(&to))?;
-        let block2 = format!("{name}.block2");
-        let to = format!("{block2}.mish");
-        let second = self.block(&block2, hidden, channels, To::New(&to))?;
-
-        let residual = if self.b.shape(x).c == channels {
-            x
-        } else {
-            let layer = format!("denoise_fn.{name}.res_conv");
-            let to = format!("{name}.residual");
-            let conv = Conv::pointwise(channels);
-            layers::conv2d(self.b, &layer, &conv, x, To::New(&to))?
+        let block = |net: &mut Self, k: usize, x| {
+            let block = format!("{name}.block{k}");
+            net.block(&block, x, channels, To::New(&format!("{block}.mish")))
         };
+        let first = block(self, 1, x)?;
+        let (add_time, to) = (Pointwise::add_table_row(), format!("{name}.hidden"));
+        let hidden = layers::pointwise(self.b, add_time, &[first, table], To::New(&to))?;
+        let second = block(self, 2, hidden)?;
+
+        let mut residual = x;
+        if self.b.shape(x).c != channels {
+            let (layer, to) = (
+                format!("denoise_fn.{name}.res_conv"),
+                format!("{name}.residual"),
+            );
+            residual = layers::conv2d(self.b, &layer, channels, pointwise_conv(), x, To::New(&to))?;
+        }
         let result = format!("{name}.result");
         let to = into.map_or(To::New(&result), To::Value);
         let add = || Pointwise::add(1.0, 1.0);
@@ -153,9 +152,9 @@ impl Unet<'_> {
     /// Reflection-padded 3x3 convolution, GroupNorm if the model has it, Mish.
     fn block(&mut self, name: &str, x: ValueId, channels: usize, to: To) -> Added {
         let layer = format!("denoise_fn.{name}.block");
-        let conv = Conv::new(channels, Padding::Reflect);
-        let raw = format!("{name}.raw");
-        let mut y = layers::conv2d(self.b, &format!("{layer}.1"), &conv, x, To::New(&raw))?;
+        let (conv, raw) = (Conv2d::new(3, Padding::Reflect), format!("{name}.raw"));
+        let (conv_layer, to_raw) = (format!("{layer}.1"), To::New(&raw));
+        let mut y = layers::conv2d(self.b, &conv_layer, channels, conv, x, to_raw)?;
         if let Some(groups) = self.settings.groups {
             let (norm, shape) = (format!("{layer}.2"), Shape::vector(channels));
             let [weight, bias] = layers::parameters(self.b, &norm, shape, channels)?;
@@ -171,36 +170,31 @@ impl Unet<'_> {
     }
 
     fn downsample(&mut self, name: &str, x: ValueId) -> Added {
-        let conv = Conv {
+        let conv = Conv2d {
             stride: 2,
-            ..Conv::new(self.b.shape(x).c, Padding::Reflect)
+            ..Conv2d::new(3, Padding::Reflect)
         };
-        let layer = format!("denoise_fn.{name}.conv.1");
-        layers::conv2d(self.b, &layer, &conv, x, To::New(name))
+        let (layer, channels) = (format!("denoise_fn.{name}.conv.1"), self.b.shape(x).c);
+        layers::conv2d(self.b, &layer, channels, conv, x, To::New(name))
     }
 
     fn attention(&mut self, x: ValueId, sizes: Attention) -> Added {
         let channels = self.b.shape(x).c;
-        let qkv = Shape::new(3 * sizes.heads * sizes.head_dim, channels, 1, 1);
-        let name = "denoise_fn.mid_attn.fn.fn.to_qkv.weight";
-        let weight = self.b.parameter(name, qkv)?;
-        let op = Op::Conv2d(Conv2d {
-            kernel: 1,
-            stride: 1,
-            padding: Padding::Zero,
+        let conv = Conv2d {
             bias: false,
-            epilogue: Epilogue::none(),
-        });
-        let qkv = self.b.push("mid_attn.qkv", op, &[x, weight])?;
+            ..pointwise_conv()
+        };
+        let (layer, to) = ("denoise_fn.mid_attn.fn.fn.to_qkv", To::New("mid_attn.qkv"));
+        let qkv = 3 * sizes.heads * sizes.head_dim;
+        let qkv = layers::conv2d(self.b, layer, qkv, conv, x, to)?;
         let op = Op::LinearAttention(LinearAttention {
             heads: sizes.heads,
             head_channels: sizes.head_dim,
         });
         let attended = self.b.push("mid_attn.attended", op, &[qkv])?;
         // The learnt gate is folded into this layer's weights.
-        let layer = "denoise_fn.mid_attn.fn.fn.to_out";
-        let (conv, to) = (Conv::pointwise(channels), To::New("mid_attn.out"));
-        let out = layers::conv2d(self.b, layer, &conv, attended, to)?;
+        let (layer, to) = ("denoise_fn.mid_attn.fn.fn.to_out", To::New("mid_attn.out"));
+        let out = layers::conv2d(self.b, layer, channels, pointwise_conv(), attended, to)?;
         let (add, to) = (Pointwise::add(1.0, 1.0), To::New("mid_attn.result"));
         layers::pointwise(self.b, add, &[out, x], to)
     }

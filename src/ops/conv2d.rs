@@ -1,6 +1,6 @@
 //! Two-dimensional convolution, `torch.nn.Conv2d`.
 
-use super::{Epilogue, Rules, expect_operands, expect_shape};
+use super::{Epilogue, Rules, expect_at_least, expect_shape};
 use crate::graph::Shape;
 use serde::{Deserialize, Serialize};
 
@@ -26,9 +26,7 @@ pub struct Conv2d {
     pub stride: usize,
     /// Beyond the border (of no effect for a 1x1 kernel).
     pub padding: Padding,
-    /// Whether there is a bias.
     pub bias: bool,
-    /// Fused into the store.
     pub epilogue: Epilogue,
 }
 
@@ -37,6 +35,17 @@ impl Conv2d {
     pub const WEIGHT: usize = 1;
     pub const BIAS: usize = 2;
 
+    /// With stride 1, a bias, and nothing after it.
+    pub fn new(kernel: usize, padding: Padding) -> Self {
+        Self {
+            kernel,
+            stride: 1,
+            padding,
+            bias: true,
+            epilogue: Epilogue::none(),
+        }
+    }
+
     /// Number of operands before those of the epilogue.
     pub fn operands(&self) -> usize {
         2 + usize::from(self.bias)
@@ -44,10 +53,6 @@ impl Conv2d {
 }
 
 impl Rules for Conv2d {
-    fn name(&self) -> &'static str {
-        "conv2d"
-    }
-
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         if !matches!((self.kernel, self.stride), (1, 1) | (3, 1) | (3, 2)) {
             return Err(format!(
@@ -56,9 +61,7 @@ impl Rules for Conv2d {
             ));
         }
         let operands = self.operands();
-        if inputs.len() < operands {
-            expect_operands(inputs, operands, "x, weight, bias")?;
-        }
+        expect_at_least(inputs, operands, "x, weight, bias")?;
         let (x, weight) = (inputs[Self::X], inputs[Self::WEIGHT]);
         expect_shape(
             "the weight",
@@ -85,13 +88,5 @@ impl Rules for Conv2d {
 
     fn flops(&self, inputs: &[Shape], outputs: &[Shape]) -> u64 {
         (2 * outputs[0].elements() * inputs[Self::X].c * self.kernel * self.kernel) as u64
-    }
-
-    fn epilogue(&self) -> Option<(&Epilogue, usize)> {
-        Some((&self.epilogue, self.operands()))
-    }
-
-    fn epilogue_mut(&mut self) -> Option<&mut Epilogue> {
-        Some(&mut self.epilogue)
     }
 }

@@ -26,10 +26,6 @@ impl ConvTranspose2d {
 }
 
 impl Rules for ConvTranspose2d {
-    fn name(&self) -> &'static str {
-        "conv_transpose2d"
-    }
-
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let s = self.stride;
         if s < 2 || !s.is_multiple_of(2) {

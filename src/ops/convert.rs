@@ -12,10 +12,6 @@ use serde::{Deserialize, Serialize};
 pub struct Convert {}
 
 impl Rules for Convert {
-    fn name(&self) -> &'static str {
-        "convert"
-    }
-
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         expect_operands(inputs, 1, "x")?;
         Ok(vec![inputs[0]])

@@ -1,7 +1,7 @@
 //! Whether a result is made of numbers.
 
 use super::{Rules, expect_operands};
-use crate::graph::{Element, Shape};
+use crate::graph::Shape;
 use serde::{Deserialize, Serialize};
 
 /// `y[n, 0, i, 0]` is how many elements of row `i` of sample `n` of x are NaN
@@ -12,10 +12,6 @@ use serde::{Deserialize, Serialize};
 pub struct CountNonFinite {}
 
 impl Rules for CountNonFinite {
-    fn name(&self) -> &'static str {
-        "count_non_finite"
-    }
-
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         expect_operands(inputs, 1, "x")?;
         Ok(vec![Shape::new(inputs[0].n, 1, inputs[0].h, 1)])
@@ -23,9 +19,5 @@ impl Rules for CountNonFinite {
 
     fn flops(&self, inputs: &[Shape], _outputs: &[Shape]) -> u64 {
         inputs[0].elements() as u64
-    }
-
-    fn result_element(&self) -> Element {
-        Element::F32
     }
 }

@@ -12,10 +12,7 @@ pub enum Activation {
     /// `v`
     None,
     /// `max(v, slope * v)`, `torch.nn.LeakyReLU(slope)`, slope in 0..1.
-    LeakyRelu {
-        /// Factor of negative values.
-        slope: f32,
-    },
+    LeakyRelu { slope: f32 },
     /// `v * tanh(ln(1 + exp(v)))`, `torch.nn.Mish`.
     Mish,
 }
@@ -30,25 +27,20 @@ pub enum Activation {
 /// residuals, of the result's shape.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Epilogue {
-    /// Pointwise function.
     pub activation: Activation,
-    /// Factor of the activated result.
     pub scale: f32,
     /// Constant added to every channel.
     pub shift: f32,
-    /// Whether a row of a table is added.
     pub table_add: bool,
     /// Factor of each residual; at most [`MAX_RESIDUALS`].
     pub residual_scales: Vec<f32>,
 }
 
 impl Epilogue {
-    /// Stores the result as it is.
     pub fn none() -> Self {
         Self::activation(Activation::None)
     }
 
-    /// Applies a pointwise function.
     pub fn activation(activation: Activation) -> Self {
         Self {
             activation,
@@ -59,7 +51,6 @@ impl Epilogue {
         }
     }
 
-    /// Whether it stores the result as it is.
     pub fn is_identity(&self) -> bool {
         *self == Self::none()
     }
@@ -87,7 +78,6 @@ impl Epilogue {
         })
     }
 
-    /// Number of operands.
     pub fn operands(&self) -> usize {
         usize::from(self.table_add) + self.residual_scales.len()
     }

@@ -1,7 +1,7 @@
 //! The estimate of x_0 that a prediction of the noise implies.
 
 use super::{Rules, expect_operands, expect_shape};
-use crate::graph::{Element, Shape};
+use crate::graph::Shape;
 use serde::{Deserialize, Serialize};
 
 /// `x0 = clamp(x0_from_x * x - x0_from_eps * eps, -clip, clip)` with the
@@ -20,10 +20,6 @@ impl EstimateX0 {
 }
 
 impl Rules for EstimateX0 {
-    fn name(&self) -> &'static str {
-        "estimate_x0"
-    }
-
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         expect_operands(inputs, 2, "x, eps")?;
         expect_shape("eps", inputs[Self::EPS], inputs[Self::X])?;
@@ -32,9 +28,5 @@ impl Rules for EstimateX0 {
 
     fn flops(&self, inputs: &[Shape], _outputs: &[Shape]) -> u64 {
         5 * inputs[Self::X].elements() as u64
-    }
-
-    fn result_element(&self) -> Element {
-        Element::F32
     }
 }

@@ -1,6 +1,6 @@
 //! Group normalisation, `torch.nn.GroupNorm`.
 
-use super::{Epilogue, Rules, expect_operands, expect_shape};
+use super::{Epilogue, Rules, expect_at_least, expect_shape};
 use crate::graph::Shape;
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,6 @@ pub struct GroupNorm {
     pub groups: usize,
     /// Added to the variance (PyTorch: 1e-5).
     pub epsilon: f32,
-    /// Fused into the store.
     pub epilogue: Epilogue,
 }
 
@@ -29,14 +28,8 @@ impl GroupNorm {
 }
 
 impl Rules for GroupNorm {
-    fn name(&self) -> &'static str {
-        "group_norm"
-    }
-
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        if inputs.len() < Self::OPERANDS {
-            expect_operands(inputs, Self::OPERANDS, "x, weight, bias")?;
-        }
+        expect_at_least(inputs, Self::OPERANDS, "x, weight, bias")?;
         let x = inputs[Self::X];
         if self.groups == 0 || !x.c.is_multiple_of(self.groups) {
             return Err(format!(
@@ -52,13 +45,5 @@ impl Rules for GroupNorm {
 
     fn flops(&self, inputs: &[Shape], _outputs: &[Shape]) -> u64 {
         8 * inputs[Self::X].elements() as u64
-    }
-
-    fn epilogue(&self) -> Option<(&Epilogue, usize)> {
-        Some((&self.epilogue, Self::OPERANDS))
-    }
-
-    fn epilogue_mut(&mut self) -> Option<&mut Epilogue> {
-        Some(&mut self.epilogue)
     }
 }

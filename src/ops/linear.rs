@@ -18,10 +18,6 @@ impl Linear {
 }
 
 impl Rules for Linear {
-    fn name(&self) -> &'static str {
-        "linear"
-    }
-
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         expect_operands(inputs, 3, "x, weight, bias")?;
         let (x, weight) = (inputs[Self::X], inputs[Self::WEIGHT]);

@@ -13,17 +13,12 @@ use serde::{Deserialize, Serialize};
 /// all values, each head by head. Result: y `[n, heads * d, h, w]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LinearAttention {
-    /// Number of heads.
     pub heads: usize,
     /// Channels of one head `d`; a multiple of 4.
     pub head_channels: usize,
 }
 
 impl Rules for LinearAttention {
-    fn name(&self) -> &'static str {
-        "linear_attention"
-    }
-
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         expect_operands(inputs, 1, "qkv")?;
         let qkv = inputs[0];

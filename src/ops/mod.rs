@@ -43,9 +43,6 @@ use serde::{Deserialize, Serialize};
 
 /// What every operation answers about itself.
 pub trait Rules {
-    /// The operation's name, as in file names, messages and tables.
-    fn name(&self) -> &'static str;
-
     /// Shapes of the results for these operands.
     ///
     /// # Errors
@@ -53,14 +50,8 @@ pub trait Rules {
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String>;
 
     /// Floating-point operations (a multiply-add counts two).
-    fn flops(&self, inputs: &[Shape], outputs: &[Shape]) -> u64 {
-        let _ = (inputs, outputs);
+    fn flops(&self, _inputs: &[Shape], _outputs: &[Shape]) -> u64 {
         0
-    }
-
-    /// What the elements of new results are.
-    fn result_element(&self) -> Element {
-        Element::Float
     }
 
     /// Pairs (result, operand): results that are written over an operand. No
@@ -68,92 +59,103 @@ pub trait Rules {
     fn in_place(&self) -> &'static [(usize, usize)] {
         &[]
     }
-
-    /// The epilogue, for operations that have one, and the index of its
-    /// first operand.
-    fn epilogue(&self) -> Option<(&Epilogue, usize)> {
-        None
-    }
-
-    /// The epilogue, to be changed.
-    fn epilogue_mut(&mut self) -> Option<&mut Epilogue> {
-        None
-    }
 }
 
-/// An operation and its parameters.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Op {
-    Conv2d(Conv2d),
-    ConvTranspose2d(ConvTranspose2d),
-    Convert(Convert),
-    CountNonFinite(CountNonFinite),
-    EstimateX0(EstimateX0),
-    GroupNorm(GroupNorm),
-    Linear(Linear),
-    LinearAttention(LinearAttention),
-    Noise(Noise),
-    Pack(Pack),
-    Pointwise(Pointwise),
-    Reconstruct(Reconstruct),
-    SamplerUpdate(SamplerUpdate),
-    UpsampleBicubic(UpsampleBicubic),
-    UpsampleNearest(UpsampleNearest),
-}
+/// Makes [`Op`] of the operations, their names, and the elements of their results.
+macro_rules! operations {
+    ($($op:ident $name:literal $element:ident,)*) => {
+        /// An operation and its parameters.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        pub enum Op {
+            $($op($op),)*
+        }
 
-/// The rules of whichever operation it is.
-macro_rules! rules {
-    ($op:expr) => {
-        match $op {
-            Op::Conv2d(op) => op,
-            Op::ConvTranspose2d(op) => op,
-            Op::Convert(op) => op,
-            Op::CountNonFinite(op) => op,
-            Op::EstimateX0(op) => op,
-            Op::GroupNorm(op) => op,
-            Op::Linear(op) => op,
-            Op::LinearAttention(op) => op,
-            Op::Noise(op) => op,
-            Op::Pack(op) => op,
-            Op::Pointwise(op) => op,
-            Op::Reconstruct(op) => op,
-            Op::SamplerUpdate(op) => op,
-            Op::UpsampleBicubic(op) => op,
-            Op::UpsampleNearest(op) => op,
+        impl Op {
+            /// The operation's name, as in file names, messages and tables.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Op::$op(_) => $name,)*
+                }
+            }
+
+            /// What the elements of new results are.
+            pub fn result_element(&self) -> Element {
+                match self {
+                    $(Op::$op(_) => Element::$element,)*
+                }
+            }
+        }
+
+        impl std::ops::Deref for Op {
+            type Target = dyn Rules;
+
+            fn deref(&self) -> &Self::Target {
+                match self {
+                    $(Op::$op(op) => op,)*
+                }
+            }
         }
     };
 }
 
-impl std::ops::Deref for Op {
-    type Target = dyn Rules;
-
-    fn deref(&self) -> &Self::Target {
-        rules!(self)
-    }
+operations! {
+    Conv2d "conv2d" Float,
+    ConvTranspose2d "conv_transpose2d" Float,
+    Convert "convert" Float,
+    CountNonFinite "count_non_finite" F32,
+    EstimateX0 "estimate_x0" F32,
+    GroupNorm "group_norm" Float,
+    Linear "linear" Float,
+    LinearAttention "linear_attention" Float,
+    Noise "noise" F32,
+    Pack "pack" F32,
+    Pointwise "pointwise" Float,
+    Reconstruct "reconstruct" F32,
+    SamplerUpdate "sampler_update" F32,
+    UpsampleBicubic "upsample_bicubic" F32,
+    UpsampleNearest "upsample_nearest" Float,
 }
 
-impl std::ops::DerefMut for Op {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        rules!(self)
+impl Op {
+    /// The epilogue, for operations that have one, and the index of its
+    /// first operand.
+    pub fn epilogue(&self) -> Option<(&Epilogue, usize)> {
+        match self {
+            Op::Conv2d(op) => Some((&op.epilogue, op.operands())),
+            Op::GroupNorm(op) => Some((&op.epilogue, GroupNorm::OPERANDS)),
+            Op::Pointwise(op) => Some((&op.epilogue, Pointwise::OPERANDS)),
+            _ => None,
+        }
+    }
+
+    pub fn epilogue_mut(&mut self) -> Option<&mut Epilogue> {
+        match self {
+            Op::Conv2d(op) => Some(&mut op.epilogue),
+            Op::GroupNorm(op) => Some(&mut op.epilogue),
+            Op::Pointwise(op) => Some(&mut op.epilogue),
+            _ => None,
+        }
     }
 }
 
 /// Checks the number of operands.
 fn expect_operands(inputs: &[Shape], expected: usize, names: &str) -> Result<(), String> {
-    if inputs.len() == expected {
-        Ok(())
-    } else {
-        Err(format!(
-            "takes {expected} operands ({names}), but was given {}",
-            inputs.len()
-        ))
+    match inputs.len() {
+        count if count == expected => Ok(()),
+        count => Err(format!(
+            "takes {expected} operands ({names}), but was given {count}"
+        )),
     }
+}
+
+/// Checks the number of operands before those of an epilogue.
+fn expect_at_least(inputs: &[Shape], expected: usize, names: &str) -> Result<(), String> {
+    expect_operands(&inputs[..inputs.len().min(expected)], expected, names)
 }
 
 /// An image enlarged by a factor, with `channels` channels.
 fn enlarged(x: Shape, channels: usize, factor: usize) -> Result<Shape, String> {
-    let (h, w) = (x.h.checked_mul(factor), x.w.checked_mul(factor));
-    match (h, w) {
+    match (x.h.checked_mul(factor), x.w.checked_mul(factor)) {
         (Some(h), Some(w)) => Ok(Shape::new(x.n, channels, h, w)),
         _ => Err(format!("{x} enlarged {factor} times is too large")),
     }
@@ -161,9 +163,8 @@ fn enlarged(x: Shape, channels: usize, factor: usize) -> Result<Shape, String> {
 
 /// Checks the shape of one operand.
 fn expect_shape(what: &str, actual: Shape, expected: Shape) -> Result<(), String> {
-    if actual == expected {
-        Ok(())
-    } else {
-        Err(format!("{what} must be {expected}, but is {actual}"))
+    match actual == expected {
+        true => Ok(()),
+        false => Err(format!("{what} must be {expected}, but is {actual}")),
     }
 }

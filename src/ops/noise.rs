@@ -1,7 +1,7 @@
 //! Gaussian noise, the start of the reverse process.
 
 use super::Rules;
-use crate::graph::{Element, Shape};
+use crate::graph::Shape;
 use serde::{Deserialize, Serialize};
 
 /// Batch elements that can be computed at once. Each has a place of its own in
@@ -17,19 +17,10 @@ pub const MAX_BATCH: usize = 12;
 /// No operands. Result: x of the shape given here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Noise {
-    /// Shape of the field.
     pub shape: Shape,
 }
 
 impl Rules for Noise {
-    fn name(&self) -> &'static str {
-        "noise"
-    }
-
-    fn result_element(&self) -> Element {
-        Element::F32
-    }
-
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         super::expect_operands(inputs, 0, "none")?;
         check_batch(self.shape)?;

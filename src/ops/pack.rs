@@ -1,7 +1,7 @@
 //! A model's tensor in the order that a kernel reads it.
 
 use super::{Rules, expect_operands, expect_shape};
-use crate::graph::{Element, Shape};
+use crate::graph::Shape;
 use crate::plan::Precision;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -21,15 +21,12 @@ pub enum Coordinate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Axis {
     pub size: usize,
-    /// The coordinate it moves along.
     pub coordinate: Coordinate,
     pub step: usize,
-    /// Whether it runs backwards.
     pub reversed: bool,
 }
 
 impl Axis {
-    /// An axis.
     pub const fn new(size: usize, coordinate: Coordinate, step: usize) -> Self {
         Self {
             size,
@@ -39,7 +36,6 @@ impl Axis {
         }
     }
 
-    /// The same axis, running backwards.
     pub const fn reversed(self) -> Self {
         Self {
             reversed: true,
@@ -82,13 +78,11 @@ impl ChannelMap {
 /// lies outside the tensor, or in the padding of a channel group, is zero.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Packing {
-    /// Shape of the plain tensor.
     pub plain: Shape,
     /// Axes of the packed array, outermost first.
     pub axes: Vec<Axis>,
     /// Padding between channel groups, if there is any.
     pub channels: Option<ChannelMap>,
-    /// Storage of the packed elements.
     pub precision: Precision,
 }
 
@@ -103,7 +97,6 @@ impl Packing {
         }
     }
 
-    /// Number of packed elements.
     pub fn elements(&self) -> usize {
         self.axes.iter().map(|axis| axis.size).product()
     }
@@ -135,16 +128,12 @@ impl Packing {
         assert_eq!(plain.len(), self.plain.elements(), "pack: plain tensor");
         assert_eq!(packed.len(), self.elements(), "pack: packed array");
         let shape = [self.plain.n, self.plain.c, self.plain.h, self.plain.w];
-        // The plain coordinate of every stored channel, or none for padding.
-        let groups = self.channel_groups();
-        let channel_of = |stored: usize| {
-            let group = groups
-                .iter()
-                .find(|[start, _, count]| (*start..start + count).contains(&stored));
-            group.map(|[start, first, _]| first + stored - start)
-        };
-        let stored_end = groups.last().map_or(0, |[start, _, count]| start + count);
-        let channel_table: Vec<Option<usize>> = (0..stored_end).map(channel_of).collect();
+        // The plain coordinate of every stored channel, beyond all for padding.
+        let mut channels = Vec::new();
+        for [start, first, count] in self.channel_groups() {
+            channels.resize(start, usize::MAX);
+            channels.extend(first..first + count);
+        }
         let mapped = self.channels.as_ref().map(|map| map.coordinate as usize);
         let mut index = vec![0; self.axes.len()];
         let mut at = [0usize; 4];
@@ -153,11 +142,9 @@ impl Packing {
         }
         for value in packed {
             let plain_at = |k: usize| match mapped {
-                Some(coordinate) if coordinate == k => channel_table
-                    .get(at[k])
-                    .copied()
-                    .flatten()
-                    .unwrap_or(usize::MAX),
+                Some(coordinate) if coordinate == k => {
+                    channels.get(at[k]).copied().unwrap_or(usize::MAX)
+                }
                 _ => at[k],
             };
             let [n, c, h, w] = [0, 1, 2, 3].map(plain_at);
@@ -216,78 +203,9 @@ pub struct Pack {
 }
 
 impl Rules for Pack {
-    fn name(&self) -> &'static str {
-        "pack"
-    }
-
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         expect_operands(inputs, 1, "plain")?;
         expect_shape("the plain tensor", inputs[0], self.packing.plain)?;
         Ok(vec![self.packing.plain])
-    }
-
-    fn result_element(&self) -> Element {
-        Element::F32
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// `[o, c, 1, 1]` to `[o / 4][c / 4][4 of c][4 of o]`.
-    fn linear(segments: &[usize]) -> Packing {
-        let inputs: usize = segments.iter().sum();
-        let stored: usize = segments.iter().map(|c| c.next_multiple_of(4)).sum();
-        Packing {
-            plain: Shape::matrix(5, inputs),
-            axes: vec![
-                Axis::new(2, Coordinate::N, 4),
-                Axis::new(stored / 4, Coordinate::C, 4),
-                Axis::new(4, Coordinate::C, 1),
-                Axis::new(4, Coordinate::N, 1),
-            ],
-            channels: Some(ChannelMap {
-                coordinate: Coordinate::C,
-                segments: segments.to_vec(),
-                alignment: 4,
-            }),
-            precision: Precision::F32,
-        }
-    }
-
-    #[test]
-    fn elements_go_where_their_axes_say() {
-        let packing = linear(&[3, 2]);
-        let plain: Vec<f32> = (0..25).map(|i| i as f32 + 1.0).collect();
-        let mut packed = vec![f32::NAN; packing.elements()];
-        packing.apply(&plain, &mut packed);
-        for (at, &value) in packed.iter().enumerate() {
-            let o = at / 32 * 4 + at % 4;
-            let stored = at / 16 % 2 * 4 + at / 4 % 4;
-            let c = match stored {
-                0..=2 => Some(stored),
-                4..=5 => Some(stored - 1),
-                _ => None,
-            };
-            let expected = c.filter(|_| o < 5).map_or(0.0, |c| plain[o * 5 + c]);
-            assert_eq!(value, expected, "element {at}");
-        }
-    }
-
-    #[test]
-    fn groups_without_padding_are_one() {
-        assert_eq!(linear(&[4, 8, 3]).channel_groups(), [[0, 0, 15]]);
-        assert_eq!(linear(&[3, 4]).channel_groups(), [[0, 0, 3], [4, 3, 4]]);
-    }
-
-    #[test]
-    fn different_packings_have_different_names() {
-        let mut half = linear(&[3, 2]);
-        half.precision = Precision::F16;
-        let names = [linear(&[3, 2]), linear(&[2, 3]), linear(&[5]), half].map(|p| p.to_string());
-        for (at, name) in names.iter().enumerate() {
-            assert!(!names[..at].contains(name), "{name}");
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! An epilogue on its own.
 
-use super::{Activation, Epilogue, Rules, expect_operands};
+use super::{Activation, Epilogue, Rules, expect_at_least};
 use crate::graph::Shape;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 /// Operands: x `[n, c, h, w]`, then the epilogue's. Result: y of x's shape.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pointwise {
-    /// What is done to each element.
     pub epilogue: Epilogue,
 }
 
@@ -68,14 +67,8 @@ impl Pointwise {
 }
 
 impl Rules for Pointwise {
-    fn name(&self) -> &'static str {
-        "pointwise"
-    }
-
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        if inputs.is_empty() {
-            expect_operands(inputs, Self::OPERANDS, "x")?;
-        }
+        expect_at_least(inputs, Self::OPERANDS, "x")?;
         self.epilogue
             .check(&inputs[Self::OPERANDS..], inputs[Self::X])?;
         Ok(vec![inputs[Self::X]])
@@ -88,13 +81,5 @@ impl Rules for Pointwise {
             Activation::Mish => 8,
         };
         each * inputs[Self::X].elements() as u64
-    }
-
-    fn epilogue(&self) -> Option<(&Epilogue, usize)> {
-        Some((&self.epilogue, Self::OPERANDS))
-    }
-
-    fn epilogue_mut(&mut self) -> Option<&mut Epilogue> {
-        Some(&mut self.epilogue)
     }
 }

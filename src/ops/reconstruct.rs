@@ -1,7 +1,7 @@
 //! The end of the reverse process: the residual on top of the enlargement.
 
 use super::{Rules, expect_operands, expect_shape};
-use crate::graph::{Element, Shape};
+use crate::graph::Shape;
 use serde::{Deserialize, Serialize};
 
 /// `sr = clamp(x, -1, 1) / res_rescale + up`; NaN and infinities of x stay,
@@ -15,14 +15,6 @@ pub struct Reconstruct {
 }
 
 impl Rules for Reconstruct {
-    fn name(&self) -> &'static str {
-        "reconstruct"
-    }
-
-    fn result_element(&self) -> Element {
-        Element::F32
-    }
-
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         expect_operands(inputs, 2, "x, up")?;
         expect_shape("up", inputs[1], inputs[0])?;

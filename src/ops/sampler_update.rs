@@ -2,7 +2,7 @@
 
 use super::noise::check_batch;
 use super::{Rules, expect_operands, expect_shape};
-use crate::graph::{Element, Shape};
+use crate::graph::Shape;
 use serde::{Deserialize, Serialize};
 
 /// Where a step's noise comes from.
@@ -28,7 +28,6 @@ pub enum NoiseSource {
 /// place of previous.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SamplerUpdate {
-    /// Where z comes from.
     pub noise: NoiseSource,
 }
 
@@ -41,10 +40,6 @@ impl SamplerUpdate {
 }
 
 impl Rules for SamplerUpdate {
-    fn name(&self) -> &'static str {
-        "sampler_update"
-    }
-
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let operands = match self.noise {
             NoiseSource::Generated => 3,
@@ -62,10 +57,6 @@ impl Rules for SamplerUpdate {
 
     fn flops(&self, inputs: &[Shape], _outputs: &[Shape]) -> u64 {
         45 * inputs[Self::X].elements() as u64
-    }
-
-    fn result_element(&self) -> Element {
-        Element::F32
     }
 
     fn in_place(&self) -> &'static [(usize, usize)] {

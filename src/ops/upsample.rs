@@ -1,7 +1,7 @@
 //! Enlargement by a whole factor.
 
 use super::{Rules, enlarged, expect_operands};
-use crate::graph::{Element, Shape};
+use crate::graph::Shape;
 use serde::{Deserialize, Serialize};
 
 /// Every pixel repeated, `torch.nn.functional.interpolate(mode='nearest')`.
@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 /// Operand: x `[n, c, h, w]`. Result: y `[n, c, f*h, f*w]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UpsampleNearest {
-    /// Enlargement `f`.
     pub factor: usize,
 }
 
@@ -19,7 +18,6 @@ pub struct UpsampleNearest {
 /// Operand: x `[n, c, h, w]`. Result: y `[n, c, f*h, f*w]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UpsampleBicubic {
-    /// Enlargement `f`.
     pub factor: usize,
 }
 
@@ -33,24 +31,12 @@ fn enlarge(inputs: &[Shape], factor: usize) -> Result<Vec<Shape>, String> {
 }
 
 impl Rules for UpsampleNearest {
-    fn name(&self) -> &'static str {
-        "upsample_nearest"
-    }
-
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         enlarge(inputs, self.factor)
     }
 }
 
 impl Rules for UpsampleBicubic {
-    fn name(&self) -> &'static str {
-        "upsample_bicubic"
-    }
-
-    fn result_element(&self) -> Element {
-        Element::F32
-    }
-
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         enlarge(inputs, self.factor)
     }

@@ -2,7 +2,8 @@
 //! made them?
 
 use super::{
-    Owner, PACK, Phase, PlanError, PlannedNode, PlannedValue, Program, SLOT_ALIGNMENT, Slot,
+    Owner, PACK, Phase, PlanError, PlannedNode, PlannedValue, Precision, Program, SLOT_ALIGNMENT,
+    Slot,
 };
 use crate::graph::{Role, Shape, find_clash};
 use crate::ops::{Axis, Op, Packing};
@@ -50,23 +51,14 @@ impl Program {
         let slot = self.slots.get(value.slot);
         let slot = slot.ok_or_else(|| format!("is in slot {}, which is not there", value.slot))?;
         let too_large = || format!("of {} is larger than any memory", value.shape);
-        let sum = |counts: &[usize]| {
-            let mut counts = counts.iter();
-            counts.try_fold(0usize, |sum, &count| sum.checked_add(count))
-        };
-        if sum(&value.segments) != Some(value.shape.c) {
-            let (shape, segments) = (value.shape, &value.segments);
+        let (shape, segments) = (value.shape, &value.segments);
+        if stored(segments, 1) != Some(shape.c) {
             return Err(format!(
                 "of {shape} is not made of channel groups {segments:?}"
             ));
         }
         let alignment = value.format.layout.channel_alignment();
-        let mut stored = 0usize;
-        for &channels in &value.segments {
-            let padded = channels.checked_next_multiple_of(alignment);
-            let end = padded.and_then(|padded| stored.checked_add(padded));
-            stored = end.ok_or_else(too_large)?;
-        }
+        let stored = stored(segments, alignment).ok_or_else(too_large)?;
         let end = value.channel_offset.checked_add(stored);
         if end.is_none_or(|end| end > value.channel_stride)
             || !value.channel_offset.is_multiple_of(alignment)
@@ -81,26 +73,18 @@ impl Program {
         if let Some(packing) = &value.packing {
             return check_packed(value, packing, slot.bytes);
         }
-        let Shape { n, h, w, .. } = value.shape;
-        let factors = [
-            n,
-            value.channel_stride,
-            h,
-            w,
-            value.format.precision.bytes(),
-        ];
-        let mut factors = factors.into_iter();
-        let bytes = factors.try_fold(1usize, |product, factor| product.checked_mul(factor));
-        let bytes = bytes.ok_or_else(too_large)? as u64;
+        let precision = value.format.precision;
+        let sizes = [shape.n, value.channel_stride, shape.h, shape.w];
+        let bytes = bytes_of(&sizes, precision).ok_or_else(too_large)?;
         match bytes <= slot.bytes {
             true => Ok(()),
             false => Err(format!("takes {bytes} bytes of a slot of {}", slot.bytes)),
         }
     }
 
-    fn check_node(&self, phase: &Phase, node: &PlannedNode) -> Result<(), String> {
-        let find = |ids: &[usize]| -> Result<Vec<&PlannedValue>, String> {
-            let value = |&id| {
+    fn check_node<'a>(&self, phase: &'a Phase, node: &PlannedNode) -> Result<(), String> {
+        let find = |ids: &[usize]| -> Result<Vec<&'a PlannedValue>, String> {
+            let value = |&id: &usize| {
                 let value = phase.values.get(id);
                 value.ok_or_else(|| format!("has no value {id}"))
             };
@@ -108,12 +92,10 @@ impl Program {
         };
         let (inputs, outputs) = (find(&node.inputs)?, find(&node.outputs)?);
         let scratch = find(&node.scratch)?;
-        let shapes = |values: &[&PlannedValue]| -> Vec<Shape> {
-            values.iter().map(|value| value.shape).collect()
-        };
-        let expected = node.op.infer(&shapes(&inputs))?;
-        if expected != shapes(&outputs) {
-            return Err(format!("gives {expected:?}, not {:?}", shapes(&outputs)));
+        let expected = node.op.infer(&phase.shapes(&node.inputs))?;
+        let shapes = phase.shapes(&node.outputs);
+        if expected != shapes {
+            return Err(format!("gives {expected:?}, not {shapes:?}"));
         }
         let packs = matches!(node.op, Op::Pack(_));
         if packs != (phase.name == PACK) {
@@ -134,30 +116,22 @@ impl Program {
                 ));
             }
         }
-        let (read, written): (Vec<Place>, Vec<Place>) = (
-            inputs.iter().map(|value| Place(value)).collect(),
-            outputs.iter().map(|value| Place(value)).collect(),
-        );
+        let places = |values: &[&'a PlannedValue]| values.iter().map(|v| Place(v)).collect();
+        let (read, written): (Vec<Place>, Vec<Place>) = (places(&inputs), places(&outputs));
         let clash = find_clash(&node.op, &read, &written, |a, b| a.0.overlaps(b.0));
         if let Some((result, other)) = clash {
-            return Err(format!(
-                "writes '{}' over '{}'",
-                result.0.name, other.0.name
-            ));
+            let (result, other) = (&result.0.name, &other.0.name);
+            return Err(format!("writes '{result}' over '{other}'"));
         }
-        let used = || inputs.iter().chain(&outputs);
         for (at, value) in scratch.iter().enumerate() {
-            let other = used()
-                .chain(&scratch[..at])
-                .find(|other| value.slot == other.slot);
+            let name = &value.name;
             if value.role != Role::Temporary {
-                return Err(format!("works in '{}', which is kept", value.name));
+                return Err(format!("works in '{name}', which is kept"));
             }
-            if let Some(other) = other {
-                return Err(format!(
-                    "works in '{}', which lies over '{}'",
-                    value.name, other.name
-                ));
+            let mut others = inputs.iter().chain(&outputs).chain(&scratch[..at]);
+            if let Some(other) = others.find(|other| value.slot == other.slot) {
+                let other = &other.name;
+                return Err(format!("works in '{name}', which lies over '{other}'"));
             }
         }
         let (needed, there) = (node.thread_bytes, self.thread_bytes());
@@ -168,6 +142,22 @@ impl Program {
         }
         Ok(())
     }
+}
+
+/// Channels of groups of these sizes, each padded, unless they are too many.
+fn stored(segments: &[usize], alignment: usize) -> Option<usize> {
+    segments.iter().try_fold(0usize, |sum, &channels| {
+        sum.checked_add(channels.checked_next_multiple_of(alignment)?)
+    })
+}
+
+/// Bytes of an array of these sizes, unless they are too many.
+fn bytes_of(sizes: &[usize], precision: Precision) -> Option<u64> {
+    let mut sizes = sizes.iter();
+    let bytes = sizes.try_fold(precision.bytes(), |product, &size| {
+        product.checked_mul(size)
+    });
+    bytes.map(|bytes| bytes as u64)
 }
 
 /// Values that live on, weights and temporaries each have slots of their own,
@@ -192,22 +182,16 @@ fn check_slot(value: &PlannedValue, slot: &Slot) -> Result<(), String> {
 }
 
 fn check_packed(value: &PlannedValue, packing: &Packing, there: u64) -> Result<(), String> {
-    let mut sizes = packing.axes.iter().map(|axis| axis.size);
-    let bytes = sizes.try_fold(packing.precision.bytes(), |product, size| {
-        product.checked_mul(size)
-    });
-    let fits = bytes.is_some_and(|bytes| bytes as u64 <= there);
+    let sizes: Vec<usize> = packing.axes.iter().map(|axis| axis.size).collect();
+    let fits = bytes_of(&sizes, packing.precision).is_some_and(|bytes| bytes <= there);
     // Coordinates add up over the axes.
     let end = |end: usize, axis: &Axis| end.checked_add(axis.step.checked_mul(axis.size)?);
     let is_finite = packing.axes.iter().try_fold(0, end).is_some();
     let channels_fit = packing.channels.as_ref().is_none_or(|map| {
         let Shape { n, c, h, w } = packing.plain;
-        let channels = map.segments.iter().try_fold(0usize, |sum, &channels| {
-            let padded = channels.checked_next_multiple_of(map.alignment)?;
-            sum.checked_add(padded)?;
-            sum.checked_add(channels)
-        });
-        map.alignment > 0 && channels == Some([n, c, h, w][map.coordinate as usize])
+        let channels = stored(&map.segments, 1);
+        let is_finite = map.alignment > 0 && stored(&map.segments, map.alignment).is_some();
+        is_finite && channels == Some([n, c, h, w][map.coordinate as usize])
     });
     let alike = packing.plain == value.shape && packing.precision == value.format.precision;
     match fits && is_finite && channels_fit && alike {

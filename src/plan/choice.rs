@@ -13,11 +13,7 @@ pub enum Variant {
     Only,
     /// A convolution whose invocations each make a register tile of so many
     /// pixels by so many blocks of 4 output channels (GPU).
-    RegisterTile {
-        pixels: usize,
-        /// Blocks of 4 output channels.
-        blocks: usize,
-    },
+    RegisterTile { pixels: usize, blocks: usize },
     /// A 1x1 convolution as one matrix product (CPU).
     PointwiseProduct,
     /// A 3x3 convolution as one matrix product for each row of the kernel,
@@ -52,7 +48,7 @@ pub enum Wanted {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ScratchRequest {
     pub name: String,
-    /// Size, a multiple of 4.
+    /// A multiple of 4.
     pub bytes: u64,
 }
 
@@ -60,11 +56,8 @@ pub struct ScratchRequest {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
     pub variant: Variant,
-    /// What it wants of each operand.
     pub inputs: Vec<Wanted>,
-    /// The format of each result.
     pub outputs: Vec<Format>,
-    /// Memory it works in.
     pub scratch: Vec<ScratchRequest>,
     /// Memory that each thread works in, in bytes.
     pub thread_bytes: u64,
@@ -73,7 +66,6 @@ pub struct Choice {
 /// An operand or result, as a chooser sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Operand<'a> {
-    /// The value in the graph.
     pub value: &'a Value,
     /// The format in which it is there already; none for parameters and for
     /// temporaries that nothing has written yet.
@@ -83,7 +75,6 @@ pub struct Operand<'a> {
 }
 
 impl Operand<'_> {
-    /// Its shape.
     pub fn shape(&self) -> Shape {
         self.value.shape
     }
@@ -125,19 +116,21 @@ pub trait Chooser {
     }
 }
 
-/// A node with its kernel.
+/// A node with its kernel; operands are ids of one kind or another.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ChosenNode {
+pub struct KernelNode<Id> {
     pub op: Op,
     pub variant: Variant,
-    /// Operands; weights are packed ones.
-    pub inputs: Vec<ValueId>,
-    pub outputs: Vec<ValueId>,
+    pub inputs: Vec<Id>,
+    pub outputs: Vec<Id>,
     /// Arrays that the kernel works in.
-    pub scratch: Vec<ValueId>,
+    pub scratch: Vec<Id>,
     /// Memory that each thread works in, in bytes.
     pub thread_bytes: u64,
 }
+
+/// A node of a [`ChosenGraph`]; weights are packed ones.
+pub type ChosenNode = KernelNode<ValueId>;
 
 /// A graph whose kernels are chosen: every value has a format, and every
 /// kernel finds its operands in the format that it wants.
@@ -147,10 +140,8 @@ pub struct ChosenGraph {
     /// Values of the graph, and what choosing added: packed weights, scratch,
     /// converted values.
     pub values: Vec<Value>,
-    /// The format of each value.
     pub formats: Vec<Format>,
     /// The packing of each packed weight.
     pub packings: Vec<Option<Packing>>,
-    /// Nodes in execution order.
     pub nodes: Vec<ChosenNode>,
 }

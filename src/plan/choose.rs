@@ -1,10 +1,12 @@
 //! Kernels for every node of every phase.
 
 use super::planner::PlanError;
-use super::{Choice, Chooser, ChosenGraph, ChosenNode, Format, NodeOperands, Operand, Wanted};
+use super::{
+    Choice, Chooser, ChosenGraph, ChosenNode, Format, Layout, NodeOperands, Operand, Wanted,
+};
 use crate::graph::{Element, Graph, Node, Role, Shape, Value, ValueId};
 use crate::ops::{Convert, Op, Pack, Packing};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// Name of the phase that packs the parameters. It comes first, and runs
 /// whenever parameters have changed: when a model is loaded, or trained.
@@ -26,38 +28,34 @@ pub fn choose(
     chooser: &dyn Chooser,
     trainable: bool,
 ) -> Result<Vec<ChosenGraph>, PlanError> {
-    let mut packs = Packs::new(trainable);
+    let mut packs = Packs::new(match trainable {
+        true => Role::State,
+        false => Role::Parameter,
+    });
     let mut chosen = Vec::new();
     for graph in graphs {
         chosen.push(Walk::new(graph, chooser).run(&mut packs)?);
     }
-    chosen.insert(
-        0,
-        Walk::new(&packs.graph, chooser).run(&mut Packs::new(false))?,
-    );
+    let pack = Walk::new(&packs.graph, chooser).run(&mut Packs::new(packs.role))?;
+    chosen.insert(0, pack);
     Ok(chosen)
 }
 
 /// The graph of [`PACK`], which grows as kernels ask for weights.
 struct Packs {
     graph: Graph,
-    known: HashSet<String>,
     role: Role,
 }
 
 impl Packs {
-    fn new(trainable: bool) -> Self {
+    fn new(role: Role) -> Self {
         Self {
             graph: Graph {
                 name: PACK.to_owned(),
                 values: Vec::new(),
                 nodes: Vec::new(),
             },
-            known: HashSet::new(),
-            role: match trainable {
-                true => Role::State,
-                false => Role::Parameter,
-            },
+            role,
         }
     }
 
@@ -68,7 +66,7 @@ impl Packs {
             role: Role::Packed,
             ..parameter.clone()
         };
-        if self.known.insert(packed.name.clone()) {
+        if self.graph.find(&packed.name).is_none() {
             let plain = self.graph.find(&parameter.name).unwrap_or_else(|| {
                 self.add(Value {
                     role: self.role,
@@ -76,11 +74,10 @@ impl Packs {
                     ..parameter.clone()
                 })
             });
+            let packing = packing.clone();
             let packed = self.add(packed.clone());
             self.graph.nodes.push(Node {
-                op: Op::Pack(Pack {
-                    packing: packing.clone(),
-                }),
+                op: Op::Pack(Pack { packing }),
                 inputs: vec![plain],
                 outputs: vec![packed],
             });
@@ -114,10 +111,8 @@ impl<'a> Walk<'a> {
             if graph.name == PACK {
                 return (value.role != Role::Packed).then_some(Format::TENSOR);
             }
-            value
-                .role
-                .is_persistent()
-                .then(|| chooser.format(value.element))
+            let lives_on = value.role.is_persistent();
+            lives_on.then(|| chooser.format(value.element))
         };
         Self {
             graph,
@@ -133,28 +128,28 @@ impl<'a> Walk<'a> {
 
     fn run(mut self, packs: &mut Packs) -> Result<ChosenGraph, PlanError> {
         for node in &self.graph.nodes {
-            let choice = self.choose(node)?;
-            self.append(node, choice, packs)?;
+            self.append(node, packs)?;
         }
-        let graph = self.graph;
-        let formats = (0..self.values.len())
-            .map(|index| {
-                let root = self.values[index].view_of.map_or(index, |(of, _)| of.0);
+        let format = |index: usize| match &self.packings[index] {
+            Some(packing) => Format::new(Layout::ChannelsLast, packing.precision),
+            None => {
+                let root = self.root(ValueId(index)).0;
                 self.formats[root].unwrap_or_else(|| self.chooser.format(self.values[root].element))
-            })
-            .collect();
-        // Parameters are read in packed form alone.
-        let mut chosen = ChosenGraph {
-            name: graph.name.clone(),
+            }
+        };
+        let formats = (0..self.values.len()).map(format).collect();
+        Ok(ChosenGraph {
+            name: self.graph.name.clone(),
             values: self.values,
             formats,
             packings: self.packings,
             nodes: self.nodes,
-        };
-        if chosen.name != PACK {
-            drop_parameters(&mut chosen);
-        }
-        Ok(chosen)
+        })
+    }
+
+    /// A value as it is in the graph, if choosing did not add it.
+    fn value(&self, id: ValueId) -> &Value {
+        self.graph.values.get(id.0).unwrap_or(&self.values[id.0])
     }
 
     fn root(&self, id: ValueId) -> ValueId {
@@ -169,7 +164,7 @@ impl<'a> Walk<'a> {
     fn choose(&self, node: &Node) -> Result<Choice, PlanError> {
         let operands = |ids: &[ValueId]| -> Vec<Operand> {
             let operand = |&id: &ValueId| Operand {
-                value: &self.values[id.0],
+                value: self.value(id),
                 format: self.format(id),
                 root: self.root(id),
             };
@@ -191,7 +186,7 @@ impl<'a> Walk<'a> {
         let fits = choice.inputs.len() == node.inputs.len()
             && choice.outputs.len() == node.outputs.len()
             && node.inputs.iter().zip(&choice.inputs).all(|(id, wanted)| {
-                let value = &self.values[id.0];
+                let value = self.value(*id);
                 match wanted {
                     Wanted::Value(_) => value.role != Role::Parameter || self.graph.name == PACK,
                     Wanted::Weight(packing) => {
@@ -205,15 +200,13 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn append(&mut self, node: &Node, choice: Choice, packs: &mut Packs) -> Result<(), PlanError> {
+    fn append(&mut self, node: &Node, packs: &mut Packs) -> Result<(), PlanError> {
+        let choice = self.choose(node)?;
         let mut inputs = Vec::new();
         for (&id, wanted) in node.inputs.iter().zip(&choice.inputs) {
             inputs.push(match wanted {
                 Wanted::Value(format) => self.converted(id, *format)?,
-                Wanted::Weight(packing) => {
-                    let packed = packs.packed(&self.graph.values[id.0], packing);
-                    self.weight(packed, packing)
-                }
+                Wanted::Weight(packing) => self.weight(id, packing, packs),
             });
         }
         let mut outputs = Vec::new();
@@ -221,49 +214,37 @@ impl<'a> Walk<'a> {
         for (at, (&id, &format)) in node.outputs.iter().zip(&choice.outputs).enumerate() {
             let root = self.root(id);
             let kept = *self.formats[root.0].get_or_insert(format);
-            outputs.push(match kept == format {
-                true => id,
-                false => {
-                    let updated = self.updated(node, at, &inputs);
-                    let made = match updated.filter(|&made| self.format(made) == Some(format)) {
-                        Some(made) => made,
-                        None => self.temporary(id, format, "unconverted"),
-                    };
-                    after.push((made, id));
-                    made
-                }
-            });
+            if kept == format {
+                outputs.push(id);
+                continue;
+            }
+            // The operand, converted perhaps, that the kernel overwrites.
+            let mut pairs = node.op.in_place().iter();
+            let updated = pairs.find(|(result, _)| *result == at);
+            let made = updated
+                .map(|&(_, operand)| inputs[operand])
+                .filter(|&made| self.format(made) == Some(format))
+                .unwrap_or_else(|| self.temporary(id, format, "unconverted"));
+            after.push((made, id));
+            outputs.push(made);
         }
-        let scratch = choice.scratch.iter().map(|request| {
-            let words = request.bytes.div_ceil(4) as usize;
+        let mut scratch = Vec::new();
+        for request in &choice.scratch {
             let name = format!("{}.{}", self.values[outputs[0].0].name, request.name);
-            let shape = Shape::new(1, 1, 1, words);
-            (self.unique(name), shape)
-        });
-        let scratch: Vec<(String, Shape)> = scratch.collect();
-        let scratch = scratch.into_iter().map(|(name, shape)| {
             let value = Value {
-                name,
-                shape,
+                name: self.unique(name),
+                shape: Shape::new(1, 1, 1, request.bytes.div_ceil(4) as usize),
                 role: Role::Temporary,
                 element: Element::F32,
                 segments: vec![1],
                 view_of: None,
             };
-            self.add(value, Some(Format::PLAIN))
-        });
-        let scratch = scratch.collect();
+            scratch.push(self.add(value, Some(Format::PLAIN)));
+        }
         if let Op::Pack(pack) = &node.op {
             self.packings[outputs[0].0] = Some(pack.packing.clone());
         }
-        self.nodes.push(ChosenNode {
-            op: node.op.clone(),
-            variant: choice.variant,
-            inputs,
-            outputs,
-            scratch,
-            thread_bytes: choice.thread_bytes,
-        });
+        self.push(&node.op, &choice, [inputs, outputs, scratch]);
         for (from, to) in after {
             self.convert(from, to)?;
         }
@@ -273,14 +254,6 @@ impl<'a> Walk<'a> {
             !written.any(|&output| self.graph.overlap(output, id))
         });
         Ok(())
-    }
-
-    /// The operand, converted perhaps, that the kernel overwrites with result
-    /// `at` in place.
-    fn updated(&self, node: &Node, at: usize, inputs: &[ValueId]) -> Option<ValueId> {
-        let mut pairs = node.op.in_place().iter();
-        let (_, operand) = pairs.find(|(result, _)| *result == at)?;
-        Some(inputs[*operand])
     }
 
     /// `id` in this format.
@@ -305,15 +278,19 @@ impl<'a> Walk<'a> {
             outputs: vec![to],
         };
         let choice = self.choose(&node)?;
+        self.push(&node.op, &choice, [node.inputs, node.outputs, Vec::new()]);
+        Ok(())
+    }
+
+    fn push(&mut self, op: &Op, choice: &Choice, [inputs, outputs, scratch]: [Vec<ValueId>; 3]) {
         self.nodes.push(ChosenNode {
-            op: node.op,
+            op: op.clone(),
             variant: choice.variant,
-            inputs: node.inputs,
-            outputs: node.outputs,
-            scratch: Vec::new(),
+            inputs,
+            outputs,
+            scratch,
             thread_bytes: choice.thread_bytes,
         });
-        Ok(())
     }
 
     /// A temporary like `id` in another format.
@@ -328,19 +305,24 @@ impl<'a> Walk<'a> {
         self.add(value, Some(format))
     }
 
-    fn weight(&mut self, packed: Value, packing: &Packing) -> ValueId {
-        if let Some(&id) = self.packed.get(&packed.name) {
-            return id;
-        }
-        let format = Format {
-            precision: packing.precision,
-            ..Format::PLAIN
-        };
+    /// A packed form of a parameter. The first one takes its place, because
+    /// parameters are read in packed form alone.
+    fn weight(&mut self, id: ValueId, packing: &Packing, packs: &mut Packs) -> ValueId {
+        let packed = packs.packed(&self.graph.values[id.0], packing);
         let name = packed.name.clone();
-        let id = self.add(packed, Some(format));
-        self.packings[id.0] = Some(packing.clone());
-        self.packed.insert(name, id);
-        id
+        if let Some(&known) = self.packed.get(&name) {
+            return known;
+        }
+        let made = match self.values[id.0].role {
+            Role::Parameter => {
+                self.values[id.0] = packed;
+                id
+            }
+            _ => self.add(packed, None),
+        };
+        self.packings[made.0] = Some(packing.clone());
+        self.packed.insert(name, made);
+        made
     }
 
     fn add(&mut self, value: Value, format: Option<Format>) -> ValueId {
@@ -350,39 +332,13 @@ impl<'a> Walk<'a> {
         ValueId(self.values.len() - 1)
     }
 
-    /// The name, or that with a number behind it where it is taken.
+    /// The name, with a number behind it where it is taken.
     fn unique(&self, name: String) -> String {
-        let taken = |name: &str| self.values.iter().any(|value| value.name == name);
-        if !taken(&name) {
-            return name;
-        }
-        let mut names = (2..).map(|number| format!("{name}.{number}"));
+        let taken = |name: &String| self.values.iter().any(|value| value.name == *name);
+        let numbered = (2..).map(|number| format!("{name}.{number}"));
+        let mut names = std::iter::once(name.clone()).chain(numbered);
         names
             .find(|name| !taken(name))
             .expect("there are enough numbers")
     }
-}
-
-/// Takes out the parameters, which nothing reads any more.
-fn drop_parameters(graph: &mut ChosenGraph) {
-    let mut new_ids = vec![ValueId(usize::MAX); graph.values.len()];
-    let (mut values, mut formats, mut packings) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, value) in graph.values.drain(..).enumerate() {
-        if value.role != Role::Parameter {
-            new_ids[index] = ValueId(values.len());
-            values.push(value);
-            formats.push(graph.formats[index]);
-            packings.push(graph.packings[index].take());
-        }
-    }
-    for value in &mut values {
-        value.view_of = value.view_of.map(|(of, first)| (new_ids[of.0], first));
-    }
-    for node in &mut graph.nodes {
-        let ids = node.inputs.iter_mut().chain(&mut node.outputs);
-        for id in ids.chain(&mut node.scratch) {
-            *id = new_ids[id.0];
-        }
-    }
-    (graph.values, graph.formats, graph.packings) = (values, formats, packings);
 }

@@ -11,18 +11,12 @@ pub fn dump_program(program: &Program, memory: &MemoryReport) -> String {
     let mut text = String::new();
     let mib = |bytes: u64| bytes as f64 / (1 << 20) as f64;
     for phase in &program.phases {
-        let _ = writeln!(
-            text,
-            "phase {} ({} nodes, {:.3} GFLOP)",
-            phase.name,
-            phase.nodes.len(),
-            phase.flops() as f64 / 1e9
-        );
+        let (name, nodes, gflop) = (&phase.name, phase.nodes.len(), phase.flops() as f64 / 1e9);
+        let _ = writeln!(text, "phase {name} ({nodes} nodes, {gflop:.3} GFLOP)");
         for (index, node) in phase.nodes.iter().enumerate() {
             let list = |ids: &[usize]| {
-                let names: Vec<String> =
-                    ids.iter().map(|&id| describe(&phase.values[id])).collect();
-                names.join(", ")
+                let names = ids.iter().map(|&id| describe(&phase.values[id]));
+                names.collect::<Vec<_>>().join(", ")
             };
             let kernel = match node.variant {
                 Variant::Only => node.op.name().to_owned(),
@@ -44,12 +38,8 @@ pub fn dump_program(program: &Program, memory: &MemoryReport) -> String {
     }
     let _ = writeln!(text, "slots");
     for (index, slot) in program.slots.iter().enumerate() {
-        let _ = writeln!(
-            text,
-            "  @{index:<3} {:10.3} MiB  {}",
-            mib(slot.bytes),
-            slot.owner.name()
-        );
+        let (size, owner) = (mib(slot.bytes), slot.owner.name());
+        let _ = writeln!(text, "  @{index:<3} {size:10.3} MiB  {owner}");
     }
     let _ = writeln!(
         text,
@@ -72,18 +62,11 @@ fn describe(value: &PlannedValue) -> String {
         Precision::F16 => " f16",
         Precision::F32 => "",
     };
+    let (start, stride) = (value.channel_offset, value.channel_stride);
     let range = match value.is_part() {
         false => String::new(),
-        true => {
-            let end = value.channel_offset + value.stored_channels();
-            format!(
-                "[{}..{end} of {}]",
-                value.channel_offset, value.channel_stride
-            )
-        }
+        true => format!("[{start}..{} of {stride}]", start + value.stored_channels()),
     };
-    format!(
-        "{} {}{kind} @{}{range}",
-        value.name, value.shape, value.slot
-    )
+    let (name, shape, slot) = (&value.name, value.shape, value.slot);
+    format!("{name} {shape}{kind} @{slot}{range}")
 }

@@ -34,14 +34,12 @@ impl Layout {
 /// How one element is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Precision {
-    /// 32-bit floating point.
     F32,
     /// 16-bit floating point; arithmetic stays in 32.
     F16,
 }
 
 impl Precision {
-    /// Bytes of one element.
     pub fn bytes(self) -> usize {
         match self {
             Precision::F32 => 4,
@@ -62,13 +60,11 @@ impl fmt::Display for Precision {
 /// Layout and precision together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Format {
-    /// How the elements lie in memory.
     pub layout: Layout,
     pub precision: Precision,
 }
 
 impl Format {
-    /// A format.
     pub const fn new(layout: Layout, precision: Precision) -> Self {
         Self { layout, precision }
     }

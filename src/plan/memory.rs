@@ -48,24 +48,14 @@ pub struct MemoryReport {
 }
 
 impl MemoryReport {
-    /// All of it.
     pub fn total_bytes(&self) -> u64 {
-        let Self {
-            persistent_bytes,
-            weight_bytes,
-            temporary_bytes,
-            thread_bytes,
-            executor_bytes,
-            host_bytes,
-            ..
-        } = self;
-        let executor = persistent_bytes + weight_bytes + temporary_bytes;
-        executor + thread_bytes + executor_bytes + host_bytes
+        self.device_bytes() + self.host_bytes
     }
 
     /// What the executor itself allocates.
     pub fn device_bytes(&self) -> u64 {
-        self.total_bytes() - self.host_bytes
+        let slots = self.persistent_bytes + self.weight_bytes + self.temporary_bytes;
+        slots + self.thread_bytes + self.executor_bytes
     }
 }
 
@@ -122,52 +112,12 @@ fn best_fit(intervals: &[Interval], order: &[usize]) -> (Vec<usize>, Vec<u64>) {
 /// Only where a life begins can more be alive than just before, so no other
 /// nodes are looked at.
 pub fn largest_live_set(intervals: &[Interval]) -> u64 {
-    intervals
-        .iter()
-        .map(|at| {
-            intervals
-                .iter()
-                .filter(|other| other.first <= at.first && at.first <= other.last)
-                .map(|other| other.bytes)
-                .sum()
-        })
-        .max()
-        .unwrap_or(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn interval(first: usize, last: usize, bytes: u64) -> Interval {
-        Interval { first, last, bytes }
-    }
-
-    #[test]
-    fn chain_needs_two_slots() {
-        let chain: Vec<_> = (0..10).map(|i| interval(i, i + 1, 100)).collect();
-        let (assignment, sizes) = assign_slots(&chain);
-        assert_eq!(sizes, [100, 100]);
-        for pair in assignment.windows(2) {
-            assert_ne!(pair[0], pair[1]);
-        }
-        assert_eq!(largest_live_set(&chain), 200);
-    }
-
-    #[test]
-    fn touching_lives_do_not_share() {
-        // A node reads its operand while it writes its result.
-        let (assignment, _) = assign_slots(&[interval(0, 3, 8), interval(3, 4, 8)]);
-        assert_ne!(assignment[0], assignment[1]);
-        let (assignment, _) = assign_slots(&[interval(0, 3, 8), interval(4, 4, 8)]);
-        assert_eq!(assignment[0], assignment[1]);
-    }
-
-    #[test]
-    fn small_values_take_the_tightest_free_slot() {
-        let lives = [interval(0, 0, 100), interval(0, 0, 10), interval(1, 1, 9)];
-        let (assignment, sizes) = assign_slots(&lives);
-        assert_eq!(sizes, [100, 10]);
-        assert_eq!(assignment[2], assignment[1]);
-    }
+    let live_at = |node: usize| {
+        let live = intervals
+            .iter()
+            .filter(|i| i.first <= node && node <= i.last);
+        live.map(|interval| interval.bytes).sum()
+    };
+    let starts = intervals.iter().map(|interval| interval.first);
+    starts.map(live_at).max().unwrap_or(0)
 }

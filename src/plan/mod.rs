@@ -16,8 +16,8 @@ mod planner;
 mod program;
 
 pub use choice::{
-    Choice, Chooser, ChosenGraph, ChosenNode, NodeOperands, Operand, ScratchRequest, Variant,
-    Wanted,
+    Choice, Chooser, ChosenGraph, ChosenNode, KernelNode, NodeOperands, Operand, ScratchRequest,
+    Variant, Wanted,
 };
 pub use choose::{PACK, choose};
 pub use dump::dump_program;

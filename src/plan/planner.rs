@@ -11,7 +11,6 @@ use thiserror::Error;
 /// Graphs that do not go together, or that no kernel computes.
 #[derive(Debug, Error, PartialEq)]
 pub enum PlanError {
-    /// A persistent value that differs from phase to phase.
     #[error(
         "value '{name}' is {first} in one phase and {second} in phase '{phase}'; persistent values of one name must be alike"
     )]
@@ -19,18 +18,11 @@ pub enum PlanError {
         name: String,
         /// Shape, format and channel groups where it was met first.
         first: String,
-        /// The same in `phase`.
         second: String,
-        /// The phase that disagrees.
         phase: String,
     },
-    /// A temporary that no node touches.
     #[error("phase '{phase}': no node reads or writes '{name}'; leave it out of the graph")]
-    Unused {
-        name: String,
-        /// The phase that declares it.
-        phase: String,
-    },
+    Unused { name: String, phase: String },
     /// A node that breaks a rule of its operation, or that no kernel computes.
     #[error("phase '{phase}': {op} {reason}")]
     Node {
@@ -38,10 +30,8 @@ pub enum PlanError {
         op: &'static str,
         reason: String,
     },
-    /// Slots that no memory has room for; not of this planner's making.
     #[error("the program takes more memory than any device has")]
     TooLarge,
-    /// A value outside its slot; not of this planner's making.
     #[error("phase '{phase}': value '{name}' {reason}")]
     Value {
         phase: String,
@@ -50,7 +40,7 @@ pub enum PlanError {
     },
 }
 
-/// Where the planner puts a root value.
+/// The slot of each root value.
 type Places = HashMap<ValueId, usize>;
 
 /// Plans the phases of a program over one set of slots.
@@ -68,8 +58,7 @@ pub fn plan(
     precision: Precision,
 ) -> Result<Program, PlanError> {
     let mut persistent = Persistent::default();
-    let mut temporaries: Vec<(usize, ValueId)> = Vec::new();
-    let mut intervals: Vec<Interval> = Vec::new();
+    let (mut temporaries, mut intervals) = (Vec::new(), Vec::new());
     let mut places: Vec<Places> = vec![HashMap::new(); graphs.len()];
 
     let mut start = 0;
@@ -117,25 +106,27 @@ pub fn plan(
         });
     }
 
-    let bytes_of = |wanted: fn(&Owner) -> bool| -> u64 {
-        let wanted = slots.iter().filter(|slot| wanted(&slot.owner));
-        wanted.map(|slot| slot.bytes).sum()
-    };
-    let memory = MemoryReport {
-        persistent_bytes: bytes_of(|owner| matches!(owner, Owner::Value(_))),
-        weight_bytes: bytes_of(|owner| matches!(owner, Owner::Packed(_))),
-        temporary_bytes: bytes_of(|owner| *owner == Owner::Temporaries),
-        thread_bytes: bytes_of(|owner| *owner == Owner::Threads),
-        executor_bytes: 0,
-        host_bytes: largest_value(graphs),
+    let values = graphs.iter().flat_map(|graph| &graph.values);
+    let outputs = values.filter(|value| value.role == Role::Output);
+    let output_bytes = outputs.map(|value| 4 * value.shape.elements() as u64);
+    let mut memory = MemoryReport {
+        host_bytes: output_bytes.max().unwrap_or(0),
         largest_live_set: largest_live_set(&intervals),
         unshared_bytes: intervals.iter().map(|interval| interval.bytes).sum(),
+        ..MemoryReport::default()
     };
+    for slot in &slots {
+        *match slot.owner {
+            Owner::Temporaries => &mut memory.temporary_bytes,
+            Owner::Value(_) => &mut memory.persistent_bytes,
+            Owner::Packed(_) => &mut memory.weight_bytes,
+            Owner::Threads => &mut memory.thread_bytes,
+        } += slot.bytes;
+    }
     let phases = graphs.iter().zip(&places);
+    let phases = phases.map(|(graph, places)| placed(graph, places));
     Ok(Program {
-        phases: phases
-            .map(|(graph, places)| placed(graph, places))
-            .collect(),
+        phases: phases.collect(),
         slots,
         memory,
         threads,
@@ -154,17 +145,16 @@ impl<'a> Persistent<'a> {
     fn slot(&mut self, graph: &'a ChosenGraph, index: usize) -> Result<usize, PlanError> {
         let (value, format) = (&graph.values[index], graph.formats[index]);
         if let Some(&(slot, known, known_format)) = self.known.get(value.name.as_str()) {
-            let alike = (known.shape, &known.segments, known_format)
-                == (value.shape, &value.segments, format);
-            return match alike {
-                true => Ok(slot),
-                false => Err(PlanError::Mismatch {
-                    name: value.name.clone(),
-                    first: describe(known, known_format),
-                    second: describe(value, format),
-                    phase: graph.name.clone(),
-                }),
-            };
+            let kind = |value: &Value, format| (value.shape, value.segments.clone(), format);
+            if kind(known, known_format) == kind(value, format) {
+                return Ok(slot);
+            }
+            return Err(PlanError::Mismatch {
+                name: value.name.clone(),
+                first: describe(known, known_format),
+                second: describe(value, format),
+                phase: graph.name.clone(),
+            });
         }
         self.slots.push(Slot {
             bytes: array_bytes(graph, index),
@@ -186,14 +176,6 @@ fn describe(value: &Value, format: Format) -> String {
     }
 }
 
-/// Bytes of the largest output, in f32.
-fn largest_value(graphs: &[ChosenGraph]) -> u64 {
-    let values = graphs.iter().flat_map(|graph| &graph.values);
-    let outputs = values.filter(|value| value.role == Role::Output);
-    let bytes = outputs.map(|value| 4 * value.shape.elements() as u64);
-    bytes.max().unwrap_or(0)
-}
-
 /// First and last node that touches each root value.
 fn lifetimes(graph: &ChosenGraph) -> HashMap<ValueId, (usize, usize)> {
     let mut lives: HashMap<ValueId, (usize, usize)> = HashMap::new();
@@ -201,10 +183,7 @@ fn lifetimes(graph: &ChosenGraph) -> HashMap<ValueId, (usize, usize)> {
         let ids = node.inputs.iter().chain(&node.outputs);
         for &id in ids.chain(&node.scratch) {
             let root = graph.values[id.0].view_of.map_or(id, |(of, _)| of);
-            lives
-                .entry(root)
-                .and_modify(|life| life.1 = at)
-                .or_insert((at, at));
+            lives.entry(root).or_insert((at, at)).1 = at;
         }
     }
     lives

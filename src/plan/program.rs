@@ -1,21 +1,17 @@
 //! Programs: nodes over values that have a place in memory.
 
-use super::{Format, MemoryReport, Precision, Variant};
+use super::{Format, KernelNode, MemoryReport, Precision};
 use crate::graph::{Role, Shape};
-use crate::ops::{Op, Packing};
+use crate::ops::Packing;
 use serde::{Deserialize, Serialize};
 
 /// A value with its format and its place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlannedValue {
     pub name: String,
-    /// Logical shape.
     pub shape: Shape,
-    /// Sizes of its channel groups.
     pub segments: Vec<usize>,
-    /// What it is to the world outside.
     pub role: Role,
-    /// How its elements are stored.
     pub format: Format,
     /// How its elements are ordered, if it is a packed weight.
     pub packing: Option<Packing>,
@@ -58,14 +54,15 @@ impl PlannedValue {
     pub fn expect_packing(&self, packing: &Packing) -> Result<(), String> {
         match self.packing.as_ref() == Some(packing) {
             true => Ok(()),
-            false => Err(format!(
-                "reads '{}', which is packed for another kernel",
-                self.name
-            )),
+            false => {
+                let name = &self.name;
+                Err(format!(
+                    "reads '{name}', which is packed for another kernel"
+                ))
+            }
         }
     }
 
-    /// Whether it is part of a larger array.
     pub fn is_part(&self) -> bool {
         self.channel_stride != self.stored_channels()
     }
@@ -82,51 +79,33 @@ impl PlannedValue {
 
     /// Whether two values are the same elements of the same array.
     pub fn is_same_place(&self, other: &Self) -> bool {
-        let place = |v: &Self| {
-            (
-                v.slot,
-                v.channel_offset,
-                v.channel_stride,
-                v.shape,
-                v.format,
-            )
-        };
+        let channels = |v: &Self| (v.channel_offset, v.channel_stride);
+        let place = |v: &Self| (v.slot, channels(v), v.shape, v.format);
         place(self) == place(other)
     }
 }
 
-/// One node of a phase with its kernel; operands are indices into
-/// [`Phase::values`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PlannedNode {
-    pub op: Op,
-    pub variant: Variant,
-    pub inputs: Vec<usize>,
-    pub outputs: Vec<usize>,
-    /// Arrays that the kernel works in.
-    pub scratch: Vec<usize>,
-    /// Memory that each thread works in, in bytes.
-    pub thread_bytes: u64,
-}
+/// A node of a phase; operands are indices into [`Phase::values`].
+pub type PlannedNode = KernelNode<usize>;
 
 /// A list of nodes over placed values, which run one after the other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Phase {
     pub name: String,
     pub values: Vec<PlannedValue>,
-    /// Nodes, in the order they run.
     pub nodes: Vec<PlannedNode>,
 }
 
 impl Phase {
-    /// Floating-point operations of one node.
-    pub fn node_flops(&self, node: &PlannedNode) -> u64 {
-        let shapes =
-            |ids: &[usize]| -> Vec<Shape> { ids.iter().map(|&id| self.values[id].shape).collect() };
-        node.op.flops(&shapes(&node.inputs), &shapes(&node.outputs))
+    pub(super) fn shapes(&self, ids: &[usize]) -> Vec<Shape> {
+        ids.iter().map(|&id| self.values[id].shape).collect()
     }
 
-    /// Floating-point operations of the whole phase.
+    pub fn node_flops(&self, node: &PlannedNode) -> u64 {
+        let (inputs, outputs) = (self.shapes(&node.inputs), self.shapes(&node.outputs));
+        node.op.flops(&inputs, &outputs)
+    }
+
     pub fn flops(&self) -> u64 {
         self.nodes.iter().map(|node| self.node_flops(node)).sum()
     }
@@ -134,16 +113,12 @@ impl Phase {
     /// Bytes that a node reads and writes if it touches every element of its
     /// operands and results once.
     pub fn node_bytes(&self, node: &PlannedNode) -> u64 {
-        let values = node.inputs.iter().chain(&node.outputs);
-        values
-            .map(|&id| {
-                let value = &self.values[id];
-                (value.shape.elements() * value.format.precision.bytes()) as u64
-            })
-            .sum()
+        let ids = node.inputs.iter().chain(&node.outputs);
+        let values = ids.map(|&id| &self.values[id]);
+        let bytes = values.map(|value| value.shape.elements() * value.format.precision.bytes());
+        bytes.sum::<usize>() as u64
     }
 
-    /// Finds a value by name.
     pub fn find(&self, name: &str) -> Option<&PlannedValue> {
         self.values.iter().find(|value| value.name == name)
     }
@@ -186,7 +161,6 @@ pub struct Slot {
 pub struct Program {
     pub phases: Vec<Phase>,
     pub slots: Vec<Slot>,
-    /// What the memory amounts to.
     pub memory: MemoryReport,
     /// Threads that share the slot of [`Owner::Threads`].
     pub threads: usize,
@@ -195,16 +169,13 @@ pub struct Program {
 }
 
 impl Program {
-    /// A phase by name.
     pub fn phase(&self, name: &str) -> Option<&Phase> {
         self.phases.iter().find(|phase| phase.name == name)
     }
 
     /// Finds an input, state or output by name.
     pub fn find_persistent(&self, name: &str) -> Option<&PlannedValue> {
-        self.phases
-            .iter()
-            .filter_map(|phase| phase.find(name))
-            .find(|value| value.role.is_persistent() && value.role != Role::Packed)
+        let mut values = self.phases.iter().filter_map(|phase| phase.find(name));
+        values.find(|value| value.role.is_persistent() && value.role != Role::Packed)
     }
 }

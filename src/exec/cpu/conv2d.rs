@@ -17,7 +17,7 @@ use super::kernel::{Kernel, Loading};
 use super::memory::{Threads, View, wrong_operand};
 use super::products::{multiply, multiply_views};
 use super::simd::{has_16_lanes, vectorized};
-use super::tiles::{Tile, copy_seen, tiles};
+use super::tiles::{Tile, copy_seen, first_tile, tiles};
 use crate::exec::ExecError;
 use crate::graph::Shape;
 use crate::ops::{Axis, Conv2d, Coordinate, Packing, Padding};
@@ -44,7 +44,7 @@ pub(super) fn choose(node: &NodeOperands, op: &Conv2d, threads: usize) -> Choice
         (_, 1) if y.c <= 16 && has_16_lanes() => Variant::StackedProduct,
         _ => Variant::RowProducts,
     };
-    let (_, scratch) = conv_tiles(op, variant, x.c, y, threads);
+    let (_, scratch) = conv_tile(op, variant, x.c, y, threads);
     Choice {
         variant,
         thread_bytes: bytes(scratch),
@@ -68,25 +68,21 @@ fn packings(op: &Conv2d, variant: Variant, channels: usize, outputs: usize) -> [
     weight_and_bias(plain, axes, outputs)
 }
 
-/// The tiles of y that are made one at a time, and the elements that one works
-/// in: the operand with its border, and sums.
-fn conv_tiles(
+/// The first tile of y, which are made one at a time, and the elements that it
+/// works in: the operand with its border, and sums.
+fn conv_tile(
     op: &Conv2d,
     variant: Variant,
     channels: usize,
     y: Shape,
     threads: usize,
-) -> (Vec<Tile>, usize) {
+) -> (Tile, usize) {
     let stacked = match variant {
         Variant::StackedProduct => 3,
         _ => 1,
     };
     let of_pixel = channels * op.stride * op.stride + stacked * y.c;
-    let tiles = tiles(y, of_pixel, threads);
-    // The first one is the largest.
-    let Some(tile) = tiles.first() else {
-        return (tiles, 0);
-    };
+    let tile = first_tile(y, of_pixel, threads);
     let (rows, columns) = tile.seen(op.stride);
     let scratch = match variant {
         Variant::PointwiseProduct => tile.columns * y.c,
@@ -95,7 +91,7 @@ fn conv_tiles(
         }
         _ => rows * columns * channels + tile.rows * columns * y.c,
     };
-    (tiles, scratch)
+    (tile, scratch)
 }
 
 pub(super) fn load(loading: &Loading, op: &Conv2d) -> Result<Kernel, ExecError> {
@@ -116,7 +112,8 @@ pub(super) fn load(loading: &Loading, op: &Conv2d) -> Result<Kernel, ExecError> 
         true => Some(loading.weight(Conv2d::BIAS, &bias)?),
         false => None,
     };
-    let (tiles, scratch) = conv_tiles(op, variant, x.shape.c, y, loading.threads.count());
+    let (first, scratch) = conv_tile(op, variant, x.shape.c, y, loading.threads.count());
+    let tiles = tiles(y, first);
     let convolution = Convolution {
         stride: op.stride,
         padding: op.padding,

@@ -9,7 +9,7 @@ use super::kernel::{Kernel, Loading};
 use super::memory::{Threads, View};
 use super::products::multiply_views;
 use super::simd::vectorized;
-use super::tiles::{Tile, copy_seen, tiles};
+use super::tiles::{Tile, copy_seen, first_tile, tiles};
 use crate::exec::ExecError;
 use crate::graph::Shape;
 use crate::ops::{Axis, ConvTranspose2d, Coordinate, Packing, Padding};
@@ -32,7 +32,7 @@ pub(super) fn choose(node: &NodeOperands, op: &ConvTranspose2d, threads: usize) 
         node.inputs[ConvTranspose2d::X].shape(),
         node.outputs[0].shape(),
     );
-    let (_, scratch) = enlarged_tiles(x, y.c, threads);
+    let (_, scratch) = enlarged_tile(x, y.c, threads);
     Choice {
         thread_bytes: bytes(scratch),
         ..weighted(node, packings(op, x.c, y.c))
@@ -58,22 +58,19 @@ fn packings(op: &ConvTranspose2d, channels: usize, outputs: usize) -> [Packing; 
     weight_and_bias(plain, axes, outputs)
 }
 
-/// The tiles of x that are enlarged one at a time, and the elements that one
-/// works in: the operand with its border, and sums.
-fn enlarged_tiles(x: Shape, outputs: usize, threads: usize) -> (Vec<Tile>, usize) {
-    let tiles = tiles(x, x.c + outputs, threads);
-    // The first one is the largest.
-    let scratch = tiles.first().map_or(0, |tile| {
-        let (rows, columns) = tile.seen(1);
-        rows * columns * x.c + tile.rows * columns * outputs
-    });
-    (tiles, scratch)
+/// The first tile of x, which are enlarged one at a time, and the elements that
+/// it works in: the operand with its border, and sums.
+fn enlarged_tile(x: Shape, outputs: usize, threads: usize) -> (Tile, usize) {
+    let tile = first_tile(x, x.c + outputs, threads);
+    let (rows, columns) = tile.seen(1);
+    (tile, rows * columns * x.c + tile.rows * columns * outputs)
 }
 
 pub(super) fn load(loading: &Loading, op: &ConvTranspose2d) -> Result<Kernel, ExecError> {
     let (x, y) = (loading.input(ConvTranspose2d::X)?, loading.output(0)?);
     let [weight, bias] = packings(op, x.shape.c, y.shape.c);
-    let (tiles, scratch) = enlarged_tiles(x.shape, y.shape.c, loading.threads.count());
+    let (first, scratch) = enlarged_tile(x.shape, y.shape.c, loading.threads.count());
+    let tiles = tiles(x.shape, first);
     let enlargement = Enlargement {
         stride: op.stride,
         x,

@@ -33,9 +33,9 @@ const MAX_COLUMNS: usize = 512;
 /// more rows than it makes.
 const MIN_ROWS: usize = 4;
 
-/// Cuts an image into tiles for `threads` threads; a pixel of it takes
-/// `elements` elements of working memory.
-pub(super) fn tiles(shape: Shape, elements: usize, threads: usize) -> Vec<Tile> {
+/// The first of the tiles into which an image is cut for `threads` threads,
+/// the largest of them; a pixel takes `elements` elements of working memory.
+pub(super) fn first_tile(shape: Shape, elements: usize, threads: usize) -> Tile {
     let bands = shape.w.div_ceil(MAX_COLUMNS);
     let columns = shape.w.div_ceil(bands);
     let fitting = (TILE_ELEMENTS / (columns * elements)).max(1);
@@ -47,7 +47,17 @@ pub(super) fn tiles(shape: Shape, elements: usize, threads: usize) -> Vec<Tile> 
     {
         strips += wanted;
     }
-    let rows = shape.h.div_ceil(strips).max(1);
+    Tile {
+        n: 0,
+        top: 0,
+        rows: shape.h.div_ceil(strips).max(1),
+        left: 0,
+        columns,
+    }
+}
+
+/// All tiles of an image, by its [first one](first_tile).
+pub(super) fn tiles(shape: Shape, Tile { rows, columns, .. }: Tile) -> Vec<Tile> {
     let mut tiles = Vec::new();
     for n in 0..shape.n {
         for top in (0..shape.h).step_by(rows) {
@@ -141,7 +151,7 @@ mod tests {
             for (n, elements, threads) in [(1, 64, 2), (3, 300, 1), (2, 9000, 7), (1, 3, 64)] {
                 let shape = Shape::new(n, 4, h, w);
                 let mut count = vec![0; n * h * w];
-                for tile in tiles(shape, elements, threads) {
+                for tile in tiles(shape, first_tile(shape, elements, threads)) {
                     assert!(tile.columns <= MAX_COLUMNS);
                     for i in tile.top..tile.top + tile.rows {
                         for j in tile.left..tile.left + tile.columns {

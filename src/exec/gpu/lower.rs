@@ -154,11 +154,10 @@ struct Lowering<'a> {
     uniforms: Vec<u32>,
 }
 
-/// The index of an item, which is added if it is not there.
-fn index_of<T: PartialEq>(items: &mut Vec<T>, item: T) -> usize {
-    let known = items.iter().position(|known| *known == item);
-    known.unwrap_or_else(|| {
-        items.push(item);
+/// The index of an item, which is made if it is not there.
+fn index_of<T>(items: &mut Vec<T>, is: impl Fn(&T) -> bool, make: impl FnOnce() -> T) -> usize {
+    items.iter().position(is).unwrap_or_else(|| {
+        items.push(make());
         items.len() - 1
     })
 }
@@ -210,11 +209,18 @@ impl Lowering<'_> {
                 },
             );
         let constants = constants.collect::<Result<_, _>>()?;
-        let module = Module {
-            shader: kernel.shader.to_owned(),
-            parameters: kernel.parameters.clone(),
-            source: specialised.source.clone(),
-        };
+        let Kernel {
+            shader, parameters, ..
+        } = kernel;
+        let module = index_of(
+            &mut self.modules,
+            |known| known.shader == *shader && known.parameters == *parameters,
+            || Module {
+                shader: (*shader).to_owned(),
+                parameters: parameters.clone(),
+                source: specialised.source.clone(),
+            },
+        );
         let binding = |binding: &Binding| PipelineBinding {
             index: binding.index,
             name: binding.name.clone(),
@@ -225,13 +231,18 @@ impl Lowering<'_> {
             },
         };
         let pipeline = Pipeline {
-            module: index_of(&mut self.modules, module),
+            module,
             entry: kernel.entry.to_owned(),
             constants,
             bindings: entry.group_0().map(binding).collect(),
             reads_record: entry.bindings.iter().any(|binding| binding.group == 1),
         };
-        Ok(index_of(&mut self.pipelines, pipeline))
+        let pipelines = &mut self.pipelines;
+        Ok(index_of(
+            pipelines,
+            |known| *known == pipeline,
+            || pipeline.clone(),
+        ))
     }
 
     /// Binds by name what the entry point uses, and fills its uniform struct

@@ -6,18 +6,22 @@ use super::terminal;
 use srdiff::exec::gpu::{AdapterSummary, list_adapters};
 use srdiff::upscale::{CpuSummary, Device};
 
-const COLUMNS: [&str; 11] = [
-    "index",
-    "name",
-    "type",
-    "backend",
-    "driver",
-    "f16",
-    "matrix",
-    "subgroups",
-    "timestamps",
-    "largest array",
-    "grid",
+/// Titles and entries of the table's columns.
+const COLUMNS: [(&str, fn(&AdapterSummary) -> String); 11] = [
+    ("index", |adapter| adapter.index.to_string()),
+    ("name", |adapter| adapter.name.clone()),
+    ("type", |adapter| adapter.kind.name().to_owned()),
+    ("backend", |adapter| adapter.backend.clone()),
+    ("driver", |adapter| adapter.driver.clone()),
+    ("f16", |adapter| yes_or_no(adapter.f16)),
+    ("matrix", |adapter| yes_or_no(adapter.cooperative_matrix)),
+    ("subgroups", |adapter| yes_or_no(adapter.subgroups)),
+    ("timestamps", |adapter| yes_or_no(adapter.timestamps)),
+    ("largest array", |adapter| {
+        let bytes = adapter.max_binding_bytes.min(adapter.max_buffer_bytes);
+        format!("{} MiB", bytes >> 20)
+    }),
+    ("grid", |adapter| adapter.max_workgroups.to_string()),
 ];
 
 pub fn run(args: &DevicesArgs) -> Result<(), Failure> {
@@ -34,34 +38,20 @@ pub fn run(args: &DevicesArgs) -> Result<(), Failure> {
     terminal::answer(&format!("{listed}cpu    {}\n", Device::Cpu(cpu)))
 }
 
-fn row(adapter: &AdapterSummary) -> [String; 11] {
-    let has = |feature| if feature { "yes" } else { "no" }.to_owned();
-    let bytes = adapter.max_binding_bytes.min(adapter.max_buffer_bytes);
-    [
-        adapter.index.to_string(),
-        adapter.name.clone(),
-        adapter.kind.name().to_owned(),
-        adapter.backend.clone(),
-        adapter.driver.clone(),
-        has(adapter.f16),
-        has(adapter.cooperative_matrix),
-        has(adapter.subgroups),
-        has(adapter.timestamps),
-        format!("{} MiB", bytes >> 20),
-        adapter.max_workgroups.to_string(),
-    ]
+fn yes_or_no(has: bool) -> String {
+    if has { "yes" } else { "no" }.to_owned()
 }
 
 /// Columns as wide as their widest entry.
 fn table(adapters: &[AdapterSummary]) -> String {
-    let mut rows = vec![COLUMNS.map(str::to_owned)];
-    rows.extend(adapters.iter().map(row));
-    let mut lines = vec![String::new(); rows.len()];
-    for column in 0..COLUMNS.len() {
-        let widths = rows.iter().map(|row| row[column].chars().count());
+    let mut lines = vec![String::new(); 1 + adapters.len()];
+    for (title, entry) in COLUMNS {
+        let mut column = vec![title.to_owned()];
+        column.extend(adapters.iter().map(entry));
+        let widths = column.iter().map(|entry| entry.chars().count());
         let width = widths.max().unwrap_or(0);
-        for (line, row) in lines.iter_mut().zip(&rows) {
-            line.push_str(&format!("{:width$}  ", row[column]));
+        for (line, entry) in lines.iter_mut().zip(&column) {
+            line.push_str(&format!("{entry:width$}  "));
         }
     }
     let line = |line: &String| format!("{}\n", line.trim_end());

@@ -23,19 +23,14 @@ impl Program {
         }
         for phase in &self.phases {
             for value in &phase.values {
-                self.check_value(value).map_err(|reason| PlanError::Value {
-                    phase: phase.name.clone(),
-                    name: value.name.clone(),
-                    reason,
+                self.check_value(value).map_err(|reason| {
+                    let what = format!("value '{}'", value.name);
+                    PlanError::invalid(&phase.name, what, reason)
                 })?;
             }
             for node in &phase.nodes {
-                self.check_node(phase, node)
-                    .map_err(|reason| PlanError::Node {
-                        phase: phase.name.clone(),
-                        op: node.op.name(),
-                        reason,
-                    })?;
+                let wrong = |reason| PlanError::invalid(&phase.name, node.op.name(), reason);
+                self.check_node(phase, node).map_err(wrong)?;
             }
         }
         Ok(())

@@ -170,11 +170,7 @@ impl<'a> Walk<'a> {
             };
             ids.iter().map(operand).collect()
         };
-        let wrong = |reason: String| PlanError::Node {
-            phase: self.graph.name.clone(),
-            op: node.op.name(),
-            reason,
-        };
+        let wrong = |reason| PlanError::invalid(&self.graph.name, node.op.name(), reason);
         let choice = self
             .chooser
             .choose(&NodeOperands {

@@ -23,21 +23,28 @@ pub enum PlanError {
     },
     #[error("phase '{phase}': no node reads or writes '{name}'; leave it out of the graph")]
     Unused { name: String, phase: String },
-    /// A node that breaks a rule of its operation, or that no kernel computes.
-    #[error("phase '{phase}': {op} {reason}")]
-    Node {
+    /// A value that no slot can hold; a node that breaks a rule of its
+    /// operation, or that no kernel computes.
+    #[error("phase '{phase}': {what} {reason}")]
+    Invalid {
         phase: String,
-        op: &'static str,
+        /// The operation, or the value with its name.
+        what: String,
         reason: String,
     },
     #[error("the program takes more memory than any device has")]
     TooLarge,
-    #[error("phase '{phase}': value '{name}' {reason}")]
-    Value {
-        phase: String,
-        name: String,
-        reason: String,
-    },
+}
+
+impl PlanError {
+    pub(crate) fn invalid(phase: &str, what: impl ToString, reason: String) -> Self {
+        let (phase, what) = (phase.to_owned(), what.to_string());
+        Self::Invalid {
+            phase,
+            what,
+            reason,
+        }
+    }
 }
 
 /// The slot of each root value.

@@ -42,12 +42,8 @@ pub fn lower(program: &Program, max_dispatch_flops: u64) -> Result<Lowered, Exec
         let mut commands = Vec::new();
         for (index, node) in phase.nodes.iter().enumerate() {
             let first_command = commands.len();
-            let lowered = lowering.node(phase, node, index);
-            commands.extend(lowered.map_err(|reason| PlanError::Node {
-                phase: phase.name.clone(),
-                op: node.op.name(),
-                reason,
-            })?);
+            let wrong = |reason| PlanError::invalid(&phase.name, node.op.name(), reason);
+            commands.extend(lowering.node(phase, node, index).map_err(wrong)?);
             if phase.name == PACK {
                 let plain = &phase.values[node.inputs[0]];
                 weights.push(Weight {
@@ -163,7 +159,6 @@ fn index_of<T>(items: &mut Vec<T>, is: impl Fn(&T) -> bool, make: impl FnOnce() 
 }
 
 impl Lowering<'_> {
-    /// The commands of one node.
     fn node(
         &mut self,
         phase: &Phase,

@@ -21,6 +21,7 @@
 //! Jinja takes a minus beside a delimiter for its whitespace control: `${-n}`
 //! is n, `${(-n)}` is minus n.
 
+use crate::exec::lock;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Object;
 use minijinja::{Environment, Error, ErrorKind, OutputSpan, UndefinedBehavior};
@@ -28,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// A template: its path in `shaders/` and its text.
 pub type File = (&'static str, &'static str);
@@ -98,12 +99,10 @@ impl fmt::Display for Value {
 pub struct Parameters(BTreeMap<String, Value>);
 
 impl Parameters {
-    /// Sets a parameter to a number.
     pub fn number(&mut self, name: &str, value: i64) {
         self.0.insert(name.to_owned(), Value::Number(value));
     }
 
-    /// Sets a parameter to a word.
     pub fn word(&mut self, name: &str, value: &str) {
         self.0
             .insert(name.to_owned(), Value::Word(value.to_owned()));
@@ -125,7 +124,6 @@ impl fmt::Display for Parameters {
     }
 }
 
-/// Why a shader cannot be expanded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     #[error("there is no shader {0:?}")]
@@ -166,7 +164,6 @@ impl Expanded {
     }
 }
 
-/// The variables of a template.
 #[derive(Debug)]
 struct Scope {
     parameters: Parameters,
@@ -177,8 +174,7 @@ struct Scope {
 impl Object for Scope {
     fn get_value(self: &Arc<Self>, key: &minijinja::Value) -> Option<minijinja::Value> {
         let name = key.as_str()?;
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.insert(name.to_owned());
+        lock(&self.used).insert(name.to_owned());
         match self.parameters.0.get(name) {
             Some(Value::Number(number)) => Some((*number).into()),
             Some(Value::Word(word)) => Some(word.into()),
@@ -224,7 +220,7 @@ pub fn expand_from(
     let (text, spans) = environment(files)
         .and_then(|templates| templates.get_template(&file)?.render_with_spans(context))
         .map_err(|error| located(&error))?;
-    let used = scope.used.lock().unwrap_or_else(PoisonError::into_inner);
+    let used = lock(&scope.used);
     if let Some((name, _)) = parameters.iter().find(|(name, _)| !used.contains(*name)) {
         let name = name.to_owned();
         return Err(TemplateError::UnusedParameter { file, name });

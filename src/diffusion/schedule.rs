@@ -28,16 +28,13 @@ pub enum BetaSchedule {
 }
 
 impl BetaSchedule {
-    /// Offset of the published cosine schedules.
     pub const PUBLISHED_S: f64 = 0.008;
     /// First and last beta of the published linear schedules.
     pub const PUBLISHED_START: f64 = 1e-4;
     pub const PUBLISHED_END: f64 = 0.02;
-    /// The published cosine schedule.
     pub const COSINE: Self = Self::Cosine {
         s: Self::PUBLISHED_S,
     };
-    /// The published linear schedule.
     pub const LINEAR: Self = Self::Linear {
         start: Self::PUBLISHED_START,
         end: Self::PUBLISHED_END,

@@ -27,7 +27,6 @@ pub enum Target {
     },
 }
 
-/// How graphs are prepared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PrepareOptions {
     /// Whether pointwise operations are folded into what they read.
@@ -38,7 +37,6 @@ pub struct PrepareOptions {
 }
 
 impl Default for PrepareOptions {
-    /// For inference.
     fn default() -> Self {
         Self {
             fuse: true,
@@ -47,7 +45,6 @@ impl Default for PrepareOptions {
     }
 }
 
-/// Why graphs cannot be run on a device.
 #[derive(Debug, Error)]
 pub enum PrepareError {
     #[error(transparent)]
@@ -200,7 +197,6 @@ impl Backend {
         })
     }
 
-    /// Prepares graphs and loads them.
     pub fn load(
         &self,
         graphs: &[Graph],

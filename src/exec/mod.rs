@@ -64,7 +64,6 @@ pub trait Executor: Send {
     fn allocated_bytes(&self) -> u64;
 }
 
-/// What can go wrong on a device.
 #[derive(Debug, Error)]
 pub enum ExecError {
     #[error(transparent)]

@@ -41,15 +41,10 @@ pub struct StepRecord {
     pub seed_high: u32,
     /// Bound of the x0 estimate's magnitude.
     pub clip: f32,
-    /// Factor of x in the x0 estimate.
     pub x0_from_x: f32,
-    /// Factor of eps in the x0 estimate (subtracted).
     pub x0_from_eps: f32,
-    /// Factor of x in the next x.
     pub from_x: f32,
-    /// Factor of the x0 estimate in the next x.
     pub from_x0: f32,
-    /// Factor of the previous x0 estimate in the next x.
     pub from_previous_x0: f32,
     /// Standard deviation of the noise added.
     pub sigma: f32,

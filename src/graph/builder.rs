@@ -21,7 +21,6 @@ pub struct GraphBuilder {
 }
 
 impl GraphBuilder {
-    /// Starts an empty graph for the phase `name`.
     pub fn new(name: &str) -> Self {
         Self {
             graph: Graph {
@@ -159,7 +158,6 @@ impl GraphBuilder {
         self.graph.value(id).shape
     }
 
-    /// The finished graph.
     pub fn build(self) -> Graph {
         self.graph
     }

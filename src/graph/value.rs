@@ -5,7 +5,6 @@ use crate::ops::Op;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Index of a value in its graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ValueId(pub usize);
 
@@ -62,7 +61,6 @@ pub struct Value {
     pub view_of: Option<(ValueId, usize)>,
 }
 
-/// One operation of a graph.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Node {
     pub op: Op,
@@ -111,7 +109,6 @@ impl Graph {
     }
 }
 
-/// A graph that cannot be built.
 #[derive(Debug, Error, PartialEq)]
 pub enum GraphError {
     /// Operand shapes that do not fit the operation.

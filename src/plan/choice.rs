@@ -9,11 +9,13 @@ use std::fmt;
 /// A kernel among those that an executor has for an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Variant {
-    /// The only kernel for the operation.
     Only,
     /// A convolution whose invocations each make a register tile of so many
     /// pixels by so many blocks of 4 output channels (GPU).
-    RegisterTile { pixels: usize, blocks: usize },
+    RegisterTile {
+        pixels: usize,
+        blocks: usize,
+    },
     /// A 1x1 convolution as one matrix product (CPU).
     PointwiseProduct,
     /// A 3x3 convolution as one matrix product for each row of the kernel,
@@ -52,7 +54,6 @@ pub struct ScratchRequest {
     pub bytes: u64,
 }
 
-/// The kernel of one node.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
     pub variant: Variant,
@@ -79,13 +80,11 @@ impl Operand<'_> {
         self.value.shape
     }
 
-    /// Whether it is a parameter, to be packed.
     pub fn is_parameter(&self) -> bool {
         self.value.role == Role::Parameter
     }
 }
 
-/// A node to choose a kernel for.
 #[derive(Clone, Debug)]
 pub struct NodeOperands<'a> {
     pub op: &'a Op,

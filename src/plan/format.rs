@@ -31,7 +31,6 @@ impl Layout {
     }
 }
 
-/// How one element is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Precision {
     F32,
@@ -57,7 +56,6 @@ impl fmt::Display for Precision {
     }
 }
 
-/// Layout and precision together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Format {
     pub layout: Layout,

@@ -31,9 +31,7 @@ pub struct MemoryReport {
     pub persistent_bytes: u64,
     /// Packed weights, which programs of one model share.
     pub weight_bytes: u64,
-    /// All slots of temporaries.
     pub temporary_bytes: u64,
-    /// What the threads work in.
     pub thread_bytes: u64,
     /// What the executor allocates besides slots: uniforms, step records, what
     /// results are read through.

@@ -124,10 +124,8 @@ impl Phase {
     }
 }
 
-/// Who keeps what in a slot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Owner {
-    /// Temporaries share it.
     Temporaries,
     /// The persistent value of this name.
     Value(String),
@@ -148,7 +146,6 @@ impl Owner {
     }
 }
 
-/// A piece of memory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slot {
     /// Size, a multiple of [`SLOT_ALIGNMENT`](super::SLOT_ALIGNMENT).

@@ -9,7 +9,6 @@ use crate::plan::{Choice, Chooser, Format, NodeOperands, Precision};
 /// The static rule of the CPU: channels-last f32 throughout.
 #[derive(Clone, Copy, Debug)]
 pub struct CpuChooser {
-    /// Threads that compute.
     pub threads: usize,
 }
 

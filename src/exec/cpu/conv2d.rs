@@ -25,7 +25,6 @@ use crate::plan::{Choice, NodeOperands, Variant};
 use rayon::prelude::*;
 use std::sync::Arc;
 
-/// A convolution with its operands.
 struct Convolution {
     stride: usize,
     padding: Padding,

@@ -89,7 +89,6 @@ impl CpuBackend {
         Ok(executor)
     }
 
-    /// How many weights are packed.
     pub fn packed_weights(&self) -> usize {
         lock(&self.packed).len()
     }
@@ -146,7 +145,6 @@ fn is_trainable(program: &Program) -> bool {
     pack.is_some_and(|phase| phase.values.iter().any(|value| value.role == Role::State))
 }
 
-/// Makes the kernel of a node.
 fn load(loading: &Loading) -> Result<Kernel, ExecError> {
     match &loading.node.op {
         Op::Conv2d(op) => conv2d::load(loading, op),

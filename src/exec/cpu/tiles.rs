@@ -8,10 +8,8 @@ use crate::ops::Padding;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tile {
     pub n: usize,
-    /// First row.
     pub top: usize,
     pub rows: usize,
-    /// First column.
     pub left: usize,
     pub columns: usize,
 }

@@ -4,9 +4,7 @@ use serde::Serialize;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum AdapterKind {
-    /// A graphics card of its own.
     Discrete,
-    /// Graphics in the processor or chipset.
     Integrated,
     /// A GPU lent by a virtual machine's host.
     Virtual,
@@ -16,7 +14,6 @@ pub enum AdapterKind {
 }
 
 impl AdapterKind {
-    /// A word for tables.
     pub fn name(self) -> &'static str {
         match self {
             AdapterKind::Discrete => "discrete",
@@ -28,7 +25,6 @@ impl AdapterKind {
     }
 }
 
-/// An adapter and what matters of it here.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AdapterSummary {
     /// Position in the list, for `--device INDEX`.
@@ -39,7 +35,6 @@ pub struct AdapterSummary {
     pub driver: String,
     /// Whether shaders can use f16 (storage in half the memory).
     pub f16: bool,
-    /// Whether shaders can be timed.
     pub timestamps: bool,
     pub subgroups: bool,
     /// Whether matrix units can be used.

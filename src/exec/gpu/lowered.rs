@@ -14,7 +14,6 @@ use std::collections::BTreeMap;
 /// default alignment.
 pub const UNIFORM_STRIDE: u64 = 256;
 
-/// A program as a GPU runs it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Lowered {
     /// Everything that is allocated. The program's slots come first.
@@ -40,7 +39,6 @@ pub struct Lowered {
 /// What a buffer is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BufferUse {
-    /// A slot of the program.
     Slot(Owner),
     /// The uniform structs of all dispatches.
     Uniforms,
@@ -50,7 +48,6 @@ pub enum BufferUse {
     Readback,
 }
 
-/// A piece of device memory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Buffer {
     pub role: BufferUse,
@@ -93,9 +90,7 @@ pub struct PipelineBinding {
 pub enum Access {
     /// A uniform struct of so many bytes.
     Uniform(u32),
-    /// An array that is read.
     Read,
-    /// An array that is read and written.
     ReadWrite,
 }
 

@@ -41,11 +41,12 @@ pub struct Binding {
     pub kind: BindingKind,
 }
 
-/// What a shader expects at a binding.
 #[derive(Clone, Debug, PartialEq)]
 pub enum BindingKind {
-    /// A uniform struct.
-    Uniform { bytes: u32, members: Vec<Member> },
+    Uniform {
+        bytes: u32,
+        members: Vec<Member>,
+    },
     Array {
         /// Whether it is written.
         writes: bool,
@@ -54,7 +55,6 @@ pub enum BindingKind {
     },
 }
 
-/// A member of a uniform struct.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Member {
     pub name: String,
@@ -99,7 +99,6 @@ impl Specialised {
         })
     }
 
-    /// An entry point by name.
     pub fn entry(&self, name: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.name == name)
     }

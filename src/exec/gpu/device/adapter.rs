@@ -63,7 +63,6 @@ fn summarize(index: usize, adapter: &wgpu::Adapter) -> AdapterSummary {
     }
 }
 
-/// How a GPU is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GpuOptions {
     /// Whether shaders check every index against its array. Costs time; on in
@@ -81,7 +80,6 @@ impl Default for GpuOptions {
     }
 }
 
-/// An open GPU.
 #[derive(Debug)]
 pub struct Gpu {
     pub(super) device: wgpu::Device,
@@ -139,7 +137,6 @@ impl Gpu {
         self.device.destroy();
     }
 
-    /// How many pipelines have been compiled.
     pub fn compiled_pipelines(&self) -> usize {
         self.pipelines.len()
     }

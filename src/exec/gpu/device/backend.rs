@@ -37,7 +37,6 @@ impl GpuBackend {
         self.precision
     }
 
-    /// How many weights are packed.
     pub fn packed_weights(&self) -> usize {
         lock(&self.packed).len()
     }

@@ -43,11 +43,9 @@ pub(super) struct Dispatch {
     reads_record: bool,
 }
 
-/// The step records on the device.
 struct Records {
     buffer: wgpu::Buffer,
     group: wgpu::BindGroup,
-    /// Records that were set.
     count: usize,
 }
 

@@ -14,7 +14,6 @@ pub struct DispatchTime {
     pub node: usize,
     /// Shader and entry point.
     pub kernel: String,
-    /// Time on the device.
     pub time: Duration,
 }
 

@@ -33,7 +33,6 @@ impl<'a> Source<'a> {
         operands.try_for_each(|(index, packing)| self.input(index).expect_packing(packing))
     }
 
-    /// What an invocation of a convolution makes.
     pub fn tile(&self) -> Result<Tile, String> {
         match self.node.variant {
             Variant::RegisterTile { pixels, blocks } => Ok(Tile { pixels, blocks }),
@@ -55,7 +54,6 @@ pub struct Kernel {
     pub shader: &'static str,
     pub entry: &'static str,
     pub parameters: Parameters,
-    /// Values of `override`s.
     pub constants: Vec<(&'static str, f64)>,
     /// Variable and value (index into the phase's values).
     pub arrays: Vec<(&'static str, usize)>,
@@ -96,7 +94,6 @@ impl Kernel {
         self
     }
 
-    /// A template parameter.
     pub fn number(mut self, name: &str, value: usize) -> Self {
         self.parameters.number(name, value as i64);
         self
@@ -113,7 +110,6 @@ impl Kernel {
         self.constant(name, value as f64)
     }
 
-    /// A member of the uniform struct.
     pub fn uniform(self, name: &'static str, value: usize) -> Self {
         self.words(name, vec![word(value)])
     }

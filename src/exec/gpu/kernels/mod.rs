@@ -126,7 +126,6 @@ impl GpuChooser {
     }
 }
 
-/// The dispatches of a node.
 pub(super) fn lower(source: &Source) -> Result<Vec<Kernel>, String> {
     let kernel = match &source.node.op {
         Op::Conv2d(op) => return conv2d::lower(source, op),

@@ -32,7 +32,7 @@ pub struct Settings {
     pub mults: Vec<usize>,
     /// Features of the encoder, nf (`rrdb_num_feat`).
     pub rrdb_features: usize,
-    /// RRDBs of the encoder, nb (`rrdb_num_block`); at least 2.
+    /// RRDBs of the encoder, nb (`rrdb_num_block`); 2 to 1000.
     pub rrdb_blocks: usize,
     /// Growth of the encoder's dense blocks, gc; nf / 2 in published models.
     pub rrdb_growth: usize,

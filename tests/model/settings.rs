@@ -241,6 +241,15 @@ fn shapes_that_no_model_has() {
 
     let mut tiny = Tiny::new(&settings());
     tiny.set("rrdb_num_block", Value::Null);
+    for block in 2..1001 {
+        let name = format!("rrdb.RRDB_trunk.{block}.RDB1.conv1.weight");
+        tiny.put(&name, &[1], &[0.0]);
+    }
+    let message = problem(&tiny).to_string();
+    assert!(message.contains("`rrdb_num_block` is 1001"), "{message}");
+
+    let mut tiny = Tiny::new(&settings());
+    tiny.set("rrdb_num_block", Value::Null);
     tiny.remove("rrdb.RRDB_trunk.1.RDB1.conv1.weight");
     let message = problem(&tiny).to_string();
     assert!(message.contains("`rrdb_num_block` is 1"), "{message}");

@@ -6,8 +6,10 @@ use super::terminal;
 use srdiff::exec::gpu::{AdapterSummary, list_adapters};
 use srdiff::upscale::{CpuSummary, Device};
 
-/// Titles and entries of the table's columns.
-const COLUMNS: [(&str, fn(&AdapterSummary) -> String); 11] = [
+/// A column of the table: its title, and what it says of an adapter.
+type Column = (&'static str, fn(&AdapterSummary) -> String);
+
+const COLUMNS: [Column; 11] = [
     ("index", |adapter| adapter.index.to_string()),
     ("name", |adapter| adapter.name.clone()),
     ("type", |adapter| adapter.kind.name().to_owned()),

@@ -140,7 +140,10 @@ fn a_result_larger_than_files_may_be_leaves_nothing() {
         .unwrap();
     assert_eq!(output.status.code(), Some(4), "{output:?}");
     let message = String::from_utf8(output.stderr).unwrap();
-    assert!(message.contains("the largest size of a file is limited"), "{message}");
+    assert!(
+        message.contains("the largest size of a file is limited"),
+        "{message}"
+    );
     assert_eq!(folder.names(), before);
 }
 

@@ -57,8 +57,8 @@ pub fn collect(args: &UpscaleArgs, output: Option<&Path>) -> Result<Inputs, Fail
             }
         } else if path.is_dir() {
             inputs.search(path, args.recursive, output.as_deref());
-        } else if is_pattern(path) && fs::symlink_metadata(path).is_err() {
-            inputs.expand(path)?;
+        } else if let Some(pattern) = pattern(path) {
+            inputs.expand(path, pattern);
         } else {
             inputs.is_single = args.inputs.len() == 1 && args.from_file.is_none();
             inputs.add(path.clone(), PathBuf::new());
@@ -134,19 +134,17 @@ impl Inputs {
     }
 
     /// Takes the files that a pattern matches.
-    fn expand(&mut self, pattern: &Path) -> Result<(), Failure> {
+    fn expand(&mut self, pattern: &Path, text: &str) {
         let known = self.list.len() + self.problems.len();
-        let wrong = |reason: String| Failure::Usage(format!("{}: {reason}", pattern.display()));
-        let text = pattern.to_str();
-        let text = text.ok_or_else(|| wrong("a pattern has to be UTF-8".to_owned()))?;
         let options = glob::MatchOptions {
             // As a shell does it.
             require_literal_separator: true,
             require_literal_leading_dot: true,
             ..glob::MatchOptions::default()
         };
-        let found = glob::glob_with(text, options);
-        let found = found.map_err(|error| wrong(format!("is no valid pattern ({})", error.msg)))?;
+        let Ok(found) = glob::glob_with(text, options) else {
+            return self.add(pattern.to_owned(), PathBuf::new());
+        };
         let fixed = fixed_part(pattern);
         for entry in found {
             match entry {
@@ -166,7 +164,6 @@ impl Inputs {
         if self.list.len() + self.problems.len() == known {
             self.fails(pattern, "matches no files; check the pattern");
         }
-        Ok(())
     }
 
     /// Takes the files that a list names.
@@ -265,13 +262,20 @@ fn has_extension(path: &Path) -> bool {
     EXTENSIONS.iter().any(|known| extension == *known)
 }
 
-fn is_pattern(path: &Path) -> bool {
-    path.to_string_lossy().contains(['*', '?', '['])
+fn has_wildcard(text: &str) -> bool {
+    text.contains(['*', '?', '['])
+}
+
+/// The text of a path that is a pattern and no file.
+fn pattern(path: &Path) -> Option<&str> {
+    let text = path.to_str().filter(|text| has_wildcard(text))?;
+    let is_valid = glob::Pattern::new(text).is_ok();
+    (is_valid && fs::symlink_metadata(path).is_err()).then_some(text)
 }
 
 /// The folders of a pattern before its first wildcard.
 fn fixed_part(pattern: &Path) -> PathBuf {
-    let is_fixed = |part: &Component| !is_pattern(part.as_ref());
+    let is_fixed = |part: &Component| !has_wildcard(&part.as_os_str().to_string_lossy());
     let components: Vec<_> = pattern.components().take_while(is_fixed).collect();
     let parents = match components.len() == pattern.components().count() {
         true => components.len().saturating_sub(1),

@@ -28,15 +28,16 @@ use std::time::Instant;
 pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
     let started = Instant::now();
     let stop = Stop::on_signals();
-    let mut inputs = inputs::collect(args, jobs::folder_given(args))?;
-    let model = args.engine.open_model()?;
-    let scale = model.settings().scale;
-    let sample = args.sampling.sample(model.settings())?;
+    // Before anything computes: the first that does starts the threads.
     if args.jobs.compute > 0 {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(args.jobs.compute);
         pool.build_global()
             .map_err(|error| Failure::Usage(format!("--jobs: {error}; start fewer threads")))?;
     }
+    let mut inputs = inputs::collect(args, jobs::folder_given(args))?;
+    let model = args.engine.open_model()?;
+    let scale = model.settings().scale;
+    let sample = args.sampling.sample(model.settings())?;
     if args.dump_plan {
         let [input] = &inputs.list[..] else {
             let message = "--dump-plan: plans one picture; name one".to_owned();

@@ -16,8 +16,8 @@ const EXAMPLES: &str = concat!(
     "\
 Examples:
   srdiff photo.jpg                  write photo_x4.png beside it
-  srdiff -r photos -o large         all pictures of a folder and its subfolders
-  srdiff upscale --help             everything that can be said about upscaling
+  srdiff -r photos -o large         all images of a folder and its subfolders
+  srdiff upscale --help             all options of upscaling
 
 ",
     exit_codes!()
@@ -57,7 +57,7 @@ pub struct CommandLine {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Enlarge pictures: files, folders, patterns, lists of files
+    /// Upscale images: files, folders, patterns, lists of files
     ///
     /// `srdiff photo.jpg` is short for `srdiff upscale photo.jpg`.
     #[command(after_help = EXIT_CODES, after_long_help = UPSCALE_EXAMPLES)]

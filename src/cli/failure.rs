@@ -10,7 +10,7 @@
 //! | 5 | the model file cannot be used |
 //! | 6 | the picture does not fit the device's memory or limits |
 //! | 7 | there is no such device, or it cannot do what was asked for |
-//! | 8 | of several pictures, some failed; each of the others is done |
+//! | 8 | of several images, some failed; each of the others is done |
 //! | 101 | a fault of srdiff itself |
 //! | 130 | ended by Ctrl-C |
 //! | 143 | ended by SIGTERM |
@@ -37,7 +37,7 @@ Exit codes:
   5    the model file cannot be used
   6    the picture does not fit the device's memory or limits
   7    there is no such device, or it cannot do what was asked for
-  8    of several pictures, some failed; each of the others is done
+  8    of several images, some failed; each of the others is done
   101  a fault of srdiff itself
   130  ended by Ctrl-C
   143  ended by SIGTERM"
@@ -84,8 +84,8 @@ pub enum Failure {
         /// The output of both.
         output: PathBuf,
     },
-    /// Some pictures of several; what was wrong has been told.
-    #[error("{failed} of {total} pictures failed; the same command tries them again")]
+    /// Some images of several; what was wrong has been told.
+    #[error("{failed} of {total} images failed; the same command tries them again")]
     SomeFailed {
         /// How many.
         failed: usize,
@@ -98,7 +98,7 @@ pub enum Failure {
     /// The manual's pages.
     #[error("{}: cannot be written ({}); give another folder", .0.display(), .1)]
     Pages(PathBuf, std::io::Error),
-    /// A file that lists pictures.
+    /// A file that lists images.
     #[error("--from-file {}: cannot be read ({}); check the path of the list", .0.display(), .1)]
     List(PathBuf, std::io::Error),
     /// Text for stdout.
@@ -134,7 +134,7 @@ pub enum Failure {
 pub struct Stopped {
     /// The code of its signal.
     pub exit_code: u8,
-    /// How many pictures are done.
+    /// How many images are done.
     pub done: usize,
     /// Of how many.
     pub total: usize,
@@ -147,7 +147,7 @@ impl fmt::Display for Stopped {
             1 => f.write_str("stopped before the result was written"),
             _ => write!(
                 f,
-                "stopped; {done} of {total} pictures are done, and the same command does the rest"
+                "stopped; {done} of {total} images are done, and the same command does the rest"
             ),
         }
     }

@@ -5,7 +5,7 @@ use clap::CommandFactory;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-/// The arguments, with `upscale` where a picture or an option of it stands in
+/// The arguments, with `upscale` where an image or an option of it stands in
 /// the place of a command.
 pub fn completed(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut args: Vec<OsString> = args.into_iter().collect();

@@ -134,7 +134,7 @@ fn a_bad_picture_does_not_stop_the_others() {
         "error: photos/aa.png: is truncated",
         "error: absent.png: there is no such file",
         "\n2 done, 3 failed; ",
-        "error: 3 of 5 pictures failed",
+        "error: 3 of 5 images failed",
     ] {
         assert!(run.stderr.contains(part), "no {part}: {run:?}");
     }

@@ -18,7 +18,7 @@ fn a_folder() {
     folder.refuses_upscale(
         &["pictures.png"],
         3,
-        &["pictures.png: ", "is a folder that holds no pictures"],
+        &["pictures.png: ", "is a folder that holds no images"],
     );
 }
 

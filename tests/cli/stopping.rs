@@ -57,7 +57,7 @@ fn a_run_that_was_stopped_is_resumed() {
     let args = ["photos", "-o", "large"];
     let (code, said) = stopped_by("-INT", &folder, &args);
     assert_eq!(code, Some(130), "{said}");
-    let told = "error: stopped; 1 of 3 pictures are done, and the same command does the rest\n";
+    let told = "error: stopped; 1 of 3 images are done, and the same command does the rest\n";
     assert!(said.ends_with(told), "{said}");
     let run = folder.upscale(&args);
     assert!(run.stderr.contains("2 done, 1 there already"), "{run:?}");

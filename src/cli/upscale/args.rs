@@ -9,19 +9,19 @@ use std::path::PathBuf;
 /// Arguments of `upscale`.
 #[derive(Debug, Args)]
 pub struct UpscaleArgs {
-    /// Pictures (PNG, JPEG, WebP, TIFF, BMP, GIF or PNM), folders of them, patterns
+    /// Images (PNG, JPEG, WebP, TIFF, BMP, GIF or PNM), folders of them, patterns
     /// such as 'scans/**/*.tif', or - for standard input
     #[arg(value_name = "INPUT", required_unless_present = "from_file")]
     pub inputs: Vec<PathBuf>,
-    /// Also take pictures from subfolders
+    /// Also take images from subfolders
     #[arg(short, long)]
     pub recursive: bool,
-    /// Read the names of pictures from a file (- is standard input), one a line or
+    /// Read the names of images from a file (- is standard input), one a line or
     /// each ended by a zero byte
     #[arg(long, value_name = "LIST")]
     pub from_file: Option<PathBuf>,
     /// Where to write: a file (.png, .jpg, .webp or .tif), - for standard output, or
-    /// a folder: one that exists, ends in /, or is for several pictures; it is
+    /// a folder: one that exists, ends in /, or is for several images; it is
     /// created, with the subfolders of the input [default: beside the input]
     #[arg(short, long, value_name = "PATH")]
     pub output: Option<PathBuf>,
@@ -34,7 +34,7 @@ pub struct UpscaleArgs {
     /// Format of the results [default: by the output's extension, or png]
     #[arg(short, long, value_name = "png|jpg|webp|tif", value_parser = format)]
     pub format: Option<Format>,
-    /// Do one part of N of the work: pictures I, I + N, I + 2N and so on, by name
+    /// Do one part of N of the work: images I, I + N, I + 2N and so on, by name
     #[arg(long, value_name = "I/N", value_parser = shard)]
     pub shard: Option<Shard>,
     #[command(flatten)]
@@ -47,22 +47,22 @@ pub struct UpscaleArgs {
     /// Leave out metadata: colour profile (colours become sRGB), EXIF, XMP, resolution
     #[arg(long)]
     pub strip: bool,
-    /// Read a damaged picture as far as it goes
+    /// Read a damaged image as far as it goes
     #[arg(long)]
     pub tolerant: bool,
-    /// Refuse a picture of more pixels
+    /// Refuse an image of more pixels
     #[arg(long, value_name = "N", default_value_t = MAX_PIXELS,
           value_parser = clap::value_parser!(u64).range(1..))]
     pub max_pixels: u64,
-    /// Overwrite results that exist. Without it, one picture is refused, and of
+    /// Overwrite results that exist. Without it, one image is refused, and of
     /// several those that have a result are skipped
     #[arg(long)]
     pub force: bool,
-    /// Threads that read pictures, compute on the CPU (0: all cores) and write
-    /// results; each more that reads or writes keeps one more picture in memory
+    /// Threads that read images, compute on the CPU (0: all cores) and write
+    /// results; each more that reads or writes keeps one more image in memory
     #[arg(short, long, value_name = "LOAD:PROC:SAVE", default_value = "1:0:1", value_parser = jobs)]
     pub jobs: Jobs,
-    /// Print one JSON object a picture on standard output, as soon as it is done
+    /// Print a JSON object for each image on standard output, one a line
     #[arg(long)]
     pub json: bool,
     /// Also tell which results are there already, and where the time goes

@@ -1,4 +1,4 @@
-//! Which pictures are meant: files, folders, patterns, lists, standard input.
+//! Which images are meant: files, folders, patterns, lists, standard input.
 
 use super::UpscaleArgs;
 use crate::cli::failure::Failure;
@@ -9,14 +9,14 @@ use std::path::{Component, Path, PathBuf};
 use std::{fs, io};
 use walkdir::{DirEntry, WalkDir};
 
-/// The extensions by which pictures are found in folders. Files that are named
+/// The extensions by which images are found in folders. Files that are named
 /// are read whatever they are called.
 const EXTENSIONS: [&str; 15] = [
     "png", "jpg", "jpeg", "jpe", "jfif", "webp", "tif", "tiff", "bmp", "dib", "gif", "pnm", "pbm",
     "pgm", "ppm",
 ];
 
-/// A picture to upscale.
+/// An image to upscale.
 #[derive(Debug)]
 pub struct Input {
     /// Its path, or what messages call standard input.
@@ -28,25 +28,25 @@ pub struct Input {
     pub subfolder: PathBuf,
 }
 
-/// All pictures that are meant.
+/// All images that are meant.
 #[derive(Debug, Default)]
 pub struct Inputs {
     /// By name.
     pub list: Vec<Input>,
     /// What could not be looked into.
     pub problems: Vec<Failure>,
-    /// Whether one picture was named, and no folder, pattern or list.
+    /// Whether one image was named, and no folder, pattern or list.
     pub is_single: bool,
 }
 
-/// Finds the pictures. Those in `output`, below a folder that is searched, are
+/// Finds the images. Those in `output`, below a folder that is searched, are
 /// left out: they are results.
 pub fn collect(args: &UpscaleArgs, output: Option<&Path>) -> Result<Inputs, Failure> {
     let mut inputs = Inputs::default();
     let output = output.and_then(|folder| fs::canonicalize(folder).ok());
     let is_stdin = |path: &PathBuf| path.as_os_str() == "-";
     if args.inputs.iter().any(is_stdin) && args.from_file.as_ref().is_some_and(is_stdin) {
-        let message = "--from-file -: standard input cannot be both a list and a picture";
+        let message = "--from-file -: standard input cannot be both a list and an image";
         return Err(Failure::Usage(message.to_owned()));
     }
     let mut stdin = false;
@@ -89,7 +89,7 @@ impl Inputs {
         });
     }
 
-    /// Takes the pictures of a folder that are not hidden.
+    /// Takes the images of a folder that are not hidden.
     fn search(&mut self, folder: &Path, recursive: bool, output: Option<&Path>) {
         let known = self.list.len() + self.problems.len();
         let depth = if recursive { usize::MAX } else { 1 };
@@ -128,7 +128,7 @@ impl Inputs {
             } else {
                 "name another folder, or search subfolders, too, with --recursive"
             };
-            let reason = format!("is a folder that holds no pictures; {advice}");
+            let reason = format!("is a folder that holds no images; {advice}");
             self.fails(folder, reason);
         }
     }
@@ -213,7 +213,7 @@ fn path_of(bytes: &[u8]) -> io::Result<PathBuf> {
 fn read_stdin() -> Result<Input, Failure> {
     let stdin = io::stdin();
     if stdin.is_terminal() {
-        let message = "-: standard input is a terminal; send a picture into it, as in `srdiff - < photo.jpg > large.png`";
+        let message = "-: standard input is a terminal; send an image into it, as in `srdiff - < photo.jpg > large.png`";
         return Err(Failure::Usage(message.to_owned()));
     }
     let path = PathBuf::from("standard input");

@@ -1,4 +1,4 @@
-//! What becomes of each picture: where its result goes, whether it is there.
+//! What becomes of each image: where its result goes, whether it is there.
 
 use super::UpscaleArgs;
 use super::inputs::{Input, Inputs};
@@ -22,7 +22,7 @@ pub enum Destination {
     Stdout,
 }
 
-/// A picture and where its result goes.
+/// An image and where its result goes.
 #[derive(Debug)]
 pub struct Job {
     pub input: Input,
@@ -40,12 +40,12 @@ pub struct Work {
     /// Those that have a result.
     pub skipped: Vec<Job>,
     pub failed: Vec<(Job, Failure)>,
-    /// Pictures that are results of others.
+    /// Images that are results of others.
     pub results: Vec<PathBuf>,
 }
 
 impl Work {
-    /// How many pictures it is about.
+    /// How many images it is about.
     pub fn len(&self) -> usize {
         self.jobs.len() + self.skipped.len() + self.failed.len()
     }
@@ -98,7 +98,7 @@ pub fn destination(args: &UpscaleArgs, inputs: &Inputs) -> Result<Destination, F
         }
         if stdout().is_terminal() {
             return usage(
-                "standard output is a terminal, which shows no pictures; give -o a file, or send it on with > or |"
+                "standard output is a terminal, which shows no images; give -o a file, or send it on with > or |"
                     .to_owned(),
             );
         }
@@ -109,8 +109,8 @@ pub fn destination(args: &UpscaleArgs, inputs: &Inputs) -> Result<Destination, F
     Ok(destination)
 }
 
-/// Gives each picture its output, and sorts out what needs no work. Refuses
-/// what would lose a picture.
+/// Gives each image its output, and sorts out what needs no work. Refuses
+/// what would lose an image.
 pub fn plan(
     args: &UpscaleArgs,
     inputs: Inputs,
@@ -207,7 +207,7 @@ fn format(args: &UpscaleArgs, output: Option<&Path>) -> Result<OutputFormat, Fai
     Ok(format)
 }
 
-/// Leaves out pictures that are results of others: an earlier run has written
+/// Leaves out images that are results of others: an earlier run has written
 /// them beside their inputs.
 fn without_results(
     args: &UpscaleArgs,
@@ -244,7 +244,7 @@ fn without_results(
     Ok(kept)
 }
 
-/// Drops second names of one picture, and refuses two pictures with one output.
+/// Drops an image that is named twice, and refuses two images with one output.
 fn check_distinct(jobs: &mut Vec<Job>) -> Result<(), Failure> {
     let mut places = Places::default();
     let mut outputs: HashMap<OsString, usize> = HashMap::new();

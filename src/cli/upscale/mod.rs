@@ -23,8 +23,8 @@ use srdiff::upscale::SampleOptions;
 use std::path::Path;
 use std::time::Instant;
 
-/// Enlarges pictures. Everything that can be refused is refused before any
-/// work is done; of several pictures, those that can be enlarged are.
+/// Upscales images. Everything that can be refused is refused before any
+/// work is done; of several images, those that can be upscaled are.
 pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
     let started = Instant::now();
     let stop = Stop::on_signals();
@@ -40,7 +40,7 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
     let sample = args.sampling.sample(model.settings())?;
     if args.dump_plan {
         let [input] = &inputs.list[..] else {
-            let message = "--dump-plan: plans one picture; name one".to_owned();
+            let message = "--dump-plan: plans one image; name one".to_owned();
             return Err(Failure::Usage(message));
         };
         let [width, height] = size(input, args)?;
@@ -81,7 +81,7 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
                 let checked = upscaler.check(job.size[0], job.size[1], &sample);
                 checked.map_err(Failure::upscaling(&job.input.path))
             }
-            // What is wrong with the options is wrong for every picture.
+            // What is wrong with the options is wrong for every image.
             _ => upscaler.check(1, 1, &sample).map_err(Failure::Upscaler),
         };
         match checked {
@@ -139,7 +139,7 @@ fn tell_beforehand(work: &mut Work, problems: Vec<Failure>, args: &UpscaleArgs, 
     }
 }
 
-/// Reads the sizes of all pictures, and sorts out those that cannot be read or
+/// Reads the sizes of all images, and sorts out those that cannot be read or
 /// whose results would be too large for their format.
 fn measure(work: &mut Work, args: &UpscaleArgs, scale: usize, stop: &Stop) {
     for mut job in std::mem::take(&mut work.jobs) {

@@ -122,7 +122,7 @@ fn value(field: Field, input: &Path, common: &Common, index: usize, count: usize
     }
 }
 
-/// The name of the folder that a picture is in.
+/// The name of the folder that an image is in.
 fn folder_name(input: &Path) -> OsString {
     let parent = match input.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),

@@ -1,7 +1,7 @@
 //! Reading, upscaling and writing at once: while the device works on one
-//! picture, the next is read and the last written.
+//! image, the next is read and the last written.
 //!
-//! Threads hand pictures on without a queue between them, so that with one
+//! Threads hand images on without a queue between them, so that with one
 //! thread each, at most two inputs and two results are in memory.
 
 use super::jobs::{Job, make_folder};
@@ -23,7 +23,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How pictures are read, upscaled and written.
+/// How images are read, upscaled and written.
 pub struct Settings {
     pub sample: SampleOptions,
     pub reading: DecodeOptions,
@@ -36,7 +36,7 @@ pub struct Settings {
     pub save: usize,
 }
 
-/// What a picture costs, in pixels times steps.
+/// What an image costs, in pixels times steps.
 pub fn work_of(job: &Job, sample: &SampleOptions) -> u64 {
     let [width, height] = job.size.map(|side| side as u64);
     width * height * sample.steps as u64
@@ -71,7 +71,7 @@ pub fn run(jobs: &[Job], upscaler: Upscaler, settings: &Settings, report: &Repor
     });
 }
 
-/// A picture that was read, or why not.
+/// An image that was read, or why not.
 struct Loaded<'a> {
     job: &'a Job,
     decoded: Result<Decoded, Failure>,
@@ -158,7 +158,7 @@ fn upscale_all<'a>(
         let started = Instant::now();
         let announced = engine.precision();
         let result = engine.upscale(&picture, sample, &mut |progress| {
-            // A signal may come while the first picture of a size is loaded.
+            // A signal may come while the first image of a size is loaded.
             match stop.is_asked() {
                 true => ControlFlow::Break(()),
                 false => report.show(progress, before, work),

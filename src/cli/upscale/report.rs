@@ -13,7 +13,7 @@ use std::time::Duration;
 /// How much is said.
 #[derive(Clone, Copy, Debug)]
 pub struct Style {
-    /// Whether one picture was named and nothing else.
+    /// Whether one image was named and nothing else.
     pub is_single: bool,
     pub json: bool,
     pub quiet: bool,
@@ -72,7 +72,7 @@ struct State {
     done: usize,
     skipped: usize,
     failed: usize,
-    /// The failure of the only picture, which ends the command.
+    /// The failure of the only image, which ends the command.
     failure: Option<Failure>,
     /// Standard output failed.
     stdout: Option<Failure>,
@@ -84,7 +84,7 @@ enum Bar {
 }
 
 impl Report {
-    /// `work` is what all pictures together cost, in any unit.
+    /// `work` is what all images together cost, in any unit.
     pub fn new(style: Style, sample: SampleOptions, pictures: usize, work: u64) -> Self {
         let bar = match style.is_single {
             true => Bar::One(StepBar::new(style.quiet)),
@@ -98,14 +98,14 @@ impl Report {
         }
     }
 
-    /// A line that is not about one picture.
+    /// A line that is not about one image.
     pub fn say(&self, line: &str) {
         if !self.style.quiet {
             self.above_bar(|| terminal::status(line));
         }
     }
 
-    /// A picture that has its result from before.
+    /// An image that has its result from before.
     pub fn skipped(&self, job: &Job) {
         self.state().skipped += 1;
         if self.style.verbose {
@@ -117,7 +117,7 @@ impl Report {
         });
     }
 
-    /// A picture that has no result; `work` will not be done.
+    /// An image that has no result; `work` will not be done.
     pub fn failed(&self, job: &Job, failure: Failure, work: u64) {
         self.json(Line {
             status: "failed",
@@ -130,7 +130,7 @@ impl Report {
         }
     }
 
-    /// Something that may hold pictures and cannot be looked into.
+    /// Something that may hold images and cannot be looked into.
     pub fn unsearched(&self, failure: Failure) {
         if let Failure::Unsuitable { path, .. } = &failure {
             self.json(Line {
@@ -153,7 +153,7 @@ impl Report {
         }
     }
 
-    /// What a picture's user should know.
+    /// What an image's user should know.
     pub fn notes(&self, job: &Job, notes: &[String]) {
         for note in notes {
             match self.style.is_single {
@@ -193,14 +193,14 @@ impl Report {
             line += &format!(" (reading {load:.2}, upscaling {upscale:.2}, writing {save:.2})");
         }
         match job.output {
-            // Standard output holds the picture.
+            // Standard output holds the image.
             None => self.say(&line),
             Some(_) if !quiet => self.answer(&(terminal::printable(&line) + "\n")),
             Some(_) => {}
         }
     }
 
-    /// Shows how far a picture is whose work is `work`, all before it `before`.
+    /// Shows how far an image is whose work is `work`, all before it `before`.
     pub fn show(&self, progress: Progress, before: u64, work: u64) -> ControlFlow<()> {
         match &self.bar {
             Bar::One(bar) => bar.show(progress),
@@ -284,7 +284,7 @@ impl Report {
 /// What a run came to.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Pictures that have a result, from before or from now.
+    /// Images that have a result, from before or from now.
     pub done: usize,
     pub failed: usize,
     pub failure: Option<Failure>,

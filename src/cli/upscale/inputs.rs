@@ -93,14 +93,14 @@ impl Inputs {
     fn search(&mut self, folder: &Path, recursive: bool, output: Option<&Path>) {
         let known = self.list.len() + self.problems.len();
         let depth = if recursive { usize::MAX } else { 1 };
-        // A folder that was named is searched, even if results go there, too.
-        let is_wanted = |entry: &DirEntry| {
-            entry.depth() == 0
-                || !is_hidden(entry)
-                    && !(entry.file_type().is_dir()
-                        && output.is_some()
-                        && fs::canonicalize(entry.path()).ok().as_deref() == output)
+        let is_output = |entry: &DirEntry| {
+            entry.file_type().is_dir()
+                && output.is_some()
+                && fs::canonicalize(entry.path()).ok().as_deref() == output
         };
+        // A folder that was named is searched, even if results go there, too.
+        let is_wanted =
+            |entry: &DirEntry| entry.depth() == 0 || !(is_hidden(entry) || is_output(entry));
         let walk = WalkDir::new(folder).max_depth(depth).sort_by_file_name();
         for entry in walk.into_iter().filter_entry(is_wanted) {
             match entry {

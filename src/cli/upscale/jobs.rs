@@ -276,7 +276,7 @@ fn check_distinct(jobs: &mut Vec<Job>) -> Result<(), Failure> {
 struct Places(HashMap<PathBuf, PathBuf>);
 
 impl Places {
-    fn of(&mut self, path: &PathBuf) -> OsString {
+    fn of(&mut self, path: &Path) -> OsString {
         let folder = match path.parent() {
             Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
             Some(folder) => folder,

@@ -50,7 +50,7 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
 
     let problems = std::mem::take(&mut inputs.problems);
     if inputs.list.is_empty() && problems.len() == 1 {
-        return problems.into_iter().map(Err).collect();
+        return problems.into_iter().try_for_each(Err);
     }
     let destination = jobs::destination(args, &inputs)?;
     let is_single = inputs.is_single;

@@ -76,7 +76,7 @@ impl BatchBar {
 
     fn on(target: ProgressDrawTarget, images: usize, work: u64) -> Self {
         let bar = ProgressBar::with_draw_target(Some(work), target);
-        bar.set_style(style("{bar:40} {percent}% of {msg}, {eta} left"));
+        bar.set_style(style("{bar:40} {percent}% of {msg}"));
         bar.set_message(match images {
             1 => "1 image".to_owned(),
             _ => format!("{images} images"),
@@ -94,6 +94,11 @@ impl BatchBar {
             }
             Progress::Finish => work,
         };
+        if self.0.position() == 0 && before + done > 0 {
+            // Nothing tells the time before.
+            self.0
+                .set_style(style("{bar:40} {percent}% of {msg}, {eta} left"));
+        }
         self.0.set_position(before + done);
         ControlFlow::Continue(())
     }

@@ -27,7 +27,6 @@ use std::time::Instant;
 /// work is done; of several images, those that can be upscaled are.
 pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
     let started = Instant::now();
-    let stop = Stop::on_signals();
     // Before anything computes: the first that does starts the threads.
     if args.jobs.compute > 0 {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(args.jobs.compute);
@@ -35,6 +34,8 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
             .map_err(|error| Failure::Usage(format!("--jobs: {error}; start fewer threads")))?;
     }
     let mut inputs = inputs::collect(args, jobs::folder_given(args))?;
+    // Not before: whoever ends a list or image that never comes wants no more.
+    let stop = Stop::on_signals();
     let model = args.engine.open_model()?;
     let scale = model.settings().scale;
     let sample = args.sampling.sample(model.settings())?;

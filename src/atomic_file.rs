@@ -7,6 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// How the names of temporary files begin and end.
+const TEMPORARY: (&str, &str) = (".srdiff-", ".tmp");
+
 /// Why a file cannot be written; whatever was in its place is as it was.
 #[derive(Debug)]
 pub enum Fault {
@@ -53,6 +56,7 @@ pub fn write(path: &Path, bytes: &[u8], overwrite: bool) -> Result<(), Fault> {
     let target = target(path, overwrite)?;
     // A file that has no name yet vanishes with the program, however it ends.
     if let Some(mut file) = nameless::create(folder(&target))? {
+        claim(&file);
         fill(&mut file, bytes)?;
         match nameless::link(&file, &target) {
             Ok(()) => return Ok(()),
@@ -216,15 +220,50 @@ fn target(path: &Path, overwrite: bool) -> Result<PathBuf, Fault> {
 /// A temporary file beside `target`, with the permissions of any new file.
 fn temporary(target: &Path) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".srdiff-").suffix(".tmp");
+    builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(fs::Permissions::from_mode(0o666)); // less the umask
     }
-    // The error itself would name the temporary file.
-    let result = builder.tempfile_in(folder(target));
-    result.map_err(|error| error.kind().into())
+    loop {
+        // The error itself would name the temporary file.
+        let result = builder.tempfile_in(folder(target));
+        let file = result.map_err(|error| io::Error::from(error.kind()))?;
+        claim(file.as_file());
+        // Another process may have removed it while nobody held it yet.
+        if file.path().exists() {
+            return Ok(file);
+        }
+    }
+}
+
+/// Marks a temporary file as one that a living process writes, until it is
+/// closed. Where the file system has no locks, leftovers cannot be told from
+/// such files, and stay.
+fn claim(file: &fs::File) {
+    let _ = file.try_lock();
+}
+
+/// Removes the temporary files that killed processes have left in a folder.
+/// Those of living ones are locked, on whichever computer these run.
+pub fn remove_leftovers(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if !is_file || !name.starts_with(TEMPORARY.0) || !name.ends_with(TEMPORARY.1) {
+            continue;
+        }
+        // Some file systems lock only what is open for writing.
+        let file = fs::File::options().write(true).open(entry.path());
+        if file.is_ok_and(|file| file.try_lock().is_ok()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// The folder that holds `path`.

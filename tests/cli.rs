@@ -1,6 +1,8 @@
 //! The binary as a black box: what it makes, what it refuses with which
 //! message and exit code, and that a refusal leaves nothing behind.
 
+#[path = "cli/batch.rs"]
+mod batch;
 #[path = "cli/conversion.rs"]
 mod conversion;
 #[path = "cli/devices.rs"]
@@ -15,10 +17,16 @@ mod models;
 mod options;
 #[path = "cli/outputs.rs"]
 mod outputs;
+#[path = "cli/pages.rs"]
+mod pages;
 #[path = "cli/plan.rs"]
 mod plan;
 #[path = "cli/results.rs"]
 mod results;
+#[path = "cli/stopping.rs"]
+mod stopping;
+#[path = "cli/streams.rs"]
+mod streams;
 #[path = "cli/tables.rs"]
 mod tables;
 

@@ -1,6 +1,7 @@
 //! The arguments, typed.
 
-use super::failure::{EXIT_CODES, Failure};
+use super::failure::{EXIT_CODES, Failure, exit_codes};
+pub use super::upscale::UpscaleArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use srdiff::diffusion::{BetaSchedule, Sampler, SamplerError};
 use srdiff::image::MAX_PIXELS;
@@ -10,9 +11,43 @@ use srdiff::upscale::{
 };
 use std::path::PathBuf;
 
+/// The examples of `srdiff --help`, and the table of exit codes.
+const EXAMPLES: &str = concat!(
+    "\
+Examples:
+  srdiff photo.jpg                  write photo_x4.png beside it
+  srdiff -r photos -o large         all images of a folder and its subfolders
+  srdiff upscale --help             all options of upscaling
+
+",
+    exit_codes!()
+);
+
+/// The examples of `srdiff upscale --help`, and the table of exit codes.
+const UPSCALE_EXAMPLES: &str = concat!(
+    "\
+Examples:
+  srdiff upscale photo.jpg -o large.webp
+  srdiff upscale *.png -o large/ -f jpg --quality 90
+  srdiff upscale -r photos -o large --name '{stem}.{ext}'
+  srdiff upscale -r photos -o large --shard 1/4 --json > results.1.jsonl
+  find . -name '*.tif' -print0 | srdiff upscale --from-file - -o large
+  curl -s https://example.org/small.png | srdiff upscale - > large.png
+
+",
+    exit_codes!()
+);
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  srdiff completions bash > ~/.local/share/bash-completion/completions/srdiff
+  srdiff completions zsh > ~/.zfunc/_srdiff
+  srdiff completions fish > ~/.config/fish/completions/srdiff.fish";
+
 /// Diffusion super-resolution on any GPU and on the CPU.
 #[derive(Debug, Parser)]
-#[command(name = "srdiff", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+#[command(name = "srdiff", version, arg_required_else_help = true,
+          after_help = EXIT_CODES, after_long_help = EXAMPLES)]
 pub struct CommandLine {
     /// What to do.
     #[command(subcommand)]
@@ -22,8 +57,10 @@ pub struct CommandLine {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Enlarge a picture
-    #[command(after_help = EXIT_CODES)]
+    /// Upscale images: files, folders, patterns, lists of files
+    ///
+    /// `srdiff photo.jpg` is short for `srdiff upscale photo.jpg`.
+    #[command(after_help = EXIT_CODES, after_long_help = UPSCALE_EXAMPLES)]
     Upscale(UpscaleArgs),
     /// List the devices that pictures can be enlarged on
     Devices(DevicesArgs),
@@ -47,42 +84,11 @@ pub enum Command {
     /// dispatches, step records and the order to run them in, for any GPU within
     /// WebGPU's default limits.
     Plan(PlanArgs),
-}
-
-/// Arguments of `upscale`.
-#[derive(Debug, Args)]
-pub struct UpscaleArgs {
-    /// The picture: PNG, JPEG, WebP, TIFF, BMP, GIF or PNM
-    pub input: PathBuf,
-    /// Where to write the result: .png, .jpg, .webp or .tif [default: <name>_x4.png beside the input]
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-    #[command(flatten)]
-    pub engine: EngineArgs,
-    #[command(flatten)]
-    pub sampling: SamplingArgs,
-    /// Quality of a JPEG result [default: 95]
-    #[arg(long, value_name = "1-100", value_parser = clap::value_parser!(u8).range(1..=100))]
-    pub quality: Option<u8>,
-    /// Leave out metadata: colour profile (colours become sRGB), EXIF, XMP, resolution
-    #[arg(long)]
-    pub strip: bool,
-    /// Read a damaged picture as far as it goes
-    #[arg(long)]
-    pub tolerant: bool,
-    /// Refuse a picture of more pixels
-    #[arg(long, value_name = "N", default_value_t = MAX_PIXELS,
-          value_parser = clap::value_parser!(u64).range(1..))]
-    pub max_pixels: u64,
-    /// Overwrite the output if it exists
-    #[arg(short, long)]
-    pub force: bool,
-    /// Print nothing but errors
-    #[arg(short, long)]
-    pub quiet: bool,
-    /// Print what would be computed, and in which memory, and stop
-    #[arg(long)]
-    pub dump_plan: bool,
+    /// Print the completions of a shell
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write those of all commands into a folder
+    Man(ManArgs),
 }
 
 /// Arguments of `evaluate`.
@@ -93,7 +99,7 @@ pub struct EvaluateArgs {
     #[command(flatten)]
     pub engine: EngineArgs,
     /// Samplers to measure (ddim:0.5 is ddim with an eta of 0.5)
-    #[arg(short, long, value_name = "NAMES", value_delimiter = ',',
+    #[arg(long, value_name = "NAMES", value_delimiter = ',',
           default_value = "ddpm,ddim,dpm++", value_parser = sampler)]
     pub samplers: Vec<Sampler>,
     /// Numbers of steps to measure [default: 5,10,20,50,100, as far as the
@@ -151,7 +157,7 @@ pub struct ConvertArgs {
     #[arg(long, value_name = "TEXT")]
     pub source: Option<String>,
     /// Overwrite the model file if it exists
-    #[arg(short, long)]
+    #[arg(long)]
     pub force: bool,
 }
 
@@ -168,6 +174,20 @@ pub enum FloatFormat {
 pub struct InfoArgs {
     /// The model file [default: the built-in 4x model]
     pub model: Option<PathBuf>,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// Arguments of `man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// The folder to write srdiff.1, srdiff-upscale.1 and so on into
+    pub folder: Option<PathBuf>,
 }
 
 /// Arguments of `plan`.
@@ -228,7 +248,7 @@ pub enum Precision {
 #[derive(Debug, Args)]
 pub struct SamplingArgs {
     /// The sampler: ddpm, ddim or dpm++
-    #[arg(short, long, value_name = "NAME", default_value_t = defaults::SAMPLER, value_parser = sampler)]
+    #[arg(long, value_name = "NAME", default_value_t = defaults::SAMPLER, value_parser = sampler)]
     pub sampler: Sampler,
     /// Noise that each step of ddim adds, from 0 (none) to 1 (as much as ddpm)
     #[arg(long, value_name = "X")]

@@ -10,8 +10,10 @@
 //! | 5 | the model file cannot be used |
 //! | 6 | the picture does not fit the device's memory or limits |
 //! | 7 | there is no such device, or it cannot do what was asked for |
+//! | 8 | of several images, some failed; each of the others is done |
 //! | 101 | a fault of srdiff itself |
-//! | 130 | ended by Ctrl-C, as shells report that signal |
+//! | 130 | ended by Ctrl-C |
+//! | 143 | ended by SIGTERM |
 
 use srdiff::exec::ExecError;
 use srdiff::image::{ImageError, ImageProblem};
@@ -19,11 +21,13 @@ use srdiff::model::ModelError;
 use srdiff::model::convert::{ConvertError, ConvertProblem};
 use srdiff::plan::Precision;
 use srdiff::upscale::{DeviceError, UpscaleError};
+use std::fmt;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// The table above, for `--help`.
-pub const EXIT_CODES: &str = "\
+macro_rules! exit_codes {
+    () => {
+        "\
 Exit codes:
   0    done
   1    the device or standard output failed, or the result was no picture
@@ -33,8 +37,16 @@ Exit codes:
   5    the model file cannot be used
   6    the picture does not fit the device's memory or limits
   7    there is no such device, or it cannot do what was asked for
+  8    of several images, some failed; each of the others is done
   101  a fault of srdiff itself
-  130  ended by Ctrl-C, as shells report that signal";
+  130  ended by Ctrl-C
+  143  ended by SIGTERM"
+    };
+}
+pub(crate) use exit_codes;
+
+/// The table above, for `--help`.
+pub const EXIT_CODES: &str = exit_codes!();
 
 /// Why a command was not done.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +71,36 @@ pub enum Failure {
     /// The output.
     #[error("{}{}", .0, options_for(.0))]
     Output(ImageError),
+    /// Two inputs with one output.
+    #[error(
+        "{} and {}: both would become {}; tell them apart with --name, such as '{{folder}}-{{stem}}_{{from}}_x{{scale}}.{{ext}}'",
+        first.display(), second.display(), output.display()
+    )]
+    SameOutput {
+        /// An input.
+        first: PathBuf,
+        /// Another.
+        second: PathBuf,
+        /// The output of both.
+        output: PathBuf,
+    },
+    /// Some images of several; what was wrong has been told.
+    #[error("{failed} of {total} images failed; the same command tries them again")]
+    SomeFailed {
+        /// How many.
+        failed: usize,
+        /// Of how many.
+        total: usize,
+    },
+    /// A signal ended it.
+    #[error("{0}")]
+    Stopped(Stopped),
+    /// The manual's pages.
+    #[error("{}: cannot be written ({}); give another folder", .0.display(), .1)]
+    Pages(PathBuf, std::io::Error),
+    /// A file that lists images.
+    #[error("--from-file {}: cannot be read ({}); check the path of the list", .0.display(), .1)]
+    List(PathBuf, std::io::Error),
     /// Text for stdout.
     #[error("standard output cannot be written ({0}); check the disk or program that it goes to")]
     Stdout(std::io::Error),
@@ -87,6 +129,30 @@ pub enum Failure {
     },
 }
 
+/// What a signal has left undone.
+#[derive(Debug)]
+pub struct Stopped {
+    /// The code of its signal.
+    pub exit_code: u8,
+    /// How many images are done.
+    pub done: usize,
+    /// Of how many.
+    pub total: usize,
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { done, total, .. } = self;
+        match total {
+            1 => f.write_str("stopped before the result was written"),
+            _ => write!(
+                f,
+                "stopped; {done} of {total} images are done, and the same command does the rest"
+            ),
+        }
+    }
+}
+
 impl Failure {
     /// Names the picture that an error is about, where it is about one.
     pub fn upscaling(path: impl Into<PathBuf>) -> impl FnOnce(UpscaleError) -> Self {
@@ -102,12 +168,14 @@ impl Failure {
     }
 
     /// The exit code.
-    pub fn exit_code(&self) -> ExitCode {
-        ExitCode::from(match self {
+    pub fn exit_code(&self) -> u8 {
+        match self {
             Self::Stdout(_) => 1,
             Self::Usage(_) => 2,
-            Self::Input(_) | Self::UpscaleInput(_) | Self::Unsuitable { .. } => 3,
-            Self::Output(_) | Self::SameFile(_) => 4,
+            Self::Input(_) | Self::UpscaleInput(_) | Self::Unsuitable { .. } | Self::List(..) => 3,
+            Self::Output(_) | Self::Pages(..) | Self::SameFile(_) | Self::SameOutput { .. } => 4,
+            Self::SomeFailed { .. } => 8,
+            Self::Stopped(stopped) => stopped.exit_code,
             Self::Model(_) => 5,
             Self::Convert(error) => match error.problem {
                 // What a checkpoint does not tell is an option's to say.
@@ -120,7 +188,7 @@ impl Failure {
             },
             Self::Upscaler(error) => code(error),
             Self::Picture { error, .. } => code(error),
-        })
+        }
     }
 }
 
@@ -203,7 +271,7 @@ fn code(error: &UpscaleError) -> u8 {
         UpscaleError::TooLarge(_)
         | UpscaleError::Exec(ExecError::OutOfMemory { .. } | ExecError::Limit { .. }) => 6,
         UpscaleError::Device(_) => 7,
-        // Ctrl-C ends the process by its signal; no command cancels otherwise.
+        // A signal alone cancels, and gives its own code.
         UpscaleError::Cancelled => 130,
         UpscaleError::NotFinite { .. }
         | UpscaleError::Exec(ExecError::Device { .. } | ExecError::Program(_))

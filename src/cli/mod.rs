@@ -7,9 +7,11 @@ mod devices;
 mod evaluate;
 mod failure;
 mod info;
-mod paths;
+mod pages;
 mod plan;
 mod progress;
+mod shorthand;
+mod signals;
 mod terminal;
 mod upscale;
 
@@ -18,8 +20,9 @@ use clap::Parser;
 use std::process::ExitCode;
 
 pub fn run() -> ExitCode {
+    signals::ignore_file_size_limit();
     // Exits for --help, --version and wrong usage (code 2).
-    let line = CommandLine::parse();
+    let line = CommandLine::parse_from(shorthand::completed(std::env::args_os()));
     let result = match &line.command {
         Command::Upscale(args) => upscale::run(args),
         Command::Devices(args) => devices::run(args),
@@ -27,12 +30,14 @@ pub fn run() -> ExitCode {
         Command::Convert(args) => convert::run(args),
         Command::Info(args) => info::run(args),
         Command::Plan(args) => plan::run(args),
+        Command::Completions(args) => pages::completions(args),
+        Command::Man(args) => pages::manual(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             terminal::status(&format!("error: {failure}"));
-            failure.exit_code()
+            failure.exit_code().into()
         }
     }
 }

@@ -41,10 +41,80 @@ impl StepBar {
         ControlFlow::Continue(())
     }
 
+    /// Writes something above the bar.
+    pub fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.0.suspend(write)
+    }
+
+    pub fn clear(&self) {
+        self.0.finish_and_clear();
+    }
+
     fn say(&self, message: &'static str) {
         self.0.set_style(style("{msg}"));
         self.0.set_message(message);
         self.0.tick();
+    }
+}
+
+/// The progress of many upscales, with the remaining time of all of them.
+/// Dropping it clears it.
+pub struct BatchBar(ProgressBar);
+
+impl BatchBar {
+    /// `work` is what `images` cost together, in any unit.
+    pub fn new(hidden: bool, images: usize, work: u64) -> Self {
+        Self::on(
+            match hidden {
+                true => ProgressDrawTarget::hidden(),
+                false => ProgressDrawTarget::stderr(),
+            },
+            images,
+            work,
+        )
+    }
+
+    fn on(target: ProgressDrawTarget, images: usize, work: u64) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(work), target);
+        bar.set_style(style("{bar:40} {percent}% of {msg}"));
+        bar.set_message(match images {
+            1 => "1 image".to_owned(),
+            _ => format!("{images} images"),
+        });
+        Self(bar)
+    }
+
+    /// Shows how far an image is that costs `work`, after images that cost
+    /// `before`.
+    pub fn show(&self, progress: Progress, before: u64, work: u64) -> ControlFlow<()> {
+        let done = match progress {
+            Progress::Load | Progress::Image => 0,
+            Progress::Step { done, total } => {
+                (u128::from(work) * done as u128 / total.max(1) as u128) as u64
+            }
+            Progress::Finish => work,
+        };
+        if self.0.position() == 0 && before + done > 0 {
+            // Nothing tells the time before.
+            self.0
+                .set_style(style("{bar:40} {percent}% of {msg}, {eta} left"));
+        }
+        self.0.set_position(before + done);
+        ControlFlow::Continue(())
+    }
+
+    /// Takes off the cost of an image that cannot be upscaled.
+    pub fn leave_out(&self, work: u64) {
+        self.0.dec_length(work);
+    }
+
+    /// Writes something above the bar.
+    pub fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.0.suspend(write)
+    }
+
+    pub fn clear(&self) {
+        self.0.finish_and_clear();
     }
 }
 
@@ -125,6 +195,34 @@ mod tests {
             assert!(text.contains(part), "no {part}: {text}");
         }
         assert!(!text.contains("step 4"), "{text}");
+    }
+
+    #[test]
+    fn the_bar_of_a_batch_counts_what_images_cost() {
+        let paper = Paper::default();
+        let terminal = Box::new(paper.clone());
+        let target = ProgressDrawTarget::term_like_with_hz(terminal, 255);
+        let bar = BatchBar::on(target, 2, 500);
+        let pause = || sleep(Duration::from_millis(20));
+        let step = |done| Progress::Step { done, total: 4 };
+        let _ = bar.show(step(1), 0, 100);
+        pause();
+        let _ = bar.show(Progress::Finish, 0, 100);
+        pause();
+        let _ = bar.show(step(2), 100, 100);
+        bar.leave_out(300);
+        pause();
+        bar.0.tick();
+        drop(bar);
+        let text = paper.0.lock().unwrap();
+        for part in [
+            "5% of 2 images",
+            "20% of 2 images",
+            "75% of 2 images",
+            "s left",
+        ] {
+            assert!(text.contains(part), "no {part}: {text}");
+        }
     }
 
     #[test]

@@ -18,7 +18,10 @@ mod write;
 
 pub use error::{ImageError, ImageProblem};
 pub use planes::{picture_from_planes, planes_padded};
-pub use read::{DecodeOptions, Decoded, MAX_PIXELS, decode, dimensions, dimensions_within};
+pub use read::{
+    DecodeOptions, Decoded, MAX_PIXELS, decode, decode_file, dimensions, dimensions_of_file,
+    dimensions_within,
+};
 pub use samples::Samples;
 pub use write::{EncodeOptions, OutputFormat, check_writable};
 

@@ -74,7 +74,7 @@ fn conversions_that_are_refused() {
     );
     let itself = ["srdiff-zip.ckpt", "srdiff-zip.ckpt"];
     refuses(
-        &[&itself, &groups[..], &["-f"]].concat(),
+        &[&itself, &groups[..], &["--force"]].concat(),
         4,
         &["srdiff-zip.ckpt: ", "itself"],
     );

@@ -30,7 +30,8 @@ fn software_is_used_by_name_alone() {
             "tiny.safetensors",
             "-n",
             "1",
-            "-fo",
+            "--force",
+            "-o",
             "named.png",
         ];
         let run = folder.run(&[&["upscale", "in.png"], &named[..]].concat());

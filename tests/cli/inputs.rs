@@ -15,7 +15,11 @@ fn a_missing_file() {
 fn a_folder() {
     let folder = Folder::new();
     fs::create_dir(folder.path("pictures.png")).unwrap();
-    folder.refuses_upscale(&["pictures.png"], 3, &["pictures.png: ", "is a folder"]);
+    folder.refuses_upscale(
+        &["pictures.png"],
+        3,
+        &["pictures.png: ", "is a folder that holds no images"],
+    );
 }
 
 #[test]

@@ -20,11 +20,18 @@ fn a_file_in_the_place_of_a_folder() {
 #[test]
 fn a_folder_as_the_output() {
     let folder = Folder::new();
-    for name in ["out.png", "out"] {
-        fs::create_dir(folder.path(name)).unwrap();
-        folder.refuses_upscale(&["in.png", "-o", name], 4, &["is a folder"]);
-        folder.refuses_upscale(&["in.png", "-f", "-o", name], 4, &["is a folder"]);
+    fs::create_dir(folder.path("out.png")).unwrap();
+    for (output, result) in [
+        ("out.png", "out.png/in_x4.png"),
+        ("new/", "new/in_x4.png"),
+        ("new/deep/", "new/deep/in_x4.png"),
+    ] {
+        folder.upscale(&["in.png", "-o", output]);
+        assert_eq!(folder.load(result).width(), 24);
+        folder.refuses_upscale(&["in.png", "-o", output], 4, &["exists already"]);
     }
+    fs::create_dir(folder.path("in_x4.png")).unwrap();
+    folder.refuses_upscale(&["in.png", "--force"], 4, &["in_x4.png: is a folder"]);
 }
 
 #[test]
@@ -113,12 +120,11 @@ fn a_name_that_is_too_long() {
     );
 }
 
-/// The limit on the size of files ends a process by a signal, in the midst of
-/// writing.
+/// The limit on the size of files would end the process by a signal, in the
+/// midst of writing.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_result_larger_than_files_may_be_leaves_nothing() {
-    use std::os::unix::process::ExitStatusExt;
     use std::process::Command;
 
     let folder = Folder::new();
@@ -127,15 +133,16 @@ fn a_result_larger_than_files_may_be_leaves_nothing() {
     let binary = env!("CARGO_BIN_EXE_srdiff");
     let fast = super::folder::FAST.join(" ");
     let command = format!("ulimit -f 1; exec {binary} upscale large.png {fast} -o out.tif");
-    let status = Command::new("sh")
+    let output = Command::new("sh")
         .current_dir(folder.path(""))
         .args(["-c", &command])
-        .status()
+        .output()
         .unwrap();
-    let limit = 25; // SIGXFSZ
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    let message = String::from_utf8(output.stderr).unwrap();
     assert!(
-        status.signal() == Some(limit) || status.code() == Some(4),
-        "{status:?}"
+        message.contains("the largest size of a file is limited"),
+        "{message}"
     );
     assert_eq!(folder.names(), before);
 }

@@ -96,7 +96,7 @@ fn json_follows_the_options() {
     assert_eq!(plain, json(&["8x8", "--seed", "1"]));
     for other in [
         &["8x8", "--seed", "2"][..],
-        &["8x8", "--seed", "1", "-s", "ddim"],
+        &["8x8", "--seed", "1", "--sampler", "ddim"],
         &["8x8", "--seed", "1", "-n", "7"],
         &["8x8", "--seed", "1", "-p", "f16"],
         &["8x10", "--seed", "1"],
@@ -167,5 +167,5 @@ fn options_that_cannot_be() {
         refuses(&[&["--json"], &TINY[..], args].concat(), 2, parts);
     };
     json(&["-n", "0"], &["--steps 0: "]);
-    json(&["-s", "ddpm", "--eta", "0.5"], &["--eta", "ddim"]);
+    json(&["--sampler", "ddpm", "--eta", "0.5"], &["--eta", "ddim"]);
 }

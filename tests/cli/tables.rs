@@ -110,7 +110,7 @@ fn samplers_are_measured() {
         "cpu",
         "-m",
         "tiny.safetensors",
-        "-s",
+        "--samplers",
         "ddim,dpm++",
         "-n",
         "2,3",

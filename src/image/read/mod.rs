@@ -78,7 +78,28 @@ impl Picture {
 /// something that is not supported, or states more pixels than allowed; the
 /// size is checked before any pixel is decoded.
 pub fn decode(path: &Path, options: &DecodeOptions) -> Result<Decoded, ImageError> {
-    let result = open_file(path).and_then(|(mut file, format)| {
+    decode_from(open_file(path), path, options)
+}
+
+/// [`decode`] of a file that is open already, from its start. Errors call it
+/// `name`.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_file(
+    file: &File,
+    name: &Path,
+    options: &DecodeOptions,
+) -> Result<Decoded, ImageError> {
+    decode_from(open_again(file), name, options)
+}
+
+fn decode_from(
+    file: Result<(Source, Format), ImageProblem>,
+    name: &Path,
+    options: &DecodeOptions,
+) -> Result<Decoded, ImageError> {
+    let result = file.and_then(|(mut file, format)| {
         guarded(|| {
             let raster = match format {
                 Format::Png => png::decode(&mut file, options),
@@ -94,7 +115,7 @@ pub fn decode(path: &Path, options: &DecodeOptions) -> Result<Decoded, ImageErro
     });
     result
         .map(|(picture, notes)| Decoded { picture, notes })
-        .map_err(|problem| problem.of(path))
+        .map_err(|problem| problem.of(name))
 }
 
 /// Width and height of the picture that [`Picture::open`] would give, from
@@ -111,7 +132,28 @@ pub fn dimensions(path: &Path) -> Result<(usize, usize), ImageError> {
 /// # Errors
 /// As [`decode`], as far as the header tells.
 pub fn dimensions_within(path: &Path, max_pixels: u64) -> Result<(usize, usize), ImageError> {
-    let result = open_file(path).and_then(|(mut file, format)| {
+    dimensions_from(open_file(path), path, max_pixels)
+}
+
+/// [`dimensions_within`] of a file that is open already, from its start.
+/// Errors call it `name`.
+///
+/// # Errors
+/// As [`decode`], as far as the header tells.
+pub fn dimensions_of_file(
+    file: &File,
+    name: &Path,
+    max_pixels: u64,
+) -> Result<(usize, usize), ImageError> {
+    dimensions_from(open_again(file), name, max_pixels)
+}
+
+fn dimensions_from(
+    file: Result<(Source, Format), ImageProblem>,
+    name: &Path,
+    max_pixels: u64,
+) -> Result<(usize, usize), ImageError> {
+    let result = file.and_then(|(mut file, format)| {
         guarded(|| {
             let (size, orientation) = match format {
                 Format::Png => png::size(&mut file, max_pixels),
@@ -126,7 +168,7 @@ pub fn dimensions_within(path: &Path, max_pixels: u64) -> Result<(usize, usize),
             Ok((width, height))
         })
     });
-    result.map_err(|problem| problem.of(path))
+    result.map_err(|problem| problem.of(name))
 }
 
 /// A file that is read.
@@ -148,16 +190,28 @@ fn open_file(path: &Path) -> Result<(Source, Format), ImageProblem> {
     if !metadata.is_file() {
         return Err(ImageProblem::NotRegular);
     }
-    if metadata.len() == 0 {
-        return Err(ImageProblem::Empty);
-    }
-    let mut file = BufReader::new(File::open(path).map_err(ImageProblem::Read)?);
+    recognised(File::open(path).map_err(ImageProblem::Read)?)
+}
+
+/// Another handle of an open file, at its start.
+fn open_again(file: &File) -> Result<(Source, Format), ImageProblem> {
+    let mut file = file.try_clone().map_err(ImageProblem::Read)?;
+    file.rewind().map_err(ImageProblem::Read)?;
+    recognised(file)
+}
+
+/// An open file and the format that its first bytes tell.
+fn recognised(file: File) -> Result<(Source, Format), ImageProblem> {
+    let mut file = BufReader::new(file);
     let mut start = Vec::new();
     file.by_ref()
         .take(SIGNATURE)
         .read_to_end(&mut start)
         .and_then(|_| file.rewind())
         .map_err(ImageProblem::Read)?;
+    if start.is_empty() {
+        return Err(ImageProblem::Empty);
+    }
     Ok((file, recognise(&start)?))
 }
 

@@ -174,8 +174,11 @@ impl Picture {
             .map_err(|problem| problem.of(path))
     }
 
-    /// The bytes of a file of this format.
-    fn encode(
+    /// The bytes of a file of this format, as [`save`](Self::save) writes it.
+    ///
+    /// # Errors
+    /// When the quality is out of range or the encoder refuses.
+    pub fn encode(
         &self,
         format: OutputFormat,
         options: &EncodeOptions,

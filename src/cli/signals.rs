@@ -1,0 +1,49 @@
+//! Signals: a first one stops after the current step, a second one at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+/// Whether a signal has asked to stop.
+#[derive(Clone, Debug, Default)]
+pub struct Stop {
+    asked: Arc<AtomicBool>,
+    signal: Arc<AtomicUsize>,
+}
+
+impl Stop {
+    /// Listens for Ctrl-C and SIGTERM.
+    pub fn on_signals() -> Self {
+        let stop = Self::default();
+        for signal in [SIGINT, SIGTERM] {
+            // This order makes the first signal arm what the second one does.
+            // Where a signal cannot be listened for, it ends the process as ever.
+            let _ = flag::register_conditional_shutdown(signal, 128 + signal, stop.asked.clone());
+            let _ = flag::register_usize(signal, stop.signal.clone(), signal as usize);
+            let _ = flag::register(signal, stop.asked.clone());
+        }
+        stop
+    }
+
+    /// Whether to stop.
+    pub fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// The exit code that tells which signal it was, as shells form it.
+    pub fn exit_code(&self) -> u8 {
+        128 + self.signal.load(Ordering::Relaxed) as u8
+    }
+}
+
+/// Lets a write that passes the limit on the size of files fail as on a full
+/// disk. By default the signal ends the process.
+pub fn ignore_file_size_limit() {
+    #[cfg(unix)]
+    {
+        let unused = Arc::new(AtomicBool::new(false));
+        let _ = flag::register(signal_hook::consts::SIGXFSZ, unused);
+    }
+}

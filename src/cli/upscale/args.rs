@@ -1,0 +1,166 @@
+//! The arguments of `upscale`.
+
+use super::name::Template;
+use crate::cli::args::{EngineArgs, SamplingArgs};
+use clap::Args;
+use srdiff::image::{MAX_PIXELS, OutputFormat};
+use std::path::PathBuf;
+
+/// Arguments of `upscale`.
+#[derive(Debug, Args)]
+pub struct UpscaleArgs {
+    /// Images (PNG, JPEG, WebP, TIFF, BMP, GIF or PNM), folders of them, patterns
+    /// such as 'scans/**/*.tif', or - for standard input
+    #[arg(value_name = "INPUT", required_unless_present = "from_file")]
+    pub inputs: Vec<PathBuf>,
+    /// Also take images from subfolders
+    #[arg(short, long)]
+    pub recursive: bool,
+    /// Read the names of images from a file (- is standard input), one a line or
+    /// each ended by a zero byte
+    #[arg(long, value_name = "LIST")]
+    pub from_file: Option<PathBuf>,
+    /// Where to write: a file (.png, .jpg, .webp or .tif), - for standard output, or
+    /// a folder: one that exists, ends in /, or is for several images; it is
+    /// created, with the subfolders of the input [default: beside the input]
+    #[arg(short, long, value_name = "PATH")]
+    pub output: Option<PathBuf>,
+    /// Names of the results: {stem} and {from} are the input's name and extension,
+    /// {folder} the name of its folder, {ext}, {scale}, {sampler}, {steps} and {seed}
+    /// those of the result, {index} its number; may hold / for subfolders
+    /// [default: {stem}_x{scale}.{ext}]
+    #[arg(long, value_name = "TEMPLATE")]
+    pub name: Option<Template>,
+    /// Format of the results [default: by the output's extension, or png]
+    #[arg(short, long, value_name = "png|jpg|webp|tif", value_parser = format)]
+    pub format: Option<Format>,
+    /// Do one part of N of the work: images I, I + N, I + 2N and so on, by name
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    pub shard: Option<Shard>,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+    /// Quality of a JPEG result [default: 95]
+    #[arg(long, value_name = "1-100", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub quality: Option<u8>,
+    /// Leave out metadata: colour profile (colours become sRGB), EXIF, XMP, resolution
+    #[arg(long)]
+    pub strip: bool,
+    /// Read a damaged image as far as it goes
+    #[arg(long)]
+    pub tolerant: bool,
+    /// Refuse an image of more pixels
+    #[arg(long, value_name = "N", default_value_t = MAX_PIXELS,
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_pixels: u64,
+    /// Overwrite results that exist. Without it, one image is refused, and of
+    /// several those that have a result are skipped
+    #[arg(long)]
+    pub force: bool,
+    /// Threads that read images, compute on the CPU (0: all cores) and write
+    /// results; each more that reads or writes keeps one more image in memory
+    #[arg(short, long, value_name = "LOAD:PROC:SAVE", default_value = "1:0:1", value_parser = jobs)]
+    pub jobs: Jobs,
+    /// Print a JSON object for each image on standard output, one a line
+    #[arg(long)]
+    pub json: bool,
+    /// Also tell which results are there already, and where the time goes
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// Print nothing but errors
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Print what would be computed, and in which memory, and stop
+    #[arg(long)]
+    pub dump_plan: bool,
+}
+
+/// A format, and the extension that asked for it.
+#[derive(Clone, Debug)]
+pub struct Format {
+    pub format: OutputFormat,
+    pub extension: String,
+}
+
+/// One part of the work, counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    pub index: usize,
+    pub count: usize,
+}
+
+/// Threads, as ncnn's tools have them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Jobs {
+    pub load: usize,
+    /// 0: as many as there are cores.
+    pub compute: usize,
+    pub save: usize,
+}
+
+/// Parses `png`; clap names the option.
+fn format(text: &str) -> Result<Format, String> {
+    let extension = text.trim_start_matches('.').to_ascii_lowercase();
+    match OutputFormat::from_path(format!("x.{extension}").as_ref()) {
+        Ok(format) => Ok(Format { format, extension }),
+        Err(_) => Err("choose png, jpg, webp or tif".to_owned()),
+    }
+}
+
+/// Parses `1/4`.
+fn shard(text: &str) -> Result<Shard, String> {
+    let numbers = text.split_once('/').and_then(|(index, count)| {
+        let [index, count] = [index.parse().ok()?, count.parse().ok()?];
+        (1 <= index && index <= count).then_some(Shard { index, count })
+    });
+    numbers.ok_or_else(|| "give a part and the number of parts, from 1/4 to 4/4".to_owned())
+}
+
+/// Parses `1:2:2`.
+fn jobs(text: &str) -> Result<Jobs, String> {
+    const MOST: usize = 64;
+    let numbers: Option<Vec<usize>> = text.split(':').map(|part| part.parse().ok()).collect();
+    match numbers.as_deref() {
+        Some(&[load, compute, save])
+            if (1..=MOST).contains(&load) && compute <= 1024 && (1..=MOST).contains(&save) =>
+        {
+            Ok(Jobs {
+                load,
+                compute,
+                save,
+            })
+        }
+        _ => Err(format!(
+            "give three numbers, such as 1:0:2; the first and the last from 1 to {MOST}"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_counted_from_1() {
+        assert_eq!(shard("1/1"), Ok(Shard { index: 1, count: 1 }));
+        assert_eq!(shard("3/7"), Ok(Shard { index: 3, count: 7 }));
+        for wrong in ["0/4", "5/4", "1/0", "1", "1/", "a/b", "-1/4", "1/2/3"] {
+            assert!(shard(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn jobs_are_three_numbers() {
+        let [load, compute, save] = [1, 0, 2];
+        let expected = Jobs {
+            load,
+            compute,
+            save,
+        };
+        assert_eq!(jobs("1:0:2"), Ok(expected));
+        for wrong in ["4", "1:1", "0:1:1", "1:1:0", "1:1:1:1", "1:x:1", "99:1:1"] {
+            assert!(jobs(wrong).is_err(), "{wrong}");
+        }
+    }
+}

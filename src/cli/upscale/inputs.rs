@@ -1,0 +1,299 @@
+//! Which images are meant: files, folders, patterns, lists, standard input.
+
+use super::UpscaleArgs;
+use crate::cli::failure::Failure;
+use srdiff::atomic_file::is_same_file;
+use std::fs::File;
+use std::io::{IsTerminal, Read, Seek};
+use std::path::{Component, Path, PathBuf};
+use std::{fs, io};
+use walkdir::{DirEntry, WalkDir};
+
+/// The extensions by which images are found in folders. Files that are named
+/// are read whatever they are called.
+const EXTENSIONS: [&str; 15] = [
+    "png", "jpg", "jpeg", "jpe", "jfif", "webp", "tif", "tiff", "bmp", "dib", "gif", "pnm", "pbm",
+    "pgm", "ppm",
+];
+
+/// An image to upscale.
+#[derive(Debug)]
+pub struct Input {
+    /// Its path, or what messages call standard input.
+    pub path: PathBuf,
+    /// What standard input held.
+    pub stdin: Option<File>,
+    /// Where it is below the folder that was named, which is also where its
+    /// result goes below the output folder.
+    pub subfolder: PathBuf,
+}
+
+/// All images that are meant.
+#[derive(Debug, Default)]
+pub struct Inputs {
+    /// By name.
+    pub list: Vec<Input>,
+    /// What could not be looked into.
+    pub problems: Vec<Failure>,
+    /// Whether one image was named, and no folder, pattern or list.
+    pub is_single: bool,
+}
+
+/// Finds the images. Those in `output`, below a folder that is searched, are
+/// left out: they are results.
+pub fn collect(args: &UpscaleArgs, output: Option<&Path>) -> Result<Inputs, Failure> {
+    let mut inputs = Inputs::default();
+    let output = output.and_then(|folder| fs::canonicalize(folder).ok());
+    let is_stdin = |path: &PathBuf| path.as_os_str() == "-";
+    if args.inputs.iter().any(is_stdin) && args.from_file.as_ref().is_some_and(is_stdin) {
+        let message = "--from-file -: standard input cannot be both a list and an image";
+        return Err(Failure::Usage(message.to_owned()));
+    }
+    let mut stdin = false;
+    for path in &args.inputs {
+        if is_stdin(path) {
+            if !std::mem::replace(&mut stdin, true) {
+                inputs.list.push(read_stdin()?);
+            }
+        } else if path.is_dir() {
+            inputs.search(path, args.recursive, output.as_deref());
+        } else if let Some(pattern) = pattern(path) {
+            inputs.expand(path, pattern);
+        } else {
+            inputs.is_single = args.inputs.len() == 1 && args.from_file.is_none();
+            inputs.add(path.clone(), PathBuf::new());
+        }
+    }
+    if let Some(list) = &args.from_file {
+        inputs.read_list(list)?;
+    }
+    inputs.is_single |= stdin && args.inputs.len() == 1 && args.from_file.is_none();
+    inputs.list.sort_by(|a, b| a.path.cmp(&b.path));
+    inputs.list.dedup_by(|a, b| a.path == b.path);
+    Ok(inputs)
+}
+
+impl Inputs {
+    fn add(&mut self, path: PathBuf, subfolder: PathBuf) {
+        self.list.push(Input {
+            path,
+            stdin: None,
+            subfolder,
+        });
+    }
+
+    fn fails(&mut self, path: &Path, reason: impl Into<String>) {
+        self.problems.push(Failure::Unsuitable {
+            path: path.to_owned(),
+            reason: reason.into(),
+        });
+    }
+
+    /// Takes the images of a folder that are not hidden.
+    fn search(&mut self, folder: &Path, recursive: bool, output: Option<&Path>) {
+        let known = self.list.len() + self.problems.len();
+        let depth = if recursive { usize::MAX } else { 1 };
+        let is_output = |entry: &DirEntry| {
+            entry.file_type().is_dir()
+                && output.is_some()
+                && fs::canonicalize(entry.path()).ok().as_deref() == output
+        };
+        // A folder that was named is searched, even if results go there, too.
+        let is_wanted =
+            |entry: &DirEntry| entry.depth() == 0 || !(is_hidden(entry) || is_output(entry));
+        let walk = WalkDir::new(folder).max_depth(depth).sort_by_file_name();
+        for entry in walk.into_iter().filter_entry(is_wanted) {
+            match entry {
+                Ok(entry) => {
+                    let path = entry.path();
+                    // Links to files are followed, to folders not: they may go round.
+                    if has_extension(path) && path.is_file() {
+                        let parent = path.parent().unwrap_or(folder);
+                        let subfolder = parent.strip_prefix(folder).unwrap_or(Path::new(""));
+                        self.add(path.to_owned(), subfolder.to_owned());
+                    }
+                }
+                Err(error) => {
+                    let path = error.path().unwrap_or(folder).to_owned();
+                    let error = error.io_error().map(ToString::to_string);
+                    let error = error.unwrap_or_else(|| "links in a circle".to_owned());
+                    let reason = format!("cannot be searched ({error}); check its permissions");
+                    self.fails(&path, reason);
+                }
+            }
+        }
+        if self.list.len() + self.problems.len() == known {
+            let advice = if recursive {
+                "name another folder"
+            } else {
+                "name another folder, or search subfolders, too, with --recursive"
+            };
+            let reason = format!("is a folder that holds no images; {advice}");
+            self.fails(folder, reason);
+        }
+    }
+
+    /// Takes the files that a pattern matches.
+    fn expand(&mut self, pattern: &Path, text: &str) {
+        let known = self.list.len() + self.problems.len();
+        let options = glob::MatchOptions {
+            // As a shell does it.
+            require_literal_separator: true,
+            require_literal_leading_dot: true,
+            ..glob::MatchOptions::default()
+        };
+        let Ok(found) = glob::glob_with(text, options) else {
+            return self.add(pattern.to_owned(), PathBuf::new());
+        };
+        let fixed = fixed_part(pattern);
+        for entry in found {
+            match entry {
+                Ok(path) if path.is_dir() => {}
+                Ok(path) => {
+                    let parent = path.parent().unwrap_or(Path::new(""));
+                    let subfolder = parent.strip_prefix(&fixed).unwrap_or(Path::new(""));
+                    let subfolder = subfolder.to_owned();
+                    self.add(path, subfolder);
+                }
+                Err(error) => {
+                    let path = error.path().to_owned();
+                    self.fails(&path, format!("cannot be searched ({})", error.error()));
+                }
+            }
+        }
+        if self.list.len() + self.problems.len() == known {
+            self.fails(pattern, "matches no files; check the pattern");
+        }
+    }
+
+    /// Takes the files that a list names.
+    fn read_list(&mut self, list: &Path) -> Result<(), Failure> {
+        let mut bytes = Vec::new();
+        let read = if list.as_os_str() == "-" {
+            io::stdin().lock().read_to_end(&mut bytes)
+        } else {
+            File::open(list).and_then(|mut file| file.read_to_end(&mut bytes))
+        };
+        read.map_err(|error| Failure::List(list.to_owned(), error))?;
+        // `find -print0` ends names so, and no name can hold a zero byte.
+        let separator = if bytes.contains(&0) { 0 } else { b'\n' };
+        let known = self.list.len();
+        for line in bytes.split(|&byte| byte == separator) {
+            let line = match separator {
+                0 => line,
+                _ => line.strip_suffix(b"\r").unwrap_or(line),
+            };
+            if !line.is_empty() {
+                let path = path_of(line).map_err(|error| Failure::List(list.to_owned(), error))?;
+                self.add(path, PathBuf::new());
+            }
+        }
+        if self.list.len() == known {
+            let path = PathBuf::from(format!("--from-file {}", list.display()));
+            self.fails(&path, "names no files; write one a line");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+fn path_of(bytes: &[u8]) -> io::Result<PathBuf> {
+    use std::os::unix::ffi::OsStrExt;
+    Ok(Path::new(std::ffi::OsStr::from_bytes(bytes)).to_owned())
+}
+
+#[cfg(not(unix))]
+fn path_of(bytes: &[u8]) -> io::Result<PathBuf> {
+    let text = std::str::from_utf8(bytes);
+    let text = text.map_err(|_| io::Error::other("it is not UTF-8"))?;
+    Ok(text.trim_start_matches('\u{feff}').into())
+}
+
+/// Keeps what standard input holds in a file without a name: decoders seek.
+fn read_stdin() -> Result<Input, Failure> {
+    let stdin = io::stdin();
+    if stdin.is_terminal() {
+        let message = "-: standard input is a terminal; send an image into it, as in `srdiff - < photo.jpg > large.png`";
+        return Err(Failure::Usage(message.to_owned()));
+    }
+    let path = PathBuf::from("standard input");
+    let kept = tempfile::tempfile().and_then(|mut file| {
+        io::copy(&mut stdin.lock(), &mut file)?;
+        file.rewind()?;
+        Ok(file)
+    });
+    match kept {
+        Ok(file) => Ok(Input {
+            path,
+            stdin: Some(file),
+            subfolder: PathBuf::new(),
+        }),
+        Err(error) => {
+            let reason = format!(
+                "cannot be kept in {} ({error}); make room there",
+                std::env::temp_dir().display()
+            );
+            Err(Failure::Unsuitable { path, reason })
+        }
+    }
+}
+
+impl Input {
+    /// The path that names are made from.
+    pub fn name(&self) -> &Path {
+        match self.stdin {
+            Some(_) => Path::new("stdin"),
+            None => &self.path,
+        }
+    }
+
+    /// Whether two are one file.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.stdin.is_none() && other.stdin.is_none() && is_same_file(&self.path, &other.path)
+    }
+}
+
+fn is_hidden(entry: &DirEntry) -> bool {
+    entry.file_name().to_string_lossy().starts_with('.')
+}
+
+fn has_extension(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+    EXTENSIONS.iter().any(|known| extension == *known)
+}
+
+fn has_wildcard(text: &str) -> bool {
+    text.contains(['*', '?', '['])
+}
+
+/// The text of a path that is a pattern and no file.
+fn pattern(path: &Path) -> Option<&str> {
+    let text = path.to_str().filter(|text| has_wildcard(text))?;
+    let is_valid = glob::Pattern::new(text).is_ok();
+    (is_valid && fs::symlink_metadata(path).is_err()).then_some(text)
+}
+
+/// The folders of a pattern before its first wildcard.
+fn fixed_part(pattern: &Path) -> PathBuf {
+    let is_fixed = |part: &Component| !has_wildcard(&part.as_os_str().to_string_lossy());
+    let components: Vec<_> = pattern.components().take_while(is_fixed).collect();
+    let parents = match components.len() == pattern.components().count() {
+        true => components.len().saturating_sub(1),
+        false => components.len(),
+    };
+    components[..parents].iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_pattern_leaves_open_is_mirrored() {
+        let fixed = |pattern: &str| fixed_part(Path::new(pattern)).display().to_string();
+        assert_eq!(fixed("scans/**/*.tif"), "scans");
+        assert_eq!(fixed("a/b/c?.png"), "a/b");
+        assert_eq!(fixed("*.png"), "");
+        assert_eq!(fixed("/a/[bc]/d.png"), "/a");
+    }
+}

@@ -1,0 +1,326 @@
+//! What becomes of each image: where its result goes, whether it is there.
+
+use super::UpscaleArgs;
+use super::inputs::{Input, Inputs};
+use super::name::Common;
+use crate::cli::failure::Failure;
+use srdiff::atomic_file::is_same_file;
+use srdiff::image::{ImageError, ImageProblem, OutputFormat, check_writable};
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::io::{IsTerminal, stdout};
+use std::path::{MAIN_SEPARATOR, Path, PathBuf};
+use std::{fs, io};
+
+/// Where results go.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Destination {
+    /// The folder that each input is in.
+    Beside,
+    Folder(PathBuf),
+    File(PathBuf),
+    Stdout,
+}
+
+/// An image and where its result goes.
+#[derive(Debug)]
+pub struct Job {
+    pub input: Input,
+    /// None: standard output.
+    pub output: Option<PathBuf>,
+    pub format: OutputFormat,
+    /// Width and height of the input, once they are known.
+    pub size: [usize; 2],
+}
+
+/// The work of this run.
+#[derive(Debug, Default)]
+pub struct Work {
+    pub jobs: Vec<Job>,
+    /// Those that have a result.
+    pub skipped: Vec<Job>,
+    pub failed: Vec<(Job, Failure)>,
+    /// Images that are results of others.
+    pub results: Vec<PathBuf>,
+}
+
+impl Work {
+    /// How many images it is about.
+    pub fn len(&self) -> usize {
+        self.jobs.len() + self.skipped.len() + self.failed.len()
+    }
+}
+
+/// The folder of `--output`, if it is one whatever the inputs are.
+pub fn folder_given(args: &UpscaleArgs) -> Option<&Path> {
+    let path = args.output.as_deref()?;
+    (ends_in_separator(path) || path.is_dir()).then_some(path)
+}
+
+fn ends_in_separator(path: &Path) -> bool {
+    path.to_string_lossy().ends_with(std::path::is_separator)
+}
+
+/// Where results go.
+pub fn destination(args: &UpscaleArgs, inputs: &Inputs) -> Result<Destination, Failure> {
+    let usage = |message: String| Err(Failure::Usage(message));
+    let has_stdin = inputs.list.iter().any(|input| input.stdin.is_some());
+    let destination = match &args.output {
+        None if !has_stdin => Destination::Beside,
+        None if inputs.is_single => Destination::Stdout,
+        None => return usage("-: say with -o which folder its result goes to".to_owned()),
+        Some(path) if path.as_os_str() == "-" => Destination::Stdout,
+        Some(path) => match folder_given(args) {
+            Some(folder) => Destination::Folder(folder.to_owned()),
+            None if inputs.is_single => Destination::File(path.clone()),
+            None if path.exists() || OutputFormat::from_path(path).is_ok() => {
+                return usage(format!(
+                    "-o {path}: is the name of one file, and there may be several results; name a folder, as in -o {stem}{MAIN_SEPARATOR}",
+                    path = path.display(),
+                    stem = path.with_extension("").display(),
+                ));
+            }
+            None => Destination::Folder(path.clone()),
+        },
+    };
+    let is_one_file = matches!(destination, Destination::File(_) | Destination::Stdout);
+    if args.name.is_some() && is_one_file {
+        return usage(
+            "--name: the output has its name already; leave it out, or give -o a folder".to_owned(),
+        );
+    }
+    if destination == Destination::Stdout {
+        if !inputs.is_single {
+            return usage("-o -: standard output takes one result; give -o a folder".to_owned());
+        }
+        if args.json {
+            return usage("--json: standard output takes the result; give -o a file".to_owned());
+        }
+        if stdout().is_terminal() {
+            return usage(
+                "standard output is a terminal, which shows no images; give -o a file, or send it on with > or |"
+                    .to_owned(),
+            );
+        }
+    }
+    if let Destination::Folder(folder) = &destination {
+        check_place(&folder.join("result")).map_err(Failure::Output)?;
+    }
+    Ok(destination)
+}
+
+/// Gives each image its output, and sorts out what needs no work. Refuses
+/// what would lose an image.
+pub fn plan(
+    args: &UpscaleArgs,
+    inputs: Inputs,
+    destination: &Destination,
+    common: &Common,
+) -> Result<Work, Failure> {
+    let mut work = Work::default();
+    let is_single = inputs.is_single;
+    let mut jobs = jobs(args, inputs.list, destination, common)?;
+    if !is_single {
+        let inputs = without_results(args, jobs, &mut work.results)?;
+        // Numbered anew, without those left out.
+        jobs = self::jobs(args, inputs, destination, common)?;
+        check_distinct(&mut jobs)?;
+    }
+    if let Some(shard) = args.shard {
+        let mut index = 0;
+        jobs.retain(|_| {
+            index += 1;
+            (index - 1) % shard.count == shard.index - 1
+        });
+    }
+    for job in jobs {
+        let Some(output) = &job.output else {
+            work.jobs.push(job);
+            continue;
+        };
+        if is_same_file(&job.input.path, output) {
+            return Err(Failure::SameFile(output.clone()));
+        }
+        if !is_single && !args.force && output.is_file() {
+            work.skipped.push(job);
+            continue;
+        }
+        let checked = match destination {
+            Destination::File(_) => check_writable(output, args.force),
+            _ if output.parent().is_some_and(is_absent) => check_place(output),
+            _ => check_writable(output, args.force),
+        };
+        match checked {
+            Ok(()) => work.jobs.push(job),
+            Err(error) => work.failed.push((job, Failure::Output(error))),
+        }
+    }
+    Ok(work)
+}
+
+fn jobs(
+    args: &UpscaleArgs,
+    inputs: Vec<Input>,
+    destination: &Destination,
+    common: &Common,
+) -> Result<Vec<Job>, Failure> {
+    let count = inputs.len();
+    let template = args.name.clone().unwrap_or_default();
+    let numbered = inputs.into_iter().zip(1..);
+    let job = |(input, index): (Input, usize)| {
+        let name = || template.name(input.name(), common, index, count);
+        let output = match destination {
+            Destination::Stdout => None,
+            Destination::File(path) => Some(path.clone()),
+            Destination::Beside => Some(input.path.parent().unwrap_or(Path::new("")).join(name())),
+            Destination::Folder(folder) => Some(folder.join(&input.subfolder).join(name())),
+        };
+        Ok(Job {
+            format: format(args, output.as_deref())?,
+            input,
+            output,
+            size: [0; 2],
+        })
+    };
+    numbered.map(job).collect()
+}
+
+fn format(args: &UpscaleArgs, output: Option<&Path>) -> Result<OutputFormat, Failure> {
+    let named = output.map(OutputFormat::from_path);
+    let format = match (&args.format, named) {
+        (Some(asked), Some(Ok(named))) if named != asked.format => {
+            return Err(Failure::Usage(format!(
+                "--format {}: the output is called {}; give one that ends in .{0}, or leave --format out",
+                asked.extension,
+                output.unwrap_or(Path::new("")).display(),
+            )));
+        }
+        (Some(asked), _) => asked.format,
+        (None, Some(named)) => named.map_err(Failure::Output)?,
+        (None, None) => OutputFormat::Png,
+    };
+    if args.quality.is_some() && format != OutputFormat::Jpeg {
+        return Err(Failure::Usage(format!(
+            "--quality: {format} here is lossless; leave it out, or write a .jpg file"
+        )));
+    }
+    Ok(format)
+}
+
+/// Leaves out images that are results of others: an earlier run has written
+/// them beside their inputs.
+fn without_results(
+    args: &UpscaleArgs,
+    jobs: Vec<Job>,
+    results: &mut Vec<PathBuf>,
+) -> Result<Vec<Input>, Failure> {
+    let mut places = Places::default();
+    let outputs: HashMap<OsString, usize> = jobs
+        .iter()
+        .enumerate()
+        .filter_map(|(index, job)| Some((places.of(job.output.as_ref()?), index)))
+        .collect();
+    let mut left_out = HashSet::new();
+    for (index, job) in jobs.iter().enumerate() {
+        let maker = outputs.get(&places.of(&job.input.path));
+        let Some(maker) = maker.filter(|&&maker| maker != index) else {
+            continue;
+        };
+        if args.force {
+            let (result, input) = (job.input.path.display(), jobs[*maker].input.path.display());
+            return Err(Failure::Usage(format!(
+                "--force: {result} is an input and would be overwritten by the result of {input}; leave it out, or give -o a folder"
+            )));
+        }
+        left_out.insert(index);
+    }
+    let mut kept = Vec::new();
+    for (index, job) in jobs.into_iter().enumerate() {
+        match left_out.contains(&index) {
+            true => results.push(job.input.path),
+            false => kept.push(job.input),
+        }
+    }
+    Ok(kept)
+}
+
+/// Drops an image that is named twice, and refuses two images with one output.
+fn check_distinct(jobs: &mut Vec<Job>) -> Result<(), Failure> {
+    let mut places = Places::default();
+    let mut outputs: HashMap<OsString, usize> = HashMap::new();
+    let mut twice = HashSet::new();
+    for (index, job) in jobs.iter().enumerate() {
+        let Some(output) = &job.output else { continue };
+        let Some(other) = outputs.insert(places.of(output), index) else {
+            continue;
+        };
+        if !jobs[other].input.is_same(&job.input) {
+            return Err(Failure::SameOutput {
+                first: jobs[other].input.path.clone(),
+                second: job.input.path.clone(),
+                output: output.clone(),
+            });
+        }
+        twice.insert(index);
+    }
+    let mut index = 0;
+    jobs.retain(|_| {
+        index += 1;
+        !twice.contains(&(index - 1))
+    });
+    Ok(())
+}
+
+/// Paths in one form, whether there is a file or not.
+#[derive(Default)]
+struct Places(HashMap<PathBuf, PathBuf>);
+
+impl Places {
+    fn of(&mut self, path: &Path) -> OsString {
+        let folder = match path.parent() {
+            Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+            Some(folder) => folder,
+            None => path,
+        };
+        let known = self.0.entry(folder.to_owned());
+        let folder = known.or_insert_with(|| fs::canonicalize(folder).unwrap_or(folder.to_owned()));
+        folder.join(path.file_name().unwrap_or_default()).into()
+    }
+}
+
+fn is_absent(folder: &Path) -> bool {
+    !folder.as_os_str().is_empty() && fs::metadata(folder).is_err()
+}
+
+/// Checks that a file can be made in a folder that may have to be made first.
+fn check_place(path: &Path) -> Result<(), ImageError> {
+    let mut missing = path;
+    while let Some(parent) = missing.parent().filter(|parent| is_absent(parent)) {
+        missing = parent;
+    }
+    match check_writable(missing, true) {
+        // A file called `result`, perhaps; its folder is what counts.
+        Err(error)
+            if matches!(
+                error.problem,
+                ImageProblem::Folder | ImageProblem::NotRegular
+            ) =>
+        {
+            Ok(())
+        }
+        checked => checked,
+    }
+}
+
+/// Makes the folder of a result.
+pub fn make_folder(output: &Path) -> Result<(), Failure> {
+    let Some(folder) = output.parent().filter(|folder| is_absent(folder)) else {
+        return Ok(());
+    };
+    fs::create_dir_all(folder).map_err(|error: io::Error| {
+        Failure::Output(ImageError {
+            file: output.to_owned(),
+            problem: ImageProblem::Write(error),
+        })
+    })
+}

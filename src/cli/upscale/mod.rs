@@ -1,0 +1,195 @@
+//! `srdiff upscale`.
+
+mod args;
+mod inputs;
+mod jobs;
+mod name;
+mod pipeline;
+mod report;
+
+pub use args::UpscaleArgs;
+
+use super::failure::{Failure, Stopped};
+use super::signals::Stop;
+use super::terminal;
+use inputs::Input;
+use jobs::Work;
+use name::Common;
+use pipeline::Settings;
+use report::{Outcome, Report, Style};
+use srdiff::image::{DecodeOptions, EncodeOptions, dimensions_of_file, dimensions_within};
+use srdiff::plan::dump_program;
+use srdiff::upscale::SampleOptions;
+use std::path::Path;
+use std::time::Instant;
+
+/// Upscales images. Everything that can be refused is refused before any
+/// work is done; of several images, those that can be upscaled are.
+pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
+    let started = Instant::now();
+    // Before anything computes: the first that does starts the threads.
+    if args.jobs.compute > 0 {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(args.jobs.compute);
+        pool.build_global()
+            .map_err(|error| Failure::Usage(format!("--jobs: {error}; start fewer threads")))?;
+    }
+    let mut inputs = inputs::collect(args, jobs::folder_given(args))?;
+    // Not before: whoever ends a list or image that never comes wants no more.
+    let stop = Stop::on_signals();
+    let model = args.engine.open_model()?;
+    let scale = model.settings().scale;
+    let sample = args.sampling.sample(model.settings())?;
+    if args.dump_plan {
+        let [input] = &inputs.list[..] else {
+            let message = "--dump-plan: plans one image; name one".to_owned();
+            return Err(Failure::Usage(message));
+        };
+        let [width, height] = size(input, args)?;
+        let prepared = args.engine.open_upscaler(model)?.prepare(width, height)?;
+        return terminal::answer(&dump_program(prepared.program(), &prepared.memory()));
+    }
+
+    let problems = std::mem::take(&mut inputs.problems);
+    if inputs.list.is_empty() && problems.len() == 1 {
+        return problems.into_iter().try_for_each(Err);
+    }
+    let destination = jobs::destination(args, &inputs)?;
+    let is_single = inputs.is_single;
+    let common = Common {
+        extension: args.format.as_ref().map_or("png", |f| &f.extension),
+        scale,
+        sampler: sample.sampler.to_string(),
+        steps: sample.steps,
+        seed: sample.seed,
+    };
+    let mut work = jobs::plan(args, inputs, &destination, &common)?;
+    measure(&mut work, args, scale, &stop);
+
+    let style = Style {
+        is_single,
+        json: args.json,
+        quiet: args.quiet,
+        verbose: args.verbose,
+    };
+    let costs = work.jobs.iter().map(|job| pipeline::work_of(job, &sample));
+    let report = Report::new(style, sample, work.jobs.len(), costs.sum());
+    let total = problems.len() + work.len();
+    tell_beforehand(&mut work, problems, args, &report);
+    if !work.jobs.is_empty() && !stop.is_asked() {
+        let mut upscaler = args.engine.open_upscaler(model)?;
+        let checked = match &work.jobs[..] {
+            [job] if is_single => {
+                let checked = upscaler.check(job.size[0], job.size[1], &sample);
+                checked.map_err(Failure::upscaling(&job.input.path))
+            }
+            // What is wrong with the options is wrong for every image.
+            _ => upscaler.check(1, 1, &sample).map_err(Failure::Upscaler),
+        };
+        match checked {
+            Ok(()) => {
+                let settings = settings(args, sample);
+                pipeline::run(&work.jobs, upscaler, &settings, &report, &stop);
+            }
+            Err(failure) if is_single => report.failed(&work.jobs[0], failure, 0),
+            Err(failure) => return Err(failure),
+        }
+    }
+    let outcome = report.finish(started.elapsed());
+    let Outcome { done, failed, .. } = outcome;
+    if let Some(failure) = outcome.failure {
+        return Err(failure);
+    }
+    if stop.is_asked() && done + failed < total {
+        let exit_code = stop.exit_code();
+        return Err(Failure::Stopped(Stopped {
+            exit_code,
+            done,
+            total,
+        }));
+    }
+    match failed {
+        0 => Ok(()),
+        _ => Err(Failure::SomeFailed { failed, total }),
+    }
+}
+
+/// Tells what needs no device: what was found there, and what cannot be done.
+fn tell_beforehand(work: &mut Work, problems: Vec<Failure>, args: &UpscaleArgs, report: &Report) {
+    let results = &work.results;
+    if args.verbose {
+        for path in results {
+            let path = path.display();
+            report.say(&format!(
+                "{path}: left out, for it is the result of another"
+            ));
+        }
+    } else if !results.is_empty() {
+        let count = results.len();
+        report.say(&format!(
+            "note: left out {count} that are results of others (--verbose names them)"
+        ));
+    }
+    for problem in problems {
+        report.unsearched(problem);
+    }
+    for job in &work.skipped {
+        report.skipped(job);
+    }
+    for (job, failure) in work.failed.drain(..) {
+        report.failed(&job, failure, 0);
+    }
+}
+
+/// Reads the sizes of all images, and sorts out those that cannot be read or
+/// whose results would be too large for their format.
+fn measure(work: &mut Work, args: &UpscaleArgs, scale: usize, stop: &Stop) {
+    for mut job in std::mem::take(&mut work.jobs) {
+        if stop.is_asked() {
+            work.jobs.push(job);
+            continue;
+        }
+        let measured = size(&job.input, args).and_then(|[width, height]| {
+            let output = job
+                .output
+                .as_deref()
+                .unwrap_or(Path::new("standard output"));
+            let checked = job.format.check(output, scale * width, scale * height);
+            checked.map_err(Failure::Output)?;
+            Ok([width, height])
+        });
+        match measured {
+            Ok(size) => {
+                job.size = size;
+                work.jobs.push(job);
+            }
+            Err(failure) => work.failed.push((job, failure)),
+        }
+    }
+}
+
+fn size(input: &Input, args: &UpscaleArgs) -> Result<[usize; 2], Failure> {
+    let size = match &input.stdin {
+        Some(file) => dimensions_of_file(file, &input.path, args.max_pixels),
+        None => dimensions_within(&input.path, args.max_pixels),
+    };
+    size.map(<[usize; 2]>::from).map_err(Failure::UpscaleInput)
+}
+
+fn settings(args: &UpscaleArgs, sample: SampleOptions) -> Settings {
+    let mut writing = EncodeOptions::default();
+    if let Some(quality) = args.quality {
+        writing.jpeg_quality = quality;
+    }
+    Settings {
+        sample,
+        reading: DecodeOptions {
+            max_pixels: args.max_pixels,
+            tolerant: args.tolerant,
+        },
+        strip: args.strip,
+        writing,
+        overwrite: args.force,
+        load: args.jobs.load,
+        save: args.jobs.save,
+    }
+}

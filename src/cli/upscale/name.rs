@@ -1,0 +1,178 @@
+//! Names of results, from a template.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Component, Path, PathBuf};
+use std::str::FromStr;
+
+/// What a template may name, and what stands for it.
+const FIELDS: [(&str, Field); 9] = [
+    ("stem", Field::Stem),
+    ("from", Field::From),
+    ("folder", Field::Folder),
+    ("ext", Field::Ext),
+    ("scale", Field::Scale),
+    ("sampler", Field::Sampler),
+    ("steps", Field::Steps),
+    ("seed", Field::Seed),
+    ("index", Field::Index),
+];
+
+/// The name that results have by default.
+const DEFAULT: &str = "{stem}_x{scale}.{ext}";
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Field {
+    Stem,
+    From,
+    Folder,
+    Ext,
+    Scale,
+    Sampler,
+    Steps,
+    Seed,
+    Index,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Part {
+    Text(String),
+    Field(Field),
+}
+
+/// A name with fields in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Template(Vec<Part>);
+
+/// What is the same for every result of a run.
+pub struct Common<'a> {
+    pub extension: &'a str,
+    pub scale: usize,
+    pub sampler: String,
+    pub steps: usize,
+    pub seed: u64,
+}
+
+impl Default for Template {
+    fn default() -> Self {
+        DEFAULT.parse().expect("the default is valid")
+    }
+}
+
+impl FromStr for Template {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_plain = |part| matches!(part, Component::Normal(_));
+        if text.is_empty() || text.ends_with(['/', '\\']) {
+            return Err("give a name, such as {stem}_large.{ext}".to_owned());
+        }
+        if !Path::new(text).components().all(is_plain) {
+            return Err("give a name inside the output folder, and that with -o".to_owned());
+        }
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some(start) = rest.find('{') {
+            parts.push(Part::Text(rest[..start].to_owned()));
+            let field = rest[start + 1..].split_once('}');
+            let (name, after) = field.ok_or("its last { has no }")?;
+            let known = FIELDS.iter().find(|(known, _)| *known == name);
+            let (_, field) = known.ok_or_else(|| {
+                let known: Vec<_> = FIELDS
+                    .iter()
+                    .map(|(name, _)| format!("{{{name}}}"))
+                    .collect();
+                format!("there is no {{{name}}}; choose from {}", known.join(", "))
+            })?;
+            parts.push(Part::Field(*field));
+            rest = after;
+        }
+        parts.push(Part::Text(rest.to_owned()));
+        Ok(Self(parts))
+    }
+}
+
+impl Template {
+    /// The name of one result; `index` counts from 1 to `count`.
+    pub fn name(&self, input: &Path, common: &Common, index: usize, count: usize) -> PathBuf {
+        let mut name = OsString::new();
+        for part in &self.0 {
+            match part {
+                Part::Text(text) => name.push(text),
+                Part::Field(field) => name.push(value(*field, input, common, index, count)),
+            }
+        }
+        name.into()
+    }
+}
+
+fn value(field: Field, input: &Path, common: &Common, index: usize, count: usize) -> OsString {
+    let width = count.to_string().len();
+    match field {
+        Field::Stem => input.file_stem().unwrap_or_default().to_owned(),
+        Field::From => input.extension().unwrap_or_default().to_owned(),
+        Field::Folder => folder_name(input),
+        Field::Ext => common.extension.into(),
+        Field::Scale => common.scale.to_string().into(),
+        // `ddim:0.5` would be no name of a file on Windows.
+        Field::Sampler => common.sampler.replace(':', "-").into(),
+        Field::Steps => common.steps.to_string().into(),
+        Field::Seed => common.seed.to_string().into(),
+        // As long as the last, so that names sort as numbers do.
+        Field::Index => format!("{index:0width$}").into(),
+    }
+}
+
+/// The name of the folder that an image is in.
+fn folder_name(input: &Path) -> OsString {
+    let parent = match input.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => ".".into(),
+    };
+    let named = match parent.file_name() {
+        Some(_) => Some(parent),
+        None => parent.canonicalize().ok(),
+    };
+    let name = named.as_deref().and_then(Path::file_name);
+    name.unwrap_or(OsStr::new("root")).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(template: &str, input: &str) -> String {
+        let common = Common {
+            extension: "jpg",
+            scale: 4,
+            sampler: "ddim:0.5".to_owned(),
+            steps: 5,
+            seed: 7,
+        };
+        let template: Template = template.parse().unwrap();
+        let name = template.name(Path::new(input), &common, 9, 120);
+        name.to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn fields_are_filled_in() {
+        assert_eq!(name("{stem}_x{scale}.{ext}", "a/b.c.tif"), "b.c_x4.jpg");
+        assert_eq!(
+            name("{folder}/{stem}.{from}.{ext}", "a/b.tif"),
+            "a/b.tif.jpg"
+        );
+        let all = "{index}-{sampler}-{steps}-{seed}.{ext}";
+        assert_eq!(name(all, "a.png"), "009-ddim-0.5-5-7.jpg");
+        assert_eq!(name("same.png", "a.png"), "same.png");
+        assert_ne!(name("{folder}.png", "a.png"), ".png");
+    }
+
+    #[test]
+    fn what_is_no_name_is_refused() {
+        let refused = |text: &str| text.parse::<Template>().unwrap_err();
+        assert!(refused("{stem}_{size}.png").contains("no {size}"));
+        assert!(refused("{stem").contains("no }"));
+        for text in ["", "a/", "/a.png", "../a.png", "a/../b.png", "./a.png"] {
+            assert!(text.parse::<Template>().is_err(), "{text}");
+        }
+    }
+}

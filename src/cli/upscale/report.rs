@@ -1,0 +1,307 @@
+//! What the user is told: lines, JSON, counts, progress.
+
+use super::jobs::Job;
+use crate::cli::failure::Failure;
+use crate::cli::progress::{BatchBar, StepBar};
+use crate::cli::terminal;
+use serde::Serialize;
+use srdiff::upscale::{Progress, SampleOptions};
+use std::ops::ControlFlow;
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+/// How much is said.
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    /// Whether one image was named and nothing else.
+    pub is_single: bool,
+    pub json: bool,
+    pub quiet: bool,
+    pub verbose: bool,
+}
+
+/// How a result came about.
+#[derive(Clone, Debug, Default)]
+pub struct Made {
+    /// Width and height of the result.
+    pub size: [usize; 2],
+    pub device: String,
+    pub precision: String,
+    pub notes: Vec<String>,
+    pub load: Duration,
+    pub upscale: Duration,
+    pub save: Duration,
+}
+
+/// One line of `--json`.
+#[derive(Debug, Default, Serialize)]
+struct Line<'a> {
+    input: String,
+    output: Option<String>,
+    /// done, skipped or failed
+    status: &'a str,
+    width: Option<usize>,
+    height: Option<usize>,
+    seconds: Option<f64>,
+    device: Option<&'a str>,
+    precision: Option<&'a str>,
+    sampler: String,
+    steps: usize,
+    seed: u64,
+    notes: &'a [String],
+    error: Option<ErrorLine>,
+}
+
+#[derive(Debug, Serialize)]
+struct ErrorLine {
+    /// The exit code that this failure alone would have.
+    code: u8,
+    message: String,
+}
+
+/// Counts and tells. Threads share it.
+pub struct Report {
+    style: Style,
+    sample: SampleOptions,
+    bar: Bar,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    done: usize,
+    skipped: usize,
+    failed: usize,
+    /// The failure of the only image, which ends the command.
+    failure: Option<Failure>,
+    /// Standard output failed.
+    stdout: Option<Failure>,
+}
+
+enum Bar {
+    One(StepBar),
+    Many(BatchBar),
+}
+
+impl Report {
+    /// `work` is what all images together cost, in any unit.
+    pub fn new(style: Style, sample: SampleOptions, pictures: usize, work: u64) -> Self {
+        let bar = match style.is_single {
+            true => Bar::One(StepBar::new(style.quiet)),
+            false => Bar::Many(BatchBar::new(style.quiet, pictures, work)),
+        };
+        Self {
+            style,
+            sample,
+            bar,
+            state: Mutex::default(),
+        }
+    }
+
+    /// A line that is not about one image.
+    pub fn say(&self, line: &str) {
+        if !self.style.quiet {
+            self.above_bar(|| terminal::status(line));
+        }
+    }
+
+    /// An image that has its result from before.
+    pub fn skipped(&self, job: &Job) {
+        self.state().skipped += 1;
+        if self.style.verbose {
+            self.say(&format!("{}: is there already", output_of(job)));
+        }
+        self.json(Line {
+            status: "skipped",
+            ..self.line(job)
+        });
+    }
+
+    /// An image that has no result; `work` will not be done.
+    pub fn failed(&self, job: &Job, failure: Failure, work: u64) {
+        self.json(Line {
+            status: "failed",
+            error: Some(ErrorLine::new(&failure)),
+            ..self.line(job)
+        });
+        self.count_failure(failure);
+        if let Bar::Many(bar) = &self.bar {
+            bar.leave_out(work);
+        }
+    }
+
+    /// Something that may hold images and cannot be looked into.
+    pub fn unsearched(&self, failure: Failure) {
+        if let Failure::Unsuitable { path, .. } = &failure {
+            self.json(Line {
+                input: path.display().to_string(),
+                status: "failed",
+                error: Some(ErrorLine::new(&failure)),
+                ..self.common()
+            });
+        }
+        self.count_failure(failure);
+    }
+
+    fn count_failure(&self, failure: Failure) {
+        let mut state = self.state();
+        state.failed += 1;
+        if self.style.is_single {
+            state.failure = Some(failure);
+        } else {
+            self.above_bar(|| terminal::status(&format!("error: {failure}")));
+        }
+    }
+
+    /// What an image's user should know.
+    pub fn notes(&self, job: &Job, notes: &[String]) {
+        for note in notes {
+            match self.style.is_single {
+                true => self.say(&format!("note: {note}")),
+                false => self.say(&format!("note: {}: {note}", job.input.path.display())),
+            }
+        }
+    }
+
+    /// A result that is written.
+    pub fn done(&self, job: &Job, made: &Made) {
+        let Style {
+            json,
+            quiet,
+            verbose,
+            ..
+        } = self.style;
+        let [width, height] = made.size;
+        let seconds = (made.load + made.upscale + made.save).as_secs_f64();
+        self.state().done += 1;
+        if json {
+            return self.json(Line {
+                status: "done",
+                width: Some(width),
+                height: Some(height),
+                seconds: Some((seconds * 1e3).round() / 1e3),
+                device: Some(&made.device),
+                precision: Some(&made.precision),
+                notes: &made.notes,
+                ..self.line(job)
+            });
+        }
+        let mut line = format!("{}: {width}x{height}, {seconds:.1} s", output_of(job));
+        if verbose {
+            let [load, upscale, save] =
+                [made.load, made.upscale, made.save].map(|time| time.as_secs_f64());
+            line += &format!(" (reading {load:.2}, upscaling {upscale:.2}, writing {save:.2})");
+        }
+        match job.output {
+            // Standard output holds the image.
+            None => self.say(&line),
+            Some(_) if !quiet => self.answer(&(terminal::printable(&line) + "\n")),
+            Some(_) => {}
+        }
+    }
+
+    /// Shows how far an image is whose work is `work`, all before it `before`.
+    pub fn show(&self, progress: Progress, before: u64, work: u64) -> ControlFlow<()> {
+        match &self.bar {
+            Bar::One(bar) => bar.show(progress),
+            Bar::Many(bar) => bar.show(progress, before, work),
+        }
+    }
+
+    /// Ends the display of progress, and tells how it went.
+    pub fn finish(self, elapsed: Duration) -> Outcome {
+        let state = self.state.into_inner().unwrap_or_else(|e| e.into_inner());
+        let State {
+            done,
+            skipped,
+            failed,
+            ..
+        } = state;
+        match &self.bar {
+            Bar::One(bar) => bar.clear(),
+            Bar::Many(bar) => bar.clear(),
+        }
+        if !self.style.is_single && !self.style.quiet {
+            let mut line = format!("{done} done");
+            if skipped > 0 {
+                line += &format!(", {skipped} there already");
+            }
+            if failed > 0 {
+                line += &format!(", {failed} failed");
+            }
+            terminal::status(&format!("{line}; {:.1} s", elapsed.as_secs_f64()));
+        }
+        Outcome {
+            done: done + skipped,
+            failed,
+            failure: state.stdout.or(state.failure),
+        }
+    }
+
+    fn common(&self) -> Line<'_> {
+        Line {
+            sampler: self.sample.sampler.to_string(),
+            steps: self.sample.steps,
+            seed: self.sample.seed,
+            ..Line::default()
+        }
+    }
+
+    fn line(&self, job: &Job) -> Line<'_> {
+        Line {
+            input: job.input.path.display().to_string(),
+            output: job.output.as_ref().map(|path| path.display().to_string()),
+            ..self.common()
+        }
+    }
+
+    fn json(&self, line: Line) {
+        if self.style.json {
+            let json = serde_json::to_string(&line).expect("a line is plain data");
+            self.answer(&(json + "\n"));
+        }
+    }
+
+    fn answer(&self, text: &str) {
+        let written = self.above_bar(|| terminal::answer(text));
+        if let Err(failure) = written {
+            self.state().stdout.get_or_insert(failure);
+        }
+    }
+
+    fn above_bar<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &self.bar {
+            Bar::One(bar) => bar.suspend(write),
+            Bar::Many(bar) => bar.suspend(write),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|error| error.into_inner())
+    }
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Images that have a result, from before or from now.
+    pub done: usize,
+    pub failed: usize,
+    pub failure: Option<Failure>,
+}
+
+impl ErrorLine {
+    fn new(failure: &Failure) -> Self {
+        Self {
+            code: failure.exit_code(),
+            message: failure.to_string(),
+        }
+    }
+}
+
+fn output_of(job: &Job) -> String {
+    match &job.output {
+        Some(path) => path.display().to_string(),
+        None => "standard output".to_owned(),
+    }
+}

@@ -1,0 +1,120 @@
+//! Signals, and what killed runs leave.
+
+use super::folder::Folder;
+use std::fs;
+
+/// Runs `upscale` on slow pictures, sends a signal once the first is at work,
+/// and gives the exit code and what was said on stderr.
+#[cfg(unix)]
+fn stopped_by(signal: &str, folder: &Folder, args: &[&str]) -> (Option<i32>, String) {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::{Command, Stdio};
+
+    let mut child = Command::new(env!("CARGO_BIN_EXE_srdiff"))
+        .current_dir(folder.path(""))
+        .args(["upscale", "--device", "cpu", "--steps", "100"])
+        .args(args)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    // The line about the device: what follows is work.
+    let mut line = String::new();
+    stderr.read_line(&mut line).unwrap();
+    assert!(line.starts_with("CPU ("), "{line}");
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args([signal, &id]).status().unwrap();
+    assert!(sent.success());
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).unwrap();
+    (child.wait().unwrap().code(), rest)
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_the_run_after_the_step() {
+    let folder = Folder::new();
+    folder.draw("large.png", 128, 128);
+    let before = folder.names();
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        let (ended, said) = stopped_by(signal, &folder, &["large.png"]);
+        assert_eq!(ended, Some(code), "{said}");
+        assert_eq!(said, "error: stopped before the result was written\n");
+        assert_eq!(folder.names(), before);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_that_was_stopped_is_resumed() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("photos")).unwrap();
+    folder.draw("photos/a.png", 4, 4);
+    folder.draw("photos/b.png", 128, 128);
+    folder.draw("photos/c.png", 4, 4);
+    folder.upscale(&["photos/a.png", "-o", "large/"]);
+    let args = ["photos", "-o", "large"];
+    let (code, said) = stopped_by("-INT", &folder, &args);
+    assert_eq!(code, Some(130), "{said}");
+    let told = "error: stopped; 1 of 3 images are done, and the same command does the rest\n";
+    assert!(said.ends_with(told), "{said}");
+    let run = folder.upscale(&args);
+    assert!(run.stderr.contains("2 done, 1 there already"), "{run:?}");
+    assert_eq!(folder.load("large/b_x4.png").width(), 512);
+    assert!(folder.names().iter().all(|name| !name.contains(".tmp")));
+}
+
+/// What a killed run has left goes, what a living one writes stays.
+#[test]
+fn leftovers_are_removed() {
+    let folder = Folder::new();
+    folder.write(".srdiff-killed.tmp", b"half a picture");
+    folder.write(".srdiff-living.tmp", b"half a picture");
+    folder.write(".other.tmp", b"somebody else's");
+    let living = fs::File::open(folder.path(".srdiff-living.tmp")).unwrap();
+    living.lock().unwrap();
+    folder.upscale(&["in.png"]);
+    let names = folder.names();
+    let expected = [
+        ".other.tmp",
+        ".srdiff-living.tmp",
+        "in.png",
+        "in_x4.png",
+        "tiny.safetensors",
+    ];
+    assert_eq!(names, expected);
+}
+
+/// The limit on the size of files is an ordinary error: of several results,
+/// those below it are written.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_limit_on_the_size_of_files_does_not_stop_the_others() {
+    let folder = Folder::new();
+    folder.draw("large.png", 64, 64);
+    let binary = env!("CARGO_BIN_EXE_srdiff");
+    let fast = super::folder::FAST.join(" ");
+    let command = format!("ulimit -f 8; exec {binary} large.png in.png {fast} -f tif -o out");
+    let output = std::process::Command::new("sh")
+        .current_dir(folder.path(""))
+        .args(["-c", &command])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(8), "{output:?}");
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        message.contains("out/large_x4.tif: cannot be written"),
+        "{message}"
+    );
+    assert_eq!(
+        folder.names(),
+        [
+            "in.png",
+            "large.png",
+            "out",
+            "out/in_x4.tif",
+            "tiny.safetensors"
+        ]
+    );
+}

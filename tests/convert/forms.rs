@@ -109,7 +109,7 @@ fn weights_are_stored_in_the_format_asked_for() {
     for (float_type, dtype, round) in formats {
         let folder = Folder::new();
         let options = ConvertOptions {
-            float_type,
+            float_type: Some(float_type),
             ..golden_options()
         };
         let input = golden_checkpoint("srdiff-legacy.ckpt");

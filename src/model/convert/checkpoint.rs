@@ -16,6 +16,8 @@ pub enum CheckpointForm {
     Legacy,
     /// A zip archive.
     Zip,
+    /// No checkpoint, but a safetensors file.
+    Safetensors,
 }
 
 pub struct Checkpoint<'a> {
@@ -55,9 +57,6 @@ pub fn open<'a>(bytes: &'a [u8], unpacked: &'a mut Vec<u8>) -> Result<Checkpoint
             pickle,
             storages: Storages::Zip(file),
         });
-    }
-    if safetensors::SafeTensors::read_metadata(bytes).is_ok() {
-        return Err(ConvertProblem::Safetensors);
     }
     let (pickle, storages) = torch_legacy::open(bytes)?;
     Ok(Checkpoint {

@@ -129,8 +129,9 @@ fn pictures_without_a_partner_are_named() {
     fs::remove_file(folder.path("lr/b.png")).unwrap();
     let sizes = ["b.png: ", "is 40x32", "(20x16) is 80x64"];
     refuses(&folder, &args, 3, &sizes);
-    refuses(&folder, &["hr", "--hr", "hr"], 2, &[]);
-    refuses(&folder, &[], 2, &[]);
+    for args in [&["evaluate", "hr", "--hr", "hr"][..], &["evaluate"]] {
+        assert_eq!(folder.run(args).code, 2, "{args:?}");
+    }
 }
 
 #[test]

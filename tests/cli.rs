@@ -7,6 +7,8 @@ mod batch;
 mod conversion;
 #[path = "cli/devices.rs"]
 mod devices;
+#[path = "cli/evaluate.rs"]
+mod evaluate;
 #[path = "cli/folder.rs"]
 mod folder;
 #[path = "cli/inputs.rs"]

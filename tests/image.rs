@@ -14,6 +14,8 @@ mod kinds;
 mod metadata;
 #[path = "image/metrics.rs"]
 mod metrics;
+#[path = "image/perceptual.rs"]
+mod perceptual;
 #[path = "image/planes.rs"]
 mod planes;
 #[path = "image/refusal.rs"]

@@ -1,12 +1,16 @@
 //! Model files: the starter model, the fixtures, and everything that can be
 //! wrong with one, each as a small file made for it.
 
+#[path = "model/checksum.rs"]
+mod checksum;
 #[path = "model/divisor.rs"]
 mod divisor;
 #[path = "model/fixtures.rs"]
 mod fixtures;
 #[path = "model/formats.rs"]
 mod formats;
+#[path = "model/group_norm.rs"]
+mod group_norm;
 #[path = "model/printable.rs"]
 mod printable;
 #[path = "model/problems.rs"]

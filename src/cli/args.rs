@@ -1,5 +1,6 @@
 //! The arguments, typed.
 
+use super::evaluate::args::EvaluateArgs;
 use super::failure::{EXIT_CODES, Failure, exit_codes};
 pub use super::upscale::UpscaleArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -66,10 +67,11 @@ pub enum Command {
     Devices(DevicesArgs),
     /// Measure samplers and numbers of steps on a folder of pictures
     ///
-    /// Each picture is shrunk (bicubic, as MATLAB does it) and enlarged again;
-    /// PSNR and SSIM are those of the luma, a border as wide as the scale
-    /// shaved off, and LR-PSNR compares the result, shrunk again, with its
-    /// input. Prints a Markdown table of the means.
+    /// Each picture is shrunk (bicubic, as MATLAB does it), unless --lr has a
+    /// small one for it, enlarged, and compared: PSNR and SSIM of the luma
+    /// without a border as wide as the scale, and of R, G and B with it;
+    /// LR-PSNR of the result, shrunk again, and its input; SSIMULACRA2. Prints
+    /// a Markdown table of the means, and the protocol.
     Evaluate(EvaluateArgs),
     /// Turn a PyTorch checkpoint into a model file
     ///
@@ -91,26 +93,6 @@ pub enum Command {
     Man(ManArgs),
 }
 
-/// Arguments of `evaluate`.
-#[derive(Debug, Args)]
-pub struct EvaluateArgs {
-    /// The folder of full-size pictures
-    pub folder: PathBuf,
-    #[command(flatten)]
-    pub engine: EngineArgs,
-    /// Samplers to measure (ddim:0.5 is ddim with an eta of 0.5)
-    #[arg(long, value_name = "NAMES", value_delimiter = ',',
-          default_value = "ddpm,ddim,dpm++", value_parser = sampler)]
-    pub samplers: Vec<Sampler>,
-    /// Numbers of steps to measure [default: 5,10,20,50,100, as far as the
-    /// model has timesteps]
-    #[arg(short = 'n', long, value_name = "LIST", value_delimiter = ',')]
-    pub steps: Option<Vec<usize>>,
-    /// Seed of the noise
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
-}
-
 /// Arguments of `devices`.
 #[derive(Debug, Args)]
 pub struct DevicesArgs {
@@ -122,13 +104,13 @@ pub struct DevicesArgs {
 /// Arguments of `convert`.
 #[derive(Debug, Args)]
 pub struct ConvertArgs {
-    /// The checkpoint: .ckpt, .pt or .pth
+    /// The checkpoint: .ckpt, .pt or .pth; or a .safetensors file, to add a checksum or change its number format
     pub input: PathBuf,
     /// The model file to write: .safetensors
     pub output: PathBuf,
-    /// Number format to store the weights in
-    #[arg(long, value_enum, default_value = "f32")]
-    pub float_type: FloatFormat,
+    /// Number format to store the weights in [default: f32; of a .safetensors file, what it has]
+    #[arg(long, value_enum)]
+    pub float_type: Option<FloatFormat>,
     /// Groups of the group norms, which a model that has any needs
     #[arg(long, value_name = "N")]
     pub groups: Option<usize>,

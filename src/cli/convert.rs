@@ -9,11 +9,11 @@ use srdiff::model::convert::{ConvertOptions, convert};
 
 pub fn run(args: &ConvertArgs) -> Result<(), Failure> {
     let options = ConvertOptions {
-        float_type: match args.float_type {
+        float_type: args.float_type.map(|format| match format {
             FloatFormat::F32 => FloatType::F32,
             FloatFormat::F16 => FloatType::F16,
             FloatFormat::Bf16 => FloatType::Bf16,
-        },
+        }),
         groups: args.groups,
         attention_heads: args.attention_heads,
         res_rescale: args.res_rescale,

@@ -16,6 +16,11 @@ pub fn run(args: &InfoArgs) -> Result<(), Failure> {
     let parameters: usize = shapes.map(|shape| shape.iter().product::<usize>()).sum();
     let mut text = format!("{}\n", model.file());
     text.push_str(&describe(model.settings(), parameters as u64));
+    let checksum = match model.checksum() {
+        Some(checksum) => format!("{}, verified", escaped(checksum)),
+        None => "no checksum; `srdiff convert` writes a copy with one".to_owned(),
+    };
+    text.push_str(&row("checksum", &checksum));
     for (name, note) in [("licence", model.license()), ("training", model.training())] {
         if let Some(note) = note {
             text.push_str(&row(name, &escaped(note)));

@@ -20,6 +20,11 @@ pub enum ModelProblem {
         printable(.0)
     )]
     Format(String),
+    #[error(
+        "is damaged: its checksum is {}..., but what is in the file gives {found}...; fetch or convert it again",
+        printable(stated)
+    )]
+    Checksum { stated: String, found: String },
     #[error(transparent)]
     Settings(#[from] SettingsError),
     #[error(

@@ -1,6 +1,7 @@
 //! The SRDiff model: settings, weights, conversion of checkpoints, and the
 //! graphs of its phases.
 
+mod checksum;
 mod config;
 pub mod convert;
 mod encoder;
@@ -78,6 +79,12 @@ impl Model {
     /// The file's path, or the label of a model without one.
     pub fn file(&self) -> &str {
         self.weights.file()
+    }
+
+    /// The checksum that the file states, `sha256:...`. It was verified when the
+    /// file was opened.
+    pub fn checksum(&self) -> Option<&str> {
+        self.weights.metadata(checksum::KEY)
     }
 
     /// The licence of the weights, as an SPDX expression where the file has one.

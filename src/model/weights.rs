@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use safetensors::SafeTensors;
 
 use super::{
-    FloatType, ModelError, ModelProblem, Settings, SettingsError,
+    FloatType, ModelError, ModelProblem, Settings, SettingsError, checksum,
     config::Config,
     file,
     layout::{self, Shapes},
@@ -38,6 +38,15 @@ pub struct Weights {
     tensors: BTreeMap<String, Stored<Raw>>,
 }
 
+/// A tensor of the file as it is stored: a weight, or one half of a weight
+/// normalisation.
+pub(super) struct Part<'a> {
+    pub name: String,
+    pub float_type: FloatType,
+    pub shape: &'a [usize],
+    pub bytes: &'a [u8],
+}
+
 /// A tensor where it lies in the file.
 struct Raw {
     float: FloatType,
@@ -52,8 +61,9 @@ impl Weights {
     ///
     /// # Errors
     /// When it cannot be read, is not a whole safetensors file, stores a
-    /// tensor in another format than f32, f16 or bf16, or has half of a
-    /// weight normalisation.
+    /// tensor in another format than f32, f16 or bf16, has half of a weight
+    /// normalisation, or is not what its checksum says. A file without a
+    /// checksum is read as it is.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ModelError> {
         Self::open_with_prefix(path, "")
     }
@@ -108,6 +118,33 @@ impl Weights {
 
     pub fn metadata(&self, key: &str) -> Option<&str> {
         self.metadata.get(key).map(String::as_str)
+    }
+
+    pub(super) fn all_metadata(&self) -> &HashMap<String, String> {
+        &self.metadata
+    }
+
+    /// Each tensor's name, and what the file stores for it.
+    pub(super) fn stored(&self) -> impl Iterator<Item = (&str, Vec<Part<'_>>)> {
+        self.tensors.iter().map(|(name, stored)| {
+            let parts = match stored {
+                Stored::Plain(raw) => vec![self.part(name.clone(), raw)],
+                Stored::WeightNorm { g, v } => vec![
+                    self.part(format!("{name}_g"), g),
+                    self.part(format!("{name}_v"), v),
+                ],
+            };
+            (name.as_str(), parts)
+        })
+    }
+
+    fn part<'a>(&'a self, name: String, raw: &'a Raw) -> Part<'a> {
+        Part {
+            name,
+            float_type: raw.float,
+            shape: &raw.shape,
+            bytes: &self.bytes[raw.range.clone()],
+        }
     }
 
     /// Names of the tensors, sorted.
@@ -179,7 +216,7 @@ impl Weights {
             .map_err(|problem| problem.of(&self.file))
     }
 
-    fn shapes(&self) -> Shapes {
+    pub(super) fn shapes(&self) -> Shapes {
         self.tensors
             .iter()
             .map(|(name, stored)| (name.clone(), stored.shaped().shape.clone()))
@@ -247,5 +284,7 @@ fn read_header(bytes: &[u8], prefix: &str) -> Result<Header, ModelProblem> {
         return Err(ModelProblem::Prefix(prefix.to_owned()));
     }
     let metadata = info.metadata().clone().unwrap_or_default();
+    let stated = metadata.get(checksum::KEY).map(String::as_str);
+    checksum::verify(&bytes[8..data], &bytes[data..], stated)?;
     Ok((metadata, pair_weight_norms(raws, |raw| &raw.shape)?))
 }

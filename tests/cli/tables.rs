@@ -120,6 +120,7 @@ fn samplers_are_measured() {
     let rows: Vec<Vec<&str>> = run
         .stdout
         .lines()
+        .take_while(|line| line.starts_with('|'))
         .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
         .collect();
     let names: Vec<[&str; 2]> = rows[2..].iter().map(|row| [row[0], row[1]]).collect();

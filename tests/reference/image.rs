@@ -7,7 +7,12 @@ use srdiff::ops::Reconstruct;
 pub fn reconstruct(op: &Reconstruct, inputs: &[&Tensor]) -> Tensor {
     let (x, up) = (inputs[0], inputs[1]);
     Tensor::of(x.shape, |n, c, i, j| {
-        x.at(n, c, i, j).clamp(-1.0, 1.0) / f64::from(op.res_rescale) + up.at(n, c, i, j)
+        let x = x.at(n, c, i, j);
+        let clamped = match x.is_finite() {
+            true => x.clamp(-1.0, 1.0),
+            false => x,
+        };
+        clamped / f64::from(op.res_rescale) + up.at(n, c, i, j)
     })
 }
 

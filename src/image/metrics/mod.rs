@@ -7,10 +7,16 @@
 //! - that of SRDiff's paper: R, G and B, nothing shaved, SSIM with a uniform
 //!   window: [`psnr_rgb`] and [`ssim_rgb`].
 //!
-//! Both are about levels of 8 bits; pictures of 16 bits are rounded to them.
+//! Besides, [`lr_psnr`] is how well a result agrees with its input,
+//! [`ssimulacra2`] is close to what people see, and [`pixel_sigma`] is how much
+//! several results differ.
+//!
+//! All are about levels of 8 bits; pictures of 16 bits are rounded to them.
 
+mod perceptual;
 mod ssim;
 
+pub use perceptual::{pixel_sigma, ssimulacra2};
 pub use ssim::{SSIM_WINDOW, ssim_rgb, ssim_y};
 
 use super::{Picture, bicubic};
@@ -46,6 +52,9 @@ pub enum MetricError {
         /// Shortest side that can be measured.
         needed: usize,
     },
+    /// Too few results to differ.
+    #[error("{0} results for one picture do not tell how much results differ; give 2 or more")]
+    Samples(usize),
     /// One is no whole enlargement of the other.
     #[error(
         "a picture of {width}x{height} pixels is no whole enlargement of one of {lr_width}x{lr_height}; give the picture it was made from"

@@ -15,6 +15,8 @@ pub enum CheckpointForm {
     /// Pickles and storages one after another (before PyTorch 1.6, and on request).
     Legacy,
     Zip,
+    /// No checkpoint, but a safetensors file.
+    Safetensors,
 }
 
 pub struct Checkpoint<'a> {
@@ -54,9 +56,6 @@ pub fn open<'a>(bytes: &'a [u8], unpacked: &'a mut Vec<u8>) -> Result<Checkpoint
             pickle,
             storages: Storages::Zip(file),
         });
-    }
-    if safetensors::SafeTensors::read_metadata(bytes).is_ok() {
-        return Err(ConvertProblem::Safetensors);
     }
     let (pickle, storages) = torch_legacy::open(bytes)?;
     Ok(Checkpoint {

@@ -23,8 +23,6 @@ pub enum ConvertProblem {
     Read(String),
     #[error("is not a PyTorch checkpoint; `convert` reads what `torch.save` writes")]
     NotCheckpoint,
-    #[error("is a safetensors file already; use it as a model file as it is")]
-    Safetensors,
     #[error("its zip archive cannot be read ({0}); the file is damaged, fetch it again")]
     Archive(String),
     #[error(transparent)]

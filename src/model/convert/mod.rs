@@ -1,4 +1,5 @@
-//! Conversion of PyTorch checkpoints to model files.
+//! Conversion of PyTorch checkpoints to model files, and of model files to
+//! another number format or to ones with a checksum.
 //!
 //! Reads the zip form of `torch.save` and the legacy form of the published
 //! SRDiff checkpoints, and runs nothing that a checkpoint's pickle asks for.
@@ -13,6 +14,7 @@ mod error;
 mod names;
 mod options;
 mod pickle;
+mod safetensors_file;
 mod schedule;
 mod serialize;
 mod tensor;
@@ -20,6 +22,8 @@ mod torch_legacy;
 mod torch_zip;
 
 use std::path::Path;
+
+use safetensors::SafeTensors;
 
 use super::{
     FloatType, Model, Settings, Weights,
@@ -32,6 +36,7 @@ use crate::atomic_file::{self, is_same_file};
 use crate::diffusion::{BetaSchedule, MAX_TIMESTEPS};
 use checkpoint::Checkpoint;
 use schedule::Betas;
+use serialize::Data;
 use tensor::Reader;
 
 pub use checkpoint::CheckpointForm;
@@ -44,8 +49,9 @@ type Result<T, E = ConvertProblem> = std::result::Result<T, E>;
 /// The settings that a checkpoint does not tell, and how to write the model file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConvertOptions {
-    /// Number format of the weights; f32 keeps them as they are.
-    pub float_type: FloatType,
+    /// Number format of the weights. By default f32 for a checkpoint, and what
+    /// a safetensors file has for one of those.
+    pub float_type: Option<FloatType>,
     /// Groups of the group norms (`gn_groups`); needed if the model has any.
     pub groups: Option<usize>,
     /// Heads of the attention (`attn_heads`); default 4.
@@ -106,7 +112,7 @@ impl ConvertReport {
             ScheduleSource::GivenAgainstBetas => notes.push(
                 "the checkpoint's `betas` are not those of the schedule that was given".to_owned(),
             ),
-            ScheduleSource::Recognised | ScheduleSource::Given => {}
+            ScheduleSource::Recognised | ScheduleSource::Given | ScheduleSource::Stated => {}
         }
         if let (true, Some(attention)) = (self.heads_assumed, self.settings.attention) {
             notes.push(format!(
@@ -127,6 +133,9 @@ impl ConvertReport {
 }
 
 /// Converts the checkpoint `input` to the model file `output`.
+///
+/// The input may be a model file too, which gets a checksum and the number
+/// format that the options ask for.
 ///
 /// The input is mapped, so it must not be changed meanwhile. The output
 /// appears whole and checked, or not at all.
@@ -154,13 +163,22 @@ pub fn convert(
         let name = input.file_name().unwrap_or_default();
         name.to_string_lossy().into_owned()
     });
-    let (bytes, report) =
-        convert_bytes(&map, &source, options).map_err(|problem| match &problem {
-            ConvertProblem::Settings(error) => {
-                options::blamed(error, options).unwrap_or_else(|| problem.of(input))
-            }
-            _ => problem.of(input),
-        })?;
+    let converted = if SafeTensors::read_metadata(&map).is_ok() {
+        let weights = Weights::from_bytes(map, &source)
+            .map_err(|error| ConvertProblem::Model(error.problem).of(input))?;
+        if weights.metadata("config").is_some() {
+            options::check_unneeded(options)?;
+        }
+        safetensors_file::convert(&weights, &source, options)
+    } else {
+        convert_bytes(&map, &source, options)
+    };
+    let (bytes, report) = converted.map_err(|problem| match &problem {
+        ConvertProblem::Settings(error) => {
+            options::blamed(error, options).unwrap_or_else(|| problem.of(input))
+        }
+        _ => problem.of(input),
+    })?;
     let model = Weights::from_bytes(bytes, &source)
         .and_then(Model::from_weights)
         .map_err(|error| ConvertProblem::Model(error.problem).of(input))?;
@@ -196,6 +214,7 @@ fn convert_bytes(
     let settings = Settings::read(&shapes, &config(options, &schedule, timesteps))?;
     layout::check(&settings, &shapes)?;
 
+    let float_type = options.float_type.unwrap_or_default();
     let mut folded = 0;
     let mut parameters = 0;
     let mut tensors = Vec::with_capacity(stored.len());
@@ -209,11 +228,15 @@ fn convert_bytes(
             }
         };
         parameters += values.len() as u64;
-        let data = serialize::encode(&name, &values, options.float_type)?;
-        tensors.push((name, stored.shaped().shape.clone(), data));
+        tensors.push(Data {
+            bytes: serialize::encode(&name, &values, float_type)?.into(),
+            name,
+            float_type,
+            shape: stored.shaped().shape.clone(),
+        });
     }
     let metadata = serialize::metadata(&settings, source, options);
-    let bytes = serialize::serialize(&tensors, options.float_type, metadata);
+    let bytes = serialize::serialize(&tensors, metadata);
     let report = ConvertReport {
         form,
         section: found.section,

@@ -44,6 +44,37 @@ pub fn check(options: &ConvertOptions) -> Result<(), ConvertError> {
     Ok(())
 }
 
+/// Refuses settings for a model file that states its own.
+///
+/// # Errors
+/// Names the first that is given.
+pub fn check_unneeded(options: &ConvertOptions) -> Result<(), ConvertError> {
+    let ConvertOptions {
+        groups,
+        attention_heads,
+        res_rescale,
+        lr_up_divisor,
+        schedule,
+        timesteps,
+        ..
+    } = options;
+    let reason = "the model file states its settings; leave the option out";
+    let given = [
+        ("groups", groups.map(|n| n.to_string())),
+        ("attention_heads", attention_heads.map(|n| n.to_string())),
+        ("res_rescale", res_rescale.map(|x| x.to_string())),
+        ("lr_up_divisor", lr_up_divisor.map(|x| x.to_string())),
+        ("schedule", schedule.as_ref().map(written)),
+        ("timesteps", timesteps.map(|n| n.to_string())),
+    ];
+    for (option, value) in given {
+        if let Some(value) = value {
+            return Err(wrong(option, value, reason));
+        }
+    }
+    Ok(())
+}
+
 /// The error that names the option at fault for wrong settings, if one is.
 pub fn blamed(error: &SettingsError, options: &ConvertOptions) -> Option<ConvertError> {
     match error {
@@ -88,14 +119,17 @@ fn wrong(option: &str, value: impl ToString, reason: impl ToString) -> ConvertEr
     }
 }
 
-fn wrong_schedule(schedule: &BetaSchedule, error: &ScheduleError) -> ConvertError {
-    let written = match schedule {
+fn written(schedule: &BetaSchedule) -> String {
+    match schedule {
         BetaSchedule::Cosine { s } => format!("cosine:{s}"),
         BetaSchedule::Linear { start, end } => format!("linear:{start}:{end}"),
-    };
+    }
+}
+
+fn wrong_schedule(schedule: &BetaSchedule, error: &ScheduleError) -> ConvertError {
     let text = error.to_string();
     // The rest is advice about the settings of a model file.
     let fault = text.split(';').next().unwrap_or_default();
     let reason = format!("{fault}; give the schedule of the training settings");
-    wrong("schedule", written, reason)
+    wrong("schedule", written(schedule), reason)
 }

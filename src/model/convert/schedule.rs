@@ -17,6 +17,8 @@ pub enum ScheduleSource {
     Given,
     /// From the options; the checkpoint has other `betas`.
     GivenAgainstBetas,
+    /// From the `config` of a model file.
+    Stated,
     /// The published models' (cosine): there are no `betas`, and the options
     /// give no schedule.
     Assumed,

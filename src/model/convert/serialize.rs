@@ -1,11 +1,19 @@
 //! The bytes of a model file.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use safetensors::tensor::TensorView;
 
 use super::{ConvertOptions, ConvertProblem, Result};
-use crate::model::{FloatType, Settings};
+use crate::model::{FloatType, Settings, checksum};
+
+/// A tensor to write.
+pub struct Data<'a> {
+    pub name: String,
+    pub float_type: FloatType,
+    pub shape: Vec<usize>,
+    pub bytes: Cow<'a, [u8]>,
+}
 
 /// A tensor's elements in the number format of the file.
 ///
@@ -42,31 +50,32 @@ pub fn metadata(
     .collect()
 }
 
-/// Writes tensors (name, shape, data) and metadata.
-pub fn serialize(
-    tensors: &[(String, Vec<usize>, Vec<u8>)],
-    float_type: FloatType,
-    metadata: HashMap<String, String>,
-) -> Vec<u8> {
-    let views = tensors.iter().map(|(name, shape, data)| {
-        let view = TensorView::new(float_type.dtype(), shape.clone(), data);
-        (name, view.expect("as many bytes as the shape says"))
+/// Writes tensors and metadata, and the checksum of both.
+pub fn serialize(tensors: &[Data], mut metadata: HashMap<String, String>) -> Vec<u8> {
+    metadata.insert(checksum::KEY.to_owned(), checksum::placeholder());
+    let views = tensors.iter().map(|tensor| {
+        let dtype = tensor.float_type.dtype();
+        let view = TensorView::new(dtype, tensor.shape.clone(), &tensor.bytes);
+        (&tensor.name, view.expect("as many bytes as the shape says"))
     });
     let mut bytes = safetensors::serialize(views, Some(metadata))
         .unwrap_or_else(|error| panic!("convert: {} tensors: {error}", tensors.len()));
-    sort_header(&mut bytes);
+    finish_header(&mut bytes);
     bytes
 }
 
-/// Sorts the keys of the header, so that one checkpoint always gives one file:
-/// the library writes the metadata in the random order of its map.
-fn sort_header(bytes: &mut [u8]) {
+/// Enters the checksum, and sorts the keys of the header, so that one checkpoint
+/// always gives one file: the library writes the metadata in the random order of
+/// its map.
+fn finish_header(bytes: &mut [u8]) {
     let (size, rest) = bytes
         .split_first_chunk_mut()
         .expect("a safetensors file starts with the size of its header");
-    let header = &mut rest[..u64::from_le_bytes(*size) as usize];
-    let sorted: serde_json::Value =
+    let (header, data) = rest.split_at_mut(u64::from_le_bytes(*size) as usize);
+    let mut sorted: serde_json::Value =
         serde_json::from_slice(header).expect("a safetensors file's header is JSON");
+    checksum::enter(&mut sorted, data);
+    sorted.sort_all_objects();
     let sorted = sorted.to_string();
     // The same keys and values take the same room; the rest is spaces.
     header[..sorted.len()].copy_from_slice(sorted.as_bytes());

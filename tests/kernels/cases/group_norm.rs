@@ -81,6 +81,10 @@ pub fn cases() -> Vec<Case> {
     // In f16 these numbers are all 1000, give or take nothing.
     large_mean.bound.f16 = 1e-2;
     cases.push(large_mean);
+    // Variances of 3e-7, in which epsilon is nearly everything.
+    let tiny = Fill::Uniform(-1e-3, 1e-3);
+    let shape = Shape::new(2, 12, 7, 9);
+    cases.push(self::case(4, shape, tiny, Epilogue::none(), BOUND));
     let wide = Fill::Uniform(990.0, 1010.0);
     let bound = Bound::of(1e-5);
     let shape = Shape::new(1, 8, 16, 17);

@@ -14,6 +14,28 @@ fn reconstruct(shape: Shape, res_rescale: f32) -> Case {
     case
 }
 
+/// What is no number stays none, beside large numbers that are clamped.
+fn faulty_reconstruct(shape: Shape) -> Case {
+    let mut case = Case::new(
+        format!("reconstruct/NaN and infinities {shape}"),
+        Bound::of(3e-7),
+    );
+    let broken = [
+        f32::NAN,
+        0.25,
+        f32::INFINITY,
+        -3e38,
+        f32::NEG_INFINITY,
+        3e38,
+        -0.5,
+    ];
+    let x = case.f32("x", shape, Fill::Repeated(broken.to_vec()));
+    let up = case.f32("up", shape, UNIT);
+    let op = Reconstruct { res_rescale: 2.0 };
+    case.step(Op::Reconstruct(op), &[x, up]);
+    case
+}
+
 /// Broken numbers among the largest that are not, in a group of a larger array
 /// that is full of them: beside the group, and in its padding.
 fn count(shape: Shape, element: Element, broken: &[f32]) -> Case {
@@ -50,6 +72,7 @@ pub fn cases() -> Vec<Case> {
         reconstruct(Shape::new(1, 3, 7, 13), 2.0),
         reconstruct(Shape::new(3, 3, 13, 1), 1.0),
         reconstruct(Shape::new(2, 3, 5, 65), 4.0),
+        faulty_reconstruct(Shape::new(1, 3, 5, 13)),
         count(Shape::new(1, 3, 3, 5), F32, &[nan]),
         count(Shape::new(1, 3, 4, 7), F32, &[infinity]),
         count(Shape::new(1, 3, 4, 7), F32, &[-infinity]),

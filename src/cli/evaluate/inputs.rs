@@ -1,0 +1,276 @@
+//! The pictures of a data set: HR, and LR where there are any.
+
+use super::args::EvaluateArgs;
+use crate::cli::failure::Failure;
+use srdiff::image::{
+    DecodeOptions, ImageError, ImageProblem, Picture, decode, dimensions_within, metrics,
+};
+use srdiff::model::Settings;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const EXTENSIONS: [&str; 7] = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp"];
+
+/// Endings of file names by which data sets tell LR from HR, besides the scale.
+const ENDINGS: [&str; 10] = [
+    "lrbi",
+    "lrbicubic",
+    "bicubic",
+    "lr",
+    "hr",
+    "gt",
+    "lq",
+    "hq",
+    "bi",
+    "srf",
+];
+
+/// Files of one picture, and the size that is compared.
+pub struct Entry {
+    pub hr: PathBuf,
+    pub lr: Option<PathBuf>,
+    /// Width and height of HR, cropped to what LR covers.
+    pub size: [usize; 2],
+}
+
+/// One picture, HR and LR.
+pub struct Pair {
+    pub hr: Picture,
+    pub lr: Picture,
+}
+
+impl Entry {
+    /// Name for reports: the file name of HR.
+    pub fn name(&self) -> String {
+        let name = self.hr.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
+    pub fn open(&self, scale: usize, max_pixels: u64) -> Result<Pair, Failure> {
+        let read = |path: &Path, least: [usize; 2]| {
+            let options = DecodeOptions {
+                max_pixels,
+                tolerant: false,
+            };
+            let picture = decode(path, &options).map_err(of_input)?.picture;
+            // The file may have been replaced since its size was read.
+            if picture.width < least[0] || picture.height < least[1] {
+                return Err(unsuitable(path, "has become smaller; start again"));
+            }
+            Ok(picture.cropped(least[0], least[1]))
+        };
+        let hr = read(&self.hr, self.size)?;
+        let small = self.size.map(|side| side / scale);
+        let lr = match &self.lr {
+            Some(path) => read(path, small)?,
+            None => hr.resized(small[0], small[1]),
+        };
+        Ok(Pair { hr, lr })
+    }
+}
+
+/// Lists and pairs the pictures, and checks their sizes from their headers.
+pub fn entries(args: &EvaluateArgs, settings: &Settings) -> Result<Vec<Entry>, Failure> {
+    let hr = files(args.hr()?)?;
+    let size = |path: &Path| {
+        dimensions_within(path, args.max_pixels)
+            .map(|(width, height)| [width, height])
+            .map_err(of_input)
+    };
+    let Some(folder) = &args.lr else {
+        let entry = |hr: PathBuf| {
+            let size = cropped_size(&hr, size(&hr)?, settings)?;
+            Ok(Entry { hr, lr: None, size })
+        };
+        return hr.into_iter().map(entry).collect();
+    };
+    let pairs = paired(hr, files(folder)?, folder, settings.scale)?;
+    let entry = |(hr, lr): (PathBuf, PathBuf)| {
+        let size = covered(&hr, size(&hr)?, &lr, size(&lr)?, settings.scale)?;
+        Ok(Entry {
+            hr,
+            lr: Some(lr),
+            size,
+        })
+    };
+    pairs.into_iter().map(entry).collect()
+}
+
+/// `--tolerant` does not help here: a damaged picture measures something else.
+fn of_input(error: ImageError) -> Failure {
+    match error.problem {
+        ImageProblem::TooLarge { .. } => Failure::UpscaleInput(error),
+        _ => Failure::Input(error),
+    }
+}
+
+/// The shortest side on which everything can be measured.
+fn least_side(scale: usize) -> usize {
+    2 * scale + metrics::SSIM_WINDOW
+}
+
+/// A size cropped to multiples of what the model works on. Refused if it is too
+/// small for SSIM without a border as wide as the scale.
+fn cropped_size(file: &Path, size: [usize; 2], settings: &Settings) -> Result<[usize; 2], Failure> {
+    let multiple = settings.scale * settings.lr_size_multiple();
+    let cropped = size.map(|side| side - side % multiple);
+    let least = least_side(settings.scale).next_multiple_of(multiple);
+    if cropped.iter().any(|&side| side < least) {
+        let reason = format!("is smaller than {least}x{least}; take it out of the folder");
+        return Err(unsuitable(file, reason));
+    }
+    Ok(cropped)
+}
+
+/// The part of an HR picture that its LR picture covers.
+fn covered(
+    hr: &Path,
+    size: [usize; 2],
+    lr: &Path,
+    small: [usize; 2],
+    scale: usize,
+) -> Result<[usize; 2], Failure> {
+    if size.map(|side| side / scale) != small {
+        let reason = format!(
+            "is {}x{}, but {scale} times its LR picture {} ({}x{}) is {}x{}; give pictures of one data set and the model's scale",
+            size[0],
+            size[1],
+            lr.display(),
+            small[0],
+            small[1],
+            scale * small[0],
+            scale * small[1],
+        );
+        return Err(unsuitable(hr, reason));
+    }
+    let least = least_side(scale);
+    let covered = small.map(|side| scale * side);
+    if covered.iter().any(|&side| side < least) {
+        let reason = format!("is smaller than {least}x{least}; take it out of the folder");
+        return Err(unsuitable(hr, reason));
+    }
+    Ok(covered)
+}
+
+/// HR files with their LR files. Each has exactly one partner.
+fn paired(
+    hr: Vec<PathBuf>,
+    lr: Vec<PathBuf>,
+    folder: &Path,
+    scale: usize,
+) -> Result<Vec<(PathBuf, PathBuf)>, Failure> {
+    let mut by_key: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for path in lr {
+        if let Some(other) = by_key.insert(key(&path, scale), path.clone()) {
+            let reason = format!(
+                "is for the same HR picture as {}; leave one LR picture for each",
+                other.display()
+            );
+            return Err(unsuitable(&path, reason));
+        }
+    }
+    let mut pairs = Vec::with_capacity(hr.len());
+    for path in hr {
+        let Some(partner) = by_key.remove(&key(&path, scale)) else {
+            let reason = format!(
+                "has no LR picture in {}; add one of that name, with or without x{scale}, or take this out of the folder",
+                folder.display()
+            );
+            return Err(unsuitable(&path, reason));
+        };
+        pairs.push((path, partner));
+    }
+    if let Some(path) = by_key.into_values().next() {
+        let reason = "has no HR picture of its name; add it or take this out of the folder";
+        return Err(unsuitable(&path, reason));
+    }
+    Ok(pairs)
+}
+
+/// A file's stem in lower case, without what data sets append to it: `x4`,
+/// `_LRBI_x4`, `_SRF_4_LR`, `_HR`.
+fn key(path: &Path, scale: usize) -> String {
+    let stem = path.file_stem().unwrap_or_default();
+    let full = stem.to_string_lossy().to_lowercase();
+    let mut key = full.as_str();
+    let separators = ['_', '-', '.', ' '];
+    'again: loop {
+        for ending in [format!("x{scale}"), format!("srf_{scale}")] {
+            if let Some(rest) = key.strip_suffix(&ending) {
+                key = rest.trim_end_matches(separators);
+                continue 'again;
+            }
+        }
+        for ending in ENDINGS {
+            if let Some(rest) = key.strip_suffix(ending)
+                && rest.ends_with(separators)
+            {
+                key = rest.trim_end_matches(separators);
+                continue 'again;
+            }
+        }
+        return match key {
+            "" => full,
+            key => key.to_owned(),
+        };
+    }
+}
+
+/// The images of a folder that are not hidden, by name.
+fn files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let unreadable = |error: std::io::Error| {
+        let reason = format!("cannot be listed ({error}); name a folder of images");
+        unsuitable(folder, reason)
+    };
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+        let is_image = EXTENSIONS.iter().any(|known| extension == *known);
+        if is_image && !name.starts_with('.') && path.is_file() {
+            files.push(path);
+        }
+    }
+    if files.is_empty() {
+        let reason = "holds no images; name a folder of PNG files";
+        return Err(unsuitable(folder, reason));
+    }
+    files.sort();
+    Ok(files)
+}
+
+pub fn unsuitable(path: &Path, reason: impl Into<String>) -> Failure {
+    Failure::Unsuitable {
+        path: path.to_owned(),
+        reason: reason.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_data_sets_belong_together() {
+        let key = |name: &str| key(Path::new(name), 4);
+        for name in [
+            "a/head.png",
+            "b/HEAD.jpg",
+            "headx4.png",
+            "head_x4.png",
+            "head_LRBI_x4.png",
+            "head_HR_x4.png",
+            "head_SRF_4_LR.png",
+            "head-lr.png",
+        ] {
+            assert_eq!(key(name), "head", "{name}");
+        }
+        // Another scale, a word that ends like that, and nothing else.
+        assert_eq!(key("headx2.png"), "headx2");
+        assert_eq!(key("chr.png"), "chr");
+        assert_eq!(key("x4.png"), "x4");
+        assert_ne!(key("img_001.png"), key("img_002.png"));
+    }
+}

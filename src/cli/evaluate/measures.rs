@@ -1,0 +1,107 @@
+//! What is measured, and by which protocol.
+
+use super::inputs::{Entry, Pair, unsuitable};
+use crate::cli::failure::Failure;
+use serde::Serialize;
+use srdiff::image::{Picture, metrics};
+use std::path::Path;
+
+/// The measures of one picture, or the means over all.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Measures {
+    pub psnr_y: f64,
+    pub ssim_y: f64,
+    pub psnr_rgb: f64,
+    pub ssim_rgb: f64,
+    pub lr_psnr: f64,
+    pub ssimulacra2: f64,
+    /// With several samples.
+    pub pixel_sigma: Option<f64>,
+    /// None for bicubic.
+    pub seconds: Option<f64>,
+}
+
+impl Measures {
+    /// Compares the results for one picture, one for each sample.
+    pub fn of(
+        results: &[Picture],
+        pair: &Pair,
+        entry: &Entry,
+        seconds: Option<f64>,
+    ) -> Result<Self, Failure> {
+        let scale = pair.hr.width / pair.lr.width;
+        let failed = |error: metrics::MetricError| {
+            unsuitable(&entry.hr, format!("cannot be measured: {error}"))
+        };
+        let one = |result: &Picture| {
+            Ok(Self {
+                psnr_y: metrics::psnr_y(result, &pair.hr, scale)?,
+                ssim_y: metrics::ssim_y(result, &pair.hr, scale)?,
+                psnr_rgb: metrics::psnr_rgb(result, &pair.hr, 0)?,
+                ssim_rgb: metrics::ssim_rgb(result, &pair.hr)?,
+                lr_psnr: metrics::lr_psnr(result, &pair.lr)?,
+                ssimulacra2: metrics::ssimulacra2(result, &pair.hr)?,
+                pixel_sigma: None,
+                seconds,
+            })
+        };
+        let all: Result<Vec<Self>, _> = results.iter().map(one).collect();
+        let mut measures = Self::mean(&all.map_err(failed)?);
+        if results.len() > 1 {
+            measures.pixel_sigma = Some(metrics::pixel_sigma(results).map_err(failed)?);
+        }
+        Ok(measures)
+    }
+
+    pub fn mean(all: &[Self]) -> Self {
+        let mean = |value: fn(&Self) -> f64| all.iter().map(value).sum::<f64>() / all.len() as f64;
+        let optional = |value: fn(&Self) -> Option<f64>| {
+            let sum: Option<f64> = all.iter().map(value).sum();
+            sum.map(|sum| sum / all.len() as f64)
+        };
+        Self {
+            psnr_y: mean(|m| m.psnr_y),
+            ssim_y: mean(|m| m.ssim_y),
+            psnr_rgb: mean(|m| m.psnr_rgb),
+            ssim_rgb: mean(|m| m.ssim_rgb),
+            lr_psnr: mean(|m| m.lr_psnr),
+            ssimulacra2: mean(|m| m.ssimulacra2),
+            pixel_sigma: optional(|m| m.pixel_sigma),
+            seconds: optional(|m| m.seconds),
+        }
+    }
+}
+
+/// The exact protocol in sentences.
+pub fn protocol(
+    scale: usize,
+    multiple: usize,
+    lr: Option<&Path>,
+    samples: u32,
+    images: usize,
+) -> Vec<String> {
+    let input = match lr {
+        Some(folder) => format!(
+            "LR images are those of {}; HR images are cropped at the right and bottom to {scale} times their size.",
+            folder.display()
+        ),
+        None => format!(
+            "HR images are cropped at the right and bottom to multiples of {multiple}, and LR images are made from them: {scale} times smaller, bicubic and antialiased as MATLAB's imresize, rounded to 8 bits."
+        ),
+    };
+    let mut protocol = vec![
+        input,
+        format!(
+            "PSNR-Y and SSIM-Y are of the luma (BT.601, 16 to 235, not rounded) without {scale} pixels on each side, SSIM with a Gaussian window of 11x11 (sigma 1.5), valid region."
+        ),
+        "PSNR-RGB and SSIM-RGB are of R, G and B in 8 bits with nothing shaved off, SSIM with a uniform window of 7x7 (sample covariance), valid region, as in SRDiff's paper. LR-PSNR is of R, G and B too: the result, shrunk in the same way, against the LR image. SSIMULACRA2 (100: no difference) takes the whole image as sRGB.".to_owned(),
+    ];
+    let mut means = format!("Values are means over {images} images");
+    if samples > 1 {
+        means.push_str(&format!(
+            " and {samples} samples of each; pixel sigma is the standard deviation of each pixel's R, G and B over them (divided by n - 1), averaged, in levels of 8 bits"
+        ));
+    }
+    protocol.push(means + ".");
+    protocol
+}

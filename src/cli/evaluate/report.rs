@@ -1,0 +1,153 @@
+//! The table, and the files for other programs.
+
+use super::measures::Measures;
+use crate::cli::failure::Failure;
+use serde::Serialize;
+use srdiff::atomic_file;
+use srdiff::image::{ImageError, ImageProblem};
+use std::path::Path;
+
+/// All that is measured. In JSON, an infinite PSNR is null.
+#[derive(Serialize)]
+pub struct Report {
+    pub model: String,
+    pub device: String,
+    pub precision: String,
+    pub scale: usize,
+    pub seed: u64,
+    pub samples: u32,
+    pub protocol: Vec<String>,
+    pub results: Vec<Setting>,
+}
+
+/// What one way of upscaling came to.
+#[derive(Serialize)]
+pub struct Setting {
+    pub sampler: String,
+    /// None for bicubic.
+    pub steps: Option<usize>,
+    pub mean: Measures,
+    pub images: Vec<Image>,
+}
+
+#[derive(Serialize)]
+pub struct Image {
+    pub image: String,
+    #[serde(flatten)]
+    pub measures: Measures,
+}
+
+impl Setting {
+    pub fn new(sampler: String, steps: Option<usize>, images: Vec<Image>) -> Self {
+        let measures: Vec<Measures> = images.iter().map(|image| image.measures.clone()).collect();
+        Self {
+            sampler,
+            steps,
+            mean: Measures::mean(&measures),
+            images,
+        }
+    }
+
+    fn row(&self, with_sigma: bool) -> String {
+        let Measures {
+            psnr_y,
+            ssim_y,
+            psnr_rgb,
+            ssim_rgb,
+            lr_psnr,
+            ssimulacra2,
+            pixel_sigma,
+            seconds,
+        } = self.mean;
+        let or_dash = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.2}"));
+        let steps = self.steps.map_or("-".to_owned(), |steps| steps.to_string());
+        let sigma = match with_sigma {
+            true => format!(" {} |", or_dash(pixel_sigma)),
+            false => String::new(),
+        };
+        format!(
+            "| {} | {steps} | {psnr_y:.2} | {ssim_y:.4} | {psnr_rgb:.2} | {ssim_rgb:.4} | {lr_psnr:.2} | {ssimulacra2:.2} |{sigma} {} |\n",
+            self.sampler,
+            or_dash(seconds)
+        )
+    }
+}
+
+impl Report {
+    /// The means as a Markdown table, and the protocol.
+    pub fn table(&self) -> String {
+        let with_sigma = self.samples > 1;
+        let (sigma, line) = match with_sigma {
+            true => (" pixel sigma |", "--:|"),
+            false => ("", ""),
+        };
+        let mut table = format!(
+            "| sampler | steps | PSNR-Y (dB) | SSIM-Y | PSNR-RGB (dB) | SSIM-RGB | LR-PSNR (dB) | SSIMULACRA2 |{sigma} s per image |\n|---|--:|--:|--:|--:|--:|--:|--:|{line}--:|\n"
+        );
+        table.extend(self.results.iter().map(|setting| setting.row(with_sigma)));
+        format!("{table}\n{}\n", self.protocol.join("\n"))
+    }
+
+    pub fn to_json(&self) -> String {
+        let json = serde_json::to_string_pretty(self).expect("a report is plain data");
+        json + "\n"
+    }
+
+    /// A row for each picture and one, called `mean`, for the means. The
+    /// protocol stands before them, in lines that start with #.
+    pub fn to_csv(&self) -> Vec<u8> {
+        #[derive(Serialize)]
+        struct Row<'a> {
+            image: &'a str,
+            sampler: &'a str,
+            steps: Option<usize>,
+            psnr_y: f64,
+            ssim_y: f64,
+            psnr_rgb: f64,
+            ssim_rgb: f64,
+            lr_psnr: f64,
+            ssimulacra2: f64,
+            pixel_sigma: Option<f64>,
+            seconds: Option<f64>,
+        }
+        let comment: String = self
+            .protocol
+            .iter()
+            .map(|line| format!("# {line}\n"))
+            .collect();
+        let mut csv = csv::Writer::from_writer(comment.into_bytes());
+        for setting in &self.results {
+            let images = setting
+                .images
+                .iter()
+                .map(|i| (i.image.as_str(), &i.measures));
+            for (image, measures) in images.chain([("mean", &setting.mean)]) {
+                csv.serialize(Row {
+                    image,
+                    sampler: &setting.sampler,
+                    steps: setting.steps,
+                    psnr_y: measures.psnr_y,
+                    ssim_y: measures.ssim_y,
+                    psnr_rgb: measures.psnr_rgb,
+                    ssim_rgb: measures.ssim_rgb,
+                    lr_psnr: measures.lr_psnr,
+                    ssimulacra2: measures.ssimulacra2,
+                    pixel_sigma: measures.pixel_sigma,
+                    seconds: measures.seconds,
+                })
+                .expect("rows of plain data, into memory");
+            }
+        }
+        csv.into_inner().expect("memory takes all that is written")
+    }
+}
+
+/// Writes a file whole or not at all.
+pub fn write(path: &Path, bytes: &[u8], overwrite: bool) -> Result<(), Failure> {
+    atomic_file::write(path, bytes, overwrite).map_err(|fault| {
+        Failure::Output(ImageError {
+            file: path.to_owned(),
+            problem: ImageProblem::from(fault),
+        })
+    })
+}

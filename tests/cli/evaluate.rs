@@ -1,0 +1,262 @@
+//! `srdiff evaluate`: what it measures, pairs, writes and refuses.
+
+use super::folder::{Folder, Run};
+use srdiff::image::{EncodeOptions, OutputFormat, Picture};
+use std::fs;
+
+const FAST: [&str; 6] = ["-d", "cpu", "-m", "tiny.safetensors", "-n", "1"];
+
+/// A folder with pictures of 40x32 pixels.
+fn with_pictures(names: &[&str]) -> Folder {
+    let folder = Folder::new();
+    for name in names {
+        let parent = folder.path(name);
+        fs::create_dir_all(parent.parent().unwrap()).unwrap();
+        folder.draw(name, 40, 32);
+    }
+    folder
+}
+
+fn evaluate(folder: &Folder, args: &[&str]) -> Run {
+    let all = [&["evaluate", "--samplers", "ddim"], &FAST[..], args].concat();
+    let run = folder.run(&all);
+    assert_eq!(run.code, 0, "{args:?}: {run:?}");
+    run
+}
+
+fn refuses(folder: &Folder, args: &[&str], code: i32, parts: &[&str]) {
+    folder.refuses(&[&["evaluate"], &FAST[..], args].concat(), code, parts);
+}
+
+fn save(folder: &Folder, name: &str, picture: &Picture) {
+    let path = folder.path(name);
+    let options = EncodeOptions::default();
+    picture
+        .save(&path, OutputFormat::Png, &options, true)
+        .unwrap();
+}
+
+fn json(folder: &Folder, args: &[&str]) -> serde_json::Value {
+    evaluate(folder, &[args, &["--json", "out.json", "--force"]].concat());
+    serde_json::from_slice(&fs::read(folder.path("out.json")).unwrap()).unwrap()
+}
+
+/// LR stays as it is, and HR changes where the protocol does not look.
+#[test]
+fn a_bad_border_changes_no_luma_measure() {
+    let folder = with_pictures(&["hr/a.png"]);
+    let hr = Picture::open(&folder.path("hr/a.png")).unwrap();
+    fs::create_dir(folder.path("lr")).unwrap();
+    save(&folder, "lr/a.png", &hr.resized(10, 8));
+    let of = |json: &serde_json::Value, key: &str| {
+        let means = json["results"].as_array().unwrap().iter();
+        means
+            .map(|result| result["mean"][key].as_f64().unwrap())
+            .collect::<Vec<f64>>()
+    };
+    let args = ["--hr", "hr", "--lr", "lr"];
+    let good = json(&folder, &args);
+    let spoil = |width: usize| {
+        let mut bad = hr.clone();
+        let inside = |at: usize, side: usize| at >= width && at < side - width;
+        for (at, pixel) in bad.rgb.as_u8_mut().unwrap().chunks_exact_mut(3).enumerate() {
+            if !inside(at % 40, 40) || !inside(at / 40, 32) {
+                pixel.iter_mut().for_each(|v| *v = !*v);
+            }
+        }
+        save(&folder, "hr/a.png", &bad);
+        json(&folder, &args)
+    };
+    let bad = spoil(4);
+    for key in ["psnr_y", "ssim_y"] {
+        assert_eq!(
+            of(&good, key),
+            of(&bad, key),
+            "{key}: a border of 4 is shaved off"
+        );
+    }
+    // The other protocol shaves nothing, and a wider border is noticed.
+    assert_ne!(of(&good, "psnr_rgb"), of(&bad, "psnr_rgb"));
+    assert_ne!(of(&good, "ssim_rgb"), of(&bad, "ssim_rgb"));
+    assert_ne!(of(&good, "psnr_y"), of(&spoil(5), "psnr_y"));
+}
+
+#[test]
+fn lr_pictures_are_found_by_name_and_used() {
+    let folder = with_pictures(&["hr/a.png", "hr/b_HR_x4.png"]);
+    fs::create_dir(folder.path("lr")).unwrap();
+    let hr = Picture::open(&folder.path("hr/a.png")).unwrap();
+    let lr = hr.resized(10, 8);
+    save(&folder, "lr/ax4.png", &lr);
+    save(&folder, "lr/b_LRBI_x4.png", &lr);
+    let own = evaluate(&folder, &["hr"]);
+    let given = evaluate(&folder, &["--hr", "hr", "--lr", "lr"]);
+    let bicubic = |run: &Run| run.stdout.lines().nth(2).unwrap().to_owned();
+    assert_eq!(bicubic(&own), bicubic(&given), "made as MATLAB makes them");
+    assert!(
+        own.stdout.contains("LR images are made from them"),
+        "{own:?}"
+    );
+    assert!(
+        given.stdout.contains("LR images are those of lr;"),
+        "{given:?}"
+    );
+    save(&folder, "lr/ax4.png", &Picture::new(10, 8, vec![0; 240]));
+    let black = evaluate(&folder, &["--hr", "hr", "--lr", "lr"]);
+    assert_ne!(bicubic(&own), bicubic(&black));
+}
+
+#[test]
+fn pictures_without_a_partner_are_named() {
+    let folder = with_pictures(&["hr/a.png", "hr/b.png"]);
+    fs::create_dir(folder.path("lr")).unwrap();
+    let small = |name: &str, size: [u32; 2]| folder.draw(name, size[0], size[1]);
+    let args = ["--hr", "hr", "--lr", "lr"];
+    small("lr/ax4.png", [10, 8]);
+    refuses(&folder, &args, 3, &["b.png: ", "has no LR picture in lr"]);
+    // Of another scale.
+    small("lr/bx2.png", [20, 16]);
+    refuses(&folder, &args, 3, &["b.png: ", "has no LR picture in lr"]);
+    small("lr/b.png", [10, 8]);
+    refuses(&folder, &args, 3, &["bx2.png: ", "has no HR picture"]);
+    fs::rename(folder.path("lr/bx2.png"), folder.path("lr/b_x4.png")).unwrap();
+    refuses(
+        &folder,
+        &args,
+        3,
+        &["b_x4.png: ", "same HR picture", "b.png"],
+    );
+    fs::remove_file(folder.path("lr/b.png")).unwrap();
+    let sizes = ["b.png: ", "is 40x32", "(20x16) is 80x64"];
+    refuses(&folder, &args, 3, &sizes);
+    for args in [&["evaluate", "hr", "--hr", "hr"][..], &["evaluate"]] {
+        assert_eq!(folder.run(args).code, 2, "{args:?}");
+    }
+}
+
+#[test]
+fn samples_differ_by_the_pixel_sigma() {
+    let folder = with_pictures(&["hr/a.png"]);
+    let one = evaluate(&folder, &["hr", "-n", "2"]);
+    assert!(!one.stdout.contains("sigma |"), "{one:?}");
+    let two = evaluate(&folder, &["hr", "--samples", "2"]);
+    assert!(two.stdout.contains("| pixel sigma |"), "{two:?}");
+    assert!(
+        two.stdout.contains("over 1 images and 2 samples"),
+        "{two:?}"
+    );
+    let json = json(&folder, &["hr", "--samples", "3"]);
+    assert!(json["results"][1]["mean"]["pixel_sigma"].as_f64().unwrap() > 0.0);
+    assert!(json["results"][0]["mean"]["pixel_sigma"].is_null());
+}
+
+#[test]
+fn reports_hold_every_picture_the_means_and_the_protocol() {
+    let folder = with_pictures(&["hr/a,b.png", "hr/c.png"]);
+    folder.draw("hr/c.png", 48, 40);
+    let args = ["hr", "--json", "out.json", "--csv", "out.csv"];
+    evaluate(&folder, &args);
+    let json: serde_json::Value =
+        serde_json::from_slice(&fs::read(folder.path("out.json")).unwrap()).unwrap();
+    let bicubic = &json["results"][0];
+    let psnr = |value: &serde_json::Value| value["psnr_rgb"].as_f64().unwrap();
+    let images = bicubic["images"].as_array().unwrap();
+    let mean = (psnr(&images[0]) + psnr(&images[1])) / 2.0;
+    assert!((psnr(&bicubic["mean"]) - mean).abs() < 1e-9);
+    assert_ne!(psnr(&images[0]), psnr(&images[1]));
+    assert!(
+        json["protocol"][1]
+            .as_str()
+            .unwrap()
+            .contains("without 4 pixels")
+    );
+
+    let text = fs::read_to_string(folder.path("out.csv")).unwrap();
+    let rows: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    assert!(text.starts_with("# HR images are cropped"), "{text}");
+    assert!(rows[0].starts_with("image,sampler,steps,psnr_y,"), "{text}");
+    assert_eq!(rows.len(), 1 + 2 * 3, "{text}");
+    assert!(rows[1].starts_with("\"a,b.png\",bicubic,,"), "{text}");
+    assert!(rows[6].starts_with("mean,ddim,1,"), "{text}");
+
+    // What exists is not replaced unless that is asked for.
+    let exists = ["out.json: ", "exists", "--force"];
+    refuses(&folder, &args, 4, &exists);
+    refuses(
+        &folder,
+        &["hr", "--csv", "no/out.csv"],
+        4,
+        &["no/out.csv: "],
+    );
+}
+
+#[test]
+fn grids_show_lr_bicubic_results_and_hr() {
+    let folder = with_pictures(&["hr/a.png", "hr/b.png"]);
+    evaluate(&folder, &["hr", "--grid", "grids"]);
+    assert!(folder.path("grids/b.png").is_file());
+    let grid = folder.load("grids/a.png").to_rgb8();
+    // Four columns of 40, gaps of 8; 32 rows, and as many of the crop.
+    assert_eq!(grid.dimensions(), (4 * 48 + 8, 2 * 40 + 8));
+    let hr = folder.load("hr/a.png").to_rgb8();
+    for (x, y) in [(0, 0), (39, 31), (17, 5)] {
+        assert_eq!(grid.get_pixel(8 + 3 * 48 + x, 8 + y), hr.get_pixel(x, y));
+    }
+    let at = |x: u32, y: u32| grid.get_pixel(8 + x, 8 + y);
+    assert_eq!(at(0, 0), at(3, 3), "LR pixels are squares of 4");
+    assert_ne!(at(0, 0), at(4, 4));
+    assert_ne!(grid.get_pixel(8 + 48, 8), grid.get_pixel(8 + 96, 8));
+
+    evaluate(&folder, &["hr", "--grid", "all.png"]);
+    assert_eq!(folder.load("all.png").to_rgb8().dimensions(), (200, 168));
+    refuses(
+        &folder,
+        &["hr", "--grid", "all.png"],
+        4,
+        &["all.png: ", "--force"],
+    );
+    refuses(
+        &folder,
+        &["hr", "--grid", "grids"],
+        4,
+        &["a.png: ", "--force"],
+    );
+    refuses(
+        &folder,
+        &["hr", "--grid", "all.jpg"],
+        2,
+        &["--grid all.jpg: ", ".png"],
+    );
+}
+
+#[test]
+fn pictures_of_too_many_pixels_are_refused() {
+    let folder = with_pictures(&["hr/a.png"]);
+    let limited = |n| ["hr", "--max-pixels", n];
+    let parts = ["a.png: ", "40x32", "at most 1279 pixels", "--max-pixels"];
+    refuses(&folder, &limited("1279"), 3, &parts);
+    evaluate(&folder, &limited("1280"));
+}
+
+#[test]
+fn a_checksum_is_shown_and_verified() {
+    let folder = Folder::new();
+    let run = folder.run(&["info", "tiny.safetensors"]);
+    assert!(run.stdout.contains("no checksum"), "{run:?}");
+    let run = folder.run(&["convert", "tiny.safetensors", "new.safetensors"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    let run = folder.run(&["info", "new.safetensors"]);
+    assert!(run.stdout.contains("checksum    sha256:"), "{run:?}");
+    let mut bytes = fs::read(folder.path("new.safetensors")).unwrap();
+    let place = bytes.len() - 2;
+    bytes[place] ^= 1;
+    folder.write("new.safetensors", &bytes);
+    let damaged = ["new.safetensors: is damaged", "fetch or convert it again"];
+    folder.refuses(&["info", "new.safetensors"], 5, &damaged);
+    folder.refuses(&["upscale", "in.png", "-m", "new.safetensors"], 5, &damaged);
+    folder.refuses(
+        &["convert", "new.safetensors", "again.safetensors"],
+        5,
+        &damaged,
+    );
+}

@@ -77,7 +77,8 @@ fn measure(
         let coefficients = sampler.steps(&schedule, steps)?;
         let times = upscale(executor, &coefficients, settings.timesteps)?;
         let each = times.steps / steps as f64;
-        let [model, image, start, finish] = times.others;
+        let [model, image, condition, start, finish] = times.others;
+        let image = image + condition;
         let total = model + image + start + times.steps + finish;
         println!(
             "{:>8} {steps:>5} {model:>9.4} {image:>9.4} {start:>9.4} {each:>9.4} {finish:>9.4} {total:>9.3}",
@@ -124,7 +125,7 @@ fn counts(backend: &Backend) -> (usize, usize) {
 
 /// Seconds: model, image, start and finish, and all steps.
 struct Times {
-    others: [f64; 4],
+    others: [f64; 5],
     steps: f64,
 }
 
@@ -152,8 +153,8 @@ fn upscale(
         executor.wait(0)?;
         Ok::<f64, ExecError>(start.elapsed().as_secs_f64())
     };
-    let before = [names::MODEL, names::IMAGE, names::START];
-    let mut others = [0.0; 4];
+    let before = [names::MODEL, names::IMAGE, names::CONDITION, names::START];
+    let mut others = [0.0; 5];
     for (time, name) in others.iter_mut().zip(before) {
         *time = timed(executor, name)?;
     }
@@ -165,7 +166,7 @@ fn upscale(
     }
     executor.wait(0)?;
     let steps = start.elapsed().as_secs_f64();
-    others[3] = timed(executor, names::FINISH)?;
+    others[4] = timed(executor, names::FINISH)?;
     let result = executor.read(names::SR)?;
     assert!(
         result.iter().any(|&v| v != result[0]),

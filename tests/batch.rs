@@ -87,6 +87,7 @@ impl Subject {
         executor.run(names::MODEL, 0).unwrap();
         executor.write(names::LR, planes).unwrap();
         executor.run(names::IMAGE, 0).unwrap();
+        executor.run(names::CONDITION, 0).unwrap();
         executor
     }
 

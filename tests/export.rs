@@ -16,7 +16,8 @@ use srdiff::ops::NoiseSource;
 use srdiff::plan::Precision;
 use std::sync::Arc;
 
-const SIZE: [usize; 2] = [12, 8];
+/// Of an image of 12x8 with its margin.
+const SIZE: [usize; 2] = [20, 16];
 
 fn exported() -> Value {
     let output = cargo_bin_cmd!("srdiff")
@@ -38,6 +39,7 @@ fn image() -> Vec<f32> {
 fn another_runtime_computes_the_same_image_from_the_json_alone() {
     let export = exported();
     assert_eq!(export["lr_size"], serde_json::json!(SIZE));
+    assert_eq!(export["margin"], 4);
     for adapter in support::adapters() {
         let weights = Model::starter();
         let tensor = |name: &str| weights.weights().tensor(name).expect(name).values.to_vec();
@@ -87,8 +89,8 @@ fn expected(adapter: usize, export: &Value) -> Vec<f32> {
     let sinusoids = sinusoidal_embedding(settings.timesteps, settings.hidden);
     executor.write(names::TIME, &sinusoids).expect("an input");
     executor.write(names::LR, &image()).expect("an input");
-    for (phase, record) in [(names::MODEL, 0), (names::IMAGE, 0), (names::START, 0)] {
-        executor.run(phase, record).expect("a phase");
+    for phase in [names::MODEL, names::IMAGE, names::CONDITION, names::START] {
+        executor.run(phase, 0).expect("a phase");
     }
     for record in 1..records.len() {
         executor.run(names::PREDICT, record).expect("a phase");

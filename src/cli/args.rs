@@ -5,10 +5,10 @@ use super::failure::{EXIT_CODES, Failure, exit_codes};
 pub use super::upscale::UpscaleArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use srdiff::diffusion::{BetaSchedule, Sampler, SamplerError};
-use srdiff::image::MAX_PIXELS;
+use srdiff::image::{Border, MAX_PIXELS};
 use srdiff::model::{Model, Settings};
 use srdiff::upscale::{
-    DeviceChoice, PrecisionChoice, SampleOptions, Upscaler, UpscalerOptions, defaults,
+    DeviceChoice, PrecisionChoice, SampleOptions, TileChoice, Upscaler, UpscalerOptions, defaults,
 };
 use std::path::PathBuf;
 
@@ -216,6 +216,13 @@ pub struct EngineArgs {
     /// Memory that may be used, in MiB [default: what the device has to spare]
     #[arg(long, value_name = "MIB")]
     pub memory_limit: Option<u64>,
+    /// Work in tiles of at most this many pixels of the input, 32 or more a side
+    /// [default: the whole image if it fits the memory]
+    #[arg(short, long, value_name = "PIXELS")]
+    pub tile: Option<usize>,
+    /// Write results even if they do not match the picture when shrunk
+    #[arg(long)]
+    pub allow_mismatch: bool,
 }
 
 /// How numbers are stored.
@@ -241,6 +248,16 @@ pub struct SamplingArgs {
     /// Seed of the noise: the same seed, the same result [default: a random one, which is printed]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// Make results that shrink to the image itself: more faithful, a little slower
+    #[arg(long)]
+    pub consistent: bool,
+    /// Noise that steps add, from 0 (smooth) over 1 to 1.25 (rough), with a sampler
+    /// that adds any
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    pub strength: f64,
+    /// Make a texture that continues at its other side, from one that does
+    #[arg(long)]
+    pub wrap: bool,
 }
 
 impl EngineArgs {
@@ -262,6 +279,8 @@ impl EngineArgs {
                 Precision::F16 => PrecisionChoice::F16,
             },
             memory_limit: self.memory_limit.map(|mib| mib.saturating_mul(1 << 20)),
+            allow_mismatch: self.allow_mismatch,
+            tile: self.tile.map_or(TileChoice::Auto, TileChoice::AtMost),
         };
         Ok(Upscaler::new(model, &options)?)
     }
@@ -279,6 +298,21 @@ impl SamplingArgs {
         }
     }
 
+    fn strength(&self) -> Result<f64, Failure> {
+        let has_noise = match self.sampler()? {
+            Sampler::Ddpm => true,
+            Sampler::Ddim { eta } => eta > 0.0,
+            Sampler::DpmSolverPlusPlus2M => false,
+        };
+        match self.strength {
+            strength if strength != 1.0 && !has_noise => Err(Failure::Usage(format!(
+                "--strength: {} adds no noise; use it with --sampler ddpm",
+                self.sampler
+            ))),
+            strength => Ok(strength),
+        }
+    }
+
     /// All of it, with what was not given filled in.
     pub fn sample(&self, settings: &Settings) -> Result<SampleOptions, Failure> {
         // Short enough to be typed.
@@ -287,6 +321,12 @@ impl SamplingArgs {
         Ok(SampleOptions {
             sampler: self.sampler()?,
             steps: self.steps.unwrap_or(defaults.steps),
+            border: match self.wrap {
+                true => Border::Wrapped,
+                false => Border::Reflected,
+            },
+            consistent: self.consistent,
+            strength: self.strength()?,
             ..defaults
         })
     }

@@ -157,9 +157,10 @@ impl Failure {
     /// Names the picture that an error is about, where it is about one.
     pub fn upscaling(path: impl Into<PathBuf>) -> impl FnOnce(UpscaleError) -> Self {
         move |error| match error {
-            UpscaleError::Device(_) | UpscaleError::Sampler(_) | UpscaleError::Unclamped(_) => {
-                Self::Upscaler(error)
-            }
+            UpscaleError::Device(_)
+            | UpscaleError::Sampler(_)
+            | UpscaleError::Option { .. }
+            | UpscaleError::Unclamped(_) => Self::Upscaler(error),
             error => Self::Picture {
                 path: path.into(),
                 error: Box::new(error),
@@ -193,7 +194,7 @@ impl Failure {
 }
 
 /// Options as the library's messages name them, and the flags that set them.
-const FLAGS: [(&str, &str); 9] = [
+const FLAGS: [(&str, &str); 11] = [
     ("`attention_heads`", "--attention-heads"),
     ("`eta`", "--eta"),
     ("`groups`", "--groups"),
@@ -202,6 +203,8 @@ const FLAGS: [(&str, &str); 9] = [
     ("`res_rescale`", "--res-rescale"),
     ("`schedule`", "--schedule"),
     ("`steps`", "--steps"),
+    ("`strength`", "--strength"),
+    ("`tile`", "--tile"),
     ("`timesteps`", "--timesteps"),
 ];
 
@@ -236,7 +239,10 @@ fn with_options(error: &UpscaleError) -> String {
                 precision: Precision::F16,
                 ..
             } => format!("{error} (--precision f32)"),
-            UpscaleError::Sampler(_) => with_flags(&error.to_string()),
+            UpscaleError::Sampler(_) | UpscaleError::Option { .. } => {
+                with_flags(&error.to_string())
+            }
+            UpscaleError::Lost { .. } => format!("{error}, or keep it with --allow-mismatch"),
             error => error.to_string(),
         };
     };
@@ -263,7 +269,7 @@ fn options_for(error: &ImageError) -> &'static str {
 
 fn code(error: &UpscaleError) -> u8 {
     match error {
-        UpscaleError::Sampler(_) => 2,
+        UpscaleError::Sampler(_) | UpscaleError::Option { .. } | UpscaleError::Shrinks { .. } => 2,
         UpscaleError::Picture { .. } => 3,
         UpscaleError::Schedule(_)
         | UpscaleError::Unclamped(_)
@@ -274,6 +280,7 @@ fn code(error: &UpscaleError) -> u8 {
         // A signal alone cancels, and gives its own code.
         UpscaleError::Cancelled => 130,
         UpscaleError::NotFinite { .. }
+        | UpscaleError::Lost { .. }
         | UpscaleError::Exec(ExecError::Device { .. } | ExecError::Program(_))
         | UpscaleError::Graph(_)
         | UpscaleError::Plan(_) => 1,

@@ -75,18 +75,24 @@ impl GraphBuilder {
         }
     }
 
-    /// Adds a temporary made of several channel groups: the concatenation of
+    /// Adds a value made of several channel groups: the concatenation of
     /// values of `segments[i]` channels each.
     ///
     /// # Errors
     /// When the name is taken.
-    pub fn concat(&mut self, name: &str, shape: Shape, segments: &[usize]) -> Result<ValueId> {
+    pub fn concat(
+        &mut self,
+        name: &str,
+        shape: Shape,
+        role: Role,
+        segments: &[usize],
+    ) -> Result<ValueId> {
         assert_eq!(
             segments.iter().sum::<usize>(),
             shape.c,
             "concat '{name}' {shape}: segments {segments:?} do not add up"
         );
-        let id = self.value(name, shape, Role::Temporary, Element::Float)?;
+        let id = self.value(name, shape, role, Element::Float)?;
         self.graph.values[id.0].segments = segments.to_vec();
         Ok(id)
     }

@@ -12,6 +12,7 @@
 use super::{Picture, Samples};
 use crate::ops::{keys_cubic, symmetric};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Resizes samples of `channels` interleaved channels from
 /// `size = [width, height]` to `new_size`, without rounding.
@@ -47,20 +48,13 @@ pub fn resize_u8(
 ///
 /// # Panics
 /// As [`resize`].
-pub(super) fn resize_samples(
+fn resize_samples(
     samples: &Samples,
     size: [usize; 2],
     channels: usize,
     new_size: [usize; 2],
 ) -> Samples {
-    // The conversions clamp.
-    match samples {
-        Samples::U8(samples) => resize_u8(samples, size, channels, new_size).into(),
-        Samples::U16(samples) => resize_with(samples, size, channels, new_size, |value| {
-            value.round() as u16
-        })
-        .into(),
-    }
+    Resizing::new(size, channels, new_size).samples(samples, 0..new_size[1])
 }
 
 impl Picture {
@@ -84,37 +78,87 @@ impl Picture {
     }
 }
 
-/// Output rows are independent: each is a weighted sum of input rows, resized
-/// along itself. Only one row of intermediate values is ever needed.
 fn resize_with<T, O>(
     samples: &[T],
-    [width, height]: [usize; 2],
+    size: [usize; 2],
     channels: usize,
-    [new_width, new_height]: [usize; 2],
+    new_size: [usize; 2],
     finish: impl Fn(f64) -> O + Sync,
 ) -> Vec<O>
 where
     T: Copy + Into<f64> + Sync,
     O: Copy + Default + Send,
 {
-    assert!(
-        width > 0 && height > 0 && channels > 0 && new_width > 0 && new_height > 0,
-        "resize: {width}x{height}x{channels} to {new_width}x{new_height}"
-    );
-    let row = width * channels;
-    assert_eq!(samples.len(), row * height, "resize: number of samples");
-    let rows = Axis::new(height, new_height);
-    let columns = Axis::new(width, new_width);
+    Resizing::new(size, channels, new_size).rows(samples, 0..new_size[1], finish)
+}
 
-    let mut result = vec![O::default(); new_width * new_height * channels];
-    result
-        .par_chunks_mut(new_width * channels)
-        .enumerate()
-        .for_each_init(
+/// A resizing of pictures of one size to another, any rows at a time.
+pub(crate) struct Resizing {
+    size: [usize; 2],
+    channels: usize,
+    columns: Axis,
+    rows: Axis,
+}
+
+impl Resizing {
+    /// # Panics
+    /// When a length is 0.
+    pub fn new(
+        [width, height]: [usize; 2],
+        channels: usize,
+        [new_width, new_height]: [usize; 2],
+    ) -> Self {
+        assert!(
+            width > 0 && height > 0 && channels > 0 && new_width > 0 && new_height > 0,
+            "resize: {width}x{height}x{channels} to {new_width}x{new_height}"
+        );
+        Self {
+            size: [width, height],
+            channels,
+            columns: Axis::new(width, new_width),
+            rows: Axis::new(height, new_height),
+        }
+    }
+
+    /// Rows of the result, all of them.
+    pub fn height(&self) -> usize {
+        self.rows.length()
+    }
+
+    /// Rows of the result, rounded and clamped.
+    ///
+    /// # Panics
+    /// When `samples` are not those of the whole picture.
+    pub fn samples(&self, samples: &Samples, rows: Range<usize>) -> Samples {
+        // The conversions clamp.
+        match samples {
+            Samples::U8(samples) => self.rows(samples, rows, |v| v.round() as u8).into(),
+            Samples::U16(samples) => self.rows(samples, rows, |v| v.round() as u16).into(),
+        }
+    }
+
+    /// Output rows are independent: each is a weighted sum of input rows,
+    /// resized along itself. Only one row of intermediate values is ever needed.
+    pub fn rows<T, O>(
+        &self,
+        samples: &[T],
+        rows: Range<usize>,
+        finish: impl Fn(f64) -> O + Sync,
+    ) -> Vec<O>
+    where
+        T: Copy + Into<f64> + Sync,
+        O: Copy + Default + Send,
+    {
+        let ([width, height], channels) = (self.size, self.channels);
+        let row = width * channels;
+        assert_eq!(samples.len(), row * height, "resize: number of samples");
+        let new_row = self.columns.length() * channels;
+        let mut result = vec![O::default(); new_row * rows.len()];
+        result.par_chunks_mut(new_row).enumerate().for_each_init(
             || vec![0.0; row],
             |mixed, (y, output)| {
                 mixed.fill(0.0);
-                for (index, weight) in rows.taps(y) {
+                for (index, weight) in self.rows.taps(rows.start + y) {
                     let input = &samples[index * row..][..row];
                     for (sum, &sample) in mixed.iter_mut().zip(input) {
                         *sum += weight * sample.into();
@@ -122,7 +166,7 @@ where
                 }
                 for (x, pixel) in output.chunks_exact_mut(channels).enumerate() {
                     for (channel, sample) in pixel.iter_mut().enumerate() {
-                        let taps = columns.taps(x);
+                        let taps = self.columns.taps(x);
                         *sample = finish(
                             taps.map(|(index, weight)| weight * mixed[index * channels + channel])
                                 .sum(),
@@ -131,11 +175,14 @@ where
                 }
             },
         );
-    result
+        result
+    }
 }
 
 /// Where each sample of a resized axis comes from.
-struct Axis {
+pub(crate) struct Axis {
+    /// The number of input samples.
+    taken: usize,
     /// How many input samples an output sample has.
     support: usize,
     /// Their indices, `support` for each output sample.
@@ -145,12 +192,13 @@ struct Axis {
 }
 
 impl Axis {
-    fn new(length: usize, new_length: usize) -> Self {
+    pub fn new(length: usize, new_length: usize) -> Self {
         let scale = new_length as f64 / length as f64;
         let squeeze = scale.min(1.0);
         let width = 4.0 / squeeze;
         let support = width.ceil() as usize;
         let mut axis = Self {
+            taken: length,
             support,
             indices: Vec::with_capacity(support * new_length),
             weights: Vec::with_capacity(support * new_length),
@@ -170,8 +218,18 @@ impl Axis {
         axis
     }
 
+    /// The number of input samples.
+    pub fn taken(&self) -> usize {
+        self.taken
+    }
+
+    /// The number of output samples.
+    pub fn length(&self) -> usize {
+        self.indices.len() / self.support
+    }
+
     /// Input index and weight of each tap of output sample `i`.
-    fn taps(&self, i: usize) -> impl Iterator<Item = (usize, f64)> {
+    pub fn taps(&self, i: usize) -> impl Iterator<Item = (usize, f64)> {
         let range = i * self.support..(i + 1) * self.support;
         let weights = self.weights[range.clone()].iter().copied();
         self.indices[range].iter().copied().zip(weights)

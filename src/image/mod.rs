@@ -13,15 +13,19 @@ mod orientation;
 mod planes;
 mod raster;
 mod read;
+mod row_resizing;
 mod samples;
 mod write;
 
 pub use error::{ImageError, ImageProblem};
-pub use planes::{picture_from_planes, planes_padded};
+pub use planes::{Border, Colors, Enlargement, Planes, Strip, picture_from_planes};
 pub use read::{
     DecodeOptions, Decoded, MAX_PIXELS, decode, decode_file, dimensions, dimensions_of_file,
     dimensions_within,
 };
+pub(crate) use row_resizing::RowResizing;
+pub use row_resizing::StripResizing;
+use samples::Sample;
 pub use samples::Samples;
 pub use write::{EncodeOptions, OutputFormat, check_writable};
 
@@ -83,6 +87,27 @@ impl Picture {
             gray: false,
             alpha: None,
             metadata: Metadata::default(),
+        }
+    }
+
+    /// An opaque colour picture from R, G, B of each pixel in [0, 1], clamped and
+    /// rounded to 16 bits.
+    ///
+    /// # Panics
+    /// When a side is 0 or `rgb` does not hold `3 * width * height` values.
+    pub fn from_f32(width: usize, height: usize, rgb: &[f32]) -> Self {
+        let words: Vec<u16> = rgb
+            .iter()
+            .map(|v| (v.clamp(0.0, 1.0) * 65_535.0).round() as u16)
+            .collect();
+        Self::with_samples(width, height, words.into())
+    }
+
+    /// R, G, B of each pixel in [0, 1].
+    pub fn to_f32(&self) -> Vec<f32> {
+        match &self.rgb {
+            Samples::U8(rgb) => rgb.iter().map(|&v| v.unit()).collect(),
+            Samples::U16(rgb) => rgb.iter().map(|&v| v.unit()).collect(),
         }
     }
 

@@ -1,101 +1,217 @@
 //! Pictures to the planes of reals that the model works on, and back.
 
-use super::bicubic;
+use super::bicubic::Resizing;
 use super::bleed;
 use super::samples::Sample;
 use super::{Picture, Samples};
 use rayon::prelude::*;
+use std::borrow::Cow;
 
-/// The R, G and B planes of `picture` in [0, 1], each of `width x height`
-/// with the picture in its top left corner and the rest its reflection
-/// without the edge repeated.
-///
-/// The reflection goes on periodically, so that any picture can be padded to
-/// any size; of a single row or column, it is a repetition. Pixels that are
-/// not visible take the colours of those around them.
-///
-/// # Panics
-/// When the picture is larger.
-pub fn planes_padded(picture: &Picture, width: usize, height: usize) -> Vec<f32> {
-    assert!(
-        width >= picture.width && height >= picture.height,
-        "pad: {}x{} to {width}x{height}",
-        picture.width,
-        picture.height
-    );
-    let size = [picture.width, picture.height];
-    match &*bleed::visible_colors(picture) {
-        Samples::U8(rgb) => padded(rgb, size, [width, height]),
-        Samples::U16(rgb) => padded(rgb, size, [width, height]),
+/// What lies beyond a picture's edges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Border {
+    /// Its reflection, the edge pixel repeated, as bicubic enlargement has it.
+    #[default]
+    Reflected,
+    /// The picture again.
+    Wrapped,
+}
+
+impl Border {
+    /// The coordinate in `0..length` that stands for any other.
+    fn fold(self, coordinate: isize, length: usize) -> usize {
+        match self {
+            Self::Reflected => crate::ops::symmetric(coordinate, length),
+            Self::Wrapped => coordinate.rem_euclid(length as isize) as usize,
+        }
     }
 }
 
-fn padded<T: Sample>(
-    rgb: &[T],
-    [width, height]: [usize; 2],
-    [new_width, new_height]: [usize; 2],
-) -> Vec<f32> {
-    let columns: Vec<usize> = (0..new_width).map(|x| reflect(x, width)).collect();
-    let mut planes = vec![0.0; 3 * new_width * new_height];
-    let rows = planes.par_chunks_mut(new_width).enumerate();
-    rows.for_each(|(row, output)| {
-        let (channel, y) = (row / new_height, row % new_height);
-        let input = &rgb[3 * width * reflect(y, height)..][..3 * width];
-        for (value, &x) in output.iter_mut().zip(&columns) {
-            *value = input[3 * x + channel].unit();
-        }
-    });
-    planes
+/// The colours of a picture, as far as the eye can reach in every direction.
+///
+/// Pixels that are not visible take the colours of those around them.
+pub struct Colors<'a> {
+    rgb: Cow<'a, Samples>,
+    size: [usize; 2],
+    border: Border,
 }
 
-/// The picture that `like` becomes when it is enlarged by `scale` to `planes`:
-/// R, G and B of about [-1, 1], each in rows of `stride`, of which the top
-/// left is taken.
+impl<'a> Colors<'a> {
+    pub fn new(picture: &'a Picture, border: Border) -> Self {
+        Self {
+            rgb: bleed::visible_colors(picture),
+            size: [picture.width, picture.height],
+            border,
+        }
+    }
+
+    /// The R, G and B planes in [0, 1] of a window of `width x height`, whose
+    /// top left pixel is at `x`, `y`.
+    pub fn window(&self, [x, y]: [isize; 2], [width, height]: [usize; 2]) -> Vec<f32> {
+        match &*self.rgb {
+            Samples::U8(rgb) => self.planes(rgb, [x, y], [width, height]),
+            Samples::U16(rgb) => self.planes(rgb, [x, y], [width, height]),
+        }
+    }
+
+    fn planes<T: Sample>(
+        &self,
+        rgb: &[T],
+        [left, top]: [isize; 2],
+        [width, height]: [usize; 2],
+    ) -> Vec<f32> {
+        let [full_width, full_height] = self.size;
+        let column = |x: usize| self.border.fold(left + x as isize, full_width);
+        let columns: Vec<usize> = (0..width).map(column).collect();
+        let mut planes = vec![0.0; 3 * width * height];
+        let rows = planes.par_chunks_mut(width.max(1)).enumerate();
+        rows.for_each(|(row, output)| {
+            let (channel, y) = (row / height, row % height);
+            let y = self.border.fold(top + y as isize, full_height);
+            let input = &rgb[3 * full_width * y..][..3 * full_width];
+            for (value, &x) in output.iter_mut().zip(&columns) {
+                *value = input[3 * x + channel].unit();
+            }
+        });
+        planes
+    }
+}
+
+/// Some rows of an enlarged picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Strip {
+    /// The first row's number.
+    pub y: usize,
+    pub rows: usize,
+    /// As [`Picture::rgb`].
+    pub rgb: Samples,
+    /// As [`Picture::alpha`].
+    pub alpha: Option<Samples>,
+}
+
+/// Turns the planes that the model gives into the enlarged picture, as many
+/// rows at a time as there are.
 ///
-/// It has the bits a sample, the opacity (enlarged bicubically) and the
-/// metadata of `like`; where `like` has no colours, each pixel is the mean of
-/// the three planes.
+/// The result has the bits a sample, the opacity (enlarged bicubically) and the
+/// metadata of the picture; where that has no colours, each pixel is the mean
+/// of the three planes.
+pub struct Enlargement<'a> {
+    picture: &'a Picture,
+    scale: usize,
+    neutral: bool,
+    alpha: Option<Resizing>,
+}
+
+impl<'a> Enlargement<'a> {
+    pub fn new(picture: &'a Picture, scale: usize) -> Self {
+        let size = [picture.width, picture.height];
+        let new_size = size.map(|side| side * scale);
+        Self {
+            picture,
+            scale,
+            neutral: picture.is_neutral(),
+            alpha: (picture.alpha.is_some()).then(|| Resizing::new(size, 1, new_size)),
+        }
+    }
+
+    pub fn width(&self) -> usize {
+        self.scale * self.picture.width
+    }
+
+    pub fn height(&self) -> usize {
+        self.scale * self.picture.height
+    }
+
+    /// The result without pixels.
+    pub fn empty(&self) -> Picture {
+        self.picture.empty([self.width(), self.height()])
+    }
+
+    /// `rows` rows from row `y` on, from planes in about [-1, 1].
+    ///
+    /// # Panics
+    /// When the planes are smaller than that.
+    pub fn strip(&self, y: usize, rows: usize, planes: &Planes<'_>) -> Strip {
+        let width = self.width();
+        let rgb = match self.picture.rgb {
+            Samples::U8(_) => interleaved::<u8>(planes, [width, rows], self.neutral).into(),
+            Samples::U16(_) => interleaved::<u16>(planes, [width, rows], self.neutral).into(),
+        };
+        let alpha = self.picture.alpha.as_ref().zip(self.alpha.as_ref());
+        let alpha = alpha.map(|(samples, resizing)| resizing.samples(samples, y..y + rows));
+        Strip {
+            y,
+            rows,
+            rgb,
+            alpha,
+        }
+    }
+}
+
+impl Picture {
+    /// Adds rows below those that the picture has.
+    ///
+    /// # Panics
+    /// When the samples are of another type.
+    pub(crate) fn push(&mut self, strip: Strip) {
+        self.rgb.append(strip.rgb);
+        if let (Some(alpha), Some(more)) = (&mut self.alpha, strip.alpha) {
+            alpha.append(more);
+        }
+    }
+}
+
+/// Three planes of equal size, R, G and B, one after the other.
+pub struct Planes<'a> {
+    pub values: &'a [f32],
+    /// Values from a row to the next.
+    pub stride: usize,
+    /// The first column and row that are meant.
+    pub first: [usize; 2],
+}
+
+impl Planes<'_> {
+    /// Row `y` of a channel, `width` values.
+    pub(crate) fn row(&self, channel: usize, y: usize, width: usize) -> &[f32] {
+        let [left, top] = self.first;
+        let plane = self.values.len() / 3;
+        &self.values[channel * plane + (top + y) * self.stride + left..][..width]
+    }
+}
+
+/// The picture that `like` becomes when it is enlarged by `scale` to `planes`
+/// of about [-1, 1] in rows of `stride`, of which the top left is taken; see
+/// [`Enlargement`].
 ///
 /// # Panics
 /// When the planes are smaller than the result.
 pub fn picture_from_planes(planes: &[f32], stride: usize, like: &Picture, scale: usize) -> Picture {
-    let (width, height) = (scale * like.width, scale * like.height);
+    let enlargement = Enlargement::new(like, scale);
+    let (width, height) = (enlargement.width(), enlargement.height());
     assert!(
         width <= stride && 3 * height * stride <= planes.len(),
         "crop: {width}x{height} from {} values in rows of {stride}",
         planes.len()
     );
-    let neutral = like.is_neutral();
-    let rgb = match like.rgb {
-        Samples::U8(_) => interleaved::<u8>(planes, stride, [width, height], neutral).into(),
-        Samples::U16(_) => interleaved::<u16>(planes, stride, [width, height], neutral).into(),
+    let planes = Planes {
+        values: planes,
+        stride,
+        first: [0, 0],
     };
-    let (size, new_size) = ([like.width, like.height], [width, height]);
-    Picture {
-        width,
-        height,
-        rgb,
-        gray: like.gray,
-        alpha: like
-            .alpha
-            .as_ref()
-            .map(|alpha| bicubic::resize_samples(alpha, size, 1, new_size)),
-        metadata: like.metadata.clone(),
-    }
+    let mut picture = enlargement.empty();
+    picture.push(enlargement.strip(0, height, &planes));
+    picture
 }
 
 fn interleaved<T: Sample>(
-    planes: &[f32],
-    stride: usize,
+    planes: &Planes<'_>,
     [width, height]: [usize; 2],
     neutral: bool,
 ) -> Vec<T> {
-    let plane = planes.len() / 3;
     let mut rgb = vec![T::default(); 3 * width * height];
     let rows = rgb.par_chunks_mut(3 * width).enumerate();
     rows.for_each(|(y, output)| {
-        let row = |channel: usize| &planes[channel * plane + y * stride..][..width];
-        let (r, g, b) = (row(0), row(1), row(2));
+        let [r, g, b] = [0, 1, 2].map(|channel| planes.row(channel, y, width));
         for (x, pixel) in output.chunks_exact_mut(3).enumerate() {
             if neutral {
                 pixel.fill(T::from_signed((r[x] + g[x] + b[x]) / 3.0));
@@ -107,15 +223,4 @@ fn interleaved<T: Sample>(
         }
     });
     rgb
-}
-
-/// Mirrors a coordinate into `0..length`, the edge sample not repeated:
-/// `length` becomes `length - 2`.
-fn reflect(coordinate: usize, length: usize) -> usize {
-    if length == 1 {
-        return 0;
-    }
-    let period = 2 * (length - 1);
-    let folded = coordinate % period;
-    folded.min(period - folded)
 }

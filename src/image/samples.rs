@@ -33,6 +33,18 @@ impl Samples {
         }
     }
 
+    /// Adds samples at the end.
+    ///
+    /// # Panics
+    /// When they are of another type.
+    pub(super) fn append(&mut self, more: Self) {
+        match (self, more) {
+            (Self::U8(samples), Self::U8(more)) => samples.extend(more),
+            (Self::U16(samples), Self::U16(more)) => samples.extend(more),
+            _ => panic!("samples of 8 bits and of 16"),
+        }
+    }
+
     /// The samples rounded to 8 bits.
     pub fn to_u8(&self) -> Cow<'_, [u8]> {
         match self {

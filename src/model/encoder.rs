@@ -3,6 +3,7 @@
 
 use super::Settings;
 use super::layers::{self, Added, To};
+use super::phases::names;
 use crate::graph::{Element, GraphBuilder, GraphError, Role, Shape, ValueId};
 use crate::ops::{Activation, Conv2d, Op, Padding, Pointwise, UpsampleNearest};
 
@@ -10,32 +11,28 @@ const LEAKY: Activation = Activation::LeakyRelu { slope: 0.2 };
 /// Factor of a dense block's and of an RRDB's result before the residual is added.
 const RESIDUAL_SCALE: f32 = 0.2;
 
-/// The results of the encoder.
-pub(super) struct Encoded {
-    /// Concatenation of every third feature map, `[n, nf * maps, h, w]`.
-    pub conditioning: ValueId,
-    /// The last feature map, which the SR head reads.
-    pub last: ValueId,
+/// The encoder's features that condition the U-Net: every third feature map,
+/// `[n, nf * maps, h, w]` for an LR image of `lr_shape`.
+pub(super) fn features(b: &mut GraphBuilder, settings: &Settings, lr_shape: Shape) -> Added {
+    let (features, maps) = (settings.rrdb_features, settings.conditioning_maps());
+    b.concat(
+        names::FEATURES,
+        lr_shape.with_channels(features * maps),
+        Role::State,
+        &vec![features; maps],
+    )
 }
 
-/// Adds the encoder for an LR image `lr` `[n, 3, h, w]` in [0, 1].
+/// Adds the encoder for an LR image `lr` `[n, 3, h, w]` in [0, 1], which writes
+/// its [`features`]. Returns the last feature map, which the SR head reads.
 ///
 /// Every dense block works in one array `[features | growth x 4]`. Each
 /// convolution reads its left part and writes the next group to the right, so
 /// that concatenation copies nothing.
-pub(super) fn build(
-    b: &mut GraphBuilder,
-    settings: &Settings,
-    lr: ValueId,
-) -> Result<Encoded, GraphError> {
+pub(super) fn build(b: &mut GraphBuilder, settings: &Settings, lr: ValueId) -> Added {
     let (features, blocks) = (settings.rrdb_features, settings.rrdb_blocks);
     let shape = b.shape(lr).with_channels(features);
-    let maps = settings.conditioning_maps();
-    let conditioning = b.concat(
-        "encoder.conditioning",
-        shape.with_channels(features * maps),
-        &vec![features; maps],
-    )?;
+    let conditioning = self::features(b, settings, shape)?;
     let mut net = Encoder {
         b,
         settings,
@@ -83,7 +80,7 @@ pub(super) fn build(
     let trunk = conv(net.b, "rrdb.trunk_conv", last_feature, features, to)?;
     let add = Pointwise::add(1.0, 1.0);
     layers::pointwise(net.b, add, &[trunk, first], To::Value(last))?;
-    Ok(Encoded { conditioning, last })
+    Ok(last)
 }
 
 /// Adds the encoder's own SR head, which diffusion does not need. Result:
@@ -138,7 +135,9 @@ impl Encoder<'_> {
         let growth = self.settings.rrdb_growth;
         let segments = [self.shape.c, growth, growth, growth, growth];
         let whole = self.shape.with_channels(segments.iter().sum());
-        let array = self.b.concat(&format!("{name}.dense"), whole, &segments)?;
+        let array = self
+            .b
+            .concat(&format!("{name}.dense"), whole, Role::Temporary, &segments)?;
         let input = input.map_or(format!("{name}.input"), str::to_owned);
         let input = self.b.segments(&input, array, 0, 1)?;
         Ok(DenseArray { name, array, input })

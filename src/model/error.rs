@@ -1,6 +1,7 @@
 //! Why a model file cannot be used.
 
 use super::{printable, settings::SettingsError};
+use crate::graph::GraphError;
 
 /// A model file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +14,8 @@ pub struct ModelError {
 /// What is wrong with a model file.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelProblem {
+    #[error("its settings are those of no model ({0}); fetch it again")]
+    Graph(GraphError),
     #[error("cannot be read ({0}); check the path of the model file")]
     Read(String),
     #[error(

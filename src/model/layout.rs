@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{ModelProblem, PhaseOptions, Settings, phases};
-use crate::graph::Role;
+use crate::graph::{GraphError, Role};
 use crate::ops::{Conv2d, ConvTranspose2d, Linear, NoiseSource, Op};
 
 /// Shapes of tensors by name, weight normalisation already folded.
@@ -22,6 +22,11 @@ const ATTENTION_GATE: &str = "denoise_fn.mid_attn.fn.g";
 /// # Panics
 /// When no model has these settings; those that a file was read with are fine.
 pub fn expected_tensors(settings: &Settings) -> Vec<(String, Vec<usize>)> {
+    let tensors = expected(settings).expect("the settings of a model");
+    tensors.into_iter().collect()
+}
+
+fn expected(settings: &Settings) -> Result<Shapes, GraphError> {
     let side = settings.padded_lr_side(1);
     let options = PhaseOptions {
         batch: 1,
@@ -30,7 +35,7 @@ pub fn expected_tensors(settings: &Settings) -> Vec<(String, Vec<usize>)> {
         noise: NoiseSource::Generated,
         sr_head: settings.has_sr_head,
     };
-    let graphs = phases::build(settings, &options).expect("the settings of a model");
+    let graphs = phases::build(settings, &options)?;
     let mut tensors = Shapes::new();
     for graph in &graphs {
         for node in &graph.nodes {
@@ -54,12 +59,12 @@ pub fn expected_tensors(settings: &Settings) -> Vec<(String, Vec<usize>)> {
     if settings.attention.is_some() {
         tensors.insert(ATTENTION_GATE.to_owned(), vec![1]);
     }
-    tensors.into_iter().collect()
+    Ok(tensors)
 }
 
 /// Checks that `shapes` are those of a model with these settings.
 pub(super) fn check(settings: &Settings, shapes: &Shapes) -> Result<(), ModelProblem> {
-    let mut expected: Shapes = expected_tensors(settings).into_iter().collect();
+    let mut expected = expected(settings).map_err(ModelProblem::Graph)?;
     for (name, found) in shapes {
         let Some(expected) = expected.remove(name) else {
             return Err(ModelProblem::Extra(name.clone()));

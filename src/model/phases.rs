@@ -3,7 +3,8 @@
 //! | phase | runs | reads | writes |
 //! |---|---|---|---|
 //! | `model` | once, when loaded | sinusoids | the time tables |
-//! | `image` | once per image | LR image | enlargement, conditioning |
+//! | `image` | once per image | LR image | enlargement, features |
+//! | `condition` | once per image | features, enlargement | conditioning |
 //! | `start` | once per sample | | x_T |
 //! | `predict` | once per step | x_t, conditioning, time tables | the estimate of x_0 |
 //! | `update` | once per step | x_t, the estimates of x_0 | x_{t-1} |
@@ -25,6 +26,7 @@ use crate::ops::{
 pub mod names {
     pub const MODEL: &str = "model";
     pub const IMAGE: &str = "image";
+    pub const CONDITION: &str = "condition";
     pub const START: &str = "start";
     pub const PREDICT: &str = "predict";
     pub const UPDATE: &str = "update";
@@ -36,6 +38,9 @@ pub mod names {
     pub const LR: &str = "lr";
     /// State: bicubic enlargement `[n, 3, s*h, s*w]` in [-1, 1].
     pub const UP: &str = "io.up";
+    /// State: the encoder's features `[n, features * maps, h, w]`: all that the
+    /// conditioning is made from, in a fifth of its memory.
+    pub const FEATURES: &str = "features";
     /// State: the addend of the U-Net's first level `[n, hidden, s*h, s*w]`.
     pub const CONDITIONING: &str = "conditioning";
     /// State: x_t `[n, 3, s*h, s*w]`.
@@ -76,6 +81,7 @@ pub fn build(settings: &Settings, options: &PhaseOptions) -> Result<Vec<Graph>, 
     Ok(vec![
         model(settings)?,
         image(settings, options)?,
+        condition(settings, options)?,
         start(settings, options)?,
         predict(settings, options)?,
         update(settings, options)?,
@@ -87,6 +93,10 @@ fn hr_shape(settings: &Settings, options: &PhaseOptions, channels: usize) -> Sha
     let (height, width) = (options.height, options.width);
     let s = settings.scale;
     Shape::new(options.batch, channels, height * s, width * s)
+}
+
+fn lr_shape(options: &PhaseOptions) -> Shape {
+    Shape::new(options.batch, 3, options.height, options.width)
 }
 
 fn state(
@@ -106,10 +116,14 @@ fn model(settings: &Settings) -> Result<Graph, GraphError> {
 
 fn image(settings: &Settings, options: &PhaseOptions) -> Result<Graph, GraphError> {
     let mut b = GraphBuilder::new(names::IMAGE);
-    let shape = Shape::new(options.batch, 3, options.height, options.width);
-    let lr = b.value(names::LR, shape, Role::Input, Element::F32)?;
+    let lr = b.value(names::LR, lr_shape(options), Role::Input, Element::F32)?;
 
-    let signed = b.value("lr.signed", shape, Role::Temporary, Element::F32)?;
+    let signed = b.value(
+        "lr.signed",
+        lr_shape(options),
+        Role::Temporary,
+        Element::F32,
+    )?;
     let scale = 2.0 * (255.0 / settings.lr_up_divisor);
     let to_signed = Pointwise::affine(scale as f32, -1.0);
     layers::pointwise(&mut b, to_signed, &[lr], To::Value(signed))?;
@@ -120,16 +134,27 @@ fn image(settings: &Settings, options: &PhaseOptions) -> Result<Graph, GraphErro
     });
     b.push_into(&[up], bicubic, &[signed])?;
 
-    let encoded = encoder::build(&mut b, settings, lr)?;
+    let last = encoder::build(&mut b, settings, lr)?;
     if options.sr_head {
-        encoder::build_sr_head(&mut b, settings, encoded.last)?;
+        encoder::build_sr_head(&mut b, settings, last)?;
     }
+    Ok(b.build())
+}
 
+fn condition(settings: &Settings, options: &PhaseOptions) -> Result<Graph, GraphError> {
+    let mut b = GraphBuilder::new(names::CONDITION);
+    let maps = encoder::features(&mut b, settings, lr_shape(options))?;
     let (hidden, s) = (settings.hidden, settings.scale);
     let shape = hr_shape(settings, options, hidden);
     let cond = state(&mut b, names::CONDITIONING, shape, Element::Float)?;
-    let (layer, maps) = ("denoise_fn.cond_proj", encoded.conditioning);
+    let layer = "denoise_fn.cond_proj";
     if settings.up_input {
+        let up = state(
+            &mut b,
+            names::UP,
+            hr_shape(settings, options, 3),
+            Element::F32,
+        )?;
         let to = To::New("unet.cond");
         let projected = layers::conv_transpose2d(&mut b, layer, hidden, s, maps, to)?;
         let conv = Conv2d::new(3, Padding::Reflect);

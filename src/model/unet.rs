@@ -107,7 +107,8 @@ impl Unet<'_> {
         let full = self.b.shape(x);
         let shape = Shape::new(full.n, 2 * channels, full.h >> level, full.w >> level);
         let name = format!("unet.joined.{level}");
-        self.b.concat(&name, shape, &[channels, channels])
+        self.b
+            .concat(&name, shape, Role::Temporary, &[channels, channels])
     }
 
     /// `block2(block1(x) + time) + res(x) + extra`, with Mish (and, with

@@ -37,6 +37,27 @@ pub enum UpscaleError {
         device: String,
         precision: Precision,
     },
+    #[error(
+        "the result on {device} in {precision} does not match the image (LR-PSNR {lr_psnr:.1} dB); \
+         the model or the driver is at fault, so use another model or device"
+    )]
+    Lost {
+        device: String,
+        precision: Precision,
+        lr_psnr: f64,
+    },
+    /// The name of an option, its value, and what to choose.
+    #[error("`{name}` {value}: choose {choose}")]
+    Option {
+        name: &'static str,
+        value: f64,
+        choose: String,
+    },
+    #[error(
+        "the image is {}x{}, larger than the {}x{} it should become; choose a larger size",
+        from[0], from[1], to[0], to[1]
+    )]
+    Shrinks { from: [usize; 2], to: [usize; 2] },
     #[error("cancelled")]
     Cancelled,
     #[error(transparent)]
@@ -57,7 +78,7 @@ impl From<PrepareError> for UpscaleError {
     }
 }
 
-/// An image that does not fit the device in one piece.
+/// An image of which not even the smallest tile fits the device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TooLarge {
     /// Width and height in pixels of the input.
@@ -65,8 +86,6 @@ pub struct TooLarge {
     pub height: usize,
     pub device: String,
     pub shortage: Shortage,
-    /// Width and height of the largest image of this shape that fits, if any.
-    pub largest: Option<(usize, usize)>,
 }
 
 /// What a device has too little of.
@@ -98,12 +117,15 @@ impl fmt::Display for TooLarge {
                 let (needed, available) = (in_units(*needed), in_units(*available));
                 write!(
                     f,
-                    "this needs {needed} on {device}, {available} may be used; "
+                    "even in the smallest tiles this needs {needed} on {device}, {available} may be used; "
                 )
             }
             Shortage::Refused { needed } => {
                 let needed = in_units(*needed);
-                write!(f, "this needs {needed} on {device}, which has less free; ")
+                write!(
+                    f,
+                    "even in the smallest tiles this needs {needed} on {device}, which has less free; "
+                )
             }
             Shortage::Limit {
                 what,
@@ -111,19 +133,10 @@ impl fmt::Display for TooLarge {
                 limit,
             } => write!(
                 f,
-                "on {device} {what} would be {needed}, its limit is {limit}; "
+                "even in the smallest tiles, on {device} {what} would be {needed}, its limit is {limit}; "
             ),
         }?;
-        match (self.largest, &self.shortage) {
-            (Some((width, height)), Shortage::Refused { .. }) => {
-                write!(f, "try {width}x{height}, which needs half as much")
-            }
-            (Some((width, height)), _) => {
-                let fits = "the largest image of this shape that fits";
-                write!(f, "{fits} is {width}x{height}")
-            }
-            (None, _) => write!(f, "no image of this shape fits"),
-        }
+        write!(f, "free memory or use another device")
     }
 }
 

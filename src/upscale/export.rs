@@ -1,6 +1,7 @@
 //! A whole upscale as plain data, for other runtimes.
 
 use super::memory::graphs;
+use super::tiling::{MARGIN, Tiling};
 use super::{SampleOptions, UpscaleError, steps};
 use crate::exec::gpu::{AdapterSummary, Lowered};
 use crate::exec::{PrepareOptions, StepRecord, Target};
@@ -12,8 +13,12 @@ use serde::Serialize;
 /// one size; `docs/export.md` describes it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Export {
-    /// LR width and height, padded to what the model needs.
+    /// Width and height of the canvas in LR pixels: the image, a margin around
+    /// it, and what the model's sizes need to the right and below.
     pub lr_size: [usize; 2],
+    /// LR pixels of margin to the left and above; all around, the image is
+    /// reflected, its edge repeated. They are cropped from the result.
+    pub margin: usize,
     pub scale: usize,
     pub program: Lowered,
     /// Inputs to write before anything runs.
@@ -54,16 +59,23 @@ impl Export {
         precision: Precision,
     ) -> Result<Self, UpscaleError> {
         let records = steps::records(settings, sample)?;
-        let graphs = graphs(settings, width, height)?;
+        let tile = Tiling::whole(settings, [width, height]).tile();
+        let graphs = graphs(settings, tile)?;
         let target = Target::gpu(&AdapterSummary::baseline(), precision);
         let prepared = target.prepare(&graphs, &PrepareOptions::default())?;
         let run = |phase: &str, record| Run {
             phase: phase.to_owned(),
             record,
         };
-        let mut schedule: Vec<Run> = [PACK, names::MODEL, names::IMAGE, names::START]
-            .map(|phase| run(phase, steps::START))
-            .to_vec();
+        let mut schedule: Vec<Run> = [
+            PACK,
+            names::MODEL,
+            names::IMAGE,
+            names::CONDITION,
+            names::START,
+        ]
+        .map(|phase| run(phase, steps::START))
+        .to_vec();
         for record in steps::START + 1..records.len() {
             schedule.push(run(names::PREDICT, record));
             schedule.push(run(names::UPDATE, record));
@@ -71,7 +83,8 @@ impl Export {
         schedule.push(run(names::FINISH, steps::START));
         let words = |record: &StepRecord| bytemuck::cast_slice(bytemuck::bytes_of(record)).to_vec();
         Ok(Self {
-            lr_size: [width, height].map(|side| settings.padded_lr_side(side)),
+            lr_size: tile,
+            margin: MARGIN,
             scale: settings.scale,
             program: prepared
                 .lowered()

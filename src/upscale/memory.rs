@@ -1,9 +1,11 @@
-//! Whether an image fits the device, and the largest image that does.
+//! Which tiles of an image fit the memory of a device.
 
 use super::device::Device;
 use super::error::{Shortage, TooLarge, UpscaleError};
+use super::tiled;
+use super::tiling::{SMALLEST_TILE, TileChoice, Tiling};
 use crate::exec::gpu::check_limits;
-use crate::exec::{ExecError, PrepareOptions, Prepared, Target};
+use crate::exec::{ExecError, PrepareOptions, Prepared, StepRecord, Target};
 use crate::graph::{Graph, GraphError};
 use crate::model::{PhaseOptions, Settings, phases};
 use crate::ops::NoiseSource;
@@ -17,12 +19,21 @@ pub(super) struct Budget<'a> {
     pub precision: Precision,
     /// Bytes that may be used.
     pub bytes: u64,
+    /// LR pixels of a tile that the device refused memory for.
+    pub refused: Option<usize>,
 }
 
+/// Sides of the tile whose program tells the memory of others.
+const REFERENCE: usize = 64;
+
+/// The most LR pixels in a tile of several: larger ones save less than a tenth of
+/// the work, and take long to answer to a user who cancels.
+const MOST_PIXELS: usize = 512 * 512;
+
 impl Budget<'_> {
-    /// The program for an image of `width` x `height`.
-    pub fn prepare(&self, width: usize, height: usize) -> Result<Prepared, UpscaleError> {
-        let graphs = graphs(self.settings, width, height)?;
+    /// The program for a tile of a width and height that the model can process.
+    pub fn prepare(&self, [width, height]: [usize; 2]) -> Result<Prepared, UpscaleError> {
+        let graphs = graphs(self.settings, [width, height])?;
         let target = match self.device {
             Device::Cpu(cpu) => Target::Cpu {
                 threads: cpu.threads,
@@ -32,196 +43,168 @@ impl Budget<'_> {
         Ok(target.prepare(&graphs, &PrepareOptions::default())?)
     }
 
-    /// Refuses a program that does not fit, and names the largest image of its
-    /// shape that does.
-    pub fn check(
+    /// Cuts an image of `size` into tiles that fit, as few as possible, and
+    /// prepares their program unless it is `known`.
+    pub fn tiling(
         &self,
-        prepared: &Prepared,
-        width: usize,
-        height: usize,
-    ) -> Result<(), UpscaleError> {
-        match self.shortage(prepared) {
-            Some(shortage) => Err(self.too_large(shortage, width, height, u64::MAX)),
-            None => Ok(()),
+        size: [usize; 2],
+        choice: TileChoice,
+        records: &[StepRecord],
+        known: &dyn Fn([usize; 2]) -> bool,
+    ) -> Result<(Tiling, Option<Prepared>), UpscaleError> {
+        let whole = Tiling::whole(self.settings, size);
+        let chosen = match choice {
+            TileChoice::Auto => whole,
+            TileChoice::AtMost(side) => Tiling::within(self.settings, size, side),
+        };
+        if known(chosen.tile()) {
+            return Ok((chosen, None));
         }
+        let reference =
+            self.prepare([REFERENCE; 2].map(|side| self.settings.padded_lr_side(side)))?;
+        let mut model = MemoryModel {
+            fixed: reference.memory().weight_bytes,
+            per_pixel: 0.0,
+        };
+        let pixels = self.settings.padded_lr_side(REFERENCE).pow(2) as f64;
+        let bytes = reference.memory().total_bytes() - model.fixed;
+        model.per_pixel = bytes as f64 / pixels;
+        // One in one piece that is far from fitting is not worth a program.
+        let hopeless = |tiling: &Tiling| model.bytes(tiling) / 2.0 > self.bytes as f64;
+        let mut shortage = None;
+        if !hopeless(&chosen) {
+            match self.checked(&chosen, records)? {
+                Ok(prepared) => return Ok((chosen, Some(prepared))),
+                Err(found) => shortage = Some(found),
+            }
+        }
+        // What the program of a tile was found to need may be a little off.
+        for slack in [1.0, 0.9, 0.75, 0.5, 0.25, 0.1] {
+            let fits = |tiling: &Tiling| {
+                let [width, height] = tiling.tile();
+                let most = self.refused.map_or(MOST_PIXELS, |refused| {
+                    MOST_PIXELS.min(refused.saturating_sub(1) / 2)
+                });
+                let most = (most as f64 * slack) as usize;
+                let within = match choice {
+                    TileChoice::Auto => true,
+                    TileChoice::AtMost(side) => width.max(height) <= side,
+                };
+                let band = self.band_bytes(tiling, records) as f64;
+                within
+                    && width * height <= most.max(SMALLEST_TILE * SMALLEST_TILE)
+                    && model.bytes(tiling) + band <= self.bytes as f64 * slack
+            };
+            let Some(tiling) = Tiling::fitting(self.settings, size, fits) else {
+                continue;
+            };
+            if known(tiling.tile()) {
+                return Ok((tiling, None));
+            }
+            match self.checked(&tiling, records)? {
+                Ok(prepared) => return Ok((tiling, Some(prepared))),
+                Err(found) => shortage = Some(found),
+            }
+        }
+        let smallest = Tiling::within(self.settings, size, SMALLEST_TILE);
+        let shortage = match self.checked(&smallest, records)? {
+            Ok(prepared) => return Ok((smallest, Some(prepared))),
+            Err(found) => shortage
+                .filter(|s| matches!(s, Shortage::Limit { .. }))
+                .unwrap_or(found),
+        };
+        Err(UpscaleError::TooLarge(Box::new(TooLarge {
+            width: size[0],
+            height: size[1],
+            device: self.device.to_string(),
+            shortage,
+        })))
     }
 
-    /// The error when the device refused memory for a program of `needed` bytes
-    /// that passed the check.
-    pub fn refused(&self, needed: u64, width: usize, height: usize) -> UpscaleError {
-        self.too_large(Shortage::Refused { needed }, width, height, needed / 2)
-    }
-
-    fn shortage(&self, prepared: &Prepared) -> Option<Shortage> {
-        let needed = prepared.memory().total_bytes();
+    /// The program of a tile, or what the device has too little of.
+    fn checked(
+        &self,
+        tiling: &Tiling,
+        records: &[StepRecord],
+    ) -> Result<Result<Prepared, Shortage>, UpscaleError> {
+        let [width, height] = tiling.tile();
+        if self
+            .refused
+            .is_some_and(|refused| width * height >= refused)
+        {
+            let needed = self.prepare(tiling.tile())?.memory().total_bytes();
+            return Ok(Err(Shortage::Refused { needed }));
+        }
+        let prepared = self.prepare(tiling.tile())?;
+        let needed = prepared.memory().total_bytes() + self.band_bytes(tiling, records);
         if needed > self.bytes {
-            return Some(Shortage::Memory {
+            return Ok(Err(Shortage::Memory {
                 needed,
                 available: self.bytes,
-            });
+            }));
         }
-        let Device::Gpu(adapter) = self.device else {
-            return None;
+        let (Device::Gpu(adapter), Some(lowered)) = (self.device, prepared.lowered()) else {
+            return Ok(Ok(prepared));
         };
-        match check_limits(adapter, prepared.lowered()?) {
+        match check_limits(adapter, lowered) {
             Err(ExecError::Limit {
                 what,
                 needed,
                 limit,
                 ..
-            }) => Some(Shortage::Limit {
+            }) => Ok(Err(Shortage::Limit {
                 what,
                 needed,
                 limit,
-            }),
+            })),
             // Loading reports any other error.
-            _ => None,
+            _ => Ok(Ok(prepared)),
         }
     }
 
-    /// The error that offers the largest image that fits in `bytes`.
-    fn too_large(
-        &self,
-        shortage: Shortage,
-        width: usize,
-        height: usize,
-        bytes: u64,
-    ) -> UpscaleError {
-        let fits = |(width, height)| {
-            self.prepare(width, height).is_ok_and(|prepared| {
-                prepared.memory().total_bytes() <= bytes && self.shortage(&prepared).is_none()
-            })
+    /// Bytes of the canvas that a run over tiles holds at a time.
+    fn band_bytes(&self, tiling: &Tiling, records: &[StepRecord]) -> u64 {
+        if tiling.count() == 1 {
+            return 0;
+        }
+        let scale = self.settings.scale as u64;
+        let steps = records.len() as u64 - 1;
+        let segments = (tiling.rows.count as u64).min(steps + 2);
+        let pixels = (tiling.columns.length() * tiling.rows.stride()) as u64 * scale * scale;
+        let overlapping = (tiling.columns.count * tiling.columns.tile * tiling.rows.tile) as u64;
+        let features = overlapping * self.settings.conditioning_channels() as u64 * 4;
+        let up = match self.settings.up_input {
+            true => overlapping * scale * scale * 12,
+            false => 0,
         };
-        UpscaleError::TooLarge(Box::new(TooLarge {
-            width,
-            height,
-            device: self.device.to_string(),
-            shortage,
-            largest: largest(width, height, &fits),
-        }))
+        segments * (pixels * tiled::canvas_bytes(records) + features + up)
     }
 }
 
-/// The phases for an image of `width` x `height`, padded to what the model needs.
+/// How a program's memory grows with the tile.
+struct MemoryModel {
+    fixed: u64,
+    per_pixel: f64,
+}
+
+impl MemoryModel {
+    fn bytes(&self, tiling: &Tiling) -> f64 {
+        let [width, height] = tiling.tile();
+        self.fixed as f64 + self.per_pixel * width as f64 * height as f64
+    }
+}
+
+/// The phases for a tile of `width` x `height` LR pixels.
 pub(super) fn graphs(
     settings: &Settings,
-    width: usize,
-    height: usize,
+    [width, height]: [usize; 2],
 ) -> Result<Vec<Graph>, GraphError> {
     let options = PhaseOptions {
         batch: 1,
-        height: settings.padded_lr_side(height),
-        width: settings.padded_lr_side(width),
+        height,
+        width,
         noise: NoiseSource::Generated,
         sr_head: false,
     };
     phases::build(settings, &options)
-}
-
-/// The largest size with the shape of `width` x `height` that fits: a binary
-/// search for the longer side.
-fn largest(
-    width: usize,
-    height: usize,
-    fits: &dyn Fn((usize, usize)) -> bool,
-) -> Option<(usize, usize)> {
-    let long = width.max(height);
-    let size = |side: usize| {
-        let scaled = |length: usize| {
-            // 128 bits, in which the product of two sides cannot overflow.
-            let rounded = (length as u128 * side as u128 + long as u128 / 2) / long as u128;
-            (rounded as usize).max(1)
-        };
-        (scaled(width), scaled(height))
-    };
-    // `small` fits and `large` does not.
-    let (mut small, mut large) = (0, long);
-    while large - small > 1 {
-        let middle = small + (large - small) / 2;
-        if fits(size(middle)) {
-            small = middle;
-        } else {
-            large = middle;
-        }
-    }
-    (small > 0).then(|| size(small))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::exec::gpu::{AdapterKind, AdapterSummary};
-    use crate::model::Model;
-    use crate::upscale::CpuSummary;
-
-    #[test]
-    fn the_largest_size_is_found_and_keeps_the_shape() {
-        let area = |limit: usize| move |(width, height): (usize, usize)| width * height <= limit;
-        assert_eq!(largest(600, 400, &area(60_000)), Some((300, 200)));
-        assert_eq!(largest(400, 600, &area(59_999)), Some((199, 299)));
-        assert_eq!(largest(100_000, 1, &area(5_000)), Some((5_000, 1)));
-        assert_eq!(largest(2, 2, &area(3)), Some((1, 1)));
-        assert_eq!(largest(2, 2, &area(0)), None);
-        assert_eq!(largest(1, 1, &area(0)), None);
-    }
-
-    /// A budget without limits in memory.
-    fn budget<'a>(model: &'a Model, device: &'a Device) -> Budget<'a> {
-        Budget {
-            settings: model.settings(),
-            device,
-            precision: Precision::F32,
-            bytes: u64::MAX,
-        }
-    }
-
-    #[test]
-    fn after_a_refusal_half_the_memory_is_offered() {
-        let device = Device::Cpu(CpuSummary {
-            name: "Test".to_owned(),
-            threads: 1,
-        });
-        let model = Model::starter();
-        let budget = budget(&model, &device);
-        let needed = |width, height| {
-            let prepared = budget.prepare(width, height).unwrap();
-            prepared.memory().total_bytes()
-        };
-        let all = needed(300, 200);
-        let UpscaleError::TooLarge(error) = budget.refused(all, 300, 200) else {
-            panic!("not too large");
-        };
-        let (width, height) = error.largest.unwrap();
-        let share = needed(width, height) as f64 / all as f64;
-        assert!((0.4..=0.5).contains(&share), "{share}");
-        let offer = format!("try {width}x{height}, which needs half as much");
-        assert!(error.to_string().contains(&offer), "{error}");
-    }
-
-    /// However far the image is beyond what kernels can count.
-    #[test]
-    fn the_largest_image_within_an_adapters_limits_is_offered() {
-        let device = Device::Gpu(AdapterSummary {
-            kind: AdapterKind::Discrete,
-            ..AdapterSummary::baseline()
-        });
-        let model = Model::starter();
-        let budget = budget(&model, &device);
-        let check = |width, height| {
-            let prepared = budget.prepare(width, height).unwrap();
-            budget.check(&prepared, width, height)
-        };
-        for (width, height) in [(400, 300), (16384, 12288)] {
-            let Err(UpscaleError::TooLarge(error)) = check(width, height) else {
-                panic!("{width}x{height} in 128 MiB per array");
-            };
-            let Shortage::Limit { limit, .. } = error.shortage else {
-                panic!("{error}");
-            };
-            assert_eq!(limit, 128 << 20, "{error}");
-            let (width, height) = error.largest.unwrap();
-            assert!((200..400).contains(&width) && width > height, "{error}");
-            assert!(check(width, height).is_ok(), "{error}");
-        }
-    }
 }

@@ -21,20 +21,30 @@
 //! ```
 
 mod budget;
+mod consistency;
 pub mod defaults;
 mod device;
 mod error;
 mod export;
+mod fidelity;
+mod finish;
 mod memory;
 mod reverse;
 mod select;
+mod spread;
 mod steps;
+mod target;
+mod tiled;
+mod tiling;
 mod upscaler;
 
 pub use device::{CpuSummary, Device, DeviceError, PrecisionChoice};
 pub use error::{Shortage, TooLarge, UpscaleError};
 pub use export::{Constant, Export, Run};
-pub use reverse::{OnProgress, Progress, SampleOptions};
+pub use finish::OnRows;
+pub use reverse::{MOST_STRENGTH, OnProgress, Progress, SampleOptions};
 pub use select::{DeviceChoice, Selected, select};
+pub use spread::Spread;
 pub use steps::step_record;
-pub use upscaler::{Upscaler, UpscalerOptions};
+pub use tiling::{SMALLEST_TILE, TileChoice};
+pub use upscaler::{Report, Upscaler, UpscalerOptions};

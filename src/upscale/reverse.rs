@@ -3,6 +3,7 @@
 use super::{UpscaleError, defaults, steps};
 use crate::diffusion::Sampler;
 use crate::exec::Executor;
+use crate::image::Border;
 use crate::model::{Settings, names};
 use std::ops::ControlFlow;
 
@@ -16,17 +17,51 @@ pub struct SampleOptions {
     pub seed: u64,
     /// Index of the result among those of one seed.
     pub sample: u32,
+    /// What lies beyond the image's edges; wrapped, the result tiles a plane.
+    pub border: Border,
+    /// Whether results must shrink to the image itself.
+    pub consistent: bool,
+    /// Factor of the noise that each step adds, from 0 (smooth) to
+    /// [`MOST_STRENGTH`]; 1 is what the sampler asks for.
+    pub strength: f64,
+    /// Another seed, and how far the noise is on the way to its noise, from 0 to
+    /// 1. In between, results change gradually from one seed's to the other's.
+    pub toward: Option<(u64, f64)>,
 }
+
+/// The largest [`SampleOptions::strength`]: from about 1.15 on, noise stays.
+pub const MOST_STRENGTH: f64 = 1.25;
 
 impl SampleOptions {
     /// The [defaults] for a model, with a seed.
     pub fn seeded(settings: &Settings, seed: u64) -> Self {
         Self {
-            sampler: defaults::SAMPLER,
             steps: defaults::STEPS.min(settings.timesteps),
             seed,
-            sample: 0,
+            ..Self::default()
         }
+    }
+}
+
+impl Default for SampleOptions {
+    fn default() -> Self {
+        Self {
+            sampler: defaults::SAMPLER,
+            steps: defaults::STEPS,
+            seed: 0,
+            sample: 0,
+            border: Border::Reflected,
+            consistent: false,
+            strength: 1.0,
+            toward: None,
+        }
+    }
+}
+
+impl SampleOptions {
+    /// Whether there is work between the phases of a step that the host does.
+    pub(super) fn needs_canvas(&self) -> bool {
+        self.border == Border::Wrapped || self.consistent || self.toward.is_some()
     }
 }
 
@@ -36,7 +71,8 @@ pub enum Progress {
     Load,
     /// The image is about to be encoded.
     Image,
-    /// `done` is 0 when the first step is about to run.
+    /// `done` is 0 when the first step is about to run. Of an image in tiles,
+    /// the steps of all tiles count.
     Step { done: usize, total: usize },
     /// The result is about to be read.
     Finish,

@@ -1,5 +1,7 @@
 //! The step records of a reverse process.
 
+use super::reverse::MOST_STRENGTH;
+use super::tiling::MARGIN;
 use super::{SampleOptions, UpscaleError};
 use crate::diffusion::{Schedule, StepCoefficients};
 use crate::exec::{Place, StepRecord};
@@ -15,10 +17,16 @@ pub(super) fn records(
 ) -> Result<Vec<StepRecord>, UpscaleError> {
     let schedule = Schedule::new(&settings.schedule, settings.timesteps)?;
     let steps = sample.sampler.steps(&schedule, sample.steps)?;
+    let margin = (-((MARGIN * settings.scale) as i32)) as u32;
     let keyed = StepRecord {
         seed_low: sample.seed as u32,
         seed_high: (sample.seed >> 32) as u32,
-        places: Place::samples(sample.sample),
+        places: Place::samples(sample.sample).map(|place| Place {
+            // The image's own first pixel is at 0.
+            x: margin,
+            y: margin,
+            ..place
+        }),
         ..StepRecord::default()
     };
     // x_T is drawn at step T.
@@ -26,7 +34,27 @@ pub(super) fn records(
         noise_step: settings.timesteps as u32,
         ..keyed
     };
-    let steps = steps.into_iter().map(|step| match settings.clip_denoised {
+    if !(0.0..=MOST_STRENGTH).contains(&sample.strength) {
+        return Err(UpscaleError::Option {
+            name: "strength",
+            value: sample.strength,
+            choose: format!("a number from 0 to {MOST_STRENGTH}"),
+        });
+    }
+    if let Some((_, way)) = sample.toward
+        && !(0.0..=1.0).contains(&way)
+    {
+        return Err(UpscaleError::Option {
+            name: "toward",
+            value: way,
+            choose: "a number from 0 to 1".to_owned(),
+        });
+    }
+    let steps = steps.into_iter().map(|step| StepCoefficients {
+        sigma: step.sigma * sample.strength,
+        ..step
+    });
+    let steps = steps.map(|step| match settings.clip_denoised {
         true => step_record(&step, keyed),
         false => step_record(&step.without_clip(), keyed),
     });

@@ -1,18 +1,23 @@
 //! A model loaded on a device, which upscales images.
 
 use super::budget::usable_bytes;
+use super::consistency::Consistency;
 use super::device::{CpuSummary, Device, PrecisionChoice};
+use super::finish::{Findings, Finish, OnRows};
 use super::memory::Budget;
 use super::reverse::{OnProgress, Progress, SampleOptions, notify, sample_steps};
 use super::select::{DeviceChoice, Selected, select};
+use super::tiled::Tiled;
+use super::tiling::{MARGIN, SMALLEST_TILE, TileChoice, Tiling};
 use super::{UpscaleError, steps};
 use crate::exec::gpu::list_adapters;
 #[cfg(feature = "gpu")]
 use crate::exec::gpu::{Gpu, GpuOptions};
 use crate::exec::{Backend, ExecError, Executor, Prepared, StepRecord};
-use crate::image::{Picture, picture_from_planes, planes_padded};
+use crate::image::{Colors, Enlargement, Picture, Planes, Strip};
 use crate::model::{Model, names, time};
 use crate::plan::Precision;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// Steps queued on a GPU: enough that it never waits, few enough that progress
@@ -26,12 +31,28 @@ pub struct UpscalerOptions {
     /// Bytes of memory that may be used. By default, the free memory of the
     /// system, and all memory of a discrete GPU.
     pub memory_limit: Option<u64>,
+    pub tile: TileChoice,
+    /// Whether results that do not match their image are results, too.
+    pub allow_mismatch: bool,
+}
+
+/// How an image was upscaled.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Report {
+    /// PSNR of the result, shrunk to the size of the input, against the input,
+    /// in dB.
+    pub lr_psnr: f64,
+    pub precision: Precision,
+    /// Width and height of the tiles in LR pixels, and their number; none: the
+    /// image was upscaled in one piece.
+    pub tiles: Option<([usize; 2], usize)>,
 }
 
 /// A model on a device.
 ///
-/// The program for the last image's size stays loaded, so the next image of
-/// that size loads nothing. Weights and compiled kernels serve all sizes.
+/// The program for the last image's or tile's size stays loaded, so the next
+/// image of that size loads nothing. Weights and compiled kernels serve all
+/// sizes.
 pub struct Upscaler {
     model: Arc<Model>,
     selected: Selected,
@@ -39,30 +60,45 @@ pub struct Upscaler {
     /// Whether to switch to f32 if the model exceeds the range of f16.
     falls_back: bool,
     memory_limit: Option<u64>,
+    tile: TileChoice,
+    allow_mismatch: bool,
+    /// LR pixels of a tile that the device refused memory for.
+    refused: Option<usize>,
     backend: Backend,
     /// What was checked last.
     prepared: Option<(LrSize, Prepared)>,
     /// The program on the device, its time tables computed.
     loaded: Option<(LrSize, Box<dyn Executor>)>,
+    /// Whether the loaded program holds the encoded image.
+    holds_image: bool,
     /// Bytes of packed weights that the backend keeps.
     weight_bytes: u64,
 }
 
 /// Padded LR width and height.
-type LrSize = (usize, usize);
+type LrSize = [usize; 2];
 
 impl Upscaler {
     /// Chooses the device and opens it.
     ///
     /// # Errors
-    /// When the device is missing, fails or lacks the precision, or the model
-    /// has settings that are not supported.
+    /// When the device is missing, fails or lacks the precision, the tile is too
+    /// small, or the model has settings that are not supported.
     pub fn new(model: Model, options: &UpscalerOptions) -> Result<Self, UpscaleError> {
         let settings = model.settings();
         // The residual is clamped where it is added to the enlarged input. That
         // changes nothing if estimates of x_0 are clamped, too.
         if !settings.clip_input && !settings.clip_denoised {
             return Err(UpscaleError::Unclamped(model.file().to_owned()));
+        }
+        if let TileChoice::AtMost(side) = options.tile
+            && side < SMALLEST_TILE
+        {
+            return Err(UpscaleError::Option {
+                name: "tile",
+                value: side as f64,
+                choose: format!("{SMALLEST_TILE} or more pixels"),
+            });
         }
         let adapters = match options.device {
             DeviceChoice::Cpu => Vec::new(),
@@ -78,8 +114,12 @@ impl Upscaler {
             precision,
             falls_back: options.precision == PrecisionChoice::Auto,
             memory_limit: options.memory_limit,
+            tile: options.tile,
+            allow_mismatch: options.allow_mismatch,
+            refused: None,
             prepared: None,
             loaded: None,
+            holds_image: false,
             weight_bytes: 0,
         })
     }
@@ -98,16 +138,19 @@ impl Upscaler {
         self.precision
     }
 
-    /// The program for an image of `width` x `height`, whether it fits or not.
+    /// The program for an image of `width` x `height` in one piece, whether it
+    /// fits or not.
     ///
     /// # Errors
     /// When the model's graph cannot be planned: a fault of this library.
     pub fn prepare(&self, width: usize, height: usize) -> Result<Prepared, UpscaleError> {
-        self.budget().prepare(width, height)
+        let tiling = Tiling::whole(self.model.settings(), [width, height]);
+        self.budget().prepare(tiling.tile())
     }
 
     /// Checks, without any work, that an image of `width` x `height` fits the
-    /// device and that the model can be sampled with these options.
+    /// device, in tiles if need be, and that the model can be sampled with these
+    /// options.
     ///
     /// # Errors
     /// When it does not fit, or the steps or the sampler are out of range.
@@ -117,42 +160,119 @@ impl Upscaler {
         height: usize,
         sample: &SampleOptions,
     ) -> Result<(), UpscaleError> {
-        steps::records(self.model.settings(), sample)?;
-        let size = self.padded(width, height);
-        let is_prepared = matches!(self.prepared, Some((known, _)) if known == size);
-        if !is_prepared && !self.is_loaded(size) {
-            self.prepared = Some((size, self.prepare_to_fit(width, height)?));
-        }
+        let records = steps::records(self.model.settings(), sample)?;
+        self.tiling([width, height], &records)?;
         Ok(())
     }
 
     /// Upscales an image by the model's scale.
     ///
-    /// Sides that the model cannot process are padded by reflection and the
-    /// result is cropped. Alpha is enlarged bicubically, the colour profile is
-    /// kept, and a grey image stays grey. With [`PrecisionChoice::Auto`], a model
-    /// that exceeds the range of f16 is run again in f32, and progress restarts.
+    /// Around the image, the model sees its reflection. An image that does not
+    /// fit the device is worked on in tiles. Alpha is enlarged bicubically, the
+    /// metadata are kept, and an image without colours stays without. With
+    /// [`PrecisionChoice::Auto`], a model that exceeds the range of f16 is run
+    /// again in f32, and progress restarts.
     ///
     /// # Errors
     /// As [`check`](Self::check), and when the image's buffers do not fit its
-    /// size, the device fails, the result is not finite, or `progress` cancels.
-    /// The upscaler can still be used afterwards.
+    /// size, the device fails, the result is not finite or no enlargement of the
+    /// image, or `progress` cancels. The upscaler can still be used afterwards.
     pub fn upscale(
         &mut self,
         picture: &Picture,
         sample: &SampleOptions,
         progress: OnProgress<'_>,
     ) -> Result<Picture, UpscaleError> {
-        match self.upscale_once(picture, sample, progress) {
-            Err(UpscaleError::NotFinite { .. })
+        self.check_picture(picture)?;
+        let empty = Enlargement::new(picture, self.model.settings().scale).empty();
+        let mut result = empty.clone();
+        self.upscale_rows(picture, sample, progress, &mut |strip| {
+            if strip.y == 0 {
+                result = empty.clone();
+            }
+            result.push(strip);
+            ControlFlow::Continue(())
+        })?;
+        Ok(result)
+    }
+
+    /// As [`upscale`](Self::upscale), but hands over the result's rows as they
+    /// are done, so that memory need not hold all of them.
+    ///
+    /// Rows that begin at 0 again replace those that came before: the image was
+    /// run again in f32. After an error, the rows so far are worth nothing.
+    ///
+    /// # Errors
+    /// As [`upscale`](Self::upscale), and when `rows` cancels.
+    pub fn upscale_rows(
+        &mut self,
+        picture: &Picture,
+        sample: &SampleOptions,
+        progress: OnProgress<'_>,
+        rows: OnRows<'_>,
+    ) -> Result<Report, UpscaleError> {
+        self.holds_image = false;
+        self.upscale_again(picture, sample, progress, rows)
+    }
+
+    /// Upscales an image several times: to sample `sample.sample` and those after
+    /// it. In one piece, the image is encoded once for all.
+    ///
+    /// `progress` and `rows` are also given the number of the sample, from 0.
+    ///
+    /// # Errors
+    /// As [`upscale_rows`](Self::upscale_rows).
+    pub fn upscale_samples(
+        &mut self,
+        picture: &Picture,
+        sample: &SampleOptions,
+        count: u32,
+        progress: &mut dyn FnMut(u32, Progress) -> ControlFlow<()>,
+        rows: &mut dyn FnMut(u32, Strip) -> ControlFlow<()>,
+    ) -> Result<Vec<Report>, UpscaleError> {
+        self.holds_image = false;
+        (0..count)
+            .map(|number| {
+                let sample = SampleOptions {
+                    sample: sample.sample.wrapping_add(number),
+                    ..*sample
+                };
+                self.upscale_again(
+                    picture,
+                    &sample,
+                    &mut |at| progress(number, at),
+                    &mut |strip| rows(number, strip),
+                )
+            })
+            .collect()
+    }
+
+    fn upscale_again(
+        &mut self,
+        picture: &Picture,
+        sample: &SampleOptions,
+        progress: OnProgress<'_>,
+        rows: OnRows<'_>,
+    ) -> Result<Report, UpscaleError> {
+        match self.upscale_once(picture, sample, progress, rows) {
+            Err(UpscaleError::NotFinite { .. } | UpscaleError::Lost { .. })
                 if self.falls_back && self.precision == Precision::F16 =>
             {
                 (self.loaded, self.prepared, self.weight_bytes) = (None, None, 0);
+                self.holds_image = false;
                 self.precision = Precision::F32;
                 self.backend = open(&self.selected.device, self.precision, &self.model)?;
-                self.upscale_once(picture, sample, progress)
+                self.upscale_once(picture, sample, progress, rows)
             }
             result => result,
+        }
+    }
+
+    fn check_picture(&self, picture: &Picture) -> Result<(), UpscaleError> {
+        let (width, height) = (picture.width, picture.height);
+        match picture.is_consistent() {
+            true => Ok(()),
+            false => Err(UpscaleError::Picture { width, height }),
         }
     }
 
@@ -161,59 +281,68 @@ impl Upscaler {
         picture: &Picture,
         sample: &SampleOptions,
         progress: OnProgress<'_>,
-    ) -> Result<Picture, UpscaleError> {
-        let (width, height) = (picture.width, picture.height);
-        if !picture.is_consistent() {
-            return Err(UpscaleError::Picture { width, height });
-        }
+        rows: OnRows<'_>,
+    ) -> Result<Report, UpscaleError> {
+        self.check_picture(picture)?;
         let records = steps::records(self.model.settings(), sample)?;
-        let size = self.padded(width, height);
-        if !self.is_loaded(size) {
-            // The new program needs its memory.
-            self.loaded = None;
-            notify(progress, Progress::Load)?;
-            self.loaded = Some((size, self.load(width, height)?));
-        }
-        let result = self.run(picture, &records, progress);
+        let tiling = self.load([picture.width, picture.height], &records, progress)?;
+        let model = self.model.clone();
+        let settings = model.settings();
+        let colors = Colors::new(picture, sample.border);
+        let mut finish = Finish::new(settings, picture, &colors, rows);
+        let (_, executor) = self.loaded.as_mut().expect("just loaded");
+        let executor = &mut **executor;
+        let result = if tiling.count() == 1 && !sample.needs_canvas() {
+            let in_flight = match self.selected.device {
+                // A run is done when it returns.
+                Device::Cpu(_) => 0,
+                Device::Gpu(_) => STEPS_IN_FLIGHT,
+            };
+            let lr = (!self.holds_image).then(|| {
+                let margin = MARGIN as isize;
+                colors.window([-margin, -margin], tiling.tile())
+            });
+            whole(executor, &records, lr, in_flight, &mut finish, progress)
+        } else {
+            Tiled {
+                settings,
+                tiling,
+                executor,
+                records: &records,
+                colors: &colors,
+                size: [picture.width, picture.height],
+                sample,
+                consistency: (sample.consistent).then(|| Consistency::new(settings, tiling.tile())),
+            }
+            .run(&mut finish, progress)
+        };
         if matches!(result, Err(UpscaleError::Exec(_))) {
             // The executor may be in any state.
             self.loaded = None;
         }
-        result
-    }
-
-    /// Runs the loaded program.
-    fn run(
-        &mut self,
-        picture: &Picture,
-        records: &[StepRecord],
-        progress: OnProgress<'_>,
-    ) -> Result<Picture, UpscaleError> {
-        let ((width, height), executor) = self.loaded.as_mut().expect("loaded by the caller");
-        executor.set_records(records)?;
-        notify(progress, Progress::Image)?;
-        executor.write(names::LR, &planes_padded(picture, *width, *height))?;
-        executor.run(names::IMAGE, steps::START)?;
-        executor.run(names::START, steps::START)?;
-        executor.wait(0)?;
-        let in_flight = match self.selected.device {
-            // A run is done when it returns.
-            Device::Cpu(_) => 0,
-            Device::Gpu(_) => STEPS_IN_FLIGHT,
-        };
-        sample_steps(&mut **executor, records.len() - 1, in_flight, progress)?;
-        notify(progress, Progress::Finish)?;
-        executor.run(names::FINISH, steps::START)?;
-        let non_finite = executor.read(names::NON_FINITE)?;
-        if non_finite.iter().any(|&count| count != 0.0) {
-            return Err(UpscaleError::NotFinite {
-                device: self.selected.device.to_string(),
-                precision: self.precision,
+        self.holds_image = result.is_ok() && tiling.count() == 1;
+        result?;
+        let (device, precision) = (self.selected.device.to_string(), self.precision);
+        let Findings {
+            is_finite,
+            is_lost,
+            lr_psnr,
+        } = finish.findings();
+        if !is_finite {
+            return Err(UpscaleError::NotFinite { device, precision });
+        }
+        if is_lost && !self.allow_mismatch {
+            return Err(UpscaleError::Lost {
+                device,
+                precision,
+                lr_psnr,
             });
         }
-        let planes = executor.read(names::SR)?;
-        let scale = self.model.settings().scale;
-        Ok(picture_from_planes(&planes, scale * *width, picture, scale))
+        Ok(Report {
+            lr_psnr,
+            precision,
+            tiles: (tiling.count() > 1).then(|| (tiling.tile(), tiling.count())),
+        })
     }
 
     fn budget(&self) -> Budget<'_> {
@@ -228,50 +357,109 @@ impl Upscaler {
             device: &self.selected.device,
             precision: self.precision,
             bytes: usable_bytes(&self.selected.device, self.memory_limit, held),
+            refused: self.refused,
         }
-    }
-
-    fn padded(&self, width: usize, height: usize) -> LrSize {
-        let settings = self.model.settings();
-        (
-            settings.padded_lr_side(width),
-            settings.padded_lr_side(height),
-        )
     }
 
     fn is_loaded(&self, size: LrSize) -> bool {
         matches!(self.loaded, Some((loaded, _)) if loaded == size)
     }
 
-    fn prepare_to_fit(&self, width: usize, height: usize) -> Result<Prepared, UpscaleError> {
-        let budget = self.budget();
-        let prepared = budget.prepare(width, height)?;
-        budget.check(&prepared, width, height)?;
-        Ok(prepared)
+    /// How an image is cut, and that its tiles fit. The tile's program is
+    /// prepared, unless it is loaded.
+    fn tiling(&mut self, size: [usize; 2], records: &[StepRecord]) -> Result<Tiling, UpscaleError> {
+        let whole = Tiling::whole(self.model.settings(), size);
+        let known = |size: LrSize| {
+            let is_prepared = matches!(self.prepared, Some((known, _)) if known == size);
+            is_prepared || self.is_loaded(size)
+        };
+        let (tiling, prepared) = self.budget().tiling(size, self.tile, records, &known)?;
+        debug_assert!(tiling.count() >= whole.count());
+        if let Some(prepared) = prepared {
+            self.prepared = Some((tiling.tile(), prepared));
+        }
+        Ok(tiling)
     }
 
-    /// Loads the program for a size and computes its time tables.
-    fn load(&mut self, width: usize, height: usize) -> Result<Box<dyn Executor>, UpscaleError> {
-        let size = self.padded(width, height);
-        let prepared = match self.prepared.take() {
-            Some((known, prepared)) if known == size => prepared,
-            _ => self.prepare_to_fit(width, height)?,
-        };
-        let memory = prepared.memory();
-        let executor = self.backend.load_prepared(prepared);
-        let mut executor = executor.map_err(|error| match error {
-            ExecError::OutOfMemory { .. } => {
-                self.budget().refused(memory.total_bytes(), width, height)
+    /// Loads the program for an image of `size` or for its tiles, and computes
+    /// its time tables. If the device refuses the memory, tiles get smaller.
+    fn load(
+        &mut self,
+        size: [usize; 2],
+        records: &[StepRecord],
+        progress: OnProgress<'_>,
+    ) -> Result<Tiling, UpscaleError> {
+        loop {
+            let tiling = self.tiling(size, records)?;
+            let tile = tiling.tile();
+            if self.is_loaded(tile) {
+                return Ok(tiling);
             }
-            error => error.into(),
-        })?;
-        self.weight_bytes = memory.weight_bytes;
+            // The new program needs its memory.
+            (self.loaded, self.holds_image) = (None, false);
+            notify(progress, Progress::Load)?;
+            let prepared = match self.prepared.take() {
+                Some((known, prepared)) if known == tile => prepared,
+                _ => self.budget().prepare(tile)?,
+            };
+            let memory = prepared.memory();
+            match self.open_program(prepared) {
+                Ok(executor) => {
+                    self.weight_bytes = memory.weight_bytes;
+                    self.loaded = Some((tile, executor));
+                    return Ok(tiling);
+                }
+                Err(ExecError::OutOfMemory { .. }) => self.refused = Some(tile[0] * tile[1]),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn open_program(&self, prepared: Prepared) -> Result<Box<dyn Executor>, ExecError> {
+        let mut executor = self.backend.load_prepared(prepared)?;
         let settings = self.model.settings();
         let sinusoids = time::sinusoidal_embedding(settings.timesteps, settings.hidden);
         executor.write(names::TIME, &sinusoids)?;
         executor.run(names::MODEL, steps::START)?;
         Ok(executor)
     }
+}
+
+/// Runs the program of an image in one piece. Nothing travels between host and
+/// device between the steps. Without `lr`, it holds the encoded image.
+fn whole(
+    executor: &mut dyn Executor,
+    records: &[StepRecord],
+    lr: Option<Vec<f32>>,
+    in_flight: usize,
+    finish: &mut Finish<'_>,
+    progress: OnProgress<'_>,
+) -> Result<(), UpscaleError> {
+    executor.set_records(records)?;
+    if let Some(lr) = lr {
+        notify(progress, Progress::Image)?;
+        executor.write(names::LR, &lr)?;
+        executor.run(names::IMAGE, steps::START)?;
+        executor.run(names::CONDITION, steps::START)?;
+    }
+    executor.run(names::START, steps::START)?;
+    executor.wait(0)?;
+    sample_steps(executor, records.len() - 1, in_flight, progress)?;
+    notify(progress, Progress::Finish)?;
+    executor.run(names::FINISH, steps::START)?;
+    let non_finite = executor.read(names::NON_FINITE)?;
+    if non_finite.iter().any(|&count| count != 0.0) {
+        finish.not_finite();
+        return Ok(());
+    }
+    let shape = executor.shape(names::SR).expect("an output of the model");
+    let planes = executor.read(names::SR)?;
+    let planes = Planes {
+        values: &planes,
+        stride: shape.w,
+        first: [0, 0],
+    };
+    finish.result(0, shape.h, &planes)
 }
 
 fn open(

@@ -34,7 +34,10 @@ pub const FAST: [&str; 6] = [
 impl Folder {
     pub fn new() -> Self {
         let folder = Self(TempDir::new().unwrap());
-        folder.write("tiny.safetensors", &ModelFile::of("tiny-x4").to_bytes());
+        folder.write(
+            "tiny.safetensors",
+            &ModelFile::of("tiny-x4").tamed().to_bytes(),
+        );
         folder.draw("in.png", 6, 4);
         folder
     }

@@ -188,38 +188,28 @@ fn limit_mib(mib: usize) -> String {
 fn a_size_that_does_not_fit_into_memory() {
     let folder = Folder::new();
     folder.write("large.png", &png_of_size(6000, 4000));
-    let mib = limit_mib(296);
-    let limit = ["large.png", "--memory-limit", &mib];
+    let mib = limit_mib(50);
     folder.refuses_upscale(
-        &limit,
+        &["large.png", "--memory-limit", &mib],
         6,
         &[
             "large.png: the image is 6000x4000",
+            "even in the smallest tiles",
             " may be used",
-            "GiB on CPU (",
-            "the largest image of this shape that fits is ",
+            " on CPU (",
         ],
     );
-    let nothing = ["in.png", "--memory-limit", "0"];
-    folder.refuses_upscale(&nothing, 6, &["no image of this shape fits"]);
 }
 
 #[test]
-fn the_size_that_is_offered_instead_fits() {
+fn an_image_that_does_not_fit_into_memory_is_upscaled_in_tiles() {
     let folder = Folder::new();
     folder.draw("large.png", 96, 64);
     let mib = limit_mib(4);
-    let limited = ["--memory-limit", &mib];
-    let args = [
-        &["upscale", "large.png"],
-        &super::folder::FAST[..],
-        &limited,
-    ]
-    .concat();
-    let run = folder.run(&args);
-    assert_eq!(run.code, 6, "{run:?}");
-    let size = run.stderr.trim().rsplit(' ').next().unwrap();
-    let (width, height) = size.split_once('x').unwrap();
-    folder.draw("fits.png", width.parse().unwrap(), height.parse().unwrap());
-    folder.upscale(&[&["fits.png"], &limited[..]].concat());
+    folder.upscale(&["large.png", "--memory-limit", &mib]);
+    assert_eq!(folder.load("large_x4.png").width(), 384);
+    folder.upscale(&["large.png", "--tile", "32", "-o", "tiles.png"]);
+    let parts = ["--tile 16: ", "32 or more"];
+    let small = ["large.png", "--tile", "16", "-o", "small.png"];
+    folder.refuses_upscale(&small, 2, &parts);
 }

@@ -35,8 +35,9 @@ fn the_plan_of_a_size_is_that_of_an_image_of_it() {
 #[test]
 fn json_is_a_whole_program() {
     let export = json(&["23x16", "-n", "3", "--seed", "4294967303"]);
-    // Padded to what the model needs.
-    assert_eq!(export["lr_size"], serde_json::json!([24, 16]));
+    // A margin of 4 all around, and padded to what the model needs.
+    assert_eq!(export["lr_size"], serde_json::json!([32, 24]));
+    assert_eq!(export["margin"], 4);
     assert_eq!(export["scale"], 4);
     let program = &export["program"];
 
@@ -74,7 +75,13 @@ fn json_is_a_whole_program() {
         .collect();
     let step = |record| [("predict", record), ("update", record)];
     let (before, after) = (
-        [("pack", 0), ("model", 0), ("image", 0), ("start", 0)],
+        [
+            ("pack", 0),
+            ("model", 0),
+            ("image", 0),
+            ("condition", 0),
+            ("start", 0),
+        ],
         [("finish", 0)],
     );
     let expected = [&before[..], &step(1), &step(2), &step(3), &after].concat();

@@ -1,12 +1,17 @@
 //! Pictures to planes of reals and back.
 
 use super::noise_picture;
-use srdiff::image::{Metadata, Picture, Samples, picture_from_planes, planes_padded};
+use srdiff::image::{Border, Colors, Metadata, Picture, Samples, picture_from_planes};
 
 /// Pixels whose red is their column and green their row.
 fn coordinates(width: usize, height: usize) -> Picture {
     let rows = (0..height).flat_map(|y| (0..width).flat_map(move |x| [x as u8, y as u8, 7]));
     Picture::new(width, height, rows.collect())
+}
+
+/// The planes of a window that begins with the picture.
+fn planes_padded(picture: &Picture, width: usize, height: usize) -> Vec<f32> {
+    Colors::new(picture, Border::Reflected).window([0, 0], [width, height])
 }
 
 /// The first row of red and the first column of green, as bytes.
@@ -24,28 +29,35 @@ fn signed(planes: &[f32]) -> Vec<f32> {
 }
 
 #[test]
-fn padding_reflects_without_repeating_the_edge() {
+fn padding_reflects_and_repeats_the_edge() {
     let planes = planes_padded(&coordinates(4, 3), 6, 4);
     assert_eq!(planes.len(), 72);
     assert_eq!(planes[48], 7.0 * (1.0 / 255.0));
     let (columns, rows) = columns_and_rows(&planes, 6);
-    assert_eq!(columns, [0, 1, 2, 3, 2, 1]);
-    assert_eq!(rows, [0, 1, 2, 1]);
+    assert_eq!(columns, [0, 1, 2, 3, 3, 2]);
+    assert_eq!(rows, [0, 1, 2, 2]);
 }
 
 #[test]
 fn padding_can_be_longer_than_the_picture() {
     let (columns, rows) = columns_and_rows(&planes_padded(&coordinates(3, 2), 10, 5), 10);
-    assert_eq!(columns, [0, 1, 2, 1, 0, 1, 2, 1, 0, 1]);
-    assert_eq!(rows, [0, 1, 0, 1, 0]);
+    assert_eq!(columns, [0, 1, 2, 2, 1, 0, 0, 1, 2, 2]);
+    assert_eq!(rows, [0, 1, 1, 0, 0]);
     let (columns, rows) = columns_and_rows(&planes_padded(&coordinates(1, 1), 4, 3), 4);
     assert_eq!((columns, rows), (vec![0; 4], vec![0; 3]));
 }
 
 #[test]
-#[should_panic(expected = "pad: 5x5 to 4x8")]
-fn padding_to_less_is_a_mistake() {
-    planes_padded(&coordinates(5, 5), 4, 8);
+fn windows_reach_beyond_every_edge() {
+    let picture = coordinates(3, 2);
+    let window = |border| {
+        let planes = Colors::new(&picture, border).window([-2, -1], [7, 4]);
+        columns_and_rows(&planes, 7)
+    };
+    let reflected = (vec![1, 0, 0, 1, 2, 2, 1], vec![0, 0, 1, 1]);
+    assert_eq!(window(Border::Reflected), reflected);
+    let wrapped = (vec![1, 2, 0, 1, 2, 0, 1], vec![1, 0, 1, 0]);
+    assert_eq!(window(Border::Wrapped), wrapped);
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn predicted(model: &Model, executor: &mut dyn Executor) -> Result<Vec<f32>, Fai
         executor.write(name, &values.collect::<Vec<f32>>())?;
     }
     executor.set_records(&[record(settings.timesteps)])?;
-    for phase in [names::MODEL, names::IMAGE, names::PREDICT] {
+    for phase in [names::MODEL, names::IMAGE, names::CONDITION, names::PREDICT] {
         executor.run(phase, 0)?;
     }
     Ok(executor.read(names::X0)?)

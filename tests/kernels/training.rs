@@ -35,7 +35,7 @@ fn graphs(model: &Model) -> Result<Vec<Graph>, Failed> {
         sr_head: false,
     };
     let graphs = phases::build(model.settings(), &options)?;
-    let is_image = |graph: &Graph| graph.name == names::IMAGE;
+    let is_image = |graph: &Graph| [names::IMAGE, names::CONDITION].contains(&&*graph.name);
     Ok(graphs.into_iter().filter(is_image).collect())
 }
 
@@ -68,6 +68,7 @@ fn conditioning(executor: &mut dyn Executor) -> Result<Vec<f32>, Failed> {
     executor.write(names::LR, &lr.collect::<Vec<f32>>())?;
     executor.set_records(&[StepRecord::default()])?;
     executor.run(names::IMAGE, 0)?;
+    executor.run(names::CONDITION, 0)?;
     Ok(executor.read(names::CONDITIONING)?)
 }
 

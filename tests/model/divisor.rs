@@ -5,7 +5,7 @@ use super::support;
 use super::support_models::{ModelFile, keep};
 use srdiff::exec::gpu::{Gpu, GpuOptions};
 use srdiff::exec::{Backend, PrepareOptions, StepRecord};
-use srdiff::image::{Picture, bicubic, planes_padded};
+use srdiff::image::{Border, Colors, Picture, bicubic};
 use srdiff::model::{Model, PhaseOptions, Weights, names, phases};
 use srdiff::ops::NoiseSource;
 use srdiff::plan::Precision;
@@ -52,9 +52,13 @@ fn prepare(model: Model, gpu: Option<&Arc<Gpu>>) -> (Vec<f32>, Vec<f32>) {
     let image = Picture::new(SIZE[0], SIZE[1], rgb());
     executor.set_records(&[StepRecord::default()]).unwrap();
     executor
-        .write(names::LR, &planes_padded(&image, SIZE[0], SIZE[1]))
+        .write(
+            names::LR,
+            &Colors::new(&image, Border::Reflected).window([0, 0], SIZE),
+        )
         .unwrap();
     executor.run(names::IMAGE, 0).unwrap();
+    executor.run(names::CONDITION, 0).unwrap();
     executor.wait(0).unwrap();
     (
         executor.read(names::UP).unwrap(),

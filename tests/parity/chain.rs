@@ -32,6 +32,7 @@ pub fn run(device: &Device, fixture: &Fixture) -> Result<(), Failed> {
     run_phase(executor, names::MODEL, 0)?;
     executor.write(names::LR, &fixture.lr_planes()?)?;
     run_phase(executor, names::IMAGE, 0)?;
+    run_phase(executor, names::CONDITION, 0)?;
 
     let schedule = Schedule::new(&settings.schedule, settings.timesteps)?;
     let ddpm = Sampler::Ddpm.steps(&schedule, settings.timesteps)?;

@@ -52,6 +52,7 @@ pub fn run(device: &Device, fixture: &Fixture, fuse: bool) -> Result<(), Failed>
 
     executor.write(names::LR, &fixture.lr_planes()?)?;
     run_phase(executor.as_mut(), names::IMAGE, 0)?;
+    run_phase(executor.as_mut(), names::CONDITION, 0)?;
     check("io.up", &executor.read(names::UP)?)?;
     for i in 0..=settings.rrdb_blocks {
         let name = format!("encoder.feat.{i}");

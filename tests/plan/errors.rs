@@ -70,7 +70,7 @@ fn names_are_unique() {
 fn nothing_is_read_before_it_is_written() {
     let mut b = GraphBuilder::new("phase");
     let shape = Shape::new(1, 8, 3, 3);
-    let array = b.concat("array", shape, &[3, 5]).unwrap();
+    let array = b.concat("array", shape, Role::Temporary, &[3, 5]).unwrap();
     let left = b.segments("left", array, 0, 1).unwrap();
     let right = b.segments("right", array, 1, 1).unwrap();
     let x = b.value("x", shape.with_channels(3), Role::Input, Element::Float);
@@ -127,7 +127,9 @@ fn a_result_does_not_lie_over_an_operand() {
         assert!(matches!(error, Err(GraphError::Overlap { .. })));
     }
 
-    let array = b.concat("array", Shape::new(1, 8, 3, 3), &[4, 4]).unwrap();
+    let array = b
+        .concat("array", Shape::new(1, 8, 3, 3), Role::Temporary, &[4, 4])
+        .unwrap();
     let left = b.segments("left", array, 0, 1).unwrap();
     let right = b.segments("right", array, 1, 1).unwrap();
     b.push_into(&[left], copy(), &[eps]).unwrap();
@@ -240,7 +242,9 @@ fn a_temporary_that_no_node_uses_is_refused() {
 fn what_no_kernel_computes_is_refused() {
     // A GPU's norm does not know the padding between groups of 3 and 5.
     let mut b = GraphBuilder::new("phase");
-    let array = b.concat("array", Shape::new(1, 8, 3, 3), &[3, 5]).unwrap();
+    let array = b
+        .concat("array", Shape::new(1, 8, 3, 3), Role::Temporary, &[3, 5])
+        .unwrap();
     for (at, channels) in [3, 5].into_iter().enumerate() {
         let shape = Shape::new(1, channels, 3, 3);
         let x = b

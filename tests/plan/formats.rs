@@ -285,7 +285,9 @@ fn another_group_of_an_array_does_not_outdate_a_conversion() {
     let (flow, faults) = told(
         |b| {
             let input = value(b, "in", Role::Input);
-            let array = b.concat("array", Shape::new(1, 16, 2, 2), &[8, 8]).unwrap();
+            let array = b
+                .concat("array", Shape::new(1, 16, 2, 2), Role::Temporary, &[8, 8])
+                .unwrap();
             let left = b.segments("left", array, 0, 1).unwrap();
             let right = b.segments("right", array, 1, 1).unwrap();
             b.push_into(&[left], copy(), &[input]).unwrap();

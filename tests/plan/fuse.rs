@@ -159,7 +159,7 @@ fn an_operand_that_lives_on_is_made() {
 fn an_operand_that_is_part_of_an_array_is_made() {
     let mut g = Building::new();
     let array =
-        g.b.concat("array", SHAPE.with_channels(8), &[4, 4])
+        g.b.concat("array", SHAPE.with_channels(8), Role::Temporary, &[4, 4])
             .unwrap();
     let left = g.b.segments("left", array, 0, 1).unwrap();
     let right = g.b.segments("right", array, 1, 1).unwrap();

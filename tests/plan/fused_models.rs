@@ -114,14 +114,19 @@ fn nothing_pointwise_is_left_of_the_encoder_but_its_copies() {
         });
         let maps = (2..settings.rrdb_blocks - 1).step_by(3).count();
         assert_eq!(copies.count(), maps, "{}", case.name);
-        // A conditioning that adds the enlarged image is folded into that convolution.
         assert_eq!(left.len(), 1 + maps, "{}", case.name);
 
         let head = match case.options.sr_head {
             true => settings.scale.ilog2() as usize + 2,
             false => 0,
         };
-        let count = 2 + 15 * settings.rrdb_blocks + head + usize::from(settings.up_input);
+        let count = 2 + 15 * settings.rrdb_blocks + head;
+        assert_eq!(convolutions(&graph).len(), count, "{}", case.name);
+
+        // A conditioning that adds the enlarged image is folded into that convolution.
+        let graph = fused_phase(&graphs, names::CONDITION);
+        assert!(pointwise(&graph).is_empty(), "{}", case.name);
+        let count = usize::from(settings.up_input);
         assert_eq!(convolutions(&graph).len(), count, "{}", case.name);
     }
 }

@@ -40,7 +40,7 @@ fn append(b: &mut GraphBuilder, rng: &mut SmallRng, ready: &mut Vec<ValueId>, na
             // A concatenation of the value and what is computed from it.
             let channels = [shape.c, 4 * rng.random_range(1..3), shape.c];
             let whole = shape.with_channels(channels.iter().sum());
-            let array = b.concat(&name, whole, &channels).unwrap();
+            let array = b.concat(&name, whole, Role::Temporary, &channels).unwrap();
             let parts: Vec<ValueId> = (0..3)
                 .map(|k| b.segments(&format!("{name}.{k}"), array, k, 1).unwrap())
                 .collect();

@@ -60,6 +60,16 @@ impl ModelFile {
         }
     }
 
+    /// Makes its residuals small. Its weights are random, so results would not
+    /// match their images else.
+    pub fn tamed(mut self) -> Self {
+        let config = self.metadata.get_mut("config").unwrap();
+        let mut settings: serde_json::Value = serde_json::from_str(config).unwrap();
+        settings["res_rescale"] = 16.0.into();
+        *config = settings.to_string();
+        self
+    }
+
     /// Shape and values of a tensor.
     pub fn tensor(&mut self, name: &str) -> &mut (Vec<usize>, Vec<f32>) {
         self.tensors.get_mut(name).unwrap()

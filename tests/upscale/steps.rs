@@ -12,6 +12,7 @@ fn records(settings: &Settings, steps: usize) -> Result<Vec<StepRecord>, Upscale
         steps,
         seed: 0x0123_4567_89ab_cdef,
         sample: 7,
+        ..SampleOptions::default()
     };
     let export = Export::new(settings, 8, 8, &sample, Precision::F32)?;
     let record = |words: &Vec<u32>| bytemuck::pod_read_unaligned(bytemuck::cast_slice(words));

@@ -24,13 +24,19 @@ pub struct EvaluateArgs {
     #[command(flatten)]
     pub engine: EngineArgs,
     /// Samplers to measure (ddim:0.5 is ddim with an eta of 0.5)
-    #[arg(short, long, value_name = "NAMES", value_delimiter = ',',
+    #[arg(long, value_name = "NAMES", value_delimiter = ',',
           default_value = "ddpm,ddim,dpm++", value_parser = sampler)]
     pub samplers: Vec<Sampler>,
     /// Numbers of steps to measure [default: 5,10,20,50,100, as far as the
     /// model has timesteps]
     #[arg(short = 'n', long, value_name = "LIST", value_delimiter = ',')]
     pub steps: Option<Vec<usize>>,
+    /// Make results that shrink to the image itself
+    #[arg(long)]
+    pub consistent: bool,
+    /// Noise that steps add, from 0 (smooth) over 1 to 1.25 (rough)
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    pub strength: f64,
     /// Seed of the noise
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,

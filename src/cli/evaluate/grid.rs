@@ -103,7 +103,7 @@ impl<'a> Grids<'a> {
                 let [width, height] = grid_size(entry.size, results.len() + 2);
                 let mut canvas = Canvas::new(width, height + GAP);
                 draw(&mut canvas, 0, pair, results);
-                fs::create_dir_all(&*path).map_err(|error| {
+                fs::create_dir_all(*path).map_err(|error| {
                     unsuitable(
                         path,
                         format!("cannot be made ({error}); give another folder"),

@@ -125,7 +125,9 @@ fn samples(args: &EvaluateArgs, timesteps: usize) -> Vec<SampleOptions> {
             sampler,
             steps,
             seed: args.seed,
-            sample: 0,
+            consistent: args.consistent,
+            strength: args.strength,
+            ..SampleOptions::default()
         })
     };
     args.samplers.iter().flat_map(of_sampler).collect()

@@ -32,3 +32,4 @@ mod upsample;
 
 pub use choose::CpuChooser;
 pub use executor::{CpuBackend, CpuExecutor};
+pub(crate) use sampler_update::next_x;

@@ -2,9 +2,19 @@
 
 use super::kernel::{Kernel, Loading};
 use super::noise::draw;
-use crate::exec::ExecError;
+use crate::exec::{ExecError, StepRecord};
 use crate::ops::{NoiseSource, SamplerUpdate};
 use rayon::prelude::*;
+
+/// One element of the next x.
+#[inline]
+pub fn next_x(record: &StepRecord, x: f32, x0: f32, previous_x0: f32, z: f32) -> f32 {
+    let mut next = record.from_x * x + record.from_x0 * x0;
+    if record.from_previous_x0 != 0.0 {
+        next += record.from_previous_x0 * previous_x0;
+    }
+    next + record.sigma * z
+}
 
 pub(super) fn load(loading: &Loading, op: &SamplerUpdate) -> Result<Kernel, ExecError> {
     let x = loading.output(SamplerUpdate::X)?;
@@ -32,11 +42,7 @@ pub(super) fn load(loading: &Loading, op: &SamplerUpdate) -> Result<Kernel, Exec
                 let (x, previous, x0) =
                     unsafe { (x.pixel_mut(p), previous.pixel_mut(p), x0.pixel(p)) };
                 for c in 0..shape.c {
-                    let mut next = record.from_x * x[c] + record.from_x0 * x0[c];
-                    if record.from_previous_x0 != 0.0 {
-                        next += record.from_previous_x0 * previous[c];
-                    }
-                    x[c] = next + record.sigma * z[c];
+                    x[c] = next_x(record, x[c], x0[c], previous[c], z[c]);
                     previous[c] = x0[c];
                 }
             }

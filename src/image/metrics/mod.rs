@@ -8,7 +8,7 @@
 //!   window: [`psnr_rgb`] and [`ssim_rgb`].
 //!
 //! Besides, [`lr_psnr`] is how well a result agrees with its input,
-//! [`ssimulacra2`] is close to what people see, and [`pixel_sigma`] is how much
+//! [`ssimulacra2()`] is close to what people see, and [`pixel_sigma`] is how much
 //! several results differ.
 //!
 //! All are about levels of 8 bits; pictures of 16 bits are rounded to them.

@@ -1,0 +1,388 @@
+//! The reverse process over tiles.
+//!
+//! All tiles share one canvas, the image with its margin. In each step, every
+//! tile's estimate of x_0 is blended into the canvas, and x_{t-1} is computed
+//! there, with noise that depends on the position in the canvas alone. So tiles
+//! agree at every step, not only in the end, and no seam shows.
+//!
+//! Only a band of the canvas is held. A segment is the rows from the top of one
+//! row of tiles to the top of the next, and a row of tiles covers its own segment
+//! and the first rows of the one below. So it can do step `k` as soon as the
+//! segment below has done `k - 1`, whatever comes further down:
+//!
+//! ```text
+//! wave        0    1    2    3
+//! segment 0  x_T  k=0  k=1  k=2  -> written
+//! segment 1       x_T  k=0  k=1
+//! segment 2            x_T  k=0
+//! ```
+
+use super::consistency::Consistency;
+use super::finish::Finish;
+use super::reverse::{OnProgress, Progress, SampleOptions, notify};
+use super::tiling::{MARGIN, Tiling};
+use super::{UpscaleError, steps};
+use crate::diffusion::noise::normal4;
+use crate::exec::cpu::next_x;
+use crate::exec::{Executor, StepRecord};
+use crate::image::{Border, Colors, Planes};
+use crate::model::{Settings, names};
+use rayon::prelude::*;
+use std::collections::VecDeque;
+
+/// A run over tiles.
+pub(super) struct Tiled<'a> {
+    pub settings: &'a Settings,
+    pub tiling: Tiling,
+    /// Holds the program of one tile, its time tables computed.
+    pub executor: &'a mut dyn Executor,
+    pub records: &'a [StepRecord],
+    pub colors: &'a Colors<'a>,
+    /// Width and height of the image in LR pixels.
+    pub size: [usize; 2],
+    pub sample: &'a SampleOptions,
+    /// Corrects the estimate of a tile.
+    pub consistency: Option<Consistency>,
+}
+
+/// Bytes of a segment's canvas for each pixel, without the tiles' features.
+pub(super) fn canvas_bytes(records: &[StepRecord]) -> u64 {
+    let planes = if keeps_estimates(records) { 3 } else { 2 };
+    planes * 3 * size_of::<f32>() as u64
+}
+
+fn keeps_estimates(records: &[StepRecord]) -> bool {
+    records.iter().any(|record| record.from_previous_x0 != 0.0)
+}
+
+/// Some rows of the canvas; each field holds three planes.
+struct Segment {
+    /// Its first row.
+    top: usize,
+    rows: usize,
+    x: Vec<f32>,
+    /// The sum of the tiles' estimates of x_0, each with its weight.
+    x0: Vec<f32>,
+    /// The estimate of the step before, where the sampler needs it.
+    previous: Vec<f32>,
+    /// What the encoder made of each tile of the row.
+    tiles: Vec<Encoded>,
+}
+
+/// What the phase `image` leaves for the others.
+struct Encoded {
+    features: Vec<f32>,
+    /// Empty unless the model conditions on it.
+    up: Vec<f32>,
+}
+
+impl Tiled<'_> {
+    /// Runs everything and hands the result's rows to `finish`.
+    pub fn run(
+        &mut self,
+        finish: &mut Finish<'_>,
+        progress: OnProgress<'_>,
+    ) -> Result<(), UpscaleError> {
+        self.executor.set_records(self.records)?;
+        let count = self.tiling.rows.count;
+        let steps = self.records.len() - 1;
+        let mut counter = Counter {
+            done: 0,
+            total: steps * self.tiling.count(),
+            progress,
+        };
+        // The segments from `first` on, as far as they are begun.
+        let mut first = 0;
+        let mut band = VecDeque::new();
+        notify(counter.progress, Progress::Image)?;
+        for wave in 0..count + steps {
+            if wave < count {
+                band.push_back(self.segment(wave));
+            }
+            for step in 0..steps.min(wave) {
+                let row = wave - 1 - step;
+                if row >= count {
+                    continue;
+                }
+                let at = row - first;
+                if step == 0 {
+                    band[at].tiles = self.encode(row, &mut counter)?;
+                }
+                self.predict(&mut band, at, row, step, &mut counter)?;
+                let record = &self.records[steps::START + 1 + step];
+                update(&mut band[at], record, &self.noise());
+                if step + 1 == steps {
+                    let done: Segment = band.pop_front().expect("the oldest is done first");
+                    first += 1;
+                    let x0 = Planes {
+                        values: &done.x,
+                        stride: self.width(),
+                        first: [0, 0],
+                    };
+                    finish.residual(done.top, done.rows, &x0)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn width(&self) -> usize {
+        self.tiling.columns.length() * self.settings.scale
+    }
+
+    /// The noise of the canvas.
+    fn noise(&self) -> Noise {
+        let scale = self.settings.scale;
+        let sample = self.sample;
+        Noise {
+            wrap: match sample.border {
+                Border::Reflected => None,
+                Border::Wrapped => Some(self.size.map(|side| (side * scale) as i32)),
+            },
+            toward: sample.toward.map(|(seed, way)| {
+                // Of unit variance all the way.
+                let angle = way * std::f64::consts::FRAC_PI_2;
+                (seed, [angle.cos() as f32, angle.sin() as f32])
+            }),
+        }
+    }
+
+    /// A segment of pure noise, x_T.
+    fn segment(&self, row: usize) -> Segment {
+        let (axis, scale) = (self.tiling.rows, self.settings.scale);
+        let rows = match row + 1 == axis.count {
+            true => axis.tile,
+            false => axis.stride(),
+        } * scale;
+        let zeros = || vec![0.0; 3 * self.width() * rows];
+        let mut segment = Segment {
+            top: row * axis.stride() * scale,
+            rows,
+            x: zeros(),
+            x0: zeros(),
+            previous: match keeps_estimates(self.records) {
+                true => zeros(),
+                false => Vec::new(),
+            },
+            tiles: Vec::new(),
+        };
+        let start = StepRecord {
+            sigma: 1.0,
+            ..self.records[steps::START]
+        };
+        update(&mut segment, &start, &self.noise());
+        segment
+    }
+
+    /// The LR image under a tile.
+    fn lr(&self, column: usize, row: usize) -> Vec<f32> {
+        let first = [
+            column * self.tiling.columns.stride(),
+            row * self.tiling.rows.stride(),
+        ];
+        let first = first.map(|at| at as isize - MARGIN as isize);
+        self.colors.window(first, self.tiling.tile())
+    }
+
+    /// Encodes a row of tiles.
+    fn encode(
+        &mut self,
+        row: usize,
+        counter: &mut Counter<'_>,
+    ) -> Result<Vec<Encoded>, UpscaleError> {
+        (0..self.tiling.columns.count)
+            .map(|column| {
+                counter.show()?;
+                let lr = self.lr(column, row);
+                self.executor.write(names::LR, &lr)?;
+                self.executor.run(names::IMAGE, steps::START)?;
+                Ok(Encoded {
+                    features: self.executor.read(names::FEATURES)?,
+                    up: match self.settings.up_input {
+                        true => self.executor.read(names::UP)?,
+                        false => Vec::new(),
+                    },
+                })
+            })
+            .collect()
+    }
+
+    /// Adds the estimates of a row of tiles to its segments, the one at `at` in
+    /// the band and the next.
+    fn predict(
+        &mut self,
+        band: &mut VecDeque<Segment>,
+        at: usize,
+        row: usize,
+        step: usize,
+        counter: &mut Counter<'_>,
+    ) -> Result<(), UpscaleError> {
+        let Tiling { columns, rows } = self.tiling;
+        let (scale, width) = (self.settings.scale, self.width());
+        let size = self.tiling.tile().map(|side| side * scale);
+        let row_weights = rows.weights(row, scale);
+        for column in 0..columns.count {
+            let left = column * columns.stride() * scale;
+            let mut x = vec![0.0; 3 * size[0] * size[1]];
+            for_rows(&mut x, size, |channel, y, row| {
+                let (segment, y) = place(band, at, y);
+                let from = (channel * segment.rows + y) * width + left;
+                row.copy_from_slice(&segment.x[from..][..size[0]]);
+            });
+            let tile = &band[at].tiles[column];
+            self.executor.write(names::FEATURES, &tile.features)?;
+            if self.settings.up_input {
+                self.executor.write(names::UP, &tile.up)?;
+            }
+            self.executor.write(names::X, &x)?;
+            self.executor.run(names::CONDITION, steps::START)?;
+            self.executor.run(names::PREDICT, steps::START + 1 + step)?;
+            let mut x0 = self.executor.read(names::X0)?;
+            if let Some(consistency) = &self.consistency {
+                consistency.correct(&mut x0, &self.lr(column, row));
+            }
+
+            let column_weights = columns.weights(column, scale);
+            let split = band[at].rows.min(size[1]);
+            for (index, tile_rows) in [(at, 0..split), (at + 1, split..size[1])] {
+                if tile_rows.is_empty() {
+                    continue;
+                }
+                let segment = &mut band[index];
+                let segment_rows = segment.rows;
+                for_rows(
+                    &mut segment.x0,
+                    [width, segment_rows],
+                    |channel, y, sums| {
+                        let y = tile_rows.start + y;
+                        if y >= tile_rows.end {
+                            return;
+                        }
+                        let estimates = &x0[(channel * size[1] + y) * size[0]..][..size[0]];
+                        let sums = &mut sums[left..][..size[0]];
+                        for ((sum, x0), weight) in
+                            sums.iter_mut().zip(estimates).zip(&column_weights)
+                        {
+                            // Not multiplied with zero: that would spread NaN, and
+                            // what has no weight has none.
+                            let weight = weight * row_weights[y];
+                            if weight != 0.0 {
+                                *sum += weight * x0;
+                            }
+                        }
+                    },
+                );
+            }
+            counter.done += 1;
+            counter.show()?;
+        }
+        Ok(())
+    }
+}
+
+/// Counts the steps of all tiles.
+struct Counter<'a> {
+    done: usize,
+    total: usize,
+    progress: OnProgress<'a>,
+}
+
+impl Counter<'_> {
+    fn show(&mut self) -> Result<(), UpscaleError> {
+        let (done, total) = (self.done, self.total);
+        notify(self.progress, Progress::Step { done, total })
+    }
+}
+
+/// Row `y` of the tiles of segment `at`: the segment that it is in, and its
+/// number there.
+fn place(band: &VecDeque<Segment>, at: usize, y: usize) -> (&Segment, usize) {
+    let own = &band[at];
+    match y.checked_sub(own.rows) {
+        None => (own, y),
+        Some(y) => (&band[at + 1], y),
+    }
+}
+
+/// Calls `each` with the channel, number and values of every row of three
+/// planes, in parallel.
+fn for_rows(
+    planes: &mut [f32],
+    [width, height]: [usize; 2],
+    each: impl Fn(usize, usize, &mut [f32]) + Sync,
+) {
+    let rows = planes.par_chunks_mut(width).enumerate();
+    rows.for_each(|(row, values)| each(row / height, row % height, values));
+}
+
+/// Noise as a function of seed, step and place in the canvas.
+struct Noise {
+    /// After how many pixels it repeats.
+    wrap: Option<[i32; 2]>,
+    /// Another seed, and the factors of both seeds' noise.
+    toward: Option<(u64, [f32; 2])>,
+}
+
+impl Noise {
+    fn at(&self, record: &StepRecord, column: usize, row: usize) -> [f32; 4] {
+        let place = record.places[0];
+        let x = (place.x as i32).wrapping_add(column as i32);
+        let y = (place.y as i32).wrapping_add(row as i32);
+        let [x, y] = match self.wrap {
+            Some([width, height]) => [x.rem_euclid(width), y.rem_euclid(height)],
+            None => [x, y],
+        };
+        let draw = |seed| {
+            let (x, y) = (x as u32, y as u32);
+            normal4(seed, x, y, place.sample, record.noise_step, 0)
+        };
+        let own = draw(u64::from(record.seed_high) << 32 | u64::from(record.seed_low));
+        match self.toward {
+            None => own,
+            Some((seed, [from, to])) => {
+                let other = draw(seed);
+                std::array::from_fn(|i| from * own[i] + to * other[i])
+            }
+        }
+    }
+}
+
+/// From x_t and the estimate of x_0 to x_{t-1}; the estimate becomes zero.
+fn update(segment: &mut Segment, record: &StepRecord, noise: &Noise) {
+    let Segment {
+        top,
+        rows,
+        x,
+        x0,
+        previous,
+        ..
+    } = segment;
+    let width = x.len() / (3 * *rows);
+    let plane = width * *rows;
+    let (x_r, x_gb) = x.split_at_mut(plane);
+    let (x_g, x_b) = x_gb.split_at_mut(plane);
+    x_r.par_chunks_mut(width)
+        .zip(x_g.par_chunks_mut(width))
+        .zip(x_b.par_chunks_mut(width))
+        .enumerate()
+        .for_each(|(y, ((r, g), b))| {
+            for column in 0..width {
+                let z = match record.sigma != 0.0 {
+                    true => noise.at(record, column, *top + y),
+                    false => [0.0; 4],
+                };
+                for (channel, x) in [&mut r[column], &mut g[column], &mut b[column]]
+                    .into_iter()
+                    .enumerate()
+                {
+                    let at = (channel * *rows + y) * width + column;
+                    let previous = previous.get(at).copied().unwrap_or(0.0);
+                    *x = next_x(record, *x, x0[at], previous, z[channel]);
+                }
+            }
+        });
+    if !previous.is_empty() {
+        std::mem::swap(previous, x0);
+    }
+    x0.fill(0.0);
+}

@@ -1,0 +1,179 @@
+//! What diffusion can give: fidelity, strength, ways between samples.
+
+use super::tiles::scene;
+use super::{on_every_adapter, sample, upscale, upscaler};
+use srdiff::diffusion::Sampler;
+use srdiff::image::{Picture, metrics};
+use srdiff::model::Model;
+use srdiff::upscale::{
+    PrecisionChoice, Progress, SampleOptions, Spread, TileChoice, UpscaleError, Upscaler,
+};
+use std::ops::ControlFlow;
+
+fn starter() -> Upscaler {
+    upscaler(Model::starter(), "cpu", PrecisionChoice::F32)
+}
+
+/// PSNR of a result, shrunk, against the image.
+fn lr_psnr(result: &Picture, input: &Picture) -> f64 {
+    let shrunk = result.resized(input.width, input.height);
+    metrics::psnr_rgb(&shrunk, input, 0).unwrap()
+}
+
+#[test]
+fn consistent_results_shrink_to_the_image() {
+    let input = scene(60, 44);
+    for sampler in [Sampler::Ddpm, Sampler::DpmSolverPlusPlus2M] {
+        for tile in [TileChoice::Auto, TileChoice::AtMost(32)] {
+            let plain = sample(sampler, 5, 4);
+            let consistent = SampleOptions {
+                consistent: true,
+                ..plain
+            };
+            let mut upscaler = super::tiles::tiled(Model::starter(), "cpu", tile);
+            let [plain, consistent] = [plain, consistent]
+                .map(|options| lr_psnr(&upscale(&mut upscaler, &input, &options), &input));
+            println!("{sampler}, {tile:?}: LR-PSNR {plain:.1} dB, consistent {consistent:.1} dB");
+            assert!(consistent > 50.0, "{consistent}");
+            assert!(consistent > plain, "{plain}, {consistent}");
+        }
+    }
+    on_every_adapter(|adapter, device| {
+        let consistent = SampleOptions {
+            consistent: true,
+            ..sample(Sampler::Ddpm, 2, 4)
+        };
+        let mut upscaler = upscaler(Model::starter(), device, PrecisionChoice::Auto);
+        let input = scene(20, 14);
+        let psnr = lr_psnr(&upscale(&mut upscaler, &input, &consistent), &input);
+        assert!(psnr > 50.0, "{}: {psnr}", adapter.name);
+    });
+}
+
+/// Mean difference of horizontal neighbours.
+fn texture(image: &Picture) -> f64 {
+    let rows = image.rgb8();
+    let rows = rows.chunks_exact(3 * image.width);
+    let sum: u64 = rows
+        .flat_map(|row| {
+            row.iter()
+                .zip(&row[3..])
+                .map(|(a, b)| u64::from(a.abs_diff(*b)))
+        })
+        .sum();
+    sum as f64 / (3 * image.width * image.height) as f64
+}
+
+#[test]
+fn strength_goes_from_smooth_to_textured() {
+    let input = scene(40, 40);
+    let mut upscaler = starter();
+    let textures: Vec<f64> = [0.0, 0.5, 1.0, 1.1]
+        .map(|strength| {
+            let options = SampleOptions {
+                strength,
+                ..sample(Sampler::Ddpm, 10, 4)
+            };
+            texture(&upscale(&mut upscaler, &input, &options))
+        })
+        .to_vec();
+    println!("textures {textures:.2?}");
+    assert!(textures.is_sorted(), "{textures:?}");
+    assert!(textures[3] > 1.02 * textures[0], "{textures:?}");
+
+    for strength in [-0.1, 1.3, f64::NAN] {
+        let options = SampleOptions {
+            strength,
+            ..sample(Sampler::Ddpm, 2, 4)
+        };
+        let result = upscaler.upscale(&input, &options, &mut |_| ControlFlow::Continue(()));
+        assert!(matches!(result, Err(UpscaleError::Option { .. })));
+    }
+}
+
+#[test]
+fn results_change_gradually_from_one_seed_to_another() {
+    let input = scene(30, 30);
+    let mut upscaler = starter();
+    let mut result = |seed, toward| {
+        let options = SampleOptions {
+            toward,
+            ..sample(Sampler::Ddim { eta: 0.0 }, 5, seed)
+        };
+        upscale(&mut upscaler, &input, &options)
+    };
+    let (from, to) = (result(1, None), result(2, None));
+    let way: Vec<Picture> = (0..=4)
+        .map(|step| result(1, Some((2, f64::from(step) / 4.0))))
+        .collect();
+    let psnr = |a: &Picture, b: &Picture| metrics::psnr_rgb(a, b, 0).unwrap();
+    // The host's arithmetic and the executor's may differ in the last bit.
+    assert!(psnr(&way[0], &from) > 60.0 && psnr(&way[4], &to) > 60.0);
+    let whole = psnr(&from, &to);
+    for pair in way.windows(2) {
+        let step = psnr(&pair[0], &pair[1]);
+        assert!(step > whole + 3.0, "{step:.1} dB of {whole:.1}");
+    }
+    let distances: Vec<f64> = way.iter().map(|image| psnr(&from, image)).collect();
+    assert!(distances.iter().rev().is_sorted(), "{distances:?}");
+}
+
+#[test]
+fn samples_share_one_encoding_and_are_what_they_are_alone() {
+    let input = scene(20, 16);
+    let options = sample(Sampler::Ddpm, 3, 6);
+    let mut encodings = 0;
+    let mut samples = vec![Vec::new(); 3];
+    let mut upscaler = starter();
+    let reports = upscaler.upscale_samples(
+        &input,
+        &options,
+        3,
+        &mut |_, progress| {
+            encodings += usize::from(progress == Progress::Image);
+            ControlFlow::Continue(())
+        },
+        &mut |number, strip| {
+            samples[number as usize].extend_from_slice(&strip.rgb.to_u8());
+            ControlFlow::Continue(())
+        },
+    );
+    assert_eq!((reports.unwrap().len(), encodings), (3, 1));
+    let mut spread: Option<Spread> = None;
+    for (number, rgb) in samples.into_iter().enumerate() {
+        let alone = SampleOptions {
+            sample: number as u32,
+            ..options
+        };
+        let alone = upscale(&mut starter(), &input, &alone);
+        assert!(*alone.rgb8() == rgb, "sample {number}");
+        match &mut spread {
+            None => spread = Some(Spread::new(&alone)),
+            Some(spread) => spread.add(&alone),
+        }
+    }
+    let spread = spread.unwrap();
+    assert!(spread.sigma().iter().sum::<f32>() > 100.0);
+    assert_eq!(spread.mean().width, 80);
+}
+
+#[test]
+fn the_spread_of_samples_is_that_of_the_textbook() {
+    let levels: [[u8; 6]; 3] = [
+        [10, 20, 30, 0, 0, 0],
+        [14, 20, 33, 0, 9, 0],
+        [12, 26, 30, 0, 0, 0],
+    ];
+    let images = levels.map(|rgb| Picture::new(2, 1, rgb.to_vec()));
+    let mut spread = Spread::new(&images[0]);
+    assert_eq!(spread.sigma(), [0.0, 0.0]);
+    spread.add(&images[1]);
+    spread.add(&images[2]);
+    assert_eq!(*spread.mean().rgb8(), [12, 22, 31, 0, 3, 0]);
+    // Variances 4, 12, 3 and 0, 27, 0.
+    for (found, variance) in spread.sigma().into_iter().zip([19.0f32 / 3.0, 9.0]) {
+        assert!((found - variance.sqrt()).abs() < 1e-5, "{found}");
+    }
+    let map = spread.heat_map(3.0);
+    assert_eq!(*map.rgb8(), [255, 255, 132, 255, 255, 255]);
+}

@@ -1,7 +1,9 @@
 //! Pictures to planes of reals and back.
 
 use super::noise_picture;
-use srdiff::image::{Border, Colors, Metadata, Picture, Samples, picture_from_planes};
+use srdiff::image::{
+    Border, Colors, Enlargement, Metadata, Picture, Planes, Samples, picture_from_planes,
+};
 
 /// Pixels whose red is their column and green their row.
 fn coordinates(width: usize, height: usize) -> Picture {
@@ -222,4 +224,29 @@ fn cropping_keeps_the_top_left() {
     assert_eq!((part.width, part.height), (4, 2));
     assert_eq!(part.rgb8()[..12], picture.rgb8()[..12]);
     assert_eq!(part.rgb8()[12..], picture.rgb8()[15..27]);
+}
+
+/// Also where strips meet.
+#[test]
+fn opacity_is_enlarged_bicubically() {
+    let mut picture = noise_picture(7, 6, 4);
+    let alpha = noise_picture(7, 2, 9).rgb8().into_owned();
+    picture.alpha = Some(alpha.into());
+    let expected = picture.resized(28, 24).alpha;
+    let whole = picture_from_planes(&vec![0.0; 3 * 28 * 24], 28, &picture, 4);
+    assert_eq!(whole.alpha, expected);
+
+    let enlargement = Enlargement::new(&picture, 4);
+    let mut alpha = Vec::new();
+    for (y, rows) in [(0, 5), (5, 1), (6, 18)] {
+        let values = vec![0.0; 3 * 28 * rows];
+        let planes = Planes {
+            values: &values,
+            stride: 28,
+            first: [0, 0],
+        };
+        let strip = enlargement.strip(y, rows, &planes);
+        alpha.extend_from_slice(&strip.alpha.unwrap().to_u8());
+    }
+    assert_eq!(Some(Samples::U8(alpha)), expected);
 }

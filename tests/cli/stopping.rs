@@ -2,17 +2,28 @@
 
 use super::folder::Folder;
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Stdio};
 
 /// Runs `upscale` on slow pictures, sends a signal once the first is at work,
 /// and gives the exit code and what was said on stderr.
 #[cfg(unix)]
 fn stopped_by(signal: &str, folder: &Folder, args: &[&str]) -> (Option<i32>, String) {
-    use std::io::{BufRead, BufReader, Read};
-    use std::process::{Command, Stdio};
+    let steps = ["--steps", "100"];
+    disturbed(folder, &[&steps, args].concat(), |id| {
+        let kill = Command::new("kill")
+            .args([signal, &id.to_string()])
+            .status();
+        assert!(kill.unwrap().success());
+    })
+}
 
+/// Runs `upscale`, does something when the first picture is at work, given the
+/// process's number, and gives the exit code and what was said on stderr.
+fn disturbed(folder: &Folder, args: &[&str], act: impl FnOnce(u32)) -> (Option<i32>, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_srdiff"))
         .current_dir(folder.path(""))
-        .args(["upscale", "--device", "cpu", "--steps", "100"])
+        .args(["upscale", "--device", "cpu"])
         .args(args)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -23,9 +34,7 @@ fn stopped_by(signal: &str, folder: &Folder, args: &[&str]) -> (Option<i32>, Str
     let mut line = String::new();
     stderr.read_line(&mut line).unwrap();
     assert!(line.starts_with("CPU ("), "{line}");
-    let id = child.id().to_string();
-    let sent = Command::new("kill").args([signal, &id]).status().unwrap();
-    assert!(sent.success());
+    act(child.id());
     let mut rest = String::new();
     stderr.read_to_string(&mut rest).unwrap();
     (child.wait().unwrap().code(), rest)
@@ -63,6 +72,18 @@ fn a_run_that_was_stopped_is_resumed() {
     assert!(run.stderr.contains("2 done, 1 there already"), "{run:?}");
     assert_eq!(folder.load("large/b_x4.png").width(), 512);
     assert!(folder.names().iter().all(|name| !name.contains(".tmp")));
+}
+
+/// Nobody asked for it to be overwritten.
+#[test]
+fn a_file_that_appears_during_the_run_stays() {
+    let folder = Folder::new();
+    folder.draw("large.png", 48, 48);
+    let args = ["large.png", "-o", "out.png", "--steps", "10"];
+    let (code, said) = disturbed(&folder, &args, |_| folder.write("out.png", b"mine"));
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains("out.png: exists already"), "{said}");
+    assert_eq!(fs::read(folder.path("out.png")).unwrap(), b"mine");
 }
 
 /// What a killed run has left goes, what a living one writes stays.

@@ -3,6 +3,8 @@
 
 #[path = "cli/batch.rs"]
 mod batch;
+#[path = "cli/blend.rs"]
+mod blend;
 #[path = "cli/conversion.rs"]
 mod conversion;
 #[path = "cli/devices.rs"]

@@ -1,5 +1,6 @@
 //! The arguments, typed.
 
+use super::blend::BlendArgs;
 use super::evaluate::args::EvaluateArgs;
 use super::failure::{EXIT_CODES, Failure, exit_codes};
 pub use super::upscale::UpscaleArgs;
@@ -63,7 +64,13 @@ pub enum Command {
     /// `srdiff photo.jpg` is short for `srdiff upscale photo.jpg`.
     #[command(after_help = EXIT_CODES, after_long_help = UPSCALE_EXAMPLES)]
     Upscale(UpscaleArgs),
-    /// List the devices that pictures can be enlarged on
+    /// Blend pasted content into an image of full size
+    ///
+    /// Noise is added to the image and taken away again, so that pasted parts
+    /// become parts of it (content fusion).
+    #[command(after_help = EXIT_CODES)]
+    Blend(BlendArgs),
+    /// List the devices that images can be upscaled on
     Devices(DevicesArgs),
     /// Measure samplers and numbers of steps on a folder of pictures
     ///

@@ -194,7 +194,8 @@ impl Failure {
 }
 
 /// Options as the library's messages name them, and the flags that set them.
-const FLAGS: [(&str, &str); 11] = [
+const FLAGS: [(&str, &str); 12] = [
+    ("`amount`", "--amount"),
     ("`attention_heads`", "--attention-heads"),
     ("`eta`", "--eta"),
     ("`groups`", "--groups"),
@@ -269,7 +270,10 @@ fn options_for(error: &ImageError) -> &'static str {
 
 fn code(error: &UpscaleError) -> u8 {
     match error {
-        UpscaleError::Sampler(_) | UpscaleError::Option { .. } | UpscaleError::Shrinks { .. } => 2,
+        UpscaleError::Sampler(_)
+        | UpscaleError::Option { .. }
+        | UpscaleError::Shrinks { .. }
+        | UpscaleError::Mask { .. } => 2,
         UpscaleError::Picture { .. } => 3,
         UpscaleError::Schedule(_)
         | UpscaleError::Unclamped(_)

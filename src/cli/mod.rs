@@ -2,6 +2,7 @@
 //! one line and an exit code.
 
 mod args;
+mod blend;
 mod convert;
 mod devices;
 mod evaluate;
@@ -25,6 +26,7 @@ pub fn run() -> ExitCode {
     let line = CommandLine::parse_from(shorthand::completed(std::env::args_os()));
     let result = match &line.command {
         Command::Upscale(args) => upscale::run(args),
+        Command::Blend(args) => blend::run(args),
         Command::Devices(args) => devices::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Convert(args) => convert::run(args),

@@ -58,6 +58,11 @@ pub enum UpscaleError {
         from[0], from[1], to[0], to[1]
     )]
     Shrinks { from: [usize; 2], to: [usize; 2] },
+    #[error(
+        "the mask is {}x{} and the image {}x{}; give a mask of the image's size",
+        mask[0], mask[1], image[0], image[1]
+    )]
+    Mask { image: [usize; 2], mask: [usize; 2] },
     #[error("cancelled")]
     Cancelled,
     #[error(transparent)]

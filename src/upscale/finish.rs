@@ -126,26 +126,16 @@ impl<'a> Finish<'a> {
 
     /// Rows of the bicubic enlargement in [-1, 1].
     fn enlarged(&self, y: usize, rows: usize) -> Vec<f32> {
-        // Pixels that the kernel reaches to each side.
-        const REACH: usize = 2;
         let scale = self.settings.scale;
-        let [width, _] = self.size;
         let (top, bottom) = (y / scale, (y + rows).div_ceil(scale));
-        let size = [width + 2 * REACH, bottom - top + 2 * REACH];
-        let reach = REACH as isize;
-        let lr = self.colors.window([-reach, top as isize - reach], size);
-        let factor = 2.0 * (255.0 / self.settings.lr_up_divisor);
-        let resizing = Resizing::new(size, 1, size.map(|side| side * scale));
-        let first = y - top * scale + REACH * scale;
-        let mut result = Vec::with_capacity(3 * rows * width * scale);
-        for plane in lr.chunks_exact(size[0] * size[1]) {
-            let finish = |v: f64| (v * factor - 1.0) as f32;
-            let enlarged = resizing.rows(plane, first..first + rows, finish);
-            for row in enlarged.chunks_exact(size[0] * scale) {
-                result.extend_from_slice(&row[REACH * scale..][..width * scale]);
-            }
-        }
-        result
+        let size = [self.size[0], bottom - top];
+        let whole = enlarged(self.settings, self.colors, [0, top as isize], size);
+        let width = size[0] * scale;
+        let planes = whole.chunks_exact(whole.len() / 3);
+        planes
+            .flat_map(|plane| &plane[(y - top * scale) * width..][..rows * width])
+            .copied()
+            .collect()
     }
 
     /// The device found something in the result that is no number.
@@ -160,4 +150,32 @@ impl<'a> Finish<'a> {
             lr_psnr: self.fidelity.lr_psnr(),
         }
     }
+}
+
+/// The bicubic enlargement in [-1, 1] of a window of `size` LR pixels, whose top
+/// left one is at `first`.
+pub(super) fn enlarged(
+    settings: &Settings,
+    colors: &Colors<'_>,
+    [x, y]: [isize; 2],
+    [width, height]: [usize; 2],
+) -> Vec<f32> {
+    // Pixels that the kernel reaches to each side.
+    const REACH: usize = 2;
+    let scale = settings.scale;
+    let size = [width + 2 * REACH, height + 2 * REACH];
+    let reach = REACH as isize;
+    let lr = colors.window([x - reach, y - reach], size);
+    let factor = 2.0 * (255.0 / settings.lr_up_divisor);
+    let resizing = Resizing::new(size, 1, size.map(|side| side * scale));
+    let rows = REACH * scale..(REACH + height) * scale;
+    let mut result = Vec::with_capacity(3 * width * height * scale * scale);
+    for plane in lr.chunks_exact(size[0] * size[1]) {
+        let finish = |v: f64| (v * factor - 1.0) as f32;
+        let enlarged = resizing.rows(plane, rows.clone(), finish);
+        for row in enlarged.chunks_exact(size[0] * scale) {
+            result.extend_from_slice(&row[REACH * scale..][..width * scale]);
+        }
+    }
+    result
 }

@@ -20,6 +20,7 @@
 //! # }
 //! ```
 
+mod blend;
 mod budget;
 mod consistency;
 pub mod defaults;

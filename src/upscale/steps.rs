@@ -15,8 +15,33 @@ pub(super) fn records(
     settings: &Settings,
     sample: &SampleOptions,
 ) -> Result<Vec<StepRecord>, UpscaleError> {
+    Ok(records_from(settings, sample, 1.0)?.0)
+}
+
+/// As [`records`], of the last part of the process alone, `amount` of it. Also
+/// gives how much of x_0 and of noise there is where it starts.
+pub(super) fn records_from(
+    settings: &Settings,
+    sample: &SampleOptions,
+    amount: f64,
+) -> Result<(Vec<StepRecord>, [f32; 2]), UpscaleError> {
+    if !(amount > 0.0 && amount <= 1.0) {
+        return Err(UpscaleError::Option {
+            name: "amount",
+            value: amount,
+            choose: "a number above 0, at most 1".to_owned(),
+        });
+    }
     let schedule = Schedule::new(&settings.schedule, settings.timesteps)?;
-    let steps = sample.sampler.steps(&schedule, sample.steps)?;
+    let all = sample.sampler.steps(&schedule, sample.steps)?;
+    let kept = ((all.len() as f64 * amount).round() as usize).max(1);
+    let visited = all[all.len() - kept..]
+        .iter()
+        .map(|step| step.timestep as usize);
+    let visited: Vec<usize> = visited.collect();
+    let steps = sample.sampler.steps_at(&schedule, &visited)?;
+    let signal = schedule.alphas_cumprod()[visited[0]];
+    let parts = [signal.sqrt() as f32, (1.0 - signal).sqrt() as f32];
     let margin = (-((MARGIN * settings.scale) as i32)) as u32;
     let keyed = StepRecord {
         seed_low: sample.seed as u32,
@@ -58,7 +83,7 @@ pub(super) fn records(
         true => step_record(&step, keyed),
         false => step_record(&step.without_clip(), keyed),
     });
-    Ok(std::iter::once(start).chain(steps).collect())
+    Ok((std::iter::once(start).chain(steps).collect(), parts))
 }
 
 /// A step's coefficients, rounded to f32, with the seed and place of `keyed`.

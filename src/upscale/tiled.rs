@@ -18,7 +18,7 @@
 //! ```
 
 use super::consistency::Consistency;
-use super::finish::Finish;
+use super::finish::{Finish, enlarged};
 use super::reverse::{OnProgress, Progress, SampleOptions, notify};
 use super::tiling::{MARGIN, Tiling};
 use super::{UpscaleError, steps};
@@ -41,8 +41,17 @@ pub(super) struct Tiled<'a> {
     /// Width and height of the image in LR pixels.
     pub size: [usize; 2],
     pub sample: &'a SampleOptions,
+    /// An image to start from, in place of noise alone.
+    pub start: Option<Start<'a>>,
     /// Corrects the estimate of a tile.
     pub consistency: Option<Consistency>,
+}
+
+/// An image of the result's size to start from.
+pub(super) struct Start<'a> {
+    pub colors: Colors<'a>,
+    /// Factors of its x_0 and of the noise.
+    pub parts: [f32; 2],
 }
 
 /// Bytes of a segment's canvas for each pixel, without the tiles' features.
@@ -171,7 +180,27 @@ impl Tiled<'_> {
             ..self.records[steps::START]
         };
         update(&mut segment, &start, &self.noise());
+        if let Some(start) = &self.start {
+            self.mix(&mut segment, start);
+        }
         segment
+    }
+
+    /// From noise to x_t of the image to start from.
+    fn mix(&self, segment: &mut Segment, start: &Start<'_>) {
+        let scale = self.settings.scale;
+        let lr_first = [0, segment.top / scale].map(|at| at as isize - MARGIN as isize);
+        let lr_size = [self.width() / scale, segment.rows / scale];
+        let up = enlarged(self.settings, self.colors, lr_first, lr_size);
+        let first = lr_first.map(|at| at * scale as isize);
+        let image = start.colors.window(first, [self.width(), segment.rows]);
+        let rescale = self.settings.res_rescale as f32;
+        let [signal, noise] = start.parts;
+        let values = segment.x.par_iter_mut().zip(image).zip(up);
+        values.for_each(|((x, image), up)| {
+            let x0 = ((2.0 * image - 1.0 - up) * rescale).clamp(-1.0, 1.0);
+            *x = signal * x0 + noise * *x;
+        });
     }
 
     /// The LR image under a tile.

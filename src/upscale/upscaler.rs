@@ -7,7 +7,7 @@ use super::finish::{Findings, Finish, OnRows};
 use super::memory::Budget;
 use super::reverse::{OnProgress, Progress, SampleOptions, notify, sample_steps};
 use super::select::{DeviceChoice, Selected, select};
-use super::tiled::Tiled;
+use super::tiled::{Start, Tiled};
 use super::tiling::{MARGIN, SMALLEST_TILE, TileChoice, Tiling};
 use super::{UpscaleError, steps};
 use crate::exec::gpu::list_adapters;
@@ -283,8 +283,22 @@ impl Upscaler {
         progress: OnProgress<'_>,
         rows: OnRows<'_>,
     ) -> Result<Report, UpscaleError> {
+        self.upscale_from(picture, None, sample, progress, rows)
+    }
+
+    /// Upscales an image, where `edited` is given from an image of the result's
+    /// size and with that part of the process alone.
+    pub(super) fn upscale_from(
+        &mut self,
+        picture: &Picture,
+        edited: Option<(&Picture, f64)>,
+        sample: &SampleOptions,
+        progress: OnProgress<'_>,
+        rows: OnRows<'_>,
+    ) -> Result<Report, UpscaleError> {
         self.check_picture(picture)?;
-        let records = steps::records(self.model.settings(), sample)?;
+        let amount = edited.map_or(1.0, |(_, amount)| amount);
+        let (records, parts) = steps::records_from(self.model.settings(), sample, amount)?;
         let tiling = self.load([picture.width, picture.height], &records, progress)?;
         let model = self.model.clone();
         let settings = model.settings();
@@ -292,7 +306,11 @@ impl Upscaler {
         let mut finish = Finish::new(settings, picture, &colors, rows);
         let (_, executor) = self.loaded.as_mut().expect("just loaded");
         let executor = &mut **executor;
-        let result = if tiling.count() == 1 && !sample.needs_canvas() {
+        let start = edited.map(|(image, _)| Start {
+            colors: Colors::new(image, sample.border),
+            parts,
+        });
+        let result = if tiling.count() == 1 && !sample.needs_canvas() && start.is_none() {
             let in_flight = match self.selected.device {
                 // A run is done when it returns.
                 Device::Cpu(_) => 0,
@@ -312,6 +330,7 @@ impl Upscaler {
                 colors: &colors,
                 size: [picture.width, picture.height],
                 sample,
+                start,
                 consistency: (sample.consistent).then(|| Consistency::new(settings, tiling.tile())),
             }
             .run(&mut finish, progress)

@@ -117,7 +117,7 @@ fn a_limit_on_the_size_of_files_does_not_stop_the_others() {
     let binary = env!("CARGO_BIN_EXE_srdiff");
     let fast = super::folder::FAST.join(" ");
     let command = format!("ulimit -f 8; exec {binary} large.png in.png {fast} -f tif -o out");
-    let output = std::process::Command::new("sh")
+    let output = Command::new("sh")
         .current_dir(folder.path(""))
         .args(["-c", &command])
         .output()

@@ -177,3 +177,46 @@ fn the_spread_of_samples_is_that_of_the_textbook() {
     let map = spread.heat_map(3.0);
     assert_eq!(*map.rgb8(), [255, 255, 132, 255, 255, 255]);
 }
+
+#[test]
+fn blending_changes_as_much_as_is_asked_for_and_only_where() {
+    let image = scene(50, 37);
+    let mut upscaler = starter();
+    let options = sample(Sampler::Ddpm, 10, 3);
+    let mut blend = |mask: Option<&Picture>, amount: f64| {
+        upscaler.blend(&image, mask, amount, &options, &mut |_| {
+            ControlFlow::Continue(())
+        })
+    };
+    let psnr = |result: &Picture| metrics::psnr_rgb(result, &image, 0).unwrap();
+    let results = [0.1, 0.5, 1.0].map(|amount| blend(None, amount).unwrap());
+    let [little, half, all] = [&results[0], &results[1], &results[2]].map(psnr);
+    println!("PSNR with the image: {little:.1}, {half:.1}, {all:.1} dB");
+    assert!(
+        little > half && half > all && little > 30.0,
+        "{little}, {half}, {all}"
+    );
+    assert_eq!((results[0].width, results[0].height), (50, 37));
+
+    let left = |i: usize| if i / 3 % 50 < 25 { 255 } else { 0 };
+    let mask = Picture::new(50, 37, (0..50 * 37 * 3).map(left).collect());
+    let masked = blend(Some(&mask), 0.5).unwrap();
+    let (found, before) = (masked.rgb8(), image.rgb8());
+    let after = results[1].rgb8();
+    for (i, &found) in found.iter().enumerate() {
+        let expected = if left(i) == 255 { after[i] } else { before[i] };
+        assert_eq!(found, expected, "{i}");
+    }
+
+    let small = mask.cropped(49, 37);
+    assert!(matches!(
+        blend(Some(&small), 0.5),
+        Err(UpscaleError::Mask { .. })
+    ));
+    for amount in [0.0, 1.1, f64::NAN] {
+        assert!(matches!(
+            blend(None, amount),
+            Err(UpscaleError::Option { .. })
+        ));
+    }
+}

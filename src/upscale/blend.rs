@@ -1,0 +1,107 @@
+//! Content fusion (SRDiff, section 4.4): what was pasted into an image becomes a
+//! part of it.
+
+use super::reverse::{OnProgress, SampleOptions};
+use super::{UpscaleError, Upscaler};
+use crate::image::{Border, Colors, Picture, Samples};
+use std::ops::ControlFlow;
+
+impl Upscaler {
+    /// Blends pasted content into an image of full size: noise is added to it as
+    /// far as `amount` of the reverse process takes away again, from little above
+    /// 0 (hardly changed) to 1 (made anew from the image, shrunk).
+    ///
+    /// Where there is a `mask` of the image's size, the result is taken where it
+    /// is white and the image where it is black.
+    ///
+    /// # Errors
+    /// As [`upscale`](Self::upscale), and when the amount is out of range or the
+    /// mask has another size.
+    pub fn blend(
+        &mut self,
+        image: &Picture,
+        mask: Option<&Picture>,
+        amount: f64,
+        sample: &SampleOptions,
+        progress: OnProgress<'_>,
+    ) -> Result<Picture, UpscaleError> {
+        let (width, height) = (image.width, image.height);
+        if !image.is_consistent() {
+            return Err(UpscaleError::Picture { width, height });
+        }
+        if let Some(mask) = mask
+            && (mask.width, mask.height) != (width, height)
+        {
+            return Err(UpscaleError::Mask {
+                image: [width, height],
+                mask: [mask.width, mask.height],
+            });
+        }
+        let scale = self.model().settings().scale;
+        let lr_size = [width, height].map(|side| side.div_ceil(scale));
+        let full = padded(image, lr_size.map(|side| side * scale));
+        let lr = full.resized(lr_size[0], lr_size[1]);
+        let mut rgb: Vec<Samples> = Vec::new();
+        self.upscale_from(&lr, Some((&full, amount)), sample, progress, &mut |strip| {
+            if strip.y == 0 {
+                rgb.clear();
+            }
+            rgb.push(strip.rgb);
+            ControlFlow::Continue(())
+        })?;
+        let mut result = Picture {
+            rgb: match full.rgb {
+                Samples::U8(_) => {
+                    let strips = rgb.iter().map(|strip| strip.to_u8());
+                    strips.collect::<Vec<_>>().concat().into()
+                }
+                Samples::U16(_) => {
+                    let strips = rgb.iter().map(|strip| strip.to_u16());
+                    strips.collect::<Vec<_>>().concat().into()
+                }
+            },
+            ..full
+        }
+        .cropped(width, height);
+        if let Some(mask) = mask {
+            mix(&mut result.rgb, &image.rgb, &mask.to_f32());
+        }
+        Ok(Picture {
+            rgb: result.rgb,
+            ..image.clone()
+        })
+    }
+}
+
+/// The colours of an image, continued to the right and below by their
+/// reflection.
+fn padded(image: &Picture, [width, height]: [usize; 2]) -> Picture {
+    let planes = Colors::new(image, Border::Reflected).window([0, 0], [width, height]);
+    let pixels = width * height;
+    let interleaved = (0..pixels).flat_map(|p| [0, 1, 2].map(|c| planes[c * pixels + p]));
+    match image.rgb {
+        Samples::U8(_) => {
+            let rgb = interleaved.map(|v| (v * 255.0).round() as u8).collect();
+            Picture::new(width, height, rgb)
+        }
+        Samples::U16(_) => Picture::from_f32(width, height, &interleaved.collect::<Vec<f32>>()),
+    }
+}
+
+/// `result * weight + image * (1 - weight)`.
+fn mix(result: &mut Samples, image: &Samples, weights: &[f32]) {
+    let mixed = |result: f32, image: f32, weight: f32| image + weight * (result - image);
+    match (result, image) {
+        (Samples::U8(result), Samples::U8(image)) => {
+            for ((result, image), weight) in result.iter_mut().zip(image).zip(weights) {
+                *result = mixed((*result).into(), (*image).into(), *weight).round() as u8;
+            }
+        }
+        (Samples::U16(result), Samples::U16(image)) => {
+            for ((result, image), weight) in result.iter_mut().zip(image).zip(weights) {
+                *result = mixed((*result).into(), (*image).into(), *weight).round() as u16;
+            }
+        }
+        _ => unreachable!("the result has the image's samples"),
+    }
+}

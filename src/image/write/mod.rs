@@ -281,14 +281,7 @@ impl Picture {
         overwrite: bool,
     ) -> Result<(), ImageError> {
         let (head, strips) = (self.empty([self.width, self.height]), &mut self.strips());
-        save_rows(
-            &self.empty([self.width, self.height]),
-            path,
-            format,
-            options,
-            overwrite,
-            strips,
-        )
+        save_rows(&head, path, format, options, overwrite, strips)
     }
 
     /// The bytes of a file of this format, as [`save`](Self::save) writes it.

@@ -3,9 +3,10 @@
 
 use std::{
     fs,
-    io::{self, Write},
+    io::{self, Seek, Write},
     path::{Path, PathBuf},
 };
+use tempfile::NamedTempFile;
 
 /// How the names of temporary files begin and end.
 const TEMPORARY: (&str, &str) = (".srdiff-", ".tmp");
@@ -53,26 +54,87 @@ pub fn check(path: &Path, overwrite: bool) -> Result<(), Fault> {
 /// # Errors
 /// As [`check`]; when the disk is full or fails.
 pub fn write(path: &Path, bytes: &[u8], overwrite: bool) -> Result<(), Fault> {
-    let target = target(path, overwrite)?;
-    // A file that has no name yet vanishes with the program, however it ends.
-    if let Some(mut file) = nameless::create(folder(&target))? {
-        claim(&file);
-        fill(&mut file, bytes)?;
-        match nameless::link(&file, &target) {
+    let mut draft = Draft::create(path, overwrite)?;
+    draft.file().write_all(bytes)?;
+    draft.commit()
+}
+
+/// A file in the making, which vanishes when it is dropped.
+#[derive(Debug)]
+pub struct Draft {
+    file: Place,
+    target: PathBuf,
+    overwrite: bool,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// Vanishes with the program, however it ends.
+    Nameless(fs::File),
+    Named(NamedTempFile),
+}
+
+impl Draft {
+    /// Begins a file that will be at `path`, as [`write()`] puts it there.
+    ///
+    /// # Errors
+    /// As [`check`].
+    pub fn create(path: &Path, overwrite: bool) -> Result<Self, Fault> {
+        let target = target(path, overwrite)?;
+        let file = match nameless::create(folder(&target))? {
+            Some(file) => {
+                claim(&file);
+                Place::Nameless(file)
+            }
+            None => Place::Named(temporary(&target)?),
+        };
+        Ok(Self {
+            file,
+            target,
+            overwrite,
+        })
+    }
+
+    /// The file, to be filled.
+    pub fn file(&mut self) -> &mut fs::File {
+        match &mut self.file {
+            Place::Nameless(file) => file,
+            Place::Named(file) => file.as_file_mut(),
+        }
+    }
+
+    /// Puts the file in its place.
+    ///
+    /// # Errors
+    /// When the disk is full or fails, or another file has taken the place and
+    /// is not to be overwritten.
+    pub fn commit(mut self) -> Result<(), Fault> {
+        // Else a crash soon after could leave the new name with none of its bytes.
+        self.file().sync_all()?;
+        let (target, overwrite) = (&self.target, self.overwrite);
+        let mut file = match self.file {
+            Place::Named(file) => return persist(file, target, overwrite),
+            Place::Nameless(file) => file,
+        };
+        match nameless::link(&file, target) {
             Ok(()) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 if !overwrite {
                     return Err(Fault::Exists);
                 }
-                if replace(&file, &target).is_ok() {
+                if replace(&file, target).is_ok() {
                     return Ok(());
                 }
             }
             // The file system cannot name it.
             Err(_) => {}
         }
+        let mut named = temporary(target)?;
+        file.rewind()?;
+        io::copy(&mut file, named.as_file_mut())?;
+        named.as_file().sync_all()?;
+        persist(named, target, overwrite)
     }
-    write_named(&target, bytes, overwrite)
 }
 
 /// Gives a nameless file the place of another, by way of a name beside it:
@@ -89,10 +151,8 @@ fn replace(file: &fs::File, target: &Path) -> io::Result<()> {
     })
 }
 
-/// Writes a file that has a temporary name at first.
-fn write_named(target: &Path, bytes: &[u8], overwrite: bool) -> Result<(), Fault> {
-    let mut file = temporary(target)?;
-    fill(file.as_file_mut(), bytes)?;
+/// Gives a file with a temporary name its own.
+fn persist(file: NamedTempFile, target: &Path, overwrite: bool) -> Result<(), Fault> {
     if overwrite {
         keep_permissions(file.as_file(), target);
         file.persist(target).map_err(|error| error.error)?;
@@ -109,12 +169,6 @@ fn write_named(target: &Path, bytes: &[u8], overwrite: bool) -> Result<(), Fault
         }
         Err(error) => Err(Fault::Io(error.error)),
     }
-}
-
-fn fill(file: &mut fs::File, bytes: &[u8]) -> io::Result<()> {
-    file.write_all(bytes)?;
-    // Else a crash soon after could leave the new name with none of its bytes.
-    file.sync_all()
 }
 
 /// As if the file in the place had been written into. No reason to fail.
@@ -137,7 +191,7 @@ mod nameless {
     /// A file in `folder` with the permissions of any new file; none where
     /// the file system has no such files.
     pub fn create(folder: &Path) -> io::Result<Option<File>> {
-        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         match open(folder, flags, Mode::from_raw_mode(0o666)) {
             Ok(file) => Ok(Some(file.into())),
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => Ok(None),
@@ -218,7 +272,7 @@ fn target(path: &Path, overwrite: bool) -> Result<PathBuf, Fault> {
 }
 
 /// A temporary file beside `target`, with the permissions of any new file.
-fn temporary(target: &Path) -> io::Result<tempfile::NamedTempFile> {
+fn temporary(target: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
     #[cfg(unix)]

@@ -20,6 +20,8 @@ mod perceptual;
 mod planes;
 #[path = "image/refusal.rs"]
 mod refusal;
+#[path = "image/strips.rs"]
+mod strips;
 
 use serde::de::DeserializeOwned;
 use srdiff::image::Picture;

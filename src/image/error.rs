@@ -116,6 +116,9 @@ pub enum ImageProblem {
     /// The output cannot be written.
     #[error("cannot be written ({}); {}", plainly(.0), write_advice(.0))]
     Write(#[source] io::Error),
+    /// Rows are missing, or not in their order or of the image's size.
+    #[error("has only {found} of its {height} rows, so it was not written; make the image again")]
+    MissingRows { found: usize, height: usize },
     /// The encoder refuses.
     #[error("cannot be encoded ({0}); write another format")]
     Encode(String),

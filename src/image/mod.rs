@@ -27,7 +27,7 @@ pub(crate) use row_resizing::RowResizing;
 pub use row_resizing::StripResizing;
 use samples::Sample;
 pub use samples::Samples;
-pub use write::{EncodeOptions, OutputFormat, check_writable};
+pub use write::{EncodeOptions, OutputFormat, check_writable, encode_rows, save_rows};
 
 /// A picture of 8 or 16 bits a channel.
 #[derive(Clone, Debug, PartialEq)]

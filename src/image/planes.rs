@@ -149,6 +149,21 @@ impl<'a> Enlargement<'a> {
 }
 
 impl Picture {
+    /// All rows, some at a time.
+    pub(crate) fn strips(&self) -> impl Iterator<Item = Strip> {
+        const ROWS: usize = 64;
+        (0..self.height).step_by(ROWS).map(|y| {
+            let rows = ROWS.min(self.height - y);
+            let pixels = y * self.width..(y + rows) * self.width;
+            Strip {
+                y,
+                rows,
+                rgb: self.rgb.part(3 * pixels.start..3 * pixels.end),
+                alpha: self.alpha.as_ref().map(|alpha| alpha.part(pixels)),
+            }
+        })
+    }
+
     /// Adds rows below those that the picture has.
     ///
     /// # Panics

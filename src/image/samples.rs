@@ -1,6 +1,7 @@
 //! Samples of 8 or 16 bits.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// Samples of a picture: whole numbers from 0 to the largest of their type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +43,17 @@ impl Samples {
             (Self::U8(samples), Self::U8(more)) => samples.extend(more),
             (Self::U16(samples), Self::U16(more)) => samples.extend(more),
             _ => panic!("samples of 8 bits and of 16"),
+        }
+    }
+
+    /// Some of them.
+    ///
+    /// # Panics
+    /// When there are not so many.
+    pub(super) fn part(&self, range: Range<usize>) -> Self {
+        match self {
+            Self::U8(samples) => Self::U8(samples[range].to_vec()),
+            Self::U16(samples) => Self::U16(samples[range].to_vec()),
         }
     }
 

@@ -6,6 +6,7 @@ mod jobs;
 mod name;
 mod pipeline;
 mod report;
+mod rows;
 
 pub use args::UpscaleArgs;
 

@@ -2,19 +2,22 @@
 //! image, the next is read and the last written.
 //!
 //! Threads hand images on without a queue between them, so that with one
-//! thread each, at most two inputs and two results are in memory.
+//! thread each, at most two inputs are in memory. Of results, only the rows that
+//! wait to be written are: see [`rows`](super::rows).
 
 use super::jobs::{Job, make_folder};
 use super::report::{Made, Report};
+use super::rows::{Results, Rows};
 use crate::cli::failure::Failure;
 use crate::cli::signals::Stop;
 use srdiff::atomic_file::remove_leftovers;
 use srdiff::image::{
-    DecodeOptions, Decoded, EncodeOptions, ImageError, Picture, decode, decode_file,
+    DecodeOptions, Decoded, EncodeOptions, Enlargement, ImageError, ImageProblem, decode,
+    decode_file, encode_rows, save_rows,
 };
 use srdiff::upscale::{SampleOptions, UpscaleError, Upscaler};
 use std::collections::HashSet;
-use std::io::Write;
+use std::io::{Seek, Write, copy, stdout};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -78,13 +81,6 @@ struct Loaded<'a> {
     time: Duration,
 }
 
-/// A result to write.
-struct Upscaled<'a> {
-    job: &'a Job,
-    picture: Picture,
-    made: Made,
-}
-
 fn load_all<'a>(
     jobs: &'a [Job],
     next: &AtomicUsize,
@@ -129,7 +125,7 @@ fn upscale_all<'a>(
     mut left: usize,
     upscaler: Upscaler,
     loaded: Receiver<Loaded<'a>>,
-    to_save: SyncSender<Upscaled<'a>>,
+    to_save: SyncSender<Rows<'a>>,
     settings: &Settings,
     report: &Report,
     stop: &Stop,
@@ -157,49 +153,58 @@ fn upscale_all<'a>(
         report.notes(job, &notes);
         let started = Instant::now();
         let announced = engine.precision();
-        let result = engine.upscale(&picture, sample, &mut |progress| {
-            // A signal may come while the first image of a size is loaded.
-            match stop.is_asked() {
-                true => ControlFlow::Break(()),
-                false => report.show(progress, before, work),
-            }
-        });
+        let head = Enlargement::new(&picture, engine.model().settings().scale).empty();
+        let mut results = Results::new(job, head, &to_save);
+        let result = engine.upscale_rows(
+            &picture,
+            sample,
+            &mut |progress| {
+                // A signal may come while the first image of a size is loaded.
+                match stop.is_asked() {
+                    true => ControlFlow::Break(()),
+                    false => report.show(progress, before, work),
+                }
+            },
+            &mut |strip| results.push(strip),
+        );
         if engine.precision() != announced {
             let note = "this model exceeds the range of f16, so it was run in f32".to_owned();
             report.say(&format!("note: {note}"));
             notes.push(note);
         }
-        let made = Made {
-            size: [0; 2],
-            device: engine.selected().device.to_string(),
-            precision: engine.precision().to_string(),
-            notes,
-            load: time,
-            upscale: started.elapsed(),
-            save: Duration::ZERO,
-        };
-        let picture = match result {
-            Ok(picture) => picture,
+        let device = engine.selected().device.to_string();
+        before += work;
+        let how = match result {
+            Ok(how) => how,
+            // Whoever could not write it has told.
+            Err(UpscaleError::Cancelled) if results.is_refused() => continue,
             Err(UpscaleError::Cancelled) => return,
             Err(error) => {
+                before -= work;
                 report.failed(job, Failure::upscaling(&job.input.path)(error), work);
                 continue;
             }
         };
-        before += work;
         if left == 0 {
             // Encoding takes memory of its own.
             upscaler = None;
         }
-        let upscaled = Upscaled { job, picture, made };
-        if to_save.send(upscaled).is_err() {
-            return;
-        }
+        let done = Instant::now();
+        results.finish(Made {
+            size: [0; 2],
+            device,
+            how,
+            notes,
+            load: time,
+            upscale: done - started,
+            done,
+            save: Duration::ZERO,
+        });
     }
 }
 
 fn save_all(
-    results: &Mutex<Receiver<Upscaled>>,
+    results: &Mutex<Receiver<Rows<'_>>>,
     folders: &Mutex<HashSet<PathBuf>>,
     settings: &Settings,
     report: &Report,
@@ -210,41 +215,64 @@ fn save_all(
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .recv();
-        let Ok(Upscaled { job, picture, made }) = received else {
+        let Ok(mut rows) = received else {
             return;
         };
-        let started = Instant::now();
-        match save(job, &picture, folders, settings) {
-            Ok(()) => report.done(
-                job,
+        let saved = save(&mut rows, folders, settings);
+        let made = rows.made();
+        match (saved, made) {
+            (Ok(()), Some(made)) => report.done(
+                rows.job,
                 &Made {
-                    size: [picture.width, picture.height],
-                    save: started.elapsed(),
+                    size: [rows.head.width, rows.head.height],
+                    save: made.done.elapsed(),
                     ..made
                 },
             ),
-            Err(failure) => report.failed(job, failure, 0),
+            (Ok(()), None) => unreachable!("the last row comes after it"),
+            // The run ended early, and whoever ended it has told why.
+            (Err(Unsaved::Image(ImageProblem::MissingRows { .. })), None) => {}
+            (Err(unsaved), _) => report.failed(rows.job, unsaved.failure(rows.job), 0),
+        }
+    }
+}
+
+/// Why a result is not written.
+enum Unsaved {
+    Image(ImageProblem),
+    Other(Box<Failure>),
+}
+
+impl Unsaved {
+    fn failure(self, job: &Job) -> Failure {
+        match self {
+            Self::Other(failure) => *failure,
+            Self::Image(problem) => {
+                let file = job.output.clone().unwrap_or("standard output".into());
+                Failure::Output(ImageError { file, problem })
+            }
         }
     }
 }
 
 fn save(
-    job: &Job,
-    picture: &Picture,
+    rows: &mut Rows<'_>,
     folders: &Mutex<HashSet<PathBuf>>,
     settings: &Settings,
-) -> Result<(), Failure> {
+) -> Result<(), Unsaved> {
+    let (job, head) = (rows.job, &rows.head);
+    let strips = &mut rows.strips.iter();
     let Some(output) = &job.output else {
-        let bytes = picture.encode(job.format, &settings.writing);
-        let bytes = bytes.map_err(|problem| {
-            let file = "standard output".into();
-            Failure::Output(ImageError { file, problem })
-        })?;
-        let mut stdout = std::io::stdout().lock();
-        let written = stdout.write_all(&bytes).and_then(|()| stdout.flush());
-        return written.map_err(Failure::Stdout);
+        // Nobody gets half an image.
+        let mut file = tempfile::tempfile().map_err(|e| Unsaved::Image(ImageProblem::Write(e)))?;
+        encode_rows(head, job.format, &settings.writing, &mut file, strips)
+            .map_err(Unsaved::Image)?;
+        let mut stdout = stdout().lock();
+        let written = file.rewind().and_then(|()| copy(&mut file, &mut stdout));
+        let written = written.and_then(|_| stdout.flush());
+        return written.map_err(|error| Unsaved::Other(Failure::Stdout(error).into()));
     };
-    make_folder(output)?;
+    make_folder(output).map_err(|failure| Unsaved::Other(failure.into()))?;
     let folder = match output.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         _ => PathBuf::from("."),
@@ -254,9 +282,9 @@ fn save(
         remove_leftovers(&folder);
     }
     drop(known);
-    picture
-        .save(output, job.format, &settings.writing, settings.overwrite)
-        .map_err(Failure::Output)
+    let (format, overwrite) = (job.format, settings.overwrite);
+    save_rows(head, output, format, &settings.writing, overwrite, strips)
+        .map_err(|error| Unsaved::Image(error.problem))
 }
 
 /// One line: which device runs and why, and how.

@@ -5,10 +5,10 @@ use crate::cli::failure::Failure;
 use crate::cli::progress::{BatchBar, StepBar};
 use crate::cli::terminal;
 use serde::Serialize;
-use srdiff::upscale::{Progress, SampleOptions};
+use srdiff::upscale::{Progress, Report as How, SampleOptions};
 use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How much is said.
 #[derive(Clone, Copy, Debug)]
@@ -21,15 +21,17 @@ pub struct Style {
 }
 
 /// How a result came about.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Made {
     /// Width and height of the result.
     pub size: [usize; 2],
     pub device: String,
-    pub precision: String,
+    pub how: How,
     pub notes: Vec<String>,
     pub load: Duration,
     pub upscale: Duration,
+    /// When its last row was there.
+    pub done: Instant,
     pub save: Duration,
 }
 
@@ -44,7 +46,12 @@ struct Line<'a> {
     height: Option<usize>,
     seconds: Option<f64>,
     device: Option<&'a str>,
-    precision: Option<&'a str>,
+    precision: Option<String>,
+    /// In dB; none if the result shrinks to the input exactly.
+    lr_psnr: Option<f64>,
+    /// Width and height of the tiles, in pixels of the input.
+    tile: Option<[usize; 2]>,
+    tiles: Option<usize>,
     sampler: String,
     steps: usize,
     seed: u64,
@@ -173,6 +180,7 @@ impl Report {
         } = self.style;
         let [width, height] = made.size;
         let seconds = (made.load + made.upscale + made.save).as_secs_f64();
+        let lr_psnr = Some(made.how.lr_psnr).filter(|psnr| psnr.is_finite());
         self.state().done += 1;
         if json {
             return self.json(Line {
@@ -181,12 +189,18 @@ impl Report {
                 height: Some(height),
                 seconds: Some((seconds * 1e3).round() / 1e3),
                 device: Some(&made.device),
-                precision: Some(&made.precision),
+                precision: Some(made.how.precision.to_string()),
+                lr_psnr: lr_psnr.map(|psnr| (psnr * 1e2).round() / 1e2),
+                tile: made.how.tiles.map(|(tile, _)| tile),
+                tiles: made.how.tiles.map(|(_, count)| count),
                 notes: &made.notes,
                 ..self.line(job)
             });
         }
         let mut line = format!("{}: {width}x{height}, {seconds:.1} s", output_of(job));
+        if let Some(psnr) = lr_psnr {
+            line += &format!(", LR-PSNR {psnr:.1} dB");
+        }
         if verbose {
             let [load, upscale, save] =
                 [made.load, made.upscale, made.save].map(|time| time.as_secs_f64());

@@ -1,16 +1,20 @@
 //! Pixels to picture files.
 
 mod jpeg;
+mod output;
 mod png;
+mod rows;
 mod tiff;
 mod webp;
 
 use super::color::{self, Space};
 use super::guard::guarded;
-use super::{ImageError, ImageProblem, Picture, Samples};
-use crate::atomic_file;
-use std::borrow::Cow;
+use super::{ImageError, ImageProblem, Picture, Strip};
+use crate::atomic_file::{self, Draft};
+use output::{Output, WriteSeek};
+use rows::Rows;
 use std::fmt;
+use std::io::{Cursor, Seek, Write};
 use std::path::Path;
 
 /// A format that pictures are written in.
@@ -148,17 +152,127 @@ pub fn check_writable(path: &Path, overwrite: bool) -> Result<(), ImageError> {
     atomic_file::check(path, overwrite).map_err(|fault| ImageProblem::from(fault).of(path))
 }
 
+/// Writes an image to `path` whose rows come one after the other, so that memory
+/// need not hold all of them. `head` is the image without its pixels, as
+/// [`Enlargement::empty`](super::Enlargement::empty) gives it.
+///
+/// The rows go to a temporary file, so that there is never half an image and a
+/// failure leaves nothing behind. WebP alone is collected in memory.
+///
+/// # Errors
+/// As [`check_writable`] and [`OutputFormat::check`]; when the quality is out of
+/// range, the disk is full, or the strips are not all rows in their order.
+pub fn save_rows(
+    head: &Picture,
+    path: &Path,
+    format: OutputFormat,
+    options: &EncodeOptions,
+    overwrite: bool,
+    strips: &mut dyn Iterator<Item = Strip>,
+) -> Result<(), ImageError> {
+    format.check(path, head.width, head.height)?;
+    let mut save = || -> Result<(), ImageProblem> {
+        let mut draft = Draft::create(path, overwrite)?;
+        encode_rows(head, format, options, draft.file(), strips)?;
+        Ok(draft.commit()?)
+    };
+    save().map_err(|problem| problem.of(path))
+}
+
+/// Writes the bytes of a file, as [`save_rows`] does.
+///
+/// # Errors
+/// When the quality is out of range, the encoder refuses, writing fails, or the
+/// strips are not all rows in their order.
+pub fn encode_rows(
+    head: &Picture,
+    format: OutputFormat,
+    options: &EncodeOptions,
+    file: &mut (impl Write + Seek),
+    strips: &mut dyn Iterator<Item = Strip>,
+) -> Result<(), ImageProblem> {
+    encode_to(head, format, options, file, strips)
+}
+
+fn encode_to(
+    head: &Picture,
+    format: OutputFormat,
+    options: &EncodeOptions,
+    file: &mut dyn WriteSeek,
+    strips: &mut dyn Iterator<Item = Strip>,
+) -> Result<(), ImageProblem> {
+    let quality = options.jpeg_quality;
+    if !(1..=100).contains(&quality) {
+        return Err(ImageProblem::Quality(quality));
+    }
+    if format.gray_becomes_srgb(head) {
+        return encode_as_srgb(head, format, options, file, strips);
+    }
+    let mut output = Output::new(file);
+    let encoded = guarded(|| {
+        let rows = &mut Rows::new(head, format, strips);
+        match format {
+            OutputFormat::Png => png::encode(rows, &mut output),
+            OutputFormat::Jpeg => jpeg::encode(rows, quality, &mut output),
+            OutputFormat::WebP => webp::encode(rows, &mut output),
+            OutputFormat::Tiff => tiff::encode(rows, &mut output),
+        }
+    });
+    // Whatever is still buffered.
+    let flushed = output.flush();
+    if let Some(error) = output.error.take() {
+        return Err(ImageProblem::Write(error));
+    }
+    encoded.map_err(|problem| match problem {
+        ImageProblem::Codec(reason) => ImageProblem::Encode(reason),
+        problem => problem,
+    })?;
+    flushed.map_err(ImageProblem::Write)
+}
+
+/// Converts the whole image first, whose colours its format cannot hold.
+fn encode_as_srgb(
+    head: &Picture,
+    format: OutputFormat,
+    options: &EncodeOptions,
+    file: &mut dyn WriteSeek,
+    strips: &mut dyn Iterator<Item = Strip>,
+) -> Result<(), ImageProblem> {
+    let mut picture = head.clone();
+    let mut found = 0;
+    for strip in strips {
+        if strip.y != found {
+            break;
+        }
+        found += strip.rows;
+        picture.push(strip);
+    }
+    if !picture.is_consistent() {
+        return Err(ImageProblem::MissingRows {
+            found,
+            height: picture.height,
+        });
+    }
+    if let Some(profile) = picture.metadata.icc_profile.take() {
+        color::convert_to_srgb(&mut picture, &profile);
+    }
+    let (head, strips) = (
+        picture.empty([picture.width, picture.height]),
+        &mut picture.strips(),
+    );
+    encode_to(&head, format, options, file, strips)
+}
+
 impl Picture {
-    /// Writes the picture to `path`: to a temporary file beside it first, so
-    /// that there is never half a picture and a failure leaves nothing behind.
+    /// Writes the image to `path`: to a temporary file beside it first, so
+    /// that there is never half an image and a failure leaves nothing behind.
     ///
-    /// A gray picture is written with one channel, and all metadata that the
+    /// A gray image is written with one channel, and all metadata that the
     /// format can hold are written too. What it cannot hold is lost:
     /// [`OutputFormat::losses`].
     ///
     /// # Errors
-    /// As [`check_writable`] and [`OutputFormat::check`]; when the quality is
-    /// out of range or the disk is full.
+    /// As [`save_rows`].
     pub fn save(
         &self,
         path: &Path,
@@ -166,12 +280,8 @@ impl Picture {
         options: &EncodeOptions,
         overwrite: bool,
     ) -> Result<(), ImageError> {
-        format.check(path, self.width, self.height)?;
-        // In memory first: compression takes seconds, during which a program
-        // that is interrupted would leave its temporary file behind.
-        self.encode(format, options)
-            .and_then(|bytes| Ok(atomic_file::write(path, &bytes, overwrite)?))
-            .map_err(|problem| problem.of(path))
+        let (head, strips) = (self.empty([self.width, self.height]), &mut self.strips());
+        save_rows(&head, path, format, options, overwrite, strips)
     }
 
     /// The bytes of a file of this format, as [`save`](Self::save) writes it.
@@ -183,88 +293,9 @@ impl Picture {
         format: OutputFormat,
         options: &EncodeOptions,
     ) -> Result<Vec<u8>, ImageProblem> {
-        let quality = options.jpeg_quality;
-        if !(1..=100).contains(&quality) {
-            return Err(ImageProblem::Quality(quality));
-        }
-        let mut picture = Cow::Borrowed(self);
-        if format.gray_becomes_srgb(self) {
-            let picture = picture.to_mut();
-            if let Some(profile) = picture.metadata.icc_profile.take() {
-                color::convert_to_srgb(picture, &profile);
-            }
-        }
-        let pixels = Pixels::of(&picture, format);
-        let encoded = guarded(|| match format {
-            OutputFormat::Png => png::encode(&picture, &pixels),
-            OutputFormat::Jpeg => jpeg::encode(&picture, &pixels, quality),
-            OutputFormat::WebP => webp::encode(&picture, &pixels),
-            OutputFormat::Tiff => tiff::encode(&picture, &pixels),
-        });
-        encoded.map_err(|problem| match problem {
-            ImageProblem::Codec(reason) => ImageProblem::Encode(reason),
-            problem => problem,
-        })
+        let mut bytes = Cursor::new(Vec::new());
+        let (head, strips) = (self.empty([self.width, self.height]), &mut self.strips());
+        encode_rows(&head, format, options, &mut bytes, strips)?;
+        Ok(bytes.into_inner())
     }
-}
-
-/// Interleaved samples, as a format takes them.
-struct Pixels<'a> {
-    /// Gray, gray and alpha, RGB, or RGBA.
-    channels: usize,
-    samples: Cow<'a, Samples>,
-}
-
-impl<'a> Pixels<'a> {
-    fn of(picture: &'a Picture, format: OutputFormat) -> Self {
-        // A profile of RGB colours needs three channels, even if they are equal.
-        let profile = picture.metadata.icc_profile.as_deref();
-        let needs_rgb = profile.is_some_and(|profile| color::space(profile) == Space::Rgb);
-        let gray = picture.gray && !needs_rgb && format != OutputFormat::WebP;
-        let has_alpha = picture.alpha.is_some() && format.has_alpha();
-        let flattened = picture.alpha.is_some() && !has_alpha;
-        let narrowed = picture.rgb.bits() == 16 && !format.has_16_bits();
-        let colors = if gray { 1 } else { 3 };
-        let channels = colors + usize::from(has_alpha);
-        let samples = if channels == 3 && !flattened && !narrowed {
-            Cow::Borrowed(&picture.rgb)
-        } else if picture.rgb.bits() == 16 && !narrowed {
-            let alpha = picture.alpha.as_ref().map(Samples::to_u16);
-            let rgb = picture.rgb.to_u16();
-            Cow::Owned(interleaved(&rgb, alpha.as_deref(), colors, flattened).into())
-        } else {
-            let alpha = picture.alpha.as_ref().map(Samples::to_u8);
-            let rgb = picture.rgb.to_u8();
-            Cow::Owned(interleaved(&rgb, alpha.as_deref(), colors, flattened).into())
-        };
-        Self { channels, samples }
-    }
-}
-
-/// The first `colors` samples of each pixel and its opacity, where there is
-/// any; or the pixels over white.
-fn interleaved<T: super::samples::Sample>(
-    rgb: &[T],
-    alpha: Option<&[T]>,
-    colors: usize,
-    flattened: bool,
-) -> Vec<T> {
-    let mut result = Vec::with_capacity(rgb.len() / 3 * (colors + 1));
-    for (index, pixel) in rgb.chunks_exact(3).enumerate() {
-        let pixel = pixel.iter().take(colors);
-        match alpha.map(|alpha| alpha[index]) {
-            Some(alpha) if flattened => {
-                let opacity = alpha.unit();
-                result.extend(pixel.map(|sample| {
-                    let value = sample.unit() * opacity + (1.0 - opacity);
-                    T::from_level(value * T::LARGEST)
-                }));
-            }
-            alpha => {
-                result.extend(pixel);
-                result.extend(alpha);
-            }
-        }
-    }
-    result
 }

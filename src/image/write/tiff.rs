@@ -1,65 +1,115 @@
 //! TIFF files, deflated.
+//!
+//! The crate's encoder of images compresses only whole ones, so the strips are
+//! compressed here.
 
 use super::super::exif::{self, Field};
-use super::super::{ImageProblem, Picture, Samples, error::innermost_message};
-use super::Pixels;
-use ::tiff::TiffResult;
-use ::tiff::encoder::colortype::{ColorType, Gray8, Gray16, RGB8, RGB16, RGBA8, RGBA16};
+use super::super::{ImageProblem, Samples, error::innermost_message};
+use super::output::Output;
+use super::rows::Rows;
 use ::tiff::encoder::{
-    Compression, DeflateLevel, DirectoryEncoder, Rational, TiffEncoder, TiffKind, TiffKindBig,
-    TiffKindStandard, TiffValue,
+    DirectoryEncoder, Rational, TiffEncoder, TiffKind, TiffKindBig, TiffKindStandard, TiffValue,
 };
 use ::tiff::tags::{
-    ExtraSamples, PhotometricInterpretation, Predictor, ResolutionUnit, SampleFormat, Tag, Type,
+    CompressionMethod, ExtraSamples, PhotometricInterpretation, Predictor, ResolutionUnit,
+    SampleFormat, Tag, Type,
 };
+use ::tiff::{TiffError, TiffResult};
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 use std::borrow::Cow;
-use std::io::{Cursor, Seek, Write};
+use std::io::{Seek, Write};
 
 const XMP: u16 = 700;
 
 /// From this size on, offsets may not fit into 32 bits.
-const BIG: usize = 4_000_000_000;
+const BIG: u64 = 4_000_000_000;
 
-pub fn encode(picture: &Picture, pixels: &Pixels<'_>) -> Result<Vec<u8>, ImageProblem> {
-    let size = pixels.samples.len() * pixels.samples.bits() as usize / 8;
-    let result = if size < BIG {
-        with_kind::<TiffKindStandard>(picture, pixels)
-    } else {
-        with_kind::<TiffKindBig>(picture, pixels)
-    };
-    result.map_err(|error| ImageProblem::Encode(innermost_message(&error)))
+/// About as many bytes are compressed at a time.
+const STRIP: usize = 1 << 20;
+
+pub fn encode(rows: &mut Rows<'_>, output: &mut Output<'_>) -> Result<(), ImageProblem> {
+    let row_bytes = rows.row_samples() * rows.bits as usize / 8;
+    match (rows.head.height as u64).saturating_mul(row_bytes as u64) {
+        ..BIG => write::<TiffKindStandard>(rows, row_bytes, output),
+        _ => write::<TiffKindBig>(rows, row_bytes, output),
+    }
 }
 
-fn with_kind<K: TiffKind>(picture: &Picture, pixels: &Pixels<'_>) -> TiffResult<Vec<u8>> {
-    let mut bytes = Cursor::new(Vec::new());
-    let encoder = TiffEncoder::<_, K>::new_generic(&mut bytes)?
-        .with_compression(Compression::Deflate(DeflateLevel::Balanced))
-        .with_predictor(Predictor::Horizontal);
-    match (&*pixels.samples, pixels.channels) {
-        (Samples::U8(samples), 1) => write::<_, K, Gray8>(encoder, picture, samples),
-        (Samples::U8(samples), 2) => write::<_, K, GrayAlpha<u8>>(encoder, picture, samples),
-        (Samples::U8(samples), 3) => write::<_, K, RGB8>(encoder, picture, samples),
-        (Samples::U8(samples), _) => write::<_, K, RGBA8>(encoder, picture, samples),
-        (Samples::U16(samples), 1) => write::<_, K, Gray16>(encoder, picture, samples),
-        (Samples::U16(samples), 2) => write::<_, K, GrayAlpha<u16>>(encoder, picture, samples),
-        (Samples::U16(samples), 3) => write::<_, K, RGB16>(encoder, picture, samples),
-        (Samples::U16(samples), _) => write::<_, K, RGBA16>(encoder, picture, samples),
-    }?;
-    Ok(bytes.into_inner())
+fn refused(error: TiffError) -> ImageProblem {
+    ImageProblem::Encode(innermost_message(&error))
 }
 
-fn write<W, K, C>(
-    mut encoder: TiffEncoder<W, K>,
-    picture: &Picture,
-    samples: &[C::Inner],
-) -> TiffResult<()>
-where
-    W: Write + Seek,
-    K: TiffKind,
-    C: ColorType,
-    [C::Inner]: TiffValue,
-{
-    let metadata = &picture.metadata;
+fn write<K: TiffKind>(
+    rows: &mut Rows<'_>,
+    row_bytes: usize,
+    output: &mut Output<'_>,
+) -> Result<(), ImageProblem> {
+    let mut encoder = TiffEncoder::<_, K>::new_generic(output).map_err(refused)?;
+    let tall = rows.head.height;
+    let strip_rows = STRIP.div_ceil(row_bytes).min(tall);
+    let mut image = header(&mut encoder, rows, strip_rows).map_err(refused)?;
+    let (mut offsets, mut sizes) = (Vec::new(), Vec::new());
+    let mut waiting = Vec::new();
+    loop {
+        let more = rows.next()?;
+        let is_last = more.is_none();
+        if let Some(samples) = more {
+            predict(&samples, rows.row_samples(), rows.channels, &mut waiting);
+        }
+        let mut done = 0;
+        while waiting.len() - done >= strip_rows * row_bytes || is_last && done < waiting.len() {
+            let strip = &waiting[done..waiting.len().min(done + strip_rows * row_bytes)];
+            let mut deflate = ZlibEncoder::new(Vec::new(), Compression::default());
+            let packed = deflate.write_all(strip).and_then(|()| deflate.finish());
+            let packed = packed.map_err(|error| refused(error.into()))?;
+            let offset = image.write_data(&packed[..]).map_err(refused)?;
+            offsets.push(K::convert_offset(offset).map_err(refused)?);
+            sizes.push(packed.len() as u32);
+            done += strip.len();
+        }
+        waiting.drain(..done);
+        if is_last {
+            break;
+        }
+    }
+    image
+        .write_tag(Tag::StripOffsets, K::convert_slice(&offsets))
+        .and_then(|()| image.write_tag(Tag::StripByteCounts, &sizes[..]))
+        .and_then(|()| image.finish())
+        .map_err(refused)
+}
+
+/// Adds each sample less that of the pixel before, in the byte order of the
+/// file, which is that of the machine.
+fn predict(samples: &Samples, row_samples: usize, channels: usize, bytes: &mut Vec<u8>) {
+    match samples {
+        Samples::U8(samples) => {
+            for row in samples.chunks_exact(row_samples) {
+                bytes.extend(&row[..channels]);
+                let pairs = row.iter().zip(&row[channels..]);
+                bytes.extend(pairs.map(|(before, sample)| sample.wrapping_sub(*before)));
+            }
+        }
+        Samples::U16(samples) => {
+            for row in samples.chunks_exact(row_samples) {
+                bytes.extend(row[..channels].iter().flat_map(|v| v.to_ne_bytes()));
+                let pairs = row.iter().zip(&row[channels..]);
+                bytes.extend(
+                    pairs.flat_map(|(before, sample)| sample.wrapping_sub(*before).to_ne_bytes()),
+                );
+            }
+        }
+    }
+}
+
+/// Begins the directory with everything that is known before the pixels.
+fn header<'a, W: Write + Seek, K: TiffKind>(
+    encoder: &'a mut TiffEncoder<W, K>,
+    rows: &Rows<'_>,
+    strip_rows: usize,
+) -> TiffResult<DirectoryEncoder<'a, W, K>> {
+    let metadata = &rows.head.metadata;
     let directories = metadata.exif.as_deref().and_then(exif::directories);
     let directories = directories.unwrap_or_default();
     let mut pointers = Vec::new();
@@ -76,37 +126,52 @@ where
         }
     }
 
-    let (width, height) = (picture.width as u32, picture.height as u32);
-    let mut image = encoder.new_image::<C>(width, height)?;
-    if let Some(dpi) = metadata.dpi {
-        let [x, y] = dpi.map(|dpi| Rational {
-            n: (dpi.min(4e6) * 1000.0).round() as u32,
-            d: 1000,
-        });
-        image.resolution_unit(ResolutionUnit::Inch);
-        image.x_resolution(x);
-        image.y_resolution(y);
-    }
-    let directory = image.encoder();
-    if matches!(C::BITS_PER_SAMPLE.len(), 2 | 4) {
+    let mut image = encoder.image_directory()?;
+    image.write_tag(Tag::ImageWidth, rows.head.width as u32)?;
+    image.write_tag(Tag::ImageLength, rows.head.height as u32)?;
+    image.write_tag(Tag::RowsPerStrip, strip_rows as u32)?;
+    image.write_tag(Tag::SamplesPerPixel, rows.channels as u16)?;
+    let bits = vec![rows.bits as u16; rows.channels];
+    image.write_tag(Tag::BitsPerSample, &bits[..])?;
+    let formats = vec![SampleFormat::Uint.to_u16(); rows.channels];
+    image.write_tag(Tag::SampleFormat, &formats[..])?;
+    let photometric = match rows.channels {
+        1 | 2 => PhotometricInterpretation::BlackIsZero,
+        _ => PhotometricInterpretation::RGB,
+    };
+    image.write_tag(Tag::PhotometricInterpretation, photometric.to_u16())?;
+    image.write_tag(Tag::Compression, CompressionMethod::Deflate.to_u16())?;
+    image.write_tag(Tag::Predictor, Predictor::Horizontal.to_u16())?;
+    if rows.channels.is_multiple_of(2) {
         let straight = [ExtraSamples::UnassociatedAlpha.to_u16()];
-        directory.write_tag(Tag::ExtraSamples, &straight[..])?;
+        image.write_tag(Tag::ExtraSamples, &straight[..])?;
     }
+    let (unit, [x, y]) = match metadata.dpi {
+        Some(dpi) => (ResolutionUnit::Inch, dpi),
+        None => (ResolutionUnit::None, [1.0; 2]),
+    };
+    let rational = |dpi: f64| Rational {
+        n: (dpi.min(4e6) * 1000.0).round() as u32,
+        d: 1000,
+    };
+    image.write_tag(Tag::ResolutionUnit, unit.to_u16())?;
+    image.write_tag(Tag::XResolution, rational(x))?;
+    image.write_tag(Tag::YResolution, rational(y))?;
     if let Some(profile) = &metadata.icc_profile {
-        directory.write_tag(Tag::IccProfile, Undefined(profile))?;
+        image.write_tag(Tag::IccProfile, Undefined(profile))?;
     }
     if let Some(packet) = &metadata.xmp {
-        directory.write_tag(Tag::from_u16_exhaustive(XMP), &packet[..])?;
+        image.write_tag(Tag::from_u16_exhaustive(XMP), &packet[..])?;
     }
     for field in &directories.main {
         if exif::DESCRIPTIVE.contains(&field.tag) {
-            write_field(directory, field)?;
+            write_field(&mut image, field)?;
         }
     }
     for (number, offset) in pointers {
-        directory.write_tag(Tag::from_u16_exhaustive(number), offset)?;
+        image.write_tag(Tag::from_u16_exhaustive(number), offset)?;
     }
-    image.write_data(samples)
+    Ok(image)
 }
 
 /// Writes a tag with a value of EXIF's.
@@ -183,27 +248,3 @@ impl TiffValue for Undefined<'_> {
         Cow::Borrowed(self.0)
     }
 }
-
-/// Gray with opacity, which the encoder does not know.
-struct GrayAlpha<T>(std::marker::PhantomData<T>);
-
-/// Each sample less the one of the pixel before.
-macro_rules! gray_alpha {
-    ($sample:ty) => {
-        impl ColorType for GrayAlpha<$sample> {
-            type Inner = $sample;
-            const TIFF_VALUE: PhotometricInterpretation = PhotometricInterpretation::BlackIsZero;
-            const BITS_PER_SAMPLE: &'static [u16] = &[<$sample>::BITS as u16; 2];
-            const SAMPLE_FORMAT: &'static [SampleFormat] = &[SampleFormat::Uint; 2];
-
-            fn horizontal_predict(row: &[$sample], result: &mut Vec<$sample>) {
-                result.extend(row.iter().take(2));
-                let pairs = row.iter().zip(row.iter().skip(2));
-                result.extend(pairs.map(|(before, sample)| sample.wrapping_sub(*before)));
-            }
-        }
-    };
-}
-
-gray_alpha!(u8);
-gray_alpha!(u16);

@@ -1,13 +1,18 @@
 //! WebP files, lossless.
 
-use super::super::{ImageProblem, Picture, error::innermost_message, exif};
-use super::Pixels;
+use super::super::{ImageProblem, Samples, error::innermost_message, exif};
+use super::output::Output;
+use super::rows::Rows;
 use image_webp::{ColorType, WebPEncoder};
 
-pub fn encode(picture: &Picture, pixels: &Pixels<'_>) -> Result<Vec<u8>, ImageProblem> {
-    let metadata = &picture.metadata;
-    let mut bytes = Vec::new();
-    let mut encoder = WebPEncoder::new(&mut bytes);
+/// The encoder takes the whole image. A side has at most 16,383 pixels.
+pub fn encode(rows: &mut Rows<'_>, output: &mut Output<'_>) -> Result<(), ImageProblem> {
+    let mut samples = Samples::U8(Vec::new());
+    while let Some(more) = rows.next()? {
+        samples.append(more);
+    }
+    let metadata = &rows.head.metadata;
+    let mut encoder = WebPEncoder::new(output);
     if let Some(profile) = &metadata.icc_profile {
         encoder.set_icc_profile(profile.clone());
     }
@@ -23,13 +28,12 @@ pub fn encode(picture: &Picture, pixels: &Pixels<'_>) -> Result<Vec<u8>, ImagePr
     if let Some(packet) = &metadata.xmp {
         encoder.set_xmp_metadata(packet.clone());
     }
-    let color = match pixels.channels {
+    let color = match rows.channels {
         3 => ColorType::Rgb8,
         _ => ColorType::Rgba8,
     };
-    let (width, height) = (picture.width as u32, picture.height as u32);
+    let (width, height) = (rows.head.width as u32, rows.head.height as u32);
     encoder
-        .encode(&pixels.samples.to_u8(), width, height, color)
-        .map_err(|error| ImageProblem::Encode(innermost_message(&error)))?;
-    Ok(bytes)
+        .encode(&samples.to_u8(), width, height, color)
+        .map_err(|error| ImageProblem::Encode(innermost_message(&error)))
 }

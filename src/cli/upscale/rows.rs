@@ -1,0 +1,114 @@
+//! The rows of results on their way from the device to the thread that writes
+//! them.
+//!
+//! The last rows are held back until the result is known to be good. So a file
+//! is complete only if its image is, and a run that fails or starts again leaves
+//! a writer without its last rows, which then leaves no file.
+
+use super::jobs::Job;
+use super::report::Made;
+use srdiff::image::{Picture, Strip};
+use std::ops::ControlFlow;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+/// Bytes of rows that wait for being written. Most results fit in it, so that the
+/// device need not wait for them.
+const WAITING: usize = 64 << 20;
+
+/// A result to write.
+pub struct Rows<'a> {
+    pub job: &'a Job,
+    /// The result without its pixels.
+    pub head: Picture,
+    pub strips: Receiver<Strip>,
+    made: Receiver<Made>,
+}
+
+impl Rows<'_> {
+    /// How it came about, if all rows have come.
+    pub fn made(&self) -> Option<Made> {
+        self.made.try_recv().ok()
+    }
+}
+
+/// Where the rows of an image's result go.
+pub struct Results<'a, 's> {
+    job: &'a Job,
+    head: Picture,
+    to_save: &'s SyncSender<Rows<'a>>,
+    /// The thread that writes, once it has begun.
+    writer: Option<Writer>,
+    last: Option<Strip>,
+    is_refused: bool,
+}
+
+struct Writer {
+    strips: SyncSender<Strip>,
+    made: SyncSender<Made>,
+}
+
+impl<'a, 's> Results<'a, 's> {
+    pub fn new(job: &'a Job, head: Picture, to_save: &'s SyncSender<Rows<'a>>) -> Self {
+        Self {
+            job,
+            head,
+            to_save,
+            writer: None,
+            last: None,
+            is_refused: false,
+        }
+    }
+
+    /// Takes the next rows, or the first ones of a new run.
+    pub fn push(&mut self, strip: Strip) -> ControlFlow<()> {
+        if strip.y == 0 {
+            (self.writer, self.last) = (None, None);
+        }
+        let sent = self.last.replace(strip).is_none_or(|last| self.send(last));
+        self.is_refused = !sent;
+        match sent {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        }
+    }
+
+    /// Whether nobody writes the rows any longer.
+    pub fn is_refused(&self) -> bool {
+        self.is_refused
+    }
+
+    /// Lets the last rows go: the result is good.
+    pub fn finish(mut self, made: Made) {
+        let Some(last) = self.last.take() else { return };
+        let told = self
+            .writer(&last)
+            .is_some_and(|w| w.made.send(made).is_ok());
+        // Else whoever could not write it has told.
+        if told {
+            self.send(last);
+        }
+    }
+
+    fn send(&mut self, strip: Strip) -> bool {
+        let writer = self.writer(&strip);
+        writer.is_some_and(|writer| writer.strips.send(strip).is_ok())
+    }
+
+    fn writer(&mut self, strip: &Strip) -> Option<&Writer> {
+        if self.writer.is_none() {
+            let bytes = strip.rgb.len() * strip.rgb.bits() as usize / 8;
+            let count = (WAITING / bytes.max(1)).clamp(1, self.head.height);
+            let (strips, receiver) = sync_channel(count);
+            let (made, made_receiver) = sync_channel(1);
+            let rows = Rows {
+                job: self.job,
+                head: self.head.clone(),
+                strips: receiver,
+                made: made_receiver,
+            };
+            self.to_save.send(rows).ok()?;
+            self.writer = Some(Writer { strips, made });
+        }
+        self.writer.as_ref()
+    }
+}

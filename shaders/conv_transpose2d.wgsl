@@ -37,6 +37,9 @@ struct Dims {
 
 alias x_t = vec4<${x_scalar}>;
 alias w_t = vec4<${w_scalar}>;
+//: if y_scalar == "f16"
+//: include "include/half.wgsl"
+//: endif
 alias y_t = vec4<${y_scalar}>;
 @group(0) @binding(0) var<uniform> dims: Dims; // one struct
 @group(0) @binding(1) var<storage, read> x: array<x_t>; // (N, C/4, h, w)
@@ -125,7 +128,7 @@ fn conv_transpose2d(
     if block_${b} < OUT_BLOCKS {
         let at = dims.y_offset + n * dims.y_batch + block_${b} * out_plane + pixel_index;
         //: for r in range(PIXELS)
-        if count > ${r}u { y[at + ${r}u * STRIDE] = y_t(sum_${b}_${r}); }
+        if count > ${r}u { y[at + ${r}u * STRIDE] = y_t(${"half_range" if y_scalar == "f16" else ""}(sum_${b}_${r})); }
         //: endfor
     }
     //: endfor

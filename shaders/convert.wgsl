@@ -26,6 +26,9 @@ struct Dims {
 @group(0) @binding(1) var<storage, read> x: array<${x_scalar}>; // (N, H, W, channels), blocks or planes
 @group(0) @binding(2) var<storage, read_write> y: array<${y_scalar}>; // (N, H, W, channels), blocks or planes
 
+//: if y_scalar == "f16"
+//: include "include/half.wgsl"
+//: endif
 // The index of channel c, counted in the whole array, in each layout.
 //: if X_LAYOUT == 0 or Y_LAYOUT == 0
 fn index_0(n: u32, c: u32, pixel: vec2<u32>, channels: u32) -> u32 {
@@ -58,7 +61,11 @@ fn convert(@builtin(global_invocation_id) id: vec3<u32>) {
         if c < dims.channels {
             let source = index_${X_LAYOUT}(n, dims.x_first + c, id.xy, dims.x_channels);
             let target_index = index_${Y_LAYOUT}(n, dims.y_first + c, id.xy, dims.y_channels);
+            //: if y_scalar == "f16"
+            y[target_index] = f16(half_range(vec4<f32>(f32(x[source]))).x);
+            //: else
             y[target_index] = ${y_scalar}(x[source]);
+            //: endif
         }
         //: if Y_LAYOUT == 1
         else {

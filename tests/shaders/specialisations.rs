@@ -210,6 +210,7 @@ pub fn specialisations(half: bool) -> Vec<Specialisation> {
         );
         add("pack", &["pack"], parameters(&[("F16", 0)], &[]));
         add("pack", &["pack"], parameters(&[("F16", 1)], &[]));
+        add("count_work", &["count_work"], parameters(&[], &[]));
         add("peak", &["multiply_add", "stream"], parameters(&[], &[]));
     }
     all

@@ -45,6 +45,7 @@ static FILES: &[File] = files![
     "conv_transpose2d.wgsl",
     "convert.wgsl",
     "count_non_finite.wgsl",
+    "count_work.wgsl",
     "estimate_x0.wgsl",
     "group_norm.wgsl",
     "linear.wgsl",
@@ -62,6 +63,7 @@ static FILES: &[File] = files![
     "include/epilogue.wgsl",
     "include/epilogue_dims.wgsl",
     "include/finite.wgsl",
+    "include/half.wgsl",
     "include/normal.wgsl",
     "include/step_record.wgsl",
 ];

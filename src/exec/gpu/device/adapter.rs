@@ -3,6 +3,7 @@
 use super::duplicates;
 use super::failure::Failure;
 use super::pipelines::PipelineCache;
+use super::work::Work;
 use crate::exec::ExecError;
 use crate::exec::gpu::{AdapterKind, AdapterSummary, limits};
 
@@ -89,6 +90,7 @@ pub struct Gpu {
     pub(super) failure: Failure,
     /// Compiled for all that runs on this device.
     pub(super) pipelines: PipelineCache,
+    pub(super) work: Work,
 }
 
 impl Gpu {
@@ -123,6 +125,7 @@ impl Gpu {
         let failure = Failure::watch(&device, &summary.name);
         Ok(Self {
             pipelines: PipelineCache::new(&device),
+            work: Work::new(&device),
             device,
             queue,
             summary,

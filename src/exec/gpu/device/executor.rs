@@ -2,16 +2,17 @@
 
 use super::adapter::Gpu;
 use super::buffers::{self, UNIFORM, buffer};
-use super::pace::Pace;
 use super::pipelines::Compiled;
 use super::readback;
 use super::uploads::Uploads;
 use crate::exec::elements::{gather, scatter};
-use crate::exec::gpu::{Bound, BufferUse, Command, Lowered, RECORD_BYTES, UNIFORM_STRIDE, limits};
+use crate::exec::gpu::{
+    Access, Bound, BufferUse, Command, Lowered, RECORD_BYTES, UNIFORM_STRIDE, limits,
+};
 use crate::exec::{ExecError, Executor, StepRecord};
 use crate::graph::{Parameters, Shape};
 use crate::plan::{MemoryReport, Owner, PACK, PlannedValue};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -31,9 +32,11 @@ pub struct GpuExecutor {
     /// For each phase, a dispatch for each of its commands.
     pub(super) phases: Vec<Vec<Dispatch>>,
     records: Records,
-    pace: Pace,
+    /// For each buffer that kernels write, what counts a submit that ends with
+    /// such a kernel.
+    counters: HashMap<usize, wgpu::BindGroup>,
     /// The last submit of each run that nobody waited for yet.
-    unfinished: VecDeque<wgpu::SubmissionIndex>,
+    unfinished: VecDeque<u64>,
 }
 
 /// A command ready to be encoded.
@@ -41,6 +44,8 @@ pub(super) struct Dispatch {
     pipeline: wgpu::ComputePipeline,
     arrays: wgpu::BindGroup,
     reads_record: bool,
+    /// The buffer that it writes.
+    written: usize,
 }
 
 struct Records {
@@ -87,10 +92,18 @@ impl GpuExecutor {
             pipeline: compiled[command.pipeline].pipeline.clone(),
             arrays: bind(gpu, &buffers, command, &compiled[command.pipeline]),
             reads_record: lowered.pipelines[command.pipeline].reads_record,
+            written: written(&lowered, command),
         };
         let phases = lowered.phases.iter();
         let phases = phases.map(|phase| phase.commands.iter().map(dispatch).collect());
-        let phases = phases.collect();
+        let phases: Vec<Vec<Dispatch>> = phases.collect();
+        let dispatches = phases.iter().flatten();
+        let counters = dispatches
+            .map(|dispatch| dispatch.written)
+            .collect::<HashSet<usize>>()
+            .into_iter()
+            .map(|written| (written, gpu.work.counts_after(gpu, &buffers[written])))
+            .collect();
         let buffer_of = |role| {
             let index = lowered.buffer(&role);
             buffers[index.expect("lowering makes one of each")].clone()
@@ -106,7 +119,7 @@ impl GpuExecutor {
             lowered,
             buffers,
             phases,
-            pace: Pace::new(),
+            counters,
             unfinished: VecDeque::new(),
         };
         executor.set_records(&[StepRecord::default()])?;
@@ -133,7 +146,7 @@ impl GpuExecutor {
             assert_eq!(tensor.len(), weight.shape.elements(), "{}", weight.tensor);
             uploads.write(&self.buffers[weight.plain], bytemuck::cast_slice(&tensor))?;
             let first = weight.first_command;
-            self.submit(self.phase(PACK)?, first..first + weight.commands, 0);
+            self.submit(self.phase(PACK)?, first..first + weight.commands, 0, 0);
         }
         uploads.finish()
     }
@@ -176,38 +189,55 @@ impl GpuExecutor {
         pass.dispatch_workgroups(x, y, z);
     }
 
-    /// Splits the commands of a phase so that no submit does too much; with
-    /// the work of each.
-    pub(super) fn submits(&self, phase: usize) -> Vec<(Range<usize>, u64)> {
-        let commands = &self.lowered.phases[phase].commands;
-        let mut submits = Vec::new();
-        let (mut start, mut flops) = (0, 0);
-        for (index, command) in commands.iter().enumerate() {
-            if flops > 0 && flops + command.flops > self.pace.limit() {
-                submits.push((start..index, flops));
-                (start, flops) = (index, 0);
+    /// The next commands of a phase, from `start` on, that do not do too much
+    /// for one submit; with their work.
+    pub(super) fn next_submit(&self, phase: usize, start: usize) -> Option<(Range<usize>, u64)> {
+        let commands = &self.lowered.phases[phase].commands[start..];
+        let limit = self.gpu.work.flops_limit();
+        let (mut count, mut flops) = (0, 0);
+        for command in commands {
+            if flops > 0 && flops + command.flops > limit {
+                break;
             }
+            count += 1;
             flops += command.flops;
         }
-        submits.push((start..commands.len(), flops));
-        submits
+        (count > 0).then(|| (start..start + count, flops))
     }
 
-    fn submit(&self, phase: usize, commands: Range<usize>, record: usize) -> wgpu::SubmissionIndex {
+    /// The number of the submit.
+    fn submit(&self, phase: usize, commands: Range<usize>, record: usize, flops: u64) -> u64 {
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());
+            let last = commands.end - 1;
             for command in commands {
                 self.encode(&mut pass, phase, command, record);
             }
+            let written = self.phases[phase][last].written;
+            self.gpu.work.count(&mut pass, &self.counters[&written]);
         }
-        self.gpu.queue.submit([encoder.finish()])
+        let work = &self.gpu.work;
+        let submitted = work.submit_kernels(&self.gpu, encoder.finish(), flops);
+        submitted.number
     }
 
     fn read_slot(&self, value: &PlannedValue) -> Result<Vec<u8>, ExecError> {
         let bytes = self.lowered.buffers[value.slot].bytes;
         readback::read(&self.gpu, &self.staging, &self.buffers[value.slot], bytes)
     }
+}
+
+/// The buffer that a command writes.
+fn written(lowered: &Lowered, command: &Command) -> usize {
+    let bindings = &lowered.pipelines[command.pipeline].bindings;
+    let is_written = |bound: &&Bound| {
+        let mut bindings = bindings.iter();
+        let binding = bindings.find(|binding| binding.index == bound.index);
+        binding.is_some_and(|binding| binding.access == Access::ReadWrite)
+    };
+    let bound = command.bindings.iter().find(is_written);
+    bound.expect("a kernel has a result").buffer
 }
 
 fn bind(
@@ -295,18 +325,22 @@ impl Executor for GpuExecutor {
         let count = self.records.count;
         assert!(record < count, "record {record} of {count}");
         let mut last = None;
-        for (commands, flops) in self.submits(phase) {
-            let timed = self.pace.wants(flops);
+        let mut next = 0;
+        while let Some((commands, flops)) = self.next_submit(phase, next) {
+            next = commands.end;
+            let work = &self.gpu.work;
+            work.make_room(&self.gpu)?;
+            let timed = work.wants_time(flops);
             if timed {
-                readback::wait(&self.gpu, None)?;
+                work.wait_for_all(&self.gpu)?;
             }
             let start = Instant::now();
-            let index = self.submit(phase, commands, record);
+            let number = self.submit(phase, commands, record, flops);
             if timed {
-                readback::wait(&self.gpu, Some(index.clone()))?;
-                self.pace.note(flops, start.elapsed());
+                work.wait(&self.gpu, number)?;
+                work.note_time(flops, start.elapsed());
             }
-            last = Some(index);
+            last = Some(number);
         }
         self.unfinished.extend(last);
         self.gpu.failure.check()
@@ -315,7 +349,7 @@ impl Executor for GpuExecutor {
     fn wait(&mut self, pending: usize) -> Result<(), ExecError> {
         let done = self.unfinished.len().saturating_sub(pending);
         if let Some(index) = self.unfinished.drain(..done).next_back() {
-            readback::wait(&self.gpu, Some(index))?;
+            self.gpu.work.wait(&self.gpu, index)?;
         }
         self.gpu.failure.check()
     }

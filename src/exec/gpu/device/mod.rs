@@ -9,8 +9,11 @@ mod failure;
 mod pace;
 mod pipelines;
 mod readback;
+#[cfg(test)]
+mod tests;
 mod timing;
 mod uploads;
+mod work;
 
 pub use adapter::{Gpu, GpuOptions, list_adapters};
 pub use backend::GpuBackend;

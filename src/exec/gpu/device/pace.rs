@@ -13,12 +13,22 @@ const TARGET: Duration = Duration::from_millis(250);
 /// Measurements before the pace is settled; the best counts, as the first
 /// ones may include the driver's last compilations.
 const MEASUREMENTS: u32 = 3;
+/// A submit that takes longer than so many targets says that the GPU has become
+/// slower: hot, throttled or shared.
+const LATE: u32 = 2;
+/// Submits after which a slowed GPU is measured again: it may have recovered.
+const PATIENCE: u32 = 64;
 
-/// The pace of a GPU, measured on the first submits of real work.
+/// The pace of a GPU, measured on the first submits of real work, and again
+/// when it has changed.
 #[derive(Debug)]
 pub(super) struct Pace {
     limit: u64,
     measurements: u32,
+    /// The largest limit so far.
+    best: u64,
+    /// Submits until it is measured again, if it is known to be slowed.
+    patience: Option<u32>,
 }
 
 impl Pace {
@@ -26,6 +36,8 @@ impl Pace {
         Self {
             limit: FIRST,
             measurements: 0,
+            best: 0,
+            patience: None,
         }
     }
 
@@ -49,6 +61,28 @@ impl Pace {
             _ => self.limit.max(limit),
         };
         self.measurements += 1;
+        if self.measurements == MEASUREMENTS {
+            self.best = self.best.max(self.limit);
+            self.patience = (self.limit < self.best / 2).then_some(PATIENCE);
+        }
+    }
+
+    /// Notes that a submit took at least this long, alone or not.
+    pub(super) fn observe(&mut self, flops: u64, time: Duration) {
+        if self.measurements < MEASUREMENTS || flops < TELLING {
+            return;
+        }
+        if time > LATE * TARGET {
+            let slower = flops as f64 * TARGET.as_secs_f64() / time.as_secs_f64();
+            self.limit = (slower as u64).clamp(TELLING, self.limit);
+            self.patience = Some(PATIENCE);
+            return;
+        }
+        match &mut self.patience {
+            Some(0) => (self.measurements, self.patience) = (0, None),
+            Some(left) => *left -= 1,
+            None => (),
+        }
     }
 }
 
@@ -71,5 +105,50 @@ mod tests {
             let off = pace.limit().abs_diff(expected);
             assert!(off < expected / 50, "{} for {expected}", pace.limit());
         }
+    }
+
+    /// Runs work of submits of the pace's size on an adapter of this rate; the
+    /// longest submit, after the first ones.
+    fn longest(pace: &mut Pace, rate: f64, submits: usize) -> Duration {
+        let mut longest = Duration::ZERO;
+        for submit in 0..submits {
+            let flops = pace.limit();
+            let time = Duration::from_secs_f64(flops as f64 / rate);
+            if pace.wants(flops) {
+                pace.note(flops, time);
+            }
+            pace.observe(flops, time);
+            if submit > 0 {
+                longest = longest.max(time);
+            }
+        }
+        longest
+    }
+
+    #[test]
+    fn an_adapter_that_slows_down_keeps_its_submits_short() {
+        let mut pace = Pace::new();
+        longest(&mut pace, 1e12, 10);
+        let fast = pace.limit();
+        for rate in [1e11, 1e10] {
+            let longest = longest(&mut pace, rate, 1000);
+            assert!(longest <= LATE * TARGET, "{longest:?} at {rate}");
+        }
+        assert!(pace.limit() < fast / 20, "{}", pace.limit());
+        // It recovers.
+        longest(&mut pace, 1e12, 200);
+        let off = pace.limit().abs_diff(fast);
+        assert!(off < fast / 50, "{} of {fast}", pace.limit());
+    }
+
+    #[test]
+    fn a_host_that_came_late_speeds_nothing_up() {
+        let mut pace = Pace::new();
+        longest(&mut pace, 1e12, 10);
+        let limit = pace.limit();
+        for _ in 0..1000 {
+            pace.observe(limit, Duration::from_micros(1));
+        }
+        assert_eq!(pace.limit(), limit);
     }
 }

@@ -130,7 +130,11 @@ fn shader_module(gpu: &Gpu, lowered: &Lowered, index: usize) -> wgpu::ShaderModu
     }
 }
 
-fn layout_entry(binding: u32, access: Access, dynamic: bool) -> wgpu::BindGroupLayoutEntry {
+pub(super) fn layout_entry(
+    binding: u32,
+    access: Access,
+    dynamic: bool,
+) -> wgpu::BindGroupLayoutEntry {
     use wgpu::BufferBindingType::{Storage, Uniform};
     let (ty, bytes) = match access {
         Access::Uniform(bytes) => (Uniform, u64::from(bytes)),

@@ -34,10 +34,15 @@ impl GpuExecutor {
         }
         self.wait(0)?;
         let phase = self.phase(phase)?;
-        let submits = self.submits(phase);
+        let mut submits = Vec::new();
+        let mut next = 0;
+        while let Some((commands, _)) = self.next_submit(phase, next) {
+            next = commands.end;
+            submits.push(commands);
+        }
         let mut times: Vec<DispatchTime> = Vec::new();
         // A query set holds at most 4096 queries.
-        let chunks = submits.into_iter().flat_map(|(range, _)| {
+        let chunks = submits.into_iter().flat_map(|range| {
             let starts = range.clone().step_by(2048);
             starts.map(move |start| start..range.end.min(start + 2048))
         });
@@ -91,7 +96,7 @@ impl GpuExecutor {
             self.encode(&mut pass, phase, command, record);
         }
         encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
-        gpu.queue.submit([encoder.finish()]);
+        gpu.work.submit(gpu, Some(encoder.finish()));
         let usage = wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ;
         let staging = buffer(gpu, "dispatch times read", bytes, usage);
         let ticks = readback::read(gpu, &staging, &resolved, bytes)?;

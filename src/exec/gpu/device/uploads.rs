@@ -2,7 +2,6 @@
 
 use super::adapter::Gpu;
 use super::buffers::buffer;
-use super::readback;
 use crate::exec::ExecError;
 
 /// Bytes on their way at most. Each write takes memory of its own on the way,
@@ -39,9 +38,9 @@ impl<'a> Uploads<'a> {
 
     /// Waits until all is there.
     pub(super) fn finish(&mut self) -> Result<(), ExecError> {
-        self.gpu.queue.submit([]);
+        let submitted = self.gpu.work.submit(self.gpu, None);
         self.pending = 0;
-        readback::wait(self.gpu, None)
+        self.gpu.work.wait(self.gpu, submitted.number)
     }
 }
 

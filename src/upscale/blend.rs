@@ -42,7 +42,8 @@ impl Upscaler {
         let full = padded(image, lr_size.map(|side| side * scale));
         let lr = full.resized(lr_size[0], lr_size[1]);
         let mut rgb: Vec<Samples> = Vec::new();
-        self.upscale_from(&lr, Some((&full, amount)), sample, progress, &mut |strip| {
+        let edited = Some((&full, amount));
+        self.upscale_again(&lr, edited, sample, progress, &mut |strip| {
             if strip.y == 0 {
                 rgb.clear();
             }

@@ -37,7 +37,7 @@ pub struct UpscalerOptions {
 }
 
 /// How an image was upscaled.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     /// PSNR of the result, shrunk to the size of the input, against the input,
     /// in dB.
@@ -46,6 +46,8 @@ pub struct Report {
     /// Width and height of the tiles in LR pixels, and their number; none: the
     /// image was upscaled in one piece.
     pub tiles: Option<([usize; 2], usize)>,
+    /// What went wrong before, each time that the image was run again.
+    pub retried: Vec<String>,
 }
 
 /// A model on a device.
@@ -59,6 +61,10 @@ pub struct Upscaler {
     precision: Precision,
     /// Whether to switch to f32 if the model exceeds the range of f16.
     falls_back: bool,
+    /// Whether to switch to the CPU if the GPU fails or gives a bad result.
+    leaves_gpu: bool,
+    /// Whether the device is lost and has to be opened again.
+    has_failed: bool,
     memory_limit: Option<u64>,
     tile: TileChoice,
     allow_mismatch: bool,
@@ -113,6 +119,10 @@ impl Upscaler {
             selected,
             precision,
             falls_back: options.precision == PrecisionChoice::Auto,
+            // Who asked for f16 gets no f32 on another device, either.
+            leaves_gpu: options.device == DeviceChoice::Auto
+                && options.precision != PrecisionChoice::F16,
+            has_failed: false,
             memory_limit: options.memory_limit,
             tile: options.tile,
             allow_mismatch: options.allow_mismatch,
@@ -128,6 +138,8 @@ impl Upscaler {
         &self.model
     }
 
+    /// The device. With [`DeviceChoice::Auto`] it changes to the CPU when the
+    /// GPU fails or gives a bad result; the reason says which.
     pub fn selected(&self) -> &Selected {
         &self.selected
     }
@@ -171,7 +183,8 @@ impl Upscaler {
     /// fit the device is worked on in tiles. Alpha is enlarged bicubically, the
     /// metadata are kept, and an image without colours stays without. With
     /// [`PrecisionChoice::Auto`], a model that exceeds the range of f16 is run
-    /// again in f32, and progress restarts.
+    /// again in f32; with [`DeviceChoice::Auto`], what a GPU fails at or does
+    /// badly is run again on the CPU. Progress restarts then.
     ///
     /// # Errors
     /// As [`check`](Self::check), and when the image's buffers do not fit its
@@ -200,7 +213,7 @@ impl Upscaler {
     /// are done, so that memory need not hold all of them.
     ///
     /// Rows that begin at 0 again replace those that came before: the image was
-    /// run again in f32. After an error, the rows so far are worth nothing.
+    /// run again. After an error, the rows so far are worth nothing.
     ///
     /// # Errors
     /// As [`upscale`](Self::upscale), and when `rows` cancels.
@@ -212,7 +225,7 @@ impl Upscaler {
         rows: OnRows<'_>,
     ) -> Result<Report, UpscaleError> {
         self.holds_image = false;
-        self.upscale_again(picture, sample, progress, rows)
+        self.upscale_again(picture, None, sample, progress, rows)
     }
 
     /// Upscales an image several times: to sample `sample.sample` and those after
@@ -239,6 +252,7 @@ impl Upscaler {
                 };
                 self.upscale_again(
                     picture,
+                    None,
                     &sample,
                     &mut |at| progress(number, at),
                     &mut |strip| rows(number, strip),
@@ -247,25 +261,74 @@ impl Upscaler {
             .collect()
     }
 
-    fn upscale_again(
+    /// Upscales an image (see [`upscale_from`](Self::upscale_from)), on another
+    /// device or in f32 if need be.
+    pub(super) fn upscale_again(
         &mut self,
         picture: &Picture,
+        edited: Option<(&Picture, f64)>,
         sample: &SampleOptions,
         progress: OnProgress<'_>,
         rows: OnRows<'_>,
     ) -> Result<Report, UpscaleError> {
-        match self.upscale_once(picture, sample, progress, rows) {
-            Err(UpscaleError::NotFinite { .. } | UpscaleError::Lost { .. })
-                if self.falls_back && self.precision == Precision::F16 =>
-            {
-                (self.loaded, self.prepared, self.weight_bytes) = (None, None, 0);
-                self.holds_image = false;
-                self.precision = Precision::F32;
-                self.backend = open(&self.selected.device, self.precision, &self.model)?;
-                self.upscale_once(picture, sample, progress, rows)
-            }
-            result => result,
+        if self.has_failed {
+            // A driver that was reset may work again.
+            self.switch(self.selected.clone(), self.precision)?;
         }
+        let mut retried = Vec::new();
+        // The GPU whose result was bad.
+        let mut doubted = None;
+        loop {
+            let error = match self.upscale_from(picture, edited, sample, progress, rows) {
+                Ok(report) => return Ok(Report { retried, ..report }),
+                Err(error) => error,
+            };
+            self.has_failed = matches!(error, UpscaleError::Exec(ExecError::Device { .. }));
+            let Some((selected, precision)) = self.next_try(&error) else {
+                if let (true, Some((selected, precision))) = (is_bad(&error), doubted) {
+                    // The CPU's is bad, too: it was not the GPU's fault.
+                    self.switch(selected, precision)?;
+                }
+                return Err(error);
+            };
+            if is_bad(&error) {
+                doubted = Some((self.selected.clone(), self.precision));
+            }
+            self.switch(selected, precision)?;
+            retried.push(error.to_string());
+        }
+    }
+
+    /// On what an image is to be run again after an error: in f32, then on the
+    /// CPU, as far as that was left to the upscaler.
+    fn next_try(&self, error: &UpscaleError) -> Option<(Selected, Precision)> {
+        let is_bad = is_bad(error);
+        if is_bad && self.falls_back && self.precision == Precision::F16 {
+            return Some((self.selected.clone(), Precision::F32));
+        }
+        let is_gpu = matches!(self.selected.device, Device::Gpu(_));
+        if self.leaves_gpu && is_gpu && (is_bad || self.has_failed) {
+            let selected = Selected {
+                device: Device::Cpu(CpuSummary::of_this_machine()),
+                reason: error.to_string(),
+            };
+            return Some((selected, Precision::F32));
+        }
+        None
+    }
+
+    /// Opens another device, or the same one again.
+    fn switch(&mut self, selected: Selected, precision: Precision) -> Result<(), UpscaleError> {
+        // What was loaded goes first: the new one may need its memory.
+        (self.loaded, self.prepared, self.weight_bytes) = (None, None, 0);
+        self.holds_image = false;
+        self.backend = open(&selected.device, precision, &self.model)?;
+        self.refused = match selected.device == self.selected.device {
+            true => self.refused,
+            false => None,
+        };
+        (self.selected, self.precision, self.has_failed) = (selected, precision, false);
+        Ok(())
     }
 
     fn check_picture(&self, picture: &Picture) -> Result<(), UpscaleError> {
@@ -276,19 +339,9 @@ impl Upscaler {
         }
     }
 
-    fn upscale_once(
-        &mut self,
-        picture: &Picture,
-        sample: &SampleOptions,
-        progress: OnProgress<'_>,
-        rows: OnRows<'_>,
-    ) -> Result<Report, UpscaleError> {
-        self.upscale_from(picture, None, sample, progress, rows)
-    }
-
     /// Upscales an image, where `edited` is given from an image of the result's
     /// size and with that part of the process alone.
-    pub(super) fn upscale_from(
+    fn upscale_from(
         &mut self,
         picture: &Picture,
         edited: Option<(&Picture, f64)>,
@@ -361,6 +414,7 @@ impl Upscaler {
             lr_psnr,
             precision,
             tiles: (tiling.count() > 1).then(|| (tiling.tile(), tiling.count())),
+            retried: Vec::new(),
         })
     }
 
@@ -481,6 +535,14 @@ fn whole(
     finish.result(0, shape.h, &planes)
 }
 
+/// Whether a device did its work, but what it gave is no result.
+fn is_bad(error: &UpscaleError) -> bool {
+    matches!(
+        error,
+        UpscaleError::NotFinite { .. } | UpscaleError::Lost { .. }
+    )
+}
+
 fn open(
     device: &Device,
     precision: Precision,
@@ -533,6 +595,142 @@ mod tests {
             let (_, executor) = upscaler.loaded.as_ref().unwrap();
             assert_eq!(executor.memory().host_bytes, marked);
             assert!(upscaler.prepared.is_none());
+        }
+    }
+
+    fn two_steps(upscaler: &Upscaler) -> SampleOptions {
+        let mut sample = SampleOptions::seeded(upscaler.model().settings(), 1);
+        sample.steps = 2;
+        sample
+    }
+
+    /// Runs `fault` when the first step of each try is about to run.
+    #[cfg(feature = "gpu")]
+    fn upscale_with(
+        upscaler: &mut Upscaler,
+        fault: impl Fn(),
+    ) -> Result<(Vec<u8>, Report), UpscaleError> {
+        let image = Picture::new(8, 8, (0..192).map(|i| 64 + i / 2).collect());
+        let sample = two_steps(upscaler);
+        let mut bytes = Vec::new();
+        let report = upscaler.upscale_rows(
+            &image,
+            &sample,
+            &mut |progress| {
+                if matches!(progress, Progress::Step { done: 0, .. }) {
+                    fault();
+                }
+                ControlFlow::Continue(())
+            },
+            &mut |strip| {
+                if strip.y == 0 {
+                    bytes.clear();
+                }
+                bytes.extend_from_slice(&strip.rgb.to_u8());
+                ControlFlow::Continue(())
+            },
+        )?;
+        Ok((bytes, report))
+    }
+
+    /// An upscaler on each adapter, as if [`DeviceChoice::Auto`] had chosen it
+    /// (which chooses no software), if `auto`.
+    #[cfg(feature = "gpu")]
+    fn on_adapters(auto: bool) -> Vec<(Upscaler, Arc<Gpu>)> {
+        let adapters = list_adapters();
+        let required = std::env::var_os("SRDIFF_REQUIRE_GPU").is_some();
+        assert!(!required || !adapters.is_empty(), "no adapter");
+        let open = |adapter: &crate::exec::gpu::AdapterSummary| {
+            let name = format!("{} ({})", adapter.name, adapter.backend);
+            let options = UpscalerOptions {
+                device: DeviceChoice::Named(adapter.name.clone()),
+                ..UpscalerOptions::default()
+            };
+            let mut upscaler = Upscaler::new(Model::starter(), &options).expect(&name);
+            upscaler.leaves_gpu = auto;
+            let Backend::Gpu(backend) = &upscaler.backend else {
+                panic!("{name} is a GPU");
+            };
+            let gpu = backend.gpu().clone();
+            (upscaler, gpu)
+        };
+        adapters.iter().map(open).collect()
+    }
+
+    #[cfg(feature = "gpu")]
+    #[test]
+    fn a_lost_gpu_is_replaced_by_the_cpu() {
+        for (mut upscaler, gpu) in on_adapters(true) {
+            let (bytes, report) = upscale_with(&mut upscaler, || gpu.destroy()).unwrap();
+            assert_eq!(bytes.len(), 3 * 32 * 32);
+            assert!(report.retried[0].contains("lost"), "{report:?}");
+            assert!(matches!(upscaler.selected().device, Device::Cpu(_)));
+            // It stays there.
+            let (again, report) = upscale_with(&mut upscaler, || ()).unwrap();
+            assert!(report.retried.is_empty());
+            assert!(again == bytes);
+        }
+    }
+
+    #[cfg(feature = "gpu")]
+    #[test]
+    fn a_lost_gpu_that_was_asked_for_is_an_error_and_opened_again() {
+        for (mut upscaler, gpu) in on_adapters(false) {
+            let (whole, _) = upscale_with(&mut upscaler, || ()).unwrap();
+            let error = upscale_with(&mut upscaler, || gpu.destroy()).unwrap_err();
+            assert!(error.to_string().contains("lost"), "{error}");
+            let (again, report) = upscale_with(&mut upscaler, || ()).unwrap();
+            assert!(matches!(upscaler.selected().device, Device::Gpu(_)));
+            assert!(report.retried.is_empty());
+            assert!(again == whole);
+        }
+    }
+
+    /// The starter with weights that exceed any range on the way.
+    #[cfg(feature = "gpu")]
+    fn exploding() -> Model {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/weights/srdiff-s-x4.safetensors"
+        );
+        let mut file = std::fs::read(path).unwrap();
+        let start = 8 + u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
+        let header: serde_json::Value = serde_json::from_slice(&file[8..start]).unwrap();
+        let largest_f16 = 65504f32;
+        for (name, tensor) in header.as_object().unwrap() {
+            if !name.starts_with("rrdb.") || !name.ends_with(".weight") {
+                continue;
+            }
+            assert_eq!(tensor["dtype"], "F16", "{name}");
+            let place = |i: usize| start + tensor["data_offsets"][i].as_u64().unwrap() as usize;
+            for element in file[place(0)..place(1)].chunks_exact_mut(2) {
+                let bits = half::f16::from_f32(largest_f16).to_le_bytes();
+                element.copy_from_slice(&bits);
+            }
+        }
+        let weights = crate::model::Weights::from_bytes(file, "exploding").unwrap();
+        Model::from_weights(weights).unwrap()
+    }
+
+    /// What is bad on every device is the model's fault: the GPU is kept.
+    #[cfg(feature = "gpu")]
+    #[test]
+    fn a_bad_result_is_tried_in_f32_and_on_the_cpu() {
+        for (mut upscaler, _) in on_adapters(true) {
+            let first = upscaler.precision();
+            upscaler.model = Arc::new(exploding());
+            upscaler.backend =
+                open(&upscaler.selected.device, first, &upscaler.model).expect("open already");
+            let error = upscale_with(&mut upscaler, || ()).unwrap_err();
+            match &error {
+                UpscaleError::NotFinite { device, precision } => {
+                    assert!(device.starts_with("CPU"), "{error}");
+                    assert_eq!(*precision, Precision::F32);
+                }
+                _ => panic!("{error}"),
+            }
+            assert!(matches!(upscaler.selected().device, Device::Gpu(_)));
+            assert_eq!(upscaler.precision(), Precision::F32);
         }
     }
 }

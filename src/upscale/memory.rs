@@ -26,6 +26,9 @@ pub(super) struct Budget<'a> {
 /// Sides of the tile whose program tells the memory of others.
 const REFERENCE: usize = 64;
 
+/// Positions in the result are 32-bit numbers with a sign.
+const LONGEST_SIDE: usize = 1 << 24;
+
 /// The most LR pixels in a tile of several: larger ones save less than a tenth of
 /// the work, and take long to answer to a user who cancels.
 const MOST_PIXELS: usize = 512 * 512;
@@ -52,6 +55,14 @@ impl Budget<'_> {
         records: &[StepRecord],
         known: &dyn Fn([usize; 2]) -> bool,
     ) -> Result<(Tiling, Option<Prepared>), UpscaleError> {
+        if let Some(&side) = size.iter().find(|&&side| side > LONGEST_SIDE) {
+            let shortage = Shortage::Limit {
+                what: "the longer side".to_owned(),
+                needed: side as u64,
+                limit: LONGEST_SIDE as u64,
+            };
+            return Err(self.too_large(size, shortage));
+        }
         let whole = Tiling::whole(self.settings, size);
         let chosen = match choice {
             TileChoice::Auto => whole,
@@ -113,12 +124,17 @@ impl Budget<'_> {
                 .filter(|s| matches!(s, Shortage::Limit { .. }))
                 .unwrap_or(found),
         };
-        Err(UpscaleError::TooLarge(Box::new(TooLarge {
-            width: size[0],
-            height: size[1],
-            device: self.device.to_string(),
+        Err(self.too_large(size, shortage))
+    }
+
+    fn too_large(&self, [width, height]: [usize; 2], shortage: Shortage) -> UpscaleError {
+        let device = self.device.to_string();
+        UpscaleError::TooLarge(Box::new(TooLarge {
+            width,
+            height,
+            device,
             shortage,
-        })))
+        }))
     }
 
     /// The program of a tile, or what the device has too little of.

@@ -38,6 +38,11 @@ fn what_does_not_fit_is_worked_on_in_tiles() {
     upscaler.check(3000, 2000, &sample).unwrap();
     upscaler.check(20_000, 1, &sample).unwrap();
 
+    for size in [(1 << 25, 1), (3, usize::MAX)] {
+        let result = upscaler.check(size.0, size.1, &sample);
+        assert!(matches!(result, Err(UpscaleError::TooLarge(_))), "{size:?}");
+    }
+
     // Weights alone take more than this.
     let options = UpscalerOptions {
         memory_limit: Some(1 << 20),

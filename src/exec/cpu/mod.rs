@@ -27,6 +27,8 @@ mod pointwise;
 mod products;
 mod sampler_update;
 mod simd;
+#[cfg(test)]
+mod tests;
 mod tiles;
 mod upsample;
 

@@ -27,6 +27,8 @@ mod pages;
 mod plan;
 #[path = "cli/results.rs"]
 mod results;
+#[path = "cli/samples.rs"]
+mod samples;
 #[path = "cli/stopping.rs"]
 mod stopping;
 #[path = "cli/streams.rs"]

@@ -168,7 +168,7 @@ impl Picture {
     ///
     /// # Panics
     /// When the samples are of another type.
-    pub(crate) fn push(&mut self, strip: Strip) {
+    pub fn push(&mut self, strip: Strip) {
         self.rgb.append(strip.rgb);
         if let (Some(alpha), Some(more)) = (&mut self.alpha, strip.alpha) {
             alpha.append(more);

@@ -228,6 +228,22 @@ impl Upscaler {
         self.upscale_again(picture, None, sample, progress, rows)
     }
 
+    /// As [`upscale_rows`](Self::upscale_rows), for the image that was upscaled
+    /// last: in one piece, it is not encoded again. Of another image, the result
+    /// would be wrong.
+    ///
+    /// # Errors
+    /// As [`upscale_rows`](Self::upscale_rows).
+    pub fn upscale_next(
+        &mut self,
+        picture: &Picture,
+        sample: &SampleOptions,
+        progress: OnProgress<'_>,
+        rows: OnRows<'_>,
+    ) -> Result<Report, UpscaleError> {
+        self.upscale_again(picture, sample, progress, rows)
+    }
+
     /// Upscales an image several times: to sample `sample.sample` and those after
     /// it. In one piece, the image is encoded once for all.
     ///

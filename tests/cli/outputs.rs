@@ -155,3 +155,25 @@ fn tiff_is_written() {
     let result = image::load_from_memory(&bytes).unwrap();
     assert_eq!((result.width(), result.height()), (24, 16));
 }
+
+#[test]
+fn a_result_that_turns_out_bad_leaves_nothing() {
+    use super::support_models::ModelFile;
+
+    let folder = Folder::new();
+    folder.draw("large.png", 64, 64);
+    // Adds far too much to the enlarged image.
+    let mut wild = ModelFile::of("tiny-x4");
+    let config = wild.metadata.get_mut("config").unwrap();
+    let mut settings: serde_json::Value = serde_json::from_str(config).unwrap();
+    settings["res_rescale"] = 0.05.into();
+    *config = settings.to_string();
+    folder.write("wild.safetensors", &wild.to_bytes());
+    for output in ["out.png", "out.tif", "out.jpg", "out.webp"] {
+        let args = ["large.png", "--model", "wild.safetensors", "-o", output];
+        let fast = [
+            "upscale", "--device", "cpu", "--steps", "2", "--seed", "1", "--quiet",
+        ];
+        folder.refuses(&[&fast[..], &args].concat(), 1, &["does not match"]);
+    }
+}

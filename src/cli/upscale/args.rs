@@ -2,6 +2,7 @@
 
 use super::name::Template;
 use crate::cli::args::{EngineArgs, SamplingArgs};
+use crate::cli::failure::Failure;
 use clap::Args;
 use srdiff::image::{MAX_PIXELS, OutputFormat};
 use std::path::PathBuf;
@@ -27,8 +28,8 @@ pub struct UpscaleArgs {
     pub output: Option<PathBuf>,
     /// Names of the results: {stem} and {from} are the input's name and extension,
     /// {folder} the name of its folder, {ext}, {scale}, {sampler}, {steps} and {seed}
-    /// those of the result, {index} its number; may hold / for subfolders
-    /// [default: {stem}_x{scale}.{ext}]
+    /// those of the result, {index} its number, {sample} that among several of one image; may hold / for subfolders
+    /// [default: {stem}_x{scale}.{ext}, or {stem}_x{scale}_{sample}.{ext}]
     #[arg(long, value_name = "TEMPLATE")]
     pub name: Option<Template>,
     /// Format of the results [default: by the output's extension, or png]
@@ -41,6 +42,16 @@ pub struct UpscaleArgs {
     pub engine: EngineArgs,
     #[command(flatten)]
     pub sampling: SamplingArgs,
+    /// Write this many results of each image, which differ in what the image does not tell
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=9999))]
+    pub samples: u32,
+    /// Also write the mean of the samples and, as a heat map, how much each pixel differs
+    /// among them; keeps whole results in memory
+    #[arg(long)]
+    pub uncertainty: bool,
+    /// Write COUNT results that change gradually from that of seed A to that of seed B
+    #[arg(long, value_name = "A,B,COUNT", value_parser = interpolation)]
+    pub interpolate: Option<Interpolation>,
     /// Quality of a JPEG result [default: 95]
     #[arg(long, value_name = "1-100", value_parser = clap::value_parser!(u8).range(1..=100))]
     pub quality: Option<u8>,
@@ -97,6 +108,56 @@ pub struct Jobs {
     /// 0: as many as there are cores.
     pub compute: usize,
     pub save: usize,
+}
+
+/// Results on the way from one seed to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interpolation {
+    pub from: u64,
+    pub to: u64,
+    pub count: u32,
+}
+
+impl UpscaleArgs {
+    /// Results of each image.
+    pub fn results(&self) -> u32 {
+        self.interpolate.map_or(self.samples, |way| way.count)
+    }
+
+    /// Refuses options of several results that do not go together.
+    pub fn check_results(&self) -> Result<(), Failure> {
+        let message = if self.interpolate.is_some() && self.samples > 1 {
+            "--interpolate: says itself how many results there are; leave --samples out"
+        } else if self.interpolate.is_some() && self.sampling.seed.is_some() {
+            "--interpolate: names its seeds itself; leave --seed out"
+        } else if self.interpolate.is_some() && self.uncertainty {
+            "--uncertainty: results on the way between two seeds are no independent samples; use it with --samples"
+        } else if self.uncertainty && self.samples == 1 {
+            "--uncertainty: one result tells nothing about it; give --samples 8 or more"
+        } else {
+            return Ok(());
+        };
+        Err(Failure::Usage(message.to_owned()))
+    }
+}
+
+/// Parses `1,2,5`.
+fn interpolation(text: &str) -> Result<Interpolation, String> {
+    let parts: Vec<&str> = text.split(',').collect();
+    let parsed = match parts[..] {
+        [from, to, count] => from
+            .parse()
+            .ok()
+            .zip(to.parse().ok())
+            .zip(count.parse().ok()),
+        _ => None,
+    };
+    match parsed {
+        Some(((from, to), count)) if (2..=9999).contains(&count) => {
+            Ok(Interpolation { from, to, count })
+        }
+        _ => Err("give two seeds and a number of results from 2 to 9999, such as 1,2,5".to_owned()),
+    }
 }
 
 /// Parses `png`; clap names the option.

@@ -2,7 +2,7 @@
 
 use super::UpscaleArgs;
 use super::inputs::{Input, Inputs};
-use super::name::Common;
+use super::name::{Common, Template};
 use crate::cli::failure::Failure;
 use srdiff::atomic_file::is_same_file;
 use srdiff::image::{ImageError, ImageProblem, OutputFormat, check_writable};
@@ -10,6 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::io::{IsTerminal, stdout};
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::{fs, io};
 
 /// Where results go.
@@ -26,11 +27,22 @@ pub enum Destination {
 #[derive(Debug)]
 pub struct Job {
     pub input: Input,
-    /// None: standard output.
+    /// None: standard output. The first, if there are several.
     pub output: Option<PathBuf>,
+    /// Where its other results go: other samples, their mean and deviation.
+    pub others: Vec<PathBuf>,
+    /// Results that are not written yet.
+    pub left: AtomicUsize,
+    pub has_failed: AtomicBool,
     pub format: OutputFormat,
     /// Width and height of the input, once they are known.
     pub size: [usize; 2],
+}
+
+impl Job {
+    pub fn outputs(&self) -> impl Iterator<Item = &PathBuf> {
+        self.output.iter().chain(&self.others)
+    }
 }
 
 /// The work of this run.
@@ -89,6 +101,16 @@ pub fn destination(args: &UpscaleArgs, inputs: &Inputs) -> Result<Destination, F
             "--name: the output has its name already; leave it out, or give -o a folder".to_owned(),
         );
     }
+    if args.results() > 1 {
+        if is_one_file {
+            let message = "each image has several results, and -o names one place; give -o a folder, such as -o results/";
+            return usage(message.to_owned());
+        }
+        if args.name.as_ref().is_some_and(|name| !name.has_sample()) {
+            let message = "--name: each image has several results, so their name needs {sample}, such as {stem}_{sample}.{ext}";
+            return usage(message.to_owned());
+        }
+    }
     if destination == Destination::Stdout {
         if !inputs.is_single {
             return usage("-o -: standard output takes one result; give -o a folder".to_owned());
@@ -134,22 +156,24 @@ pub fn plan(
         });
     }
     for job in jobs {
-        let Some(output) = &job.output else {
+        if job.output.is_none() {
             work.jobs.push(job);
             continue;
-        };
-        if is_same_file(&job.input.path, output) {
-            return Err(Failure::SameFile(output.clone()));
         }
-        if !is_single && !args.force && output.is_file() {
+        if let Some(same) = job.outputs().find(|o| is_same_file(&job.input.path, o)) {
+            return Err(Failure::SameFile(same.clone()));
+        }
+        if !is_single && !args.force && job.outputs().all(|output| output.is_file()) {
             work.skipped.push(job);
             continue;
         }
-        let checked = match destination {
+        let mut outputs = job.outputs();
+        let checked = outputs.try_for_each(|output| match destination {
             Destination::File(_) => check_writable(output, args.force),
             _ if output.parent().is_some_and(is_absent) => check_place(output),
             _ => check_writable(output, args.force),
-        };
+        });
+        drop(outputs);
         match checked {
             Ok(()) => work.jobs.push(job),
             Err(error) => work.failed.push((job, Failure::Output(error))),
@@ -165,20 +189,39 @@ fn jobs(
     common: &Common,
 ) -> Result<Vec<Job>, Failure> {
     let count = inputs.len();
-    let template = args.name.clone().unwrap_or_default();
+    let results = args.results();
+    let template = args
+        .name
+        .clone()
+        .unwrap_or_else(|| Template::usual(results));
     let numbered = inputs.into_iter().zip(1..);
     let job = |(input, index): (Input, usize)| {
-        let name = || template.name(input.name(), common, index, count);
-        let output = match destination {
-            Destination::Stdout => None,
-            Destination::File(path) => Some(path.clone()),
-            Destination::Beside => Some(input.path.parent().unwrap_or(Path::new("")).join(name())),
-            Destination::Folder(folder) => Some(folder.join(&input.subfolder).join(name())),
+        let output = |sample: &str| {
+            let name = || template.name(input.name(), common, [index, count], sample);
+            match destination {
+                Destination::Stdout => None,
+                Destination::File(path) => Some(path.clone()),
+                Destination::Beside => {
+                    Some(input.path.parent().unwrap_or(Path::new("")).join(name()))
+                }
+                Destination::Folder(folder) => Some(folder.join(&input.subfolder).join(name())),
+            }
         };
+        let width = results.to_string().len();
+        let numbered = |number: u32| output(&format!("{number:0width$}"));
+        let mut others: Vec<PathBuf> = (2..=results).filter_map(numbered).collect();
+        if args.uncertainty {
+            others.extend(output("mean"));
+            others.extend(output("sigma").map(|path| path.with_extension("png")));
+        }
+        let output = numbered(1);
         Ok(Job {
             format: format(args, output.as_deref())?,
+            left: (1 + others.len()).into(),
+            has_failed: false.into(),
             input,
             output,
+            others,
             size: [0; 2],
         })
     };
@@ -218,7 +261,8 @@ fn without_results(
     let outputs: HashMap<OsString, usize> = jobs
         .iter()
         .enumerate()
-        .filter_map(|(index, job)| Some((places.of(job.output.as_ref()?), index)))
+        .flat_map(|(index, job)| job.outputs().map(move |output| (output, index)))
+        .map(|(output, index)| (places.of(output), index))
         .collect();
     let mut left_out = HashSet::new();
     for (index, job) in jobs.iter().enumerate() {
@@ -250,18 +294,19 @@ fn check_distinct(jobs: &mut Vec<Job>) -> Result<(), Failure> {
     let mut outputs: HashMap<OsString, usize> = HashMap::new();
     let mut twice = HashSet::new();
     for (index, job) in jobs.iter().enumerate() {
-        let Some(output) = &job.output else { continue };
-        let Some(other) = outputs.insert(places.of(output), index) else {
-            continue;
-        };
-        if !jobs[other].input.is_same(&job.input) {
-            return Err(Failure::SameOutput {
-                first: jobs[other].input.path.clone(),
-                second: job.input.path.clone(),
-                output: output.clone(),
-            });
+        for output in job.outputs() {
+            let Some(other) = outputs.insert(places.of(output), index) else {
+                continue;
+            };
+            if !jobs[other].input.is_same(&job.input) {
+                return Err(Failure::SameOutput {
+                    first: jobs[other].input.path.clone(),
+                    second: job.input.path.clone(),
+                    output: output.clone(),
+                });
+            }
+            twice.insert(index);
         }
-        twice.insert(index);
     }
     let mut index = 0;
     jobs.retain(|_| {

@@ -39,7 +39,11 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
     let stop = Stop::on_signals();
     let model = args.engine.open_model()?;
     let scale = model.settings().scale;
-    let sample = args.sampling.sample(model.settings())?;
+    args.check_results()?;
+    let mut sample = args.sampling.sample(model.settings())?;
+    if let Some(way) = args.interpolate {
+        (sample.seed, sample.toward) = (way.from, Some((way.to, 0.0)));
+    }
     if args.dump_plan {
         let [input] = &inputs.list[..] else {
             let message = "--dump-plan: plans one image; name one".to_owned();
@@ -72,7 +76,8 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
         quiet: args.quiet,
         verbose: args.verbose,
     };
-    let costs = work.jobs.iter().map(|job| pipeline::work_of(job, &sample));
+    let costs = work.jobs.iter();
+    let costs = costs.map(|job| pipeline::work_of(job, &sample) * u64::from(args.results()));
     let report = Report::new(style, sample, work.jobs.len(), costs.sum());
     let total = problems.len() + work.len();
     tell_beforehand(&mut work, problems, args, &report);
@@ -183,6 +188,8 @@ fn settings(args: &UpscaleArgs, sample: SampleOptions) -> Settings {
     }
     Settings {
         sample,
+        results: args.results(),
+        uncertainty: args.uncertainty,
         reading: DecodeOptions {
             max_pixels: args.max_pixels,
             tolerant: args.tolerant,

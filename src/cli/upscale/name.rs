@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
 /// What a template may name, and what stands for it.
-const FIELDS: [(&str, Field); 9] = [
+const FIELDS: [(&str, Field); 10] = [
     ("stem", Field::Stem),
     ("from", Field::From),
     ("folder", Field::Folder),
@@ -15,10 +15,14 @@ const FIELDS: [(&str, Field); 9] = [
     ("steps", Field::Steps),
     ("seed", Field::Seed),
     ("index", Field::Index),
+    ("sample", Field::Sample),
 ];
 
 /// The name that results have by default.
 const DEFAULT: &str = "{stem}_x{scale}.{ext}";
+
+/// The name that each of several results of an image has by default.
+const DEFAULT_OF_SEVERAL: &str = "{stem}_x{scale}_{sample}.{ext}";
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Field {
@@ -31,6 +35,7 @@ enum Field {
     Steps,
     Seed,
     Index,
+    Sample,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -50,12 +55,6 @@ pub struct Common<'a> {
     pub sampler: String,
     pub steps: usize,
     pub seed: u64,
-}
-
-impl Default for Template {
-    fn default() -> Self {
-        DEFAULT.parse().expect("the default is valid")
-    }
 }
 
 impl FromStr for Template {
@@ -92,12 +91,33 @@ impl FromStr for Template {
 }
 
 impl Template {
+    /// The usual one where each image has so many results.
+    pub fn usual(results: u32) -> Self {
+        let text = match results {
+            1 => DEFAULT,
+            _ => DEFAULT_OF_SEVERAL,
+        };
+        text.parse().expect("the default is valid")
+    }
+
+    /// Whether several results of an image have several names.
+    pub fn has_sample(&self) -> bool {
+        self.0.contains(&Part::Field(Field::Sample))
+    }
+
     /// The name of one result; `index` counts from 1 to `count`.
-    pub fn name(&self, input: &Path, common: &Common, index: usize, count: usize) -> PathBuf {
+    pub fn name(
+        &self,
+        input: &Path,
+        common: &Common,
+        [index, count]: [usize; 2],
+        sample: &str,
+    ) -> PathBuf {
         let mut name = OsString::new();
         for part in &self.0 {
             match part {
                 Part::Text(text) => name.push(text),
+                Part::Field(Field::Sample) => name.push(sample),
                 Part::Field(field) => name.push(value(*field, input, common, index, count)),
             }
         }
@@ -119,6 +139,7 @@ fn value(field: Field, input: &Path, common: &Common, index: usize, count: usize
         Field::Seed => common.seed.to_string().into(),
         // As long as the last, so that names sort as numbers do.
         Field::Index => format!("{index:0width$}").into(),
+        Field::Sample => unreachable!("filled in where it stands"),
     }
 }
 
@@ -149,7 +170,7 @@ mod tests {
             seed: 7,
         };
         let template: Template = template.parse().unwrap();
-        let name = template.name(Path::new(input), &common, 9, 120);
+        let name = template.name(Path::new(input), &common, [9, 120], "04");
         name.to_str().unwrap().to_owned()
     }
 
@@ -162,6 +183,7 @@ mod tests {
         );
         let all = "{index}-{sampler}-{steps}-{seed}.{ext}";
         assert_eq!(name(all, "a.png"), "009-ddim-0.5-5-7.jpg");
+        assert_eq!(name("{stem}{sample}.{ext}", "a.png"), "a04.jpg");
         assert_eq!(name("same.png", "a.png"), "same.png");
         assert_ne!(name("{folder}.png", "a.png"), ".png");
     }

@@ -6,20 +6,20 @@
 //! wait to be written are: see [`rows`](super::rows).
 
 use super::jobs::{Job, make_folder};
-use super::report::{Made, Report};
+use super::report::{Kind, Made, Report};
 use super::rows::{Results, Rows};
 use crate::cli::failure::Failure;
 use crate::cli::signals::Stop;
 use srdiff::atomic_file::remove_leftovers;
 use srdiff::image::{
-    DecodeOptions, Decoded, EncodeOptions, Enlargement, ImageError, ImageProblem, decode,
-    decode_file, encode_rows, save_rows,
+    DecodeOptions, Decoded, EncodeOptions, Enlargement, ImageError, ImageProblem, OutputFormat,
+    Picture, Strip, decode, decode_file, encode_rows, save_rows,
 };
-use srdiff::upscale::{SampleOptions, UpscaleError, Upscaler};
+use srdiff::upscale::{SampleOptions, Spread, UpscaleError, Upscaler};
 use std::collections::HashSet;
 use std::io::{Seek, Write, copy, stdout};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
@@ -29,6 +29,10 @@ use std::time::{Duration, Instant};
 /// How images are read, upscaled and written.
 pub struct Settings {
     pub sample: SampleOptions,
+    /// Results of each image.
+    pub results: u32,
+    /// Whether they are samples whose mean and deviation are written.
+    pub uncertainty: bool,
     pub reading: DecodeOptions,
     pub strip: bool,
     pub writing: EncodeOptions,
@@ -39,7 +43,19 @@ pub struct Settings {
     pub save: usize,
 }
 
-/// What an image costs, in pixels times steps.
+impl Settings {
+    /// How result `number`, counted from 0, is made.
+    fn sample_of(&self, number: u32) -> SampleOptions {
+        let mut sample = self.sample;
+        match &mut sample.toward {
+            Some((_, way)) => *way = f64::from(number) / f64::from(self.results - 1),
+            None => sample.sample = number,
+        }
+        sample
+    }
+}
+
+/// What one result of an image costs, in pixels times steps.
 pub fn work_of(job: &Job, sample: &SampleOptions) -> u64 {
     let [width, height] = job.size.map(|side| side as u64);
     width * height * sample.steps as u64
@@ -140,67 +156,133 @@ fn upscale_all<'a>(
         }
         left -= 1;
         let work = work_of(job, sample);
+        let total = work * u64::from(settings.results);
         let Decoded { picture, mut notes } = match decoded {
             Ok(decoded) => decoded,
             Err(failure) => {
-                report.failed(job, failure, work);
+                report.failed(job, failure, total);
                 continue;
             }
         };
         if !std::mem::replace(&mut is_announced, true) {
-            report.say(&describe(engine, sample));
+            report.say(&describe(engine, settings));
         }
         report.notes(job, &notes);
-        let started = Instant::now();
-        let announced = engine.precision();
+        let mut started = Instant::now();
+        let device = engine.selected().device.to_string();
         let head = Enlargement::new(&picture, engine.model().settings().scale).empty();
-        let mut results = Results::new(job, head, &to_save);
-        let result = engine.upscale_rows(
-            &picture,
-            sample,
-            &mut |progress| {
+        let mut spread: Option<Spread> = None;
+        let mut load = time;
+        let after = before + total;
+        for number in 0..settings.results {
+            let sample = settings.sample_of(number);
+            let announced = engine.precision();
+            let mut results = Results::new(job, number as usize, head.clone(), &to_save);
+            let mut whole = settings.uncertainty.then(|| head.clone());
+            let progress = &mut |progress| {
                 // A signal may come while the first image of a size is loaded.
                 match stop.is_asked() {
                     true => ControlFlow::Break(()),
                     false => report.show(progress, before, work),
                 }
-            },
-            &mut |strip| results.push(strip),
-        );
-        if engine.precision() != announced {
-            let note = "this model exceeds the range of f16, so it was run in f32".to_owned();
-            report.say(&format!("note: {note}"));
-            notes.push(note);
-        }
-        let device = engine.selected().device.to_string();
-        before += work;
-        let how = match result {
-            Ok(how) => how,
-            // Whoever could not write it has told.
-            Err(UpscaleError::Cancelled) if results.is_refused() => continue,
-            Err(UpscaleError::Cancelled) => return,
-            Err(error) => {
-                before -= work;
-                report.failed(job, Failure::upscaling(&job.input.path)(error), work);
-                continue;
+            };
+            let rows = &mut |strip: Strip| {
+                if let Some(whole) = &mut whole {
+                    if strip.y == 0 {
+                        *whole = head.clone();
+                    }
+                    whole.push(strip.clone());
+                }
+                results.push(strip)
+            };
+            let result = match number {
+                0 => engine.upscale_rows(&picture, &sample, progress, rows),
+                _ => engine.upscale_next(&picture, &sample, progress, rows),
+            };
+            if engine.precision() != announced {
+                let note = "this model exceeds the range of f16, so it was run in f32".to_owned();
+                report.say(&format!("note: {note}"));
+                notes.push(note);
             }
-        };
+            let how = match result {
+                Ok(how) => how,
+                // Whoever could not write it has told.
+                Err(UpscaleError::Cancelled) if results.is_refused() => break,
+                Err(UpscaleError::Cancelled) => return,
+                Err(error) => {
+                    let failure = Failure::upscaling(&job.input.path)(error);
+                    report.failed(job, failure, after - before);
+                    break;
+                }
+            };
+            before += work;
+            let done = Instant::now();
+            let made = Made {
+                size: [0; 2],
+                kind: Kind::Result(number + 1),
+                device: device.clone(),
+                how: Some(how),
+                notes: notes.clone(),
+                load: std::mem::take(&mut load),
+                upscale: done - started,
+                done,
+                save: Duration::ZERO,
+            };
+            started = done;
+            results.finish(made.clone());
+            if let Some(whole) = &whole {
+                match &mut spread {
+                    None => spread = Some(Spread::new(whole)),
+                    Some(spread) => spread.add(whole),
+                }
+            }
+            if number + 1 == settings.results
+                && let Some(spread) = spread.take()
+            {
+                write_spread(job, &spread, made, settings.results, &to_save);
+            }
+        }
+        before = after;
         if left == 0 {
             // Encoding takes memory of its own.
             upscaler = None;
         }
-        let done = Instant::now();
-        results.finish(Made {
-            size: [0; 2],
-            device,
-            how,
-            notes,
-            load: time,
-            upscale: done - started,
-            done,
-            save: Duration::ZERO,
-        });
     }
+}
+
+/// Writes the mean of all samples and their deviation.
+fn write_spread<'a>(
+    job: &'a Job,
+    spread: &Spread,
+    made: Made,
+    samples: u32,
+    to_save: &SyncSender<Rows<'a>>,
+) {
+    let results = |number, image: &Picture| {
+        Results::new(job, samples as usize + number, image.clone(), to_save)
+    };
+    let made = |kind| Made {
+        kind,
+        how: None,
+        load: Duration::ZERO,
+        upscale: Duration::ZERO,
+        done: Instant::now(),
+        ..made.clone()
+    };
+    let mean = spread.mean();
+    results(0, &mean).whole(job.format, mean, made(Kind::Mean));
+    let mut sigma = spread.sigma();
+    let average = sigma.iter().map(|&v| f64::from(v)).sum::<f64>() / sigma.len() as f64;
+    // A few pixels that differ far more than all others would leave these dark.
+    let place = (sigma.len() - 1) * 99 / 100;
+    let (_, &mut high, _) = sigma.select_nth_unstable_by(place, f32::total_cmp);
+    let white = high.ceil().max(1.0);
+    let map = spread.heat_map(white);
+    let kind = Kind::Sigma {
+        mean: average,
+        white,
+    };
+    results(1, &map).whole(OutputFormat::Png, map, made(kind));
 }
 
 fn save_all(
@@ -223,6 +305,7 @@ fn save_all(
         match (saved, made) {
             (Ok(()), Some(made)) => report.done(
                 rows.job,
+                rows.output,
                 &Made {
                     size: [rows.head.width, rows.head.height],
                     save: made.done.elapsed(),
@@ -232,7 +315,7 @@ fn save_all(
             (Ok(()), None) => unreachable!("the last row comes after it"),
             // The run ended early, and whoever ended it has told why.
             (Err(Unsaved::Image(ImageProblem::MissingRows { .. })), None) => {}
-            (Err(unsaved), _) => report.failed(rows.job, unsaved.failure(rows.job), 0),
+            (Err(unsaved), _) => report.failed(rows.job, unsaved.failure(&rows), 0),
         }
     }
 }
@@ -244,11 +327,12 @@ enum Unsaved {
 }
 
 impl Unsaved {
-    fn failure(self, job: &Job) -> Failure {
+    fn failure(self, rows: &Rows<'_>) -> Failure {
         match self {
             Self::Other(failure) => *failure,
             Self::Image(problem) => {
-                let file = job.output.clone().unwrap_or("standard output".into());
+                let file = rows.output.unwrap_or(Path::new("standard output"));
+                let file = file.to_owned();
                 Failure::Output(ImageError { file, problem })
             }
         }
@@ -260,13 +344,12 @@ fn save(
     folders: &Mutex<HashSet<PathBuf>>,
     settings: &Settings,
 ) -> Result<(), Unsaved> {
-    let (job, head) = (rows.job, &rows.head);
+    let (format, head) = (rows.format, &rows.head);
     let strips = &mut rows.strips.iter();
-    let Some(output) = &job.output else {
+    let Some(output) = rows.output else {
         // Nobody gets half an image.
         let mut file = tempfile::tempfile().map_err(|e| Unsaved::Image(ImageProblem::Write(e)))?;
-        encode_rows(head, job.format, &settings.writing, &mut file, strips)
-            .map_err(Unsaved::Image)?;
+        encode_rows(head, format, &settings.writing, &mut file, strips).map_err(Unsaved::Image)?;
         let mut stdout = stdout().lock();
         let written = file.rewind().and_then(|()| copy(&mut file, &mut stdout));
         let written = written.and_then(|_| stdout.flush());
@@ -282,17 +365,28 @@ fn save(
         remove_leftovers(&folder);
     }
     drop(known);
-    let (format, overwrite) = (job.format, settings.overwrite);
-    save_rows(head, output, format, &settings.writing, overwrite, strips)
-        .map_err(|error| Unsaved::Image(error.problem))
+    save_rows(
+        head,
+        output,
+        format,
+        &settings.writing,
+        settings.overwrite,
+        strips,
+    )
+    .map_err(|error| Unsaved::Image(error.problem))
 }
 
 /// One line: which device runs and why, and how.
-fn describe(upscaler: &Upscaler, sample: &SampleOptions) -> String {
+fn describe(upscaler: &Upscaler, settings: &Settings) -> String {
+    let sample = &settings.sample;
+    let seed = match sample.toward {
+        None => format!("--seed {}", sample.seed),
+        Some((other, _)) => format!("--interpolate {},{other},{}", sample.seed, settings.results),
+    };
     let selected = upscaler.selected();
     let precision = upscaler.precision();
     format!(
-        "{}: {}; {precision}, {} with {} steps, --seed {}",
-        selected.device, selected.reason, sample.sampler, sample.steps, sample.seed
+        "{}: {}; {precision}, {} with {} steps, {seed}",
+        selected.device, selected.reason, sample.sampler, sample.steps
     )
 }

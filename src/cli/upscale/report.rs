@@ -7,6 +7,8 @@ use crate::cli::terminal;
 use serde::Serialize;
 use srdiff::upscale::{Progress, Report as How, SampleOptions};
 use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -20,13 +22,26 @@ pub struct Style {
     pub verbose: bool,
 }
 
+/// What was written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// A result, by its number.
+    Result(u32),
+    /// The mean of all results.
+    Mean,
+    /// Their standard deviation: its mean and what is white, in levels of 255.
+    Sigma { mean: f64, white: f32 },
+}
+
 /// How a result came about.
 #[derive(Clone, Debug)]
 pub struct Made {
     /// Width and height of the result.
     pub size: [usize; 2],
     pub device: String,
-    pub how: How,
+    pub kind: Kind,
+    /// None of what several results together tell.
+    pub how: Option<How>,
     pub notes: Vec<String>,
     pub load: Duration,
     pub upscale: Duration,
@@ -52,6 +67,14 @@ struct Line<'a> {
     /// Width and height of the tiles, in pixels of the input.
     tile: Option<[usize; 2]>,
     tiles: Option<usize>,
+    /// result, mean or sigma
+    kind: Option<&'a str>,
+    /// The number of the result among those of its image.
+    sample: Option<u32>,
+    /// Mean standard deviation of the samples, in levels of 255.
+    mean_sigma: Option<f64>,
+    /// The standard deviation that is white in the heat map.
+    white: Option<f32>,
     sampler: String,
     steps: usize,
     seed: u64,
@@ -131,7 +154,8 @@ impl Report {
             error: Some(ErrorLine::new(&failure)),
             ..self.line(job)
         });
-        self.count_failure(failure);
+        let is_first = !job.has_failed.swap(true, Ordering::Relaxed);
+        self.count_failure(failure, is_first);
         if let Bar::Many(bar) = &self.bar {
             bar.leave_out(work);
         }
@@ -147,14 +171,14 @@ impl Report {
                 ..self.common()
             });
         }
-        self.count_failure(failure);
+        self.count_failure(failure, true);
     }
 
-    fn count_failure(&self, failure: Failure) {
+    fn count_failure(&self, failure: Failure, is_first: bool) {
         let mut state = self.state();
-        state.failed += 1;
+        state.failed += usize::from(is_first);
         if self.style.is_single {
-            state.failure = Some(failure);
+            state.failure.get_or_insert(failure);
         } else {
             self.above_bar(|| terminal::status(&format!("error: {failure}")));
         }
@@ -171,7 +195,7 @@ impl Report {
     }
 
     /// A result that is written.
-    pub fn done(&self, job: &Job, made: &Made) {
+    pub fn done(&self, job: &Job, output: Option<&Path>, made: &Made) {
         let Style {
             json,
             quiet,
@@ -180,24 +204,46 @@ impl Report {
         } = self.style;
         let [width, height] = made.size;
         let seconds = (made.load + made.upscale + made.save).as_secs_f64();
-        let lr_psnr = Some(made.how.lr_psnr).filter(|psnr| psnr.is_finite());
-        self.state().done += 1;
+        let lr_psnr = made.how.map(|how| how.lr_psnr).filter(|p| p.is_finite());
+        if job.left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.state().done += 1;
+        }
+        let tiles = made.how.and_then(|how| how.tiles);
+        let output = match output {
+            Some(path) => path.display().to_string(),
+            None => "standard output".to_owned(),
+        };
         if json {
+            let (kind, sample, sigma) = match made.kind {
+                Kind::Result(number) => ("result", Some(number), None),
+                Kind::Mean => ("mean", None, None),
+                Kind::Sigma { mean, white } => ("sigma", None, Some((mean, white))),
+            };
             return self.json(Line {
+                output: Some(output),
+                kind: Some(kind),
+                sample,
+                mean_sigma: sigma.map(|(mean, _)| (mean * 1e3).round() / 1e3),
+                white: sigma.map(|(_, white)| white),
                 status: "done",
                 width: Some(width),
                 height: Some(height),
                 seconds: Some((seconds * 1e3).round() / 1e3),
                 device: Some(&made.device),
-                precision: Some(made.how.precision.to_string()),
+                precision: made.how.map(|how| how.precision.to_string()),
                 lr_psnr: lr_psnr.map(|psnr| (psnr * 1e2).round() / 1e2),
-                tile: made.how.tiles.map(|(tile, _)| tile),
-                tiles: made.how.tiles.map(|(_, count)| count),
+                tile: tiles.map(|(tile, _)| tile),
+                tiles: tiles.map(|(_, count)| count),
                 notes: &made.notes,
                 ..self.line(job)
             });
         }
-        let mut line = format!("{}: {width}x{height}, {seconds:.1} s", output_of(job));
+        let mut line = format!("{output}: {width}x{height}, {seconds:.1} s");
+        if let Kind::Sigma { mean, white } = made.kind {
+            line = format!(
+                "{output}: the standard deviation of the results is {mean:.2} levels on average, and white is {white}"
+            );
+        }
         if let Some(psnr) = lr_psnr {
             line += &format!(", LR-PSNR {psnr:.1} dB");
         }

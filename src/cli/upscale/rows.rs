@@ -7,8 +7,9 @@
 
 use super::jobs::Job;
 use super::report::Made;
-use srdiff::image::{Picture, Strip};
+use srdiff::image::{OutputFormat, Picture, Samples, Strip};
 use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// Bytes of rows that wait for being written. Most results fit in it, so that the
@@ -18,6 +19,9 @@ const WAITING: usize = 64 << 20;
 /// A result to write.
 pub struct Rows<'a> {
     pub job: &'a Job,
+    /// None: standard output.
+    pub output: Option<&'a Path>,
+    pub format: OutputFormat,
     /// The result without its pixels.
     pub head: Picture,
     pub strips: Receiver<Strip>,
@@ -31,9 +35,11 @@ impl Rows<'_> {
     }
 }
 
-/// Where the rows of an image's result go.
+/// Where the rows of one result go.
 pub struct Results<'a, 's> {
     job: &'a Job,
+    output: Option<&'a Path>,
+    format: OutputFormat,
     head: Picture,
     to_save: &'s SyncSender<Rows<'a>>,
     /// The thread that writes, once it has begun.
@@ -48,15 +54,42 @@ struct Writer {
 }
 
 impl<'a, 's> Results<'a, 's> {
-    pub fn new(job: &'a Job, head: Picture, to_save: &'s SyncSender<Rows<'a>>) -> Self {
+    /// Of result `number` of the job, counted from 0.
+    pub fn new(
+        job: &'a Job,
+        number: usize,
+        head: Picture,
+        to_save: &'s SyncSender<Rows<'a>>,
+    ) -> Self {
+        let output = job.outputs().nth(number).map(PathBuf::as_path);
         Self {
             job,
+            output,
+            format: job.format,
             head,
             to_save,
             writer: None,
             last: None,
             is_refused: false,
         }
+    }
+
+    /// Writes a whole image of another kind than the samples are.
+    pub fn whole(mut self, format: OutputFormat, mut image: Picture, made: Made) {
+        self.format = format;
+        let empty = || Samples::U8(Vec::new());
+        let strip = Strip {
+            y: 0,
+            rows: image.height,
+            rgb: std::mem::replace(&mut image.rgb, empty()),
+            alpha: image
+                .alpha
+                .as_mut()
+                .map(|alpha| std::mem::replace(alpha, empty())),
+        };
+        self.head = image;
+        self.last = Some(strip);
+        self.finish(made);
     }
 
     /// Takes the next rows, or the first ones of a new run.
@@ -102,6 +135,8 @@ impl<'a, 's> Results<'a, 's> {
             let (made, made_receiver) = sync_channel(1);
             let rows = Rows {
                 job: self.job,
+                output: self.output,
+                format: self.format,
                 head: self.head.clone(),
                 strips: receiver,
                 made: made_receiver,

@@ -1,0 +1,197 @@
+//! Several results of an image.
+
+use super::folder::Folder;
+use serde_json::Value;
+
+fn pixels(folder: &Folder, name: &str) -> Vec<u8> {
+    folder.load(name).into_rgb8().into_raw()
+}
+
+fn largest_difference(a: &[u8], b: &[u8]) -> u8 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| a.abs_diff(*b)).max().unwrap()
+}
+
+fn json(stdout: &str) -> Vec<Value> {
+    let lines = stdout.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn samples_of_a_seed_differ_and_the_first_is_the_usual_result() {
+    let folder = Folder::new();
+    let run = folder.upscale(&["in.png", "--seed", "5", "--samples", "3"]);
+    assert_eq!(run.stdout.lines().count(), 3, "{run:?}");
+    folder.upscale(&["in.png", "--seed", "5", "-o", "alone.png"]);
+    let [first, second, third, alone] = ["in_x4_1.png", "in_x4_2.png", "in_x4_3.png", "alone.png"]
+        .map(|name| pixels(&folder, name));
+    assert_eq!(first, alone);
+    assert_ne!(first, second);
+    assert_ne!(second, third);
+    assert_ne!(first, third);
+}
+
+#[test]
+fn names_of_samples_are_as_long_as_the_last() {
+    let folder = Folder::new();
+    let name = "{sample}/{stem}.{ext}";
+    let args = ["in.png", "--samples", "10", "--name", name, "-o", "out/"];
+    folder.upscale(&args);
+    for number in ["01", "02", "10"] {
+        assert_eq!(folder.load(&format!("out/{number}/in.png")).width(), 24);
+    }
+}
+
+#[test]
+fn the_mean_and_the_deviation_are_those_of_the_samples() {
+    let folder = Folder::new();
+    folder.draw_with_alpha("clear.png", 7, 5);
+    for (input, stem) in [("in.png", "in"), ("clear.png", "clear")] {
+        let args = [
+            input,
+            "--samples",
+            "4",
+            "--uncertainty",
+            "--json",
+            "--seed",
+            "1",
+        ];
+        let run = folder.upscale(&args);
+        let samples: Vec<Vec<u8>> = (1..=4)
+            .map(|number| pixels(&folder, &format!("{stem}_x4_{number}.png")))
+            .collect();
+        let mean = pixels(&folder, &format!("{stem}_x4_mean.png"));
+        let sum = |at: usize| samples.iter().map(|s| f64::from(s[at])).sum::<f64>();
+        let means: Vec<f64> = (0..mean.len()).map(|at| sum(at) / 4.0).collect();
+        for (found, expected) in mean.iter().zip(&means) {
+            let found = f64::from(*found);
+            assert!((found - expected).abs() <= 0.51, "{found} {expected}");
+        }
+        let variance = |at: usize| {
+            let squares = samples
+                .iter()
+                .map(|s| (f64::from(s[at]) - means[at]).powi(2));
+            squares.sum::<f64>() / 3.0
+        };
+        let sigma: Vec<f64> = (0..mean.len() / 3)
+            .map(|pixel| ((0..3).map(|c| variance(3 * pixel + c)).sum::<f64>() / 3.0).sqrt())
+            .collect();
+        let average = sigma.iter().sum::<f64>() / sigma.len() as f64;
+        assert!(average > 0.1, "{average}");
+
+        let lines = json(&run.stdout);
+        let line = |kind: &str| lines.iter().find(|line| line["kind"] == kind).unwrap();
+        let told = line("sigma")["mean_sigma"].as_f64().unwrap();
+        assert!((told - average).abs() < 0.01, "{told} {average}");
+        let white = line("sigma")["white"].as_f64().unwrap();
+        let map = pixels(&folder, &format!("{stem}_x4_sigma.png"));
+        for (pixel, sigma) in map.chunks_exact(3).zip(&sigma) {
+            let red = (3.0 * sigma / white).min(1.0) * 255.0;
+            assert!((f64::from(pixel[0]) - red).abs() <= 1.0, "{pixel:?} {red}");
+        }
+        let output = line("mean")["output"].as_str().unwrap();
+        assert_eq!(output, format!("{stem}_x4_mean.png"));
+        let numbers: Vec<_> = lines.iter().filter_map(|l| l["sample"].as_u64()).collect();
+        assert_eq!(numbers, [1, 2, 3, 4]);
+    }
+}
+
+#[test]
+fn results_change_gradually_from_one_seed_to_the_other() {
+    let folder = Folder::new();
+    let run = folder.upscale(&["in.png", "--interpolate", "1,2,3"]);
+    assert!(run.stderr.contains("--interpolate 1,2,3"), "{run:?}");
+    for seed in ["1", "2"] {
+        folder.upscale(&["in.png", "--seed", seed, "-o", &format!("{seed}.png")]);
+    }
+    let [first, middle, last, one, two] = [
+        "in_x4_1.png",
+        "in_x4_2.png",
+        "in_x4_3.png",
+        "1.png",
+        "2.png",
+    ]
+    .map(|name| pixels(&folder, name));
+    assert!(largest_difference(&first, &one) <= 1);
+    assert!(largest_difference(&last, &two) <= 1);
+    assert!(largest_difference(&one, &two) > 4);
+    assert!(largest_difference(&middle, &one) > 1);
+    assert!(largest_difference(&middle, &two) > 1);
+}
+
+#[test]
+fn an_image_is_done_when_all_its_results_are_there() {
+    let folder = Folder::new();
+    folder.draw("other.png", 5, 5);
+    let args = ["in.png", "other.png", "--samples", "2", "-o", "out"];
+    let run = folder.upscale(&args);
+    assert!(run.stderr.contains("2 done;"), "{run:?}");
+    let again = folder.upscale(&args);
+    assert!(
+        again.stderr.contains("0 done, 2 there already"),
+        "{again:?}"
+    );
+}
+
+#[test]
+fn what_several_results_cannot_go_with_is_refused() {
+    let folder = Folder::new();
+    for (args, parts) in [
+        (
+            &["--samples", "2", "-o", "out.png"][..],
+            ["several results", "folder"],
+        ),
+        (
+            &["--samples", "2", "-o", "-"],
+            ["several results", "folder"],
+        ),
+        (
+            &["--samples", "2", "--name", "{stem}_a.png"],
+            ["--name", "{sample}"],
+        ),
+        (&["--uncertainty"], ["--uncertainty: ", "--samples 8"]),
+        (
+            &["--interpolate", "1,2,3", "--uncertainty"],
+            ["--uncertainty: ", "--samples"],
+        ),
+        (
+            &["--interpolate", "1,2,3", "--samples", "4"],
+            ["--interpolate: ", "--samples"],
+        ),
+        (
+            &["--interpolate", "1,2,3", "--seed", "4"],
+            ["--interpolate: ", "--seed"],
+        ),
+    ] {
+        folder.refuses_upscale(&[&["in.png"], args].concat(), 2, &parts);
+    }
+    for wrong in ["1,2", "1,2,1", "a,2,3", "1,2,3,4"] {
+        let run = folder.run(&["upscale", "in.png", "--interpolate", wrong]);
+        assert_eq!(run.code, 2, "{wrong}: {run:?}");
+        assert!(run.stderr.contains("such as 1,2,5"), "{wrong}: {run:?}");
+    }
+    folder.write("in_x4_2.png", b"precious");
+    folder.refuses_upscale(&["in.png", "--samples", "2"], 4, &["in_x4_2.png: exists"]);
+}
+
+#[test]
+fn json_tells_how_a_result_came_about() {
+    let folder = Folder::new();
+    folder.draw("large.png", 70, 50);
+    let args = ["large.png", "--json", "--tile", "32", "-o", "out.tif"];
+    let lines = json(&folder.upscale(&args).stdout);
+    let line = &lines[0];
+    assert!(line["lr_psnr"].as_f64().unwrap() > 20.0, "{line}");
+    assert_eq!(line["precision"], "f32", "{line}");
+    assert!(line["tiles"].as_u64().unwrap() > 1, "{line}");
+    assert!(line["tile"][0].as_u64().unwrap() >= 32, "{line}");
+    let lines = json(&folder.upscale(&["in.png", "--json"]).stdout);
+    assert_eq!(
+        (&lines[0]["tile"], &lines[0]["tiles"]),
+        (&Value::Null, &Value::Null)
+    );
+    let run = folder.upscale(&["in.png", "-o", "b.png"]);
+    assert!(run.stdout.contains(", LR-PSNR "), "{run:?}");
+}

@@ -124,7 +124,7 @@ impl<'a> Enlargement<'a> {
 
     /// The result without pixels.
     pub fn empty(&self) -> Picture {
-        self.picture.empty([self.width(), self.height()])
+        self.picture.without_pixels([self.width(), self.height()])
     }
 
     /// `rows` rows from row `y` on, from planes in about [-1, 1].

@@ -168,8 +168,9 @@ fn interleaved(planes: &[Vec<f64>], like: &Samples) -> Samples {
 }
 
 impl Picture {
-    /// The picture without pixels, as one of another size.
-    pub(crate) fn empty(&self, [width, height]: [usize; 2]) -> Self {
+    /// The picture without its pixels, as one of another size: what a result is
+    /// before its rows come.
+    pub fn without_pixels(&self, [width, height]: [usize; 2]) -> Self {
         let samples = |like: &Samples| match like {
             Samples::U8(_) => Samples::U8(Vec::new()),
             Samples::U16(_) => Samples::U16(Vec::new()),

@@ -241,7 +241,7 @@ impl Upscaler {
         progress: OnProgress<'_>,
         rows: OnRows<'_>,
     ) -> Result<Report, UpscaleError> {
-        self.upscale_again(picture, sample, progress, rows)
+        self.upscale_again(picture, None, sample, progress, rows)
     }
 
     /// Upscales an image several times: to sample `sample.sample` and those after

@@ -1,6 +1,7 @@
 //! The arguments of `upscale`.
 
 use super::name::Template;
+use super::target::Target;
 use crate::cli::args::{EngineArgs, SamplingArgs};
 use crate::cli::failure::Failure;
 use clap::Args;
@@ -38,6 +39,11 @@ pub struct UpscaleArgs {
     /// Do one part of N of the work: images I, I + N, I + 2N and so on, by name
     #[arg(long, value_name = "I/N", value_parser = shard)]
     pub shard: Option<Shard>,
+    /// How large results are: a factor, or WIDTHxHEIGHT, WIDTHx or xHEIGHT in pixels;
+    /// the model runs as often as it takes, and what is too large is shrunk
+    /// [default: the model's scale]
+    #[arg(short, long, value_name = "X|SIZE", value_parser = super::target::parse)]
+    pub scale: Option<Target>,
     #[command(flatten)]
     pub engine: EngineArgs,
     #[command(flatten)]

@@ -7,6 +7,7 @@ mod name;
 mod pipeline;
 mod report;
 mod rows;
+mod target;
 
 pub use args::UpscaleArgs;
 
@@ -23,6 +24,7 @@ use srdiff::plan::dump_program;
 use srdiff::upscale::SampleOptions;
 use std::path::Path;
 use std::time::Instant;
+use target::Target;
 
 /// Upscales images. Everything that can be refused is refused before any
 /// work is done; of several images, those that can be upscaled are.
@@ -62,7 +64,9 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
     let is_single = inputs.is_single;
     let common = Common {
         extension: args.format.as_ref().map_or("png", |f| &f.extension),
-        scale,
+        scale: args
+            .scale
+            .map_or(scale.to_string(), |target| target.to_string()),
         sampler: sample.sampler.to_string(),
         steps: sample.steps,
         seed: sample.seed,
@@ -155,11 +159,13 @@ fn measure(work: &mut Work, args: &UpscaleArgs, scale: usize, stop: &Stop) {
             continue;
         }
         let measured = size(&job.input, args).and_then(|[width, height]| {
+            let target = args.scale.unwrap_or(Target::Factor(scale as f64));
+            let [new_width, new_height] = target.of([width, height]);
             let output = job
                 .output
                 .as_deref()
                 .unwrap_or(Path::new("standard output"));
-            let checked = job.format.check(output, scale * width, scale * height);
+            let checked = job.format.check(output, new_width, new_height);
             checked.map_err(Failure::Output)?;
             Ok([width, height])
         });
@@ -188,6 +194,7 @@ fn settings(args: &UpscaleArgs, sample: SampleOptions) -> Settings {
     }
     Settings {
         sample,
+        target: args.scale,
         results: args.results(),
         uncertainty: args.uncertainty,
         reading: DecodeOptions {

@@ -51,7 +51,7 @@ pub struct Template(Vec<Part>);
 /// What is the same for every result of a run.
 pub struct Common<'a> {
     pub extension: &'a str,
-    pub scale: usize,
+    pub scale: String,
     pub sampler: String,
     pub steps: usize,
     pub seed: u64,
@@ -132,7 +132,7 @@ fn value(field: Field, input: &Path, common: &Common, index: usize, count: usize
         Field::From => input.extension().unwrap_or_default().to_owned(),
         Field::Folder => folder_name(input),
         Field::Ext => common.extension.into(),
-        Field::Scale => common.scale.to_string().into(),
+        Field::Scale => common.scale.clone().into(),
         // `ddim:0.5` would be no name of a file on Windows.
         Field::Sampler => common.sampler.replace(':', "-").into(),
         Field::Steps => common.steps.to_string().into(),
@@ -164,7 +164,7 @@ mod tests {
     fn name(template: &str, input: &str) -> String {
         let common = Common {
             extension: "jpg",
-            scale: 4,
+            scale: "4".to_owned(),
             sampler: "ddim:0.5".to_owned(),
             steps: 5,
             seed: 7,

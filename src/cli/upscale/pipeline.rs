@@ -8,12 +8,13 @@
 use super::jobs::{Job, make_folder};
 use super::report::{Kind, Made, Report};
 use super::rows::{Results, Rows};
+use super::target::Target;
 use crate::cli::failure::Failure;
 use crate::cli::signals::Stop;
 use srdiff::atomic_file::remove_leftovers;
 use srdiff::image::{
-    DecodeOptions, Decoded, EncodeOptions, Enlargement, ImageError, ImageProblem, OutputFormat,
-    Picture, Strip, decode, decode_file, encode_rows, save_rows,
+    DecodeOptions, Decoded, EncodeOptions, ImageError, ImageProblem, OutputFormat, Picture, Strip,
+    decode, decode_file, encode_rows, save_rows,
 };
 use srdiff::upscale::{SampleOptions, Spread, UpscaleError, Upscaler};
 use std::collections::HashSet;
@@ -29,6 +30,8 @@ use std::time::{Duration, Instant};
 /// How images are read, upscaled and written.
 pub struct Settings {
     pub sample: SampleOptions,
+    /// None: the model's scale.
+    pub target: Option<Target>,
     /// Results of each image.
     pub results: u32,
     /// Whether they are samples whose mean and deviation are written.
@@ -169,14 +172,19 @@ fn upscale_all<'a>(
         }
         report.notes(job, &notes);
         let mut started = Instant::now();
-        let device = engine.selected().device.to_string();
-        let head = Enlargement::new(&picture, engine.model().settings().scale).empty();
+        let own = [picture.width, picture.height];
+        let scale = engine.model().settings().scale;
+        // The model's own size takes no other way than without --scale.
+        let target = settings
+            .target
+            .filter(|t| t.of(own) != own.map(|side| scale * side));
+        let size = target.map_or(own.map(|side| scale * side), |target| target.of(own));
+        let head = picture.without_pixels(size);
         let mut spread: Option<Spread> = None;
         let mut load = time;
         let after = before + total;
         for number in 0..settings.results {
             let sample = settings.sample_of(number);
-            let announced = engine.precision();
             let mut results = Results::new(job, number as usize, head.clone(), &to_save);
             let mut whole = settings.uncertainty.then(|| head.clone());
             let progress = &mut |progress| {
@@ -196,11 +204,13 @@ fn upscale_all<'a>(
                 results.push(strip)
             };
             let result = match number {
+                _ if target.is_some() => engine.upscale_to(&picture, size, &sample, progress, rows),
                 0 => engine.upscale_rows(&picture, &sample, progress, rows),
                 _ => engine.upscale_next(&picture, &sample, progress, rows),
             };
-            if engine.precision() != announced {
-                let note = "this model exceeds the range of f16, so it was run in f32".to_owned();
+            for error in result.iter().flat_map(|how| &how.retried) {
+                let device = &engine.selected().device;
+                let note = format!("{error}; run again on {device} in {}", engine.precision());
                 report.say(&format!("note: {note}"));
                 notes.push(note);
             }
@@ -220,7 +230,7 @@ fn upscale_all<'a>(
             let made = Made {
                 size: [0; 2],
                 kind: Kind::Result(number + 1),
-                device: device.clone(),
+                device: engine.selected().device.to_string(),
                 how: Some(how),
                 notes: notes.clone(),
                 load: std::mem::take(&mut load),

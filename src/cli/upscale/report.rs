@@ -204,11 +204,15 @@ impl Report {
         } = self.style;
         let [width, height] = made.size;
         let seconds = (made.load + made.upscale + made.save).as_secs_f64();
-        let lr_psnr = made.how.map(|how| how.lr_psnr).filter(|p| p.is_finite());
+        let lr_psnr = made
+            .how
+            .as_ref()
+            .map(|how| how.lr_psnr)
+            .filter(|p| p.is_finite());
         if job.left.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.state().done += 1;
         }
-        let tiles = made.how.and_then(|how| how.tiles);
+        let tiles = made.how.as_ref().and_then(|how| how.tiles);
         let output = match output {
             Some(path) => path.display().to_string(),
             None => "standard output".to_owned(),
@@ -230,7 +234,7 @@ impl Report {
                 height: Some(height),
                 seconds: Some((seconds * 1e3).round() / 1e3),
                 device: Some(&made.device),
-                precision: made.how.map(|how| how.precision.to_string()),
+                precision: made.how.as_ref().map(|how| how.precision.to_string()),
                 lr_psnr: lr_psnr.map(|psnr| (psnr * 1e2).round() / 1e2),
                 tile: tiles.map(|(tile, _)| tile),
                 tiles: tiles.map(|(_, count)| count),

@@ -257,7 +257,7 @@ fn encode_as_srgb(
         color::convert_to_srgb(&mut picture, &profile);
     }
     let (head, strips) = (
-        picture.empty([picture.width, picture.height]),
+        picture.without_pixels([picture.width, picture.height]),
         &mut picture.strips(),
     );
     encode_to(&head, format, options, file, strips)
@@ -280,7 +280,10 @@ impl Picture {
         options: &EncodeOptions,
         overwrite: bool,
     ) -> Result<(), ImageError> {
-        let (head, strips) = (self.empty([self.width, self.height]), &mut self.strips());
+        let (head, strips) = (
+            self.without_pixels([self.width, self.height]),
+            &mut self.strips(),
+        );
         save_rows(&head, path, format, options, overwrite, strips)
     }
 
@@ -294,7 +297,10 @@ impl Picture {
         options: &EncodeOptions,
     ) -> Result<Vec<u8>, ImageProblem> {
         let mut bytes = Cursor::new(Vec::new());
-        let (head, strips) = (self.empty([self.width, self.height]), &mut self.strips());
+        let (head, strips) = (
+            self.without_pixels([self.width, self.height]),
+            &mut self.strips(),
+        );
         encode_rows(&head, format, options, &mut bytes, strips)?;
         Ok(bytes.into_inner())
     }

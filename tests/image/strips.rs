@@ -122,7 +122,8 @@ fn rows_that_are_missing_or_wrong_leave_no_file() {
     let folder = Folder::new();
     let old = folder.write("old", "old");
     let picture = noise_picture(8, 10, 1);
-    let wrong: [(&str, &dyn Fn(&mut Vec<Strip>)); 5] = [
+    type Spoil = dyn Fn(&mut Vec<Strip>);
+    let wrong: [(&str, &Spoil); 5] = [
         ("has only 7 of its 10 rows", &|strips| drop(strips.pop())),
         ("has only 0 of its 10 rows", &|strips| strips.clear()),
         ("has only 4 of its 10 rows", &|strips| {

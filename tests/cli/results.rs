@@ -170,6 +170,30 @@ fn every_format_is_read() {
 }
 
 #[test]
+fn results_have_the_size_that_is_asked_for() {
+    let folder = Folder::new();
+    for (scale, name, width, height) in [
+        ("2", "in_x2.png", 12, 8),
+        ("1.5", "in_x1.5.png", 9, 6),
+        ("4", "in_x4.png", 24, 16),
+        ("10x30", "in_10x30.png", 10, 30),
+        ("60x", "in_60x.png", 60, 40),
+        ("x9", "in_x9.png", 14, 9),
+    ] {
+        folder.upscale(&["in.png", "--scale", scale]);
+        let result = folder.load(name);
+        assert_eq!(
+            (result.width(), result.height()),
+            (width, height),
+            "{scale}"
+        );
+    }
+    let parts = ["in.png: the image is 6x4", "5x3"];
+    folder.refuses_upscale(&["in.png", "-s", "5x3"], 2, &parts);
+    folder.refuses_upscale(&["in.png", "-s", "0.5"], 2, &["--scale"]);
+}
+
+#[test]
 fn the_scale_is_the_models() {
     let folder = Folder::new();
     for (fixture, scale) in [("tiny-x8", 8), ("tiny-options-x2", 2)] {

@@ -3,6 +3,7 @@
 use super::UpscaleArgs;
 use super::inputs::{Input, Inputs};
 use super::name::{Common, Template};
+use super::target::Target;
 use crate::cli::failure::Failure;
 use srdiff::atomic_file::is_same_file;
 use srdiff::image::{ImageError, ImageProblem, OutputFormat, check_writable};
@@ -193,7 +194,7 @@ fn jobs(
     let template = args
         .name
         .clone()
-        .unwrap_or_else(|| Template::usual(results));
+        .unwrap_or_else(|| Template::usual(results, matches!(args.scale, Some(Target::Size(..)))));
     let numbered = inputs.into_iter().zip(1..);
     let job = |(input, index): (Input, usize)| {
         let output = |sample: &str| {

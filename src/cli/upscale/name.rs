@@ -91,11 +91,16 @@ impl FromStr for Template {
 }
 
 impl Template {
-    /// The usual one where each image has so many results.
-    pub fn usual(results: u32) -> Self {
+    /// The usual one where each image has so many results, of a size in pixels or
+    /// so many times its own.
+    pub fn usual(results: u32, is_sized: bool) -> Self {
         let text = match results {
             1 => DEFAULT,
             _ => DEFAULT_OF_SEVERAL,
+        };
+        let text = match is_sized {
+            true => text.replace("_x", "_"),
+            false => text.to_owned(),
         };
         text.parse().expect("the default is valid")
     }

@@ -190,7 +190,6 @@ fn results_have_the_size_that_is_asked_for() {
     }
     let parts = ["in.png: the image is 6x4", "5x3"];
     folder.refuses_upscale(&["in.png", "-s", "5x3"], 2, &parts);
-    folder.refuses_upscale(&["in.png", "-s", "0.5"], 2, &["--scale"]);
 }
 
 #[test]

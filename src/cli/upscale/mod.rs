@@ -21,7 +21,7 @@ use pipeline::Settings;
 use report::{Outcome, Report, Style};
 use srdiff::image::{DecodeOptions, EncodeOptions, dimensions_of_file, dimensions_within};
 use srdiff::plan::dump_program;
-use srdiff::upscale::SampleOptions;
+use srdiff::upscale::{SampleOptions, UpscaleError};
 use std::path::Path;
 use std::time::Instant;
 use target::Target;
@@ -161,6 +161,13 @@ fn measure(work: &mut Work, args: &UpscaleArgs, scale: usize, stop: &Stop) {
         let measured = size(&job.input, args).and_then(|[width, height]| {
             let target = args.scale.unwrap_or(Target::Factor(scale as f64));
             let [new_width, new_height] = target.of([width, height]);
+            if new_width < width || new_height < height {
+                let error = UpscaleError::Shrinks {
+                    from: [width, height],
+                    to: [new_width, new_height],
+                };
+                return Err(Failure::upscaling(&job.input.path)(error));
+            }
             let output = job
                 .output
                 .as_deref()

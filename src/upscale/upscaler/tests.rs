@@ -1,0 +1,173 @@
+//! What the upscaler keeps, and what it does when a device fails.
+
+use super::*;
+use crate::exec::Target;
+use std::ops::ControlFlow;
+
+/// A mark in the program that was checked shows that it is the one loaded.
+#[test]
+fn an_image_that_was_checked_is_not_prepared_again() {
+    let options = UpscalerOptions {
+        device: DeviceChoice::Cpu,
+        ..UpscalerOptions::default()
+    };
+    let mut upscaler = Upscaler::new(Model::starter(), &options).unwrap();
+    let mut sample = SampleOptions::seeded(upscaler.model().settings(), 1);
+    sample.steps = 1;
+    upscaler.check(4, 4, &sample).unwrap();
+    let (size, prepared) = upscaler.prepared.take().unwrap();
+    let mut program = prepared.program().clone();
+    program.memory.host_bytes += 1;
+    let marked = program.memory.host_bytes;
+    upscaler.prepared = Some((size, Target::cpu().lower(program).unwrap()));
+
+    upscaler.check(4, 4, &sample).unwrap();
+    let image = Picture::new(4, 4, vec![128; 48]);
+    for _ in 0..2 {
+        let result = upscaler.upscale(&image, &sample, &mut |_| ControlFlow::Continue(()));
+        result.unwrap();
+        upscaler.check(4, 4, &sample).unwrap();
+        let (_, executor) = upscaler.loaded.as_ref().unwrap();
+        assert_eq!(executor.memory().host_bytes, marked);
+        assert!(upscaler.prepared.is_none());
+    }
+}
+
+fn two_steps(upscaler: &Upscaler) -> SampleOptions {
+    let mut sample = SampleOptions::seeded(upscaler.model().settings(), 1);
+    sample.steps = 2;
+    sample
+}
+
+/// Runs `fault` when the first step of each try is about to run.
+#[cfg(feature = "gpu")]
+fn upscale_with(
+    upscaler: &mut Upscaler,
+    fault: impl Fn(),
+) -> Result<(Vec<u8>, Report), UpscaleError> {
+    let image = Picture::new(8, 8, (0..192).map(|i| 64 + i / 2).collect());
+    let sample = two_steps(upscaler);
+    let mut bytes = Vec::new();
+    let report = upscaler.upscale_rows(
+        &image,
+        &sample,
+        &mut |progress| {
+            if matches!(progress, Progress::Step { done: 0, .. }) {
+                fault();
+            }
+            ControlFlow::Continue(())
+        },
+        &mut |strip| {
+            if strip.y == 0 {
+                bytes.clear();
+            }
+            bytes.extend_from_slice(&strip.rgb.to_u8());
+            ControlFlow::Continue(())
+        },
+    )?;
+    Ok((bytes, report))
+}
+
+/// An upscaler on each adapter, as if [`DeviceChoice::Auto`] had chosen it
+/// (which chooses no software), if `auto`.
+#[cfg(feature = "gpu")]
+fn on_adapters(auto: bool) -> Vec<(Upscaler, Arc<Gpu>)> {
+    let adapters = list_adapters();
+    let required = std::env::var_os("SRDIFF_REQUIRE_GPU").is_some();
+    assert!(!required || !adapters.is_empty(), "no adapter");
+    let open = |adapter: &crate::exec::gpu::AdapterSummary| {
+        let name = format!("{} ({})", adapter.name, adapter.backend);
+        let options = UpscalerOptions {
+            device: DeviceChoice::Named(adapter.name.clone()),
+            ..UpscalerOptions::default()
+        };
+        let mut upscaler = Upscaler::new(Model::starter(), &options).expect(&name);
+        upscaler.leaves_gpu = auto;
+        let Backend::Gpu(backend) = &upscaler.backend else {
+            panic!("{name} is a GPU");
+        };
+        let gpu = backend.gpu().clone();
+        (upscaler, gpu)
+    };
+    adapters.iter().map(open).collect()
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn a_lost_gpu_is_replaced_by_the_cpu() {
+    for (mut upscaler, gpu) in on_adapters(true) {
+        let (bytes, report) = upscale_with(&mut upscaler, || gpu.destroy()).unwrap();
+        assert_eq!(bytes.len(), 3 * 32 * 32);
+        assert!(report.retried[0].contains("lost"), "{report:?}");
+        assert!(matches!(upscaler.selected().device, Device::Cpu(_)));
+        // It stays there.
+        let (again, report) = upscale_with(&mut upscaler, || ()).unwrap();
+        assert!(report.retried.is_empty());
+        assert!(again == bytes);
+    }
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn a_lost_gpu_that_was_asked_for_is_an_error_and_opened_again() {
+    for (mut upscaler, gpu) in on_adapters(false) {
+        let (whole, _) = upscale_with(&mut upscaler, || ()).unwrap();
+        let error = upscale_with(&mut upscaler, || gpu.destroy()).unwrap_err();
+        assert!(error.to_string().contains("lost"), "{error}");
+        let (again, report) = upscale_with(&mut upscaler, || ()).unwrap();
+        assert!(matches!(upscaler.selected().device, Device::Gpu(_)));
+        assert!(report.retried.is_empty());
+        assert!(again == whole);
+    }
+}
+
+/// The starter with weights that exceed any range on the way.
+#[cfg(feature = "gpu")]
+fn exploding() -> Model {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/weights/srdiff-s-x4.safetensors"
+    );
+    let mut file = std::fs::read(path).unwrap();
+    let start = 8 + u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
+    let header: serde_json::Value = serde_json::from_slice(&file[8..start]).unwrap();
+    // Without the checksum's key, nobody looks for it.
+    let key = file.windows(10).position(|bytes| bytes == b"\"checksum\"");
+    file[key.unwrap() + 1] = b'C';
+    let largest_f16 = 65504f32;
+    for (name, tensor) in header.as_object().unwrap() {
+        if !name.starts_with("rrdb.") || !name.ends_with(".weight") {
+            continue;
+        }
+        assert_eq!(tensor["dtype"], "F16", "{name}");
+        let place = |i: usize| start + tensor["data_offsets"][i].as_u64().unwrap() as usize;
+        for element in file[place(0)..place(1)].chunks_exact_mut(2) {
+            let bits = half::f16::from_f32(largest_f16).to_le_bytes();
+            element.copy_from_slice(&bits);
+        }
+    }
+    let weights = crate::model::Weights::from_bytes(file, "exploding").unwrap();
+    Model::from_weights(weights).unwrap()
+}
+
+/// What is bad on every device is the model's fault: the GPU is kept.
+#[cfg(feature = "gpu")]
+#[test]
+fn a_bad_result_is_tried_in_f32_and_on_the_cpu() {
+    for (mut upscaler, _) in on_adapters(true) {
+        let first = upscaler.precision();
+        upscaler.model = Arc::new(exploding());
+        upscaler.backend =
+            open(&upscaler.selected.device, first, &upscaler.model).expect("open already");
+        let error = upscale_with(&mut upscaler, || ()).unwrap_err();
+        match &error {
+            UpscaleError::NotFinite { device, precision } => {
+                assert!(device.starts_with("CPU"), "{error}");
+                assert_eq!(*precision, Precision::F32);
+            }
+            _ => panic!("{error}"),
+        }
+        assert!(matches!(upscaler.selected().device, Device::Gpu(_)));
+        assert_eq!(upscaler.precision(), Precision::F32);
+    }
+}

@@ -8,6 +8,9 @@ use super::{
 use crate::graph::{Role, Shape, find_clash};
 use crate::ops::{Axis, Op, Packing};
 
+/// More threads than any machine has.
+const MAX_THREADS: usize = 1 << 16;
+
 impl Program {
     /// Checks everything that executors take for granted: every value inside a
     /// slot of its own kind, every node by the rules of its operation, no result
@@ -17,6 +20,9 @@ impl Program {
     /// # Errors
     /// Names the first value or node that breaks a rule.
     pub fn check(&self) -> Result<(), PlanError> {
+        if self.threads > MAX_THREADS {
+            return Err(PlanError::Threads(self.threads));
+        }
         let mut bytes = self.slots.iter().map(|slot| slot.bytes);
         if bytes.try_fold(0u64, u64::checked_add).is_none() {
             return Err(PlanError::TooLarge);

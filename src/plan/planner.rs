@@ -34,6 +34,8 @@ pub enum PlanError {
     },
     #[error("the program takes more memory than any device has")]
     TooLarge,
+    #[error("{0} threads are more than any machine has")]
+    Threads(usize),
 }
 
 impl PlanError {

@@ -169,3 +169,20 @@ fn absurd_sizes_are_refused_from_the_header() {
     let path = folder.write("zero.png", png(0, 5, [8, 2], &[], &[0]));
     assert!(Picture::open(&path).is_err());
 }
+
+/// A tag that states more values than there is memory for.
+#[test]
+fn absurd_tags_are_refused() {
+    let folder = Folder::new();
+    let (subfile_type, long) = (254u16, 4u16);
+    let mut tiff = b"II\x2b\0\x08\0\0\0".to_vec();
+    tiff.extend(16u64.to_le_bytes());
+    tiff.extend(1u64.to_le_bytes());
+    tiff.extend(subfile_type.to_le_bytes());
+    tiff.extend(long.to_le_bytes());
+    tiff.extend((1u64 << 56).to_le_bytes());
+    tiff.extend([0; 16]);
+    let path = folder.write("tags.tif", tiff);
+    assert!(Picture::open(&path).is_err());
+    assert!(dimensions(&path).is_err());
+}

@@ -56,9 +56,12 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
 /// Opens the first picture that is no thumbnail. Also gives the number of its
 /// page and how many there are, where there are several.
 fn open(source: &mut Source) -> Result<(File<'_>, Option<[usize; 2]>), ImageProblem> {
+    let length = super::length(source)? as usize;
     let limits = || {
         let mut limits = Limits::unlimited();
         limits.ifd_value_size = HEADER_BYTES as usize;
+        // No tag has more values than the file has bytes.
+        limits.decoding_buffer_size = length.saturating_mul(size_of::<Value>());
         limits
     };
     let mut file = Decoder::new(source).map_err(problem)?.with_limits(limits());

@@ -1,0 +1,41 @@
+//! Any bytes as a picture file. What is read must be consistent, and must be
+//! writable.
+
+#![no_main]
+
+mod scratch;
+
+use libfuzzer_sys::fuzz_target;
+use srdiff::image::{DecodeOptions, EncodeOptions, OutputFormat, decode, dimensions_within};
+
+/// Small, so that time goes into kinds of files and not into pixels.
+const MAX_PIXELS: u64 = 1 << 16;
+
+fuzz_target!(|data: &[u8]| {
+    let [first, data @ ..] = data else { return };
+    let path = scratch::path("picture");
+    std::fs::write(&path, data).expect("room for a small file");
+    let options = DecodeOptions {
+        max_pixels: MAX_PIXELS,
+        tolerant: first & 1 != 0,
+    };
+    let size = dimensions_within(&path, MAX_PIXELS);
+    let Ok(decoded) = decode(&path, &options) else {
+        return;
+    };
+    let picture = decoded.picture;
+    assert!(picture.is_consistent());
+    assert_eq!(size.ok(), Some((picture.width, picture.height)));
+    let format = match first >> 1 & 3 {
+        0 => OutputFormat::Png,
+        1 => OutputFormat::Tiff,
+        2 => OutputFormat::Jpeg,
+        _ => OutputFormat::WebP,
+    };
+    let written = scratch::path("written");
+    if picture.save(&written, format, &EncodeOptions::default(), true).is_ok() {
+        let again = decode(&written, &options).expect("what was written can be read");
+        let size = (again.picture.width, again.picture.height);
+        assert_eq!(size, (picture.width, picture.height));
+    }
+});

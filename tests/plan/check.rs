@@ -320,7 +320,7 @@ fn missing_scratch_and_thread_memory_is_refused() {
         "{message}"
     );
     let mut program = prepared(target);
-    program.threads = usize::MAX;
+    program.threads = 1 << 16;
     let message = refused(target, &program).expect("too many");
     assert!(
         message.contains("bytes for each thread, which has 0"),

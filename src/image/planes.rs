@@ -164,11 +164,14 @@ impl Picture {
         })
     }
 
-    /// Adds rows below those that the picture has.
+    /// Adds rows below those that the picture has; row 0 begins it anew.
     ///
     /// # Panics
     /// When the samples are of another type.
     pub fn push(&mut self, strip: Strip) {
+        if strip.y == 0 {
+            *self = self.without_pixels([self.width, self.height]);
+        }
         self.rgb.append(strip.rgb);
         if let (Some(alpha), Some(more)) = (&mut self.alpha, strip.alpha) {
             alpha.append(more);

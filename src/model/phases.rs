@@ -124,8 +124,7 @@ fn image(settings: &Settings, options: &PhaseOptions) -> Result<Graph, GraphErro
         Role::Temporary,
         Element::F32,
     )?;
-    let scale = 2.0 * (255.0 / settings.lr_up_divisor);
-    let to_signed = Pointwise::affine(scale as f32, -1.0);
+    let to_signed = Pointwise::affine(settings.up_factor() as f32, -1.0);
     layers::pointwise(&mut b, to_signed, &[lr], To::Value(signed))?;
     let up_shape = hr_shape(settings, options, 3);
     let up = state(&mut b, names::UP, up_shape, Element::F32)?;

@@ -148,6 +148,12 @@ impl Settings {
         1 << (self.levels() - 1)
     }
 
+    /// Factor from LR values in [0, 1] to those whose enlargement, less 1, is the
+    /// bicubic enlargement in about [-1, 1].
+    pub fn up_factor(&self) -> f64 {
+        2.0 * (255.0 / self.lr_up_divisor)
+    }
+
     /// LR heights and widths must be multiples of this, so that every level of
     /// the U-Net divides evenly.
     pub fn lr_size_multiple(&self) -> usize {

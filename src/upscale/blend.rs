@@ -25,10 +25,8 @@ impl Upscaler {
         sample: &SampleOptions,
         progress: OnProgress<'_>,
     ) -> Result<Picture, UpscaleError> {
+        self.check_picture(image)?;
         let (width, height) = (image.width, image.height);
-        if !image.is_consistent() {
-            return Err(UpscaleError::Picture { width, height });
-        }
         if let Some(mask) = mask
             && (mask.width, mask.height) != (width, height)
         {
@@ -41,29 +39,13 @@ impl Upscaler {
         let lr_size = [width, height].map(|side| side.div_ceil(scale));
         let full = padded(image, lr_size.map(|side| side * scale));
         let lr = full.resized(lr_size[0], lr_size[1]);
-        let mut rgb: Vec<Samples> = Vec::new();
+        let mut result = full.without_pixels([full.width, full.height]);
         let edited = Some((&full, amount));
         self.upscale_again(&lr, edited, sample, progress, &mut |strip| {
-            if strip.y == 0 {
-                rgb.clear();
-            }
-            rgb.push(strip.rgb);
+            result.push(strip);
             ControlFlow::Continue(())
         })?;
-        let mut result = Picture {
-            rgb: match full.rgb {
-                Samples::U8(_) => {
-                    let strips = rgb.iter().map(|strip| strip.to_u8());
-                    strips.collect::<Vec<_>>().concat().into()
-                }
-                Samples::U16(_) => {
-                    let strips = rgb.iter().map(|strip| strip.to_u16());
-                    strips.collect::<Vec<_>>().concat().into()
-                }
-            },
-            ..full
-        }
-        .cropped(width, height);
+        let mut result = result.cropped(width, height);
         if let Some(mask) = mask {
             mix(&mut result.rgb, &image.rgb, &mask.to_f32());
         }

@@ -32,7 +32,7 @@ impl Consistency {
             enlarge: Resizing::new(size, 1, large),
             shrink: Resizing::new(large, 1, size),
             res_rescale: settings.res_rescale as f32,
-            up_factor: (2.0 * (255.0 / settings.lr_up_divisor)) as f32,
+            up_factor: settings.up_factor() as f32,
         }
     }
 

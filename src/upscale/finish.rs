@@ -166,7 +166,7 @@ pub(super) fn enlarged(
     let size = [width + 2 * REACH, height + 2 * REACH];
     let reach = REACH as isize;
     let lr = colors.window([x - reach, y - reach], size);
-    let factor = 2.0 * (255.0 / settings.lr_up_divisor);
+    let factor = settings.up_factor();
     let resizing = Resizing::new(size, 1, size.map(|side| side * scale));
     let rows = REACH * scale..(REACH + height) * scale;
     let mut result = Vec::with_capacity(3 * width * height * scale * scale);

@@ -63,32 +63,29 @@ impl Budget<'_> {
             };
             return Err(self.too_large(size, shortage));
         }
-        let whole = Tiling::whole(self.settings, size);
         let chosen = match choice {
-            TileChoice::Auto => whole,
+            TileChoice::Auto => Tiling::whole(self.settings, size),
             TileChoice::AtMost(side) => Tiling::within(self.settings, size, side),
         };
         if known(chosen.tile()) {
             return Ok((chosen, None));
         }
-        let reference =
-            self.prepare([REFERENCE; 2].map(|side| self.settings.padded_lr_side(side)))?;
-        let mut model = MemoryModel {
-            fixed: reference.memory().weight_bytes,
-            per_pixel: 0.0,
-        };
-        let pixels = self.settings.padded_lr_side(REFERENCE).pow(2) as f64;
-        let bytes = reference.memory().total_bytes() - model.fixed;
-        model.per_pixel = bytes as f64 / pixels;
-        // One in one piece that is far from fitting is not worth a program.
-        let hopeless = |tiling: &Tiling| model.bytes(tiling) / 2.0 > self.bytes as f64;
         let mut shortage = None;
-        if !hopeless(&chosen) {
+        let [width, height] = chosen.tile();
+        let is_small = width.saturating_mul(height) <= MOST_PIXELS;
+        let model = match is_small {
+            true => None,
+            false => Some(self.memory_model()?),
+        };
+        // One in one piece that is far from fitting is not worth a program.
+        let is_hopeless = |model: &MemoryModel| model.bytes(&chosen) / 2.0 > self.bytes as f64;
+        if !model.as_ref().is_some_and(is_hopeless) {
             match self.checked(&chosen, records)? {
                 Ok(prepared) => return Ok((chosen, Some(prepared))),
                 Err(found) => shortage = Some(found),
             }
         }
+        let model = model.map_or_else(|| self.memory_model(), Ok)?;
         // What the program of a tile was found to need may be a little off.
         for slack in [1.0, 0.9, 0.75, 0.5, 0.25, 0.1] {
             let fits = |tiling: &Tiling| {
@@ -125,6 +122,15 @@ impl Budget<'_> {
                 .unwrap_or(found),
         };
         Err(self.too_large(size, shortage))
+    }
+
+    fn memory_model(&self) -> Result<MemoryModel, UpscaleError> {
+        let side = self.settings.padded_lr_side(REFERENCE);
+        let memory = self.prepare([side, side])?.memory();
+        Ok(MemoryModel {
+            fixed: memory.weight_bytes,
+            per_pixel: (memory.total_bytes() - memory.weight_bytes) as f64 / side.pow(2) as f64,
+        })
     }
 
     fn too_large(&self, [width, height]: [usize; 2], shortage: Shortage) -> UpscaleError {

@@ -197,12 +197,8 @@ impl Upscaler {
         progress: OnProgress<'_>,
     ) -> Result<Picture, UpscaleError> {
         self.check_picture(picture)?;
-        let empty = Enlargement::new(picture, self.model.settings().scale).empty();
-        let mut result = empty.clone();
+        let mut result = Enlargement::new(picture, self.model.settings().scale).empty();
         self.upscale_rows(picture, sample, progress, &mut |strip| {
-            if strip.y == 0 {
-                result = empty.clone();
-            }
             result.push(strip);
             ControlFlow::Continue(())
         })?;
@@ -347,7 +343,7 @@ impl Upscaler {
         Ok(())
     }
 
-    fn check_picture(&self, picture: &Picture) -> Result<(), UpscaleError> {
+    pub(super) fn check_picture(&self, picture: &Picture) -> Result<(), UpscaleError> {
         let (width, height) = (picture.width, picture.height);
         match picture.is_consistent() {
             true => Ok(()),
@@ -457,13 +453,11 @@ impl Upscaler {
     /// How an image is cut, and that its tiles fit. The tile's program is
     /// prepared, unless it is loaded.
     fn tiling(&mut self, size: [usize; 2], records: &[StepRecord]) -> Result<Tiling, UpscaleError> {
-        let whole = Tiling::whole(self.model.settings(), size);
         let known = |size: LrSize| {
             let is_prepared = matches!(self.prepared, Some((known, _)) if known == size);
             is_prepared || self.is_loaded(size)
         };
         let (tiling, prepared) = self.budget().tiling(size, self.tile, records, &known)?;
-        debug_assert!(tiling.count() >= whole.count());
         if let Some(prepared) = prepared {
             self.prepared = Some((tiling.tile(), prepared));
         }

@@ -196,9 +196,6 @@ fn upscale_all<'a>(
             };
             let rows = &mut |strip: Strip| {
                 if let Some(whole) = &mut whole {
-                    if strip.y == 0 {
-                        *whole = head.clone();
-                    }
                     whole.push(strip.clone());
                 }
                 results.push(strip)

@@ -60,6 +60,11 @@ fn main() -> std::process::ExitCode {
             tests.extend(test(&case, subject));
         }
     }
+    for subject in subjects::cpu_variants().into_iter().map(Arc::new) {
+        for case in cases::conv2d::cases() {
+            tests.extend(test(&case, &subject));
+        }
+    }
     for subject in tiled(&subjects) {
         for case in cases::tiled() {
             tests.extend(test(&case, &subject));

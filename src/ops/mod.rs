@@ -21,6 +21,7 @@ mod pointwise;
 mod reconstruct;
 mod sampler_update;
 mod upsample;
+pub mod winograd;
 
 pub use conv_transpose2d::ConvTranspose2d;
 pub use conv2d::{Conv2d, Padding};

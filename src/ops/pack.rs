@@ -1,9 +1,10 @@
 //! A model's tensor in the order that a kernel reads it.
 
-use super::{Rules, expect_operands, expect_shape};
+use super::{Rules, expect_operands, expect_shape, winograd};
 use crate::graph::Shape;
 use crate::plan::Precision;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 
 /// One of the four coordinates of a tensor.
@@ -79,6 +80,10 @@ impl ChannelMap {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Packing {
     pub plain: Shape,
+    /// Whether kernels of 3 x 3 are first transformed to the 6 x 6 of
+    /// [`winograd`]; the map is then of `[n, c, 6, 6]`.
+    #[serde(default)]
+    pub winograd: bool,
     /// Axes of the packed array, outermost first.
     pub axes: Vec<Axis>,
     /// Padding between channel groups, if there is any.
@@ -91,6 +96,7 @@ impl Packing {
     pub fn vector(plain: Shape, len: usize) -> Self {
         Self {
             plain,
+            winograd: false,
             axes: vec![Axis::new(len, Coordinate::C, 1)],
             channels: None,
             precision: Precision::F32,
@@ -127,7 +133,15 @@ impl Packing {
     pub fn apply(&self, plain: &[f32], packed: &mut [f32]) {
         assert_eq!(plain.len(), self.plain.elements(), "pack: plain tensor");
         assert_eq!(packed.len(), self.elements(), "pack: packed array");
-        let shape = [self.plain.n, self.plain.c, self.plain.h, self.plain.w];
+        let (h, w, plain) = match self.winograd {
+            true => (
+                winograd::POINTS,
+                winograd::POINTS,
+                Cow::Owned(winograd::transform_kernels(plain)),
+            ),
+            false => (self.plain.h, self.plain.w, Cow::Borrowed(plain)),
+        };
+        let shape = [self.plain.n, self.plain.c, h, w];
         // The plain coordinate of every stored channel, beyond all for padding.
         let mut channels = Vec::new();
         for [start, first, count] in self.channel_groups() {
@@ -189,6 +203,9 @@ impl fmt::Display for Packing {
             for [start, _, count] in self.channel_groups() {
                 write!(f, " {start}+{count}")?;
             }
+        }
+        if self.winograd {
+            write!(f, " winograd")?;
         }
         write!(f, " {}", self.precision)
     }

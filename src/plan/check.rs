@@ -195,7 +195,8 @@ fn check_packed(value: &PlannedValue, packing: &Packing, there: u64) -> Result<(
         is_finite && channels == Some([n, c, h, w][map.coordinate as usize])
     });
     let alike = packing.plain == value.shape && packing.precision == value.format.precision;
-    match fits && is_finite && channels_fit && alike {
+    let transforms = !packing.winograd || (packing.plain.h, packing.plain.w) == (3, 3);
+    match fits && is_finite && channels_fit && alike && transforms {
         true => Ok(()),
         false => Err(format!("is packed as {packing:?}, not in {there} bytes")),
     }

@@ -24,6 +24,8 @@ pub enum Variant {
     /// A 3x3 convolution as one matrix product for all rows of the kernel,
     /// added up afterwards (CPU).
     StackedProduct,
+    /// A 3x3 convolution by [`winograd`](crate::ops::winograd) (CPU).
+    Winograd,
 }
 
 impl fmt::Display for Variant {
@@ -34,6 +36,7 @@ impl fmt::Display for Variant {
             Variant::PointwiseProduct => f.write_str("pointwise product"),
             Variant::RowProducts => f.write_str("row products"),
             Variant::StackedProduct => f.write_str("stacked product"),
+            Variant::Winograd => f.write_str("winograd 4x4"),
         }
     }
 }

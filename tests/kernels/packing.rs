@@ -41,6 +41,7 @@ fn packings() -> Vec<(&'static str, Packing)> {
     use Coordinate::{C, H, N, W};
     let packing = |plain: Shape, axes: Vec<Axis>, groups: Option<(Coordinate, &[usize])>| Packing {
         plain,
+        winograd: false,
         axes,
         channels: groups.map(|(coordinate, segments)| ChannelMap {
             coordinate,

@@ -6,7 +6,7 @@ use srdiff::exec::gpu::{
 };
 use srdiff::exec::{Backend, ExecError, Executor, Target};
 use srdiff::graph::Parameters;
-use srdiff::plan::{Chooser, PlannedValue, Precision, Program};
+use srdiff::plan::{Chooser, PlannedValue, Precision, Program, Variant};
 use std::sync::Arc;
 
 /// A device, and which of its kernels are tried there.
@@ -140,9 +140,26 @@ impl Subject {
 }
 
 fn cpu_kernels() -> CpuChooser {
-    CpuChooser {
-        threads: rayon::current_num_threads(),
-    }
+    CpuChooser::new(rayon::current_num_threads())
+}
+
+/// The CPU, convolving by each variant wherever it can.
+pub fn cpu_variants() -> Vec<Subject> {
+    let variants = [
+        Variant::RowProducts,
+        Variant::StackedProduct,
+        Variant::Winograd,
+    ];
+    let subject = |variant| Subject {
+        name: format!("CPU by {variant}"),
+        checked: false,
+        device: Device::Cpu,
+        kernels: Box::new(CpuChooser {
+            convolution: Some(variant),
+            ..cpu_kernels()
+        }),
+    };
+    variants.map(subject).into()
 }
 
 /// A GPU whose convolutions make tiles of other sizes than it would choose.

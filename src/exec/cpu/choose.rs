@@ -4,12 +4,25 @@ use super::{conv_transpose2d, conv2d, group_norm, linear, linear_attention, upsa
 use crate::exec::choice::{self, choice};
 use crate::graph::{Element, Shape};
 use crate::ops::{Axis, Op, Packing};
-use crate::plan::{Choice, Chooser, Format, NodeOperands, Precision};
+use crate::plan::{Choice, Chooser, Format, NodeOperands, Precision, Variant};
 
 /// The static rule of the CPU: channels-last f32 throughout.
 #[derive(Clone, Copy, Debug)]
 pub struct CpuChooser {
     pub threads: usize,
+    /// What convolves wherever it can; where it cannot, or if none is given,
+    /// the static rule.
+    pub convolution: Option<Variant>,
+}
+
+impl CpuChooser {
+    /// The static rule, for so many threads.
+    pub fn new(threads: usize) -> Self {
+        Self {
+            threads,
+            convolution: None,
+        }
+    }
 }
 
 impl Chooser for CpuChooser {
@@ -19,7 +32,7 @@ impl Chooser for CpuChooser {
 
     fn choose(&self, node: &NodeOperands) -> Result<Choice, String> {
         Ok(match node.op {
-            Op::Conv2d(op) => conv2d::choose(node, op, self.threads),
+            Op::Conv2d(op) => conv2d::choose(node, op, self),
             Op::ConvTranspose2d(op) => conv_transpose2d::choose(node, op, self.threads),
             // Any format to any other.
             Op::Convert(_) => choice(node, |o| o.format.unwrap_or(Format::PLAIN), []),
@@ -58,6 +71,7 @@ pub(super) fn weighted(node: &NodeOperands, packings: impl IntoIterator<Item = P
 pub(super) fn weight_and_bias(plain: Shape, axes: Vec<Axis>, outputs: usize) -> [Packing; 2] {
     let weight = Packing {
         plain,
+        winograd: false,
         axes,
         channels: None,
         precision: Precision::F32,

@@ -10,14 +10,17 @@
 //! A convolution with few outputs leaves most of a micro-kernel idle. Its
 //! three products are stacked to one with three times the outputs, and their
 //! results added up afterwards ([`Variant::StackedProduct`]).
+//!
+//! Convolutions of many channels are faster by [`winograd`].
 
-use super::choose::{bytes, weight_and_bias, weighted};
+use super::choose::{CpuChooser, bytes, weight_and_bias, weighted};
 use super::epilogue::{BoundEpilogue, Terms};
 use super::kernel::{Kernel, Loading};
 use super::memory::{Threads, View, wrong_operand};
 use super::products::{multiply, multiply_views};
 use super::simd::{has_16_lanes, vectorized};
 use super::tiles::{Tile, copy_seen, first_tile, tiles};
+use super::winograd;
 use crate::exec::ExecError;
 use crate::graph::Shape;
 use crate::ops::{Axis, Conv2d, Coordinate, Packing, Padding};
@@ -35,19 +38,34 @@ struct Convolution {
     threads: Arc<Threads>,
 }
 
-pub(super) fn choose(node: &NodeOperands, op: &Conv2d, threads: usize) -> Choice {
+pub(super) fn choose(node: &NodeOperands, op: &Conv2d, chooser: &CpuChooser) -> Choice {
     let (x, y) = (node.inputs[Conv2d::X].shape(), node.outputs[0].shape());
-    let variant = match (op.kernel, op.stride) {
+    let wanted = chooser.convolution.filter(|&variant| can(op, variant));
+    let variant = wanted.unwrap_or(match (op.kernel, op.stride) {
         (1, _) => Variant::PointwiseProduct,
+        (_, 1) if winograd::pays(x.c, y.c) => Variant::Winograd,
         // One vector of outputs, where micro-kernels are four wide.
         (_, 1) if y.c <= 16 && has_16_lanes() => Variant::StackedProduct,
         _ => Variant::RowProducts,
-    };
-    let (_, scratch) = conv_tile(op, variant, x.c, y, threads);
+    });
+    if variant == Variant::Winograd {
+        return winograd::choose(node, chooser.threads);
+    }
+    let (_, scratch) = conv_tile(op, variant, x.c, y, chooser.threads);
     Choice {
         variant,
         thread_bytes: bytes(scratch),
         ..weighted(node, packings(op, variant, x.c, y.c))
+    }
+}
+
+/// Whether a variant computes this convolution.
+fn can(op: &Conv2d, variant: Variant) -> bool {
+    match variant {
+        Variant::PointwiseProduct => op.kernel == 1,
+        Variant::StackedProduct | Variant::Winograd => op.kernel == 3 && op.stride == 1,
+        Variant::RowProducts => op.kernel == 3,
+        _ => false,
     }
 }
 
@@ -96,15 +114,12 @@ fn conv_tile(
 pub(super) fn load(loading: &Loading, op: &Conv2d) -> Result<Kernel, ExecError> {
     let x = loading.input(Conv2d::X)?;
     let (y, variant) = (loading.output(0)?.shape, loading.node.variant);
-    let fits = match variant {
-        Variant::PointwiseProduct => op.kernel == 1,
-        Variant::StackedProduct => op.kernel == 3 && op.stride == 1,
-        Variant::RowProducts => op.kernel == 3,
-        _ => false,
-    };
-    if !fits {
+    if !can(op, variant) {
         let reason = format!("has no convolution by {variant:?} for {op:?}");
         return Err(wrong_operand(loading.output_value(0), &reason));
+    }
+    if variant == Variant::Winograd {
+        return winograd::load(loading, op);
     }
     let [weight, bias] = packings(op, variant, x.shape.c, y.c);
     let bias = match op.bias {
@@ -145,10 +160,10 @@ impl Convolution {
     fn store(&self, tile: &Tile, terms: &Terms, row: usize, sums: &[f32]) {
         let y = self.epilogue.y.shape;
         let first = (tile.n * y.h + tile.top + row) * y.w + tile.left;
-        vectorized!({
+        vectorized!(fma => {
             // SAFETY: no two tiles share a pixel, and the program lets no
             // operand of a node share elements with its result.
-            unsafe { self.epilogue.store(terms, sums, tile.n, first) };
+            unsafe { self.epilogue.store(fma, terms, sums, tile.n, first) };
         });
     }
 

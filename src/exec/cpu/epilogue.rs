@@ -4,6 +4,7 @@
 use super::kernel::Loading;
 use super::memory::View;
 use super::mish::mish;
+use super::simd::Fma;
 use crate::exec::{ExecError, StepRecord};
 use crate::ops::{Activation, Epilogue};
 
@@ -82,16 +83,16 @@ impl BoundEpilogue {
     /// Nobody else touches these pixels' channels of y, or writes those of
     /// the residuals.
     #[inline(always)]
-    pub unsafe fn store(&self, terms: &Terms, sums: &[f32], n: usize, first: usize) {
+    pub unsafe fn store(&self, fma: Fma, terms: &Terms, sums: &[f32], n: usize, first: usize) {
         // SAFETY: the caller's promise, passed on.
         unsafe {
             match self.activation {
-                Activation::None => self.map(terms, sums, n, first, |v| v),
+                Activation::None => self.map(fma, terms, sums, n, first, |v| v),
                 Activation::LeakyRelu { slope } => {
                     let leaky_relu = |v: f32| if v > 0.0 { v } else { slope * v };
-                    self.map(terms, sums, n, first, leaky_relu);
+                    self.map(fma, terms, sums, n, first, leaky_relu);
                 }
-                Activation::Mish => self.map(terms, sums, n, first, mish),
+                Activation::Mish => self.map(fma, terms, sums, n, first, |v| mish(fma, v)),
             }
         }
     }
@@ -99,6 +100,7 @@ impl BoundEpilogue {
     #[inline(always)]
     unsafe fn map(
         &self,
+        fma: Fma,
         terms: &Terms,
         sums: &[f32],
         n: usize,
@@ -116,15 +118,15 @@ impl BoundEpilogue {
             match &self.residuals[..] {
                 [] => {
                     for c in 0..channels {
-                        y[c] = scale * activation(sums[c] + bias[c]) + post[c];
+                        y[c] = fma.fma(scale, activation(sums[c] + bias[c]), post[c]);
                     }
                 }
                 [(s0, r0)] => {
                     // SAFETY: as above.
                     let r0 = unsafe { &r0.pixel(pixel)[..channels] };
                     for c in 0..channels {
-                        let v = scale * activation(sums[c] + bias[c]) + post[c];
-                        y[c] = v + s0 * r0[c];
+                        let v = fma.fma(scale, activation(sums[c] + bias[c]), post[c]);
+                        y[c] = fma.fma(*s0, r0[c], v);
                     }
                 }
                 [(s0, r0), (s1, r1), ..] => {
@@ -132,8 +134,8 @@ impl BoundEpilogue {
                     let (r0, r1) =
                         unsafe { (&r0.pixel(pixel)[..channels], &r1.pixel(pixel)[..channels]) };
                     for c in 0..channels {
-                        let v = scale * activation(sums[c] + bias[c]) + post[c];
-                        y[c] = v + s0 * r0[c] + s1 * r1[c];
+                        let v = fma.fma(scale, activation(sums[c] + bias[c]), post[c]);
+                        y[c] = fma.fma(*s1, r1[c], fma.fma(*s0, r0[c], v));
                     }
                 }
             }

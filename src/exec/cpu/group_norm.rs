@@ -52,7 +52,7 @@ pub(super) fn load(loading: &Loading, op: &GroupNorm) -> Result<Kernel, ExecErro
                 let first = n * pixels + chunk * CHUNK;
                 let count = CHUNK.min(pixels - chunk * CHUNK);
                 threads.scratch([count * channels, 0], |normalised, _| {
-                    vectorized!({
+                    vectorized!(fma => {
                         let results = normalised.chunks_exact_mut(channels);
                         for (k, result) in results.enumerate() {
                             // SAFETY: nothing writes x meanwhile.
@@ -62,7 +62,7 @@ pub(super) fn load(loading: &Loading, op: &GroupNorm) -> Result<Kernel, ExecErro
                             }
                         }
                         // SAFETY: each pixel belongs to one task.
-                        unsafe { epilogue.store(&terms, normalised, n, first) };
+                        unsafe { epilogue.store(fma, &terms, normalised, n, first) };
                     });
                 });
             });

@@ -82,7 +82,7 @@ impl Attention {
         self.threads.scratch([pixels * d, d], |weights, most| {
             // SAFETY: nothing writes qkv meanwhile.
             let key = |p: usize| unsafe { &self.qkv.pixel(first + p)[keys..keys + d] };
-            vectorized!({
+            vectorized!(fma => {
                 most.fill(f32::NEG_INFINITY);
                 for p in 0..pixels {
                     for (most, &k) in most.iter_mut().zip(key(p)) {
@@ -92,7 +92,7 @@ impl Attention {
                 for (p, weights) in weights.chunks_exact_mut(d).enumerate() {
                     let key = key(p);
                     for c in 0..d {
-                        weights[c] = exp(key[c] - most[c]);
+                        weights[c] = exp(fma, key[c] - most[c]);
                         total[c] += f64::from(weights[c]);
                     }
                 }

@@ -31,6 +31,7 @@ mod simd;
 mod tests;
 mod tiles;
 mod upsample;
+mod winograd;
 
 pub use choose::CpuChooser;
 pub use executor::{CpuBackend, CpuExecutor};

@@ -3,6 +3,7 @@
 
 use super::kernel::{Kernel, Loading};
 use super::memory::{View, wrong_operand};
+use super::winograd;
 use crate::exec::ExecError;
 use crate::ops::Pack;
 use crate::plan::{Format, Precision};
@@ -19,8 +20,13 @@ pub(super) fn load(loading: &Loading, op: &Pack) -> Result<Kernel, ExecError> {
     let (elements, count) = (packing.plain.elements(), packing.elements());
     let plain = View::arrays(plain, [1, elements], loading.slot(plain))?;
     let packed = View::arrays(packed, [1, count], loading.slot(packed))?;
+    let sizes = winograd::packed_for(&packing);
     Ok(Box::new(move |_| {
         // SAFETY: nothing else reads or writes either while this runs.
-        unsafe { packing.apply(plain.pixel(0), packed.pixel_mut(0)) }
+        let (plain, packed) = unsafe { (plain.pixel(0), packed.pixel_mut(0)) };
+        match sizes {
+            Some(sizes) => winograd::pack(sizes, plain, packed),
+            None => packing.apply(plain, packed),
+        }
     }))
 }

@@ -21,11 +21,11 @@ pub(super) fn load(loading: &Loading, op: &Pointwise) -> Result<Kernel, ExecErro
             let (n, chunk) = (task / chunks, task % chunks);
             let first = n * pixels + chunk * CHUNK;
             let end = n * pixels + pixels.min((chunk + 1) * CHUNK);
-            vectorized!({
+            vectorized!(fma => {
                 for p in first..end {
                     // SAFETY: y is another value than x, and each of its
                     // pixels belongs to one task.
-                    unsafe { epilogue.store(&terms, x.pixel(p), n, p) };
+                    unsafe { epilogue.store(fma, &terms, x.pixel(p), n, p) };
                 }
             });
         });

@@ -1,15 +1,18 @@
 //! Loops compiled for the instruction set of the machine they run on.
 
-use pulp::{Arch, NullaryFnOnce};
+use pulp::{Arch, Simd, WithSimd};
 
 /// Runs a block in a copy of it that is compiled for this machine's vector
-/// instructions.
+/// instructions, with its [`Fma`] if the block names one.
 macro_rules! vectorized {
     ($work:block) => {
+        vectorized!(_fma => $work)
+    };
+    ($fma:ident => $work:block) => {
         $crate::exec::cpu::simd::dispatch(
             // Without this it is compiled apart, for the oldest machine.
             #[inline(always)]
-            || $work,
+            |$fma| $work,
         )
     };
 }
@@ -18,16 +21,42 @@ pub(super) use vectorized;
 /// What [`vectorized`] calls. A closure's own `FnOnce` is not always inlined,
 /// so this takes an `FnMut`.
 #[inline(always)]
-pub(super) fn dispatch(work: impl FnMut()) {
+pub(super) fn dispatch(work: impl FnMut(Fma)) {
     struct Work<F>(F);
-    impl<F: FnMut()> NullaryFnOnce for Work<F> {
+    impl<F: FnMut(Fma)> WithSimd for Work<F> {
         type Output = ();
         #[inline(always)]
-        fn call(mut self) {
-            (self.0)();
+        fn with_simd<S: Simd>(mut self, _: S) {
+            (self.0)(Fma::of::<S>());
         }
     }
     Arch::new().dispatch(Work(work));
+}
+
+/// Multiplication and addition, as one instruction where the vectors have it:
+/// elsewhere, one rounding costs a call.
+#[derive(Clone, Copy)]
+pub(super) struct Fma(bool);
+
+impl Fma {
+    /// That of a vector instruction set; all that are dispatched to have it.
+    #[inline(always)]
+    pub fn of<S: Simd>() -> Self {
+        let has_it = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
+        Self(has_it && S::F32_LANES > 1)
+    }
+
+    /// `a * b + c`.
+    #[inline(always)]
+    pub fn fma(self, a: f32, b: f32, c: f32) -> f32 {
+        match self.0 {
+            true => a.mul_add(b, c),
+            false => a * b + c,
+        }
+    }
+
+    #[cfg(test)]
+    pub const ALL: [Self; 2] = [Self(false), Self(true)];
 }
 
 /// Whether this machine's vectors have 16 lanes of f32 (AVX-512).

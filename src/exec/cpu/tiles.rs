@@ -125,7 +125,7 @@ pub(super) unsafe fn copy_seen(
 }
 
 /// The coordinate whose pixel stands at `i` of an axis of `n`, or none for zero.
-fn source(i: isize, n: usize, padding: Padding) -> Option<usize> {
+pub(super) fn source(i: isize, n: usize, padding: Padding) -> Option<usize> {
     let n = n as isize;
     if (0..n).contains(&i) {
         return Some(i as usize);

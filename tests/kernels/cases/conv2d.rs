@@ -174,6 +174,14 @@ pub fn cases() -> Vec<Case> {
         }
     }
 
+    // Several tasks of the CPU, which end inside a row.
+    for (padding, channels) in [(Zero, (64, 96)), (Reflect, (40, 17))] {
+        rows.push(Row {
+            n: 2,
+            ..Row::new((3, 1), padding, channels, (19, 70))
+        });
+    }
+
     // Epilogues.
     let base = |kernel| Row::new(kernel, Reflect, (6, 9), (5, 6));
     for kernel in kernels {

@@ -1,7 +1,7 @@
 //! The table of cases.
 
 mod attention;
-mod conv2d;
+pub mod conv2d;
 mod conv_transpose2d;
 mod convert;
 mod dense_block;

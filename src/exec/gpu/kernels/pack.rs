@@ -20,6 +20,9 @@ pub fn choose(op: &Pack) -> Result<Choice, String> {
             "takes at most {MAX_AXES} axes and {MAX_GROUPS} channel groups with padding, not {packing}"
         ));
     }
+    if packing.winograd {
+        return Err(format!("does not transform kernels, as {packing} asks for"));
+    }
     Ok(choice::pack(packing))
 }
 

@@ -1,0 +1,628 @@
+//! 3x3 convolution of stride 1 by Winograd's algorithm
+//! ([`ops::winograd`](crate::ops::winograd)).
+//!
+//! The result is cut into tiles of 4 x 4 pixels, and these into blocks, one
+//! task each, whose transformed operands and products stay in the cache:
+//!
+//! 1. the 6 x 6 pixels that each tile sees become 36 points
+//!    (`[tile][point][channels]`),
+//! 2. at each point, one matrix product over the block's tiles
+//!    (`[tile][point][out channels]`),
+//! 3. the 36 products of a tile become its 4 x 4 results, and the epilogue
+//!    stores them.
+//!
+//! Vectors run along channels in all three, which are padded to [`LANES`].
+
+use super::choose::{bytes, vector, weighted};
+use super::epilogue::{BoundEpilogue, Terms};
+use super::kernel::{Kernel, Loading};
+use super::memory::{Threads, View};
+use super::simd::{Fma, vectorized};
+use super::tiles::source;
+use crate::exec::ExecError;
+use crate::graph::Shape;
+use crate::ops::winograd::{A, A2, B, B2, OUTPUTS, POINTS, kernel_matrix};
+use crate::ops::{Axis, Conv2d, Coordinate, Packing, Padding};
+use crate::plan::{Choice, NodeOperands, Precision, Variant};
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Channels are padded to a multiple of this, the widest vector.
+const LANES: usize = 16;
+/// Products of a tile for each pair of channels.
+const PRODUCTS: usize = POINTS * POINTS;
+/// Elements of a block's transformed operand and products: a quarter of a
+/// second-level cache, or half of it where so few tiles would fit that
+/// reading the weights took longer than multiplying with them.
+const BLOCK_ELEMENTS: [usize; 2] = [64 * 1024, 128 * 1024];
+/// Tiles that make the weights of a point worth reading.
+const ENOUGH_TILES: usize = 20;
+/// Tiles of a row that are transformed together: their columns, transformed
+/// along one axis, stay in the first-level cache.
+const RUN: usize = 8;
+/// Tiles that one pass over the weights of a point takes at most.
+const MAX_GROUP: usize = 10;
+/// Columns that a run sees.
+const RUN_COLUMNS: usize = RUN * OUTPUTS + 2;
+
+/// Whether this algorithm is the faster one for 3x3 kernels of so many input
+/// and output channels: with few, transforms take longer than they save. The
+/// image's size does not matter, so that all sizes share their weights.
+pub(super) fn pays(channels: usize, outputs: usize) -> bool {
+    channels >= LANES && outputs >= LANES
+}
+
+pub(super) fn choose(node: &NodeOperands, threads: usize) -> Choice {
+    let (x, y) = (node.inputs[Conv2d::X].shape(), node.outputs[0].shape());
+    let blocks = Blocks::new(x.c, y, threads);
+    Choice {
+        variant: Variant::Winograd,
+        thread_bytes: bytes(blocks.scratch().iter().sum()),
+        ..weighted(node, packings(x.c, y.c))
+    }
+}
+
+/// The packings of weight, `[point][blocks of LANES out channels][channels]
+/// [LANES]`, and bias.
+fn packings(channels: usize, outputs: usize) -> [Packing; 2] {
+    let weight = Packing {
+        plain: Shape::new(outputs, channels, 3, 3),
+        winograd: true,
+        axes: vec![
+            Axis::new(POINTS, Coordinate::H, 1),
+            Axis::new(POINTS, Coordinate::W, 1),
+            Axis::new(outputs.div_ceil(LANES), Coordinate::N, LANES),
+            Axis::new(channels, Coordinate::C, 1),
+            Axis::new(LANES, Coordinate::N, 1),
+        ],
+        channels: None,
+        precision: Precision::F32,
+    };
+    [weight, vector(outputs)]
+}
+
+/// Packs a weight as [`Packing::apply`] does, but fast: all blocks of outputs
+/// and channels at once.
+///
+/// # Panics
+/// When `plain` or `packed` has not the length that the packing says.
+pub(super) fn pack([outputs, channels]: [usize; 2], plain: &[f32], packed: &mut [f32]) {
+    assert_eq!(
+        plain.len(),
+        outputs * channels * 9,
+        "winograd: plain tensor"
+    );
+    let blocks = outputs.div_ceil(LANES);
+    assert_eq!(
+        packed.len(),
+        PRODUCTS * blocks * channels * LANES,
+        "winograd: packed array"
+    );
+    let g = kernel_matrix();
+    vectorized!({
+        for at in 0..blocks * channels {
+            let (first, c) = (at / channels * LANES, at % channels);
+            let mut kernels = [[0.0; LANES]; 9];
+            for lane in 0..LANES.min(outputs - first) {
+                let kernel = &plain[((first + lane) * channels + c) * 9..][..9];
+                for (lanes, &w) in kernels.iter_mut().zip(kernel) {
+                    lanes[lane] = f64::from(w);
+                }
+            }
+            for (u, row) in g.iter().enumerate() {
+                let mut along_columns = [[0.0; LANES]; 3];
+                for (j, lanes) in along_columns.iter_mut().enumerate() {
+                    for (k, sum) in lanes.iter_mut().enumerate() {
+                        let [upper, middle, lower] = [0, 3, 6].map(|i| kernels[i + j][k]);
+                        *sum = row[0] * upper + row[1] * middle + row[2] * lower;
+                    }
+                }
+                let [left, middle, right] = &along_columns;
+                for (v, row) in g.iter().enumerate() {
+                    let point = u * POINTS + v;
+                    let packed = &mut packed[(point * blocks * channels + at) * LANES..][..LANES];
+                    for (k, sum) in packed.iter_mut().enumerate() {
+                        *sum = (row[0] * left[k] + row[1] * middle[k] + row[2] * right[k]) as f32;
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// The outputs and channels of a weight that is packed for this kernel.
+pub(super) fn packed_for(packing: &Packing) -> Option<[usize; 2]> {
+    let Shape { n, c, .. } = packing.plain;
+    (*packing == packings(c, n)[0]).then_some([n, c])
+}
+
+/// How the tiles of a result are divided.
+#[derive(Clone, Copy)]
+struct Blocks {
+    channels: usize,
+    y: Shape,
+    /// Tiles of a column and of a row of the image.
+    grid: [usize; 2],
+    blocks: usize,
+}
+
+impl Blocks {
+    fn new(channels: usize, y: Shape, threads: usize) -> Self {
+        let grid = [y.h, y.w].map(|size| size.div_ceil(OUTPUTS));
+        let mut blocks = Self {
+            channels,
+            y,
+            grid,
+            blocks: 1,
+        };
+        let of_tile = blocks.x_pitch() + blocks.product_pitch();
+        let [few, most] = BLOCK_ELEMENTS.map(|elements| elements / of_tile);
+        let fitting = few.max(most.min(ENOUGH_TILES)).max(1);
+        let tiles = blocks.tiles();
+        // A multiple of the threads, so that none waits long.
+        let count = tiles.div_ceil(fitting).next_multiple_of(threads);
+        blocks.blocks = count.min(tiles).max(1);
+        blocks
+    }
+
+    fn tiles(&self) -> usize {
+        self.y.n * self.grid[0] * self.grid[1]
+    }
+
+    /// The tiles of a block, counted through rows and samples.
+    fn block(&self, index: usize) -> Range<usize> {
+        let start = |index: usize| index * self.tiles() / self.blocks;
+        start(index)..start(index + 1)
+    }
+
+    /// Distance of tiles among transformed pixels. Not a power of two, whose
+    /// multiples share the lines of a cache.
+    fn x_pitch(&self) -> usize {
+        PRODUCTS * self.channels.next_multiple_of(LANES) + LANES
+    }
+
+    /// Distance of tiles among products.
+    fn product_pitch(&self) -> usize {
+        PRODUCTS * self.y.c.next_multiple_of(LANES) + LANES
+    }
+
+    /// Elements that a thread works in: transformed pixels and products; zeros
+    /// for pixels outside the image, and the results of a run.
+    fn scratch(&self) -> [usize; 2] {
+        let tiles = self.tiles().div_ceil(self.blocks);
+        let results = OUTPUTS * RUN * OUTPUTS * self.y.c;
+        [
+            tiles * (self.x_pitch() + self.product_pitch()),
+            self.channels.next_multiple_of(LANES) + results,
+        ]
+    }
+
+    /// Runs of at most [`RUN`] tiles of one row.
+    fn runs(&self, tiles: Range<usize>) -> impl Iterator<Item = Run> {
+        let [rows, columns] = self.grid;
+        let mut first = tiles.start;
+        std::iter::from_fn(move || {
+            (first < tiles.end).then(|| {
+                let column = first % columns;
+                let len = RUN.min(columns - column).min(tiles.end - first);
+                let run = Run {
+                    first: first - tiles.start,
+                    n: first / columns / rows,
+                    top: first / columns % rows * OUTPUTS,
+                    left: column * OUTPUTS,
+                    len,
+                };
+                first += len;
+                run
+            })
+        })
+    }
+}
+
+/// Tiles that lie side by side.
+struct Run {
+    /// The first one's index in its block.
+    first: usize,
+    n: usize,
+    top: usize,
+    left: usize,
+    /// Tiles.
+    len: usize,
+}
+
+struct Convolution {
+    padding: Padding,
+    x: View,
+    /// In the order of [`packings`].
+    weights: View,
+    blocks: Blocks,
+    epilogue: BoundEpilogue,
+    threads: Arc<Threads>,
+}
+
+pub(super) fn load(loading: &Loading, op: &Conv2d) -> Result<Kernel, ExecError> {
+    let (x, y) = (loading.input(Conv2d::X)?, loading.output(0)?.shape);
+    let [weight, bias] = packings(x.shape.c, y.c);
+    let bias = match op.bias {
+        true => Some(loading.weight(Conv2d::BIAS, &bias)?),
+        false => None,
+    };
+    let blocks = Blocks::new(x.shape.c, y, loading.threads.count());
+    let convolution = Convolution {
+        padding: op.padding,
+        x,
+        weights: loading.weight(Conv2d::WEIGHT, &weight)?,
+        blocks,
+        epilogue: BoundEpilogue::new(loading, &op.epilogue, op.operands(), bias)?,
+        threads: loading.thread_scratch(blocks.scratch().iter().sum())?,
+    };
+    Ok(Box::new(move |record| {
+        let terms = convolution.epilogue.terms(record);
+        let blocks = convolution.blocks;
+        (0..blocks.blocks).into_par_iter().for_each(|block| {
+            let [block_scratch, rest] = blocks.scratch();
+            let tiles = blocks.block(block);
+            let threads = &convolution.threads;
+            threads.scratch([block_scratch, rest], |block, rest| {
+                Arch::new().dispatch(Block {
+                    convolution: &convolution,
+                    terms: &terms,
+                    tiles,
+                    block,
+                    rest,
+                });
+            });
+        });
+    }))
+}
+
+/// A block at work.
+struct Block<'a> {
+    convolution: &'a Convolution,
+    terms: &'a Terms,
+    tiles: Range<usize>,
+    /// Transformed pixels and products.
+    block: &'a mut [f32],
+    rest: &'a mut [f32],
+}
+
+impl WithSimd for Block<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Convolution {
+            blocks, weights, ..
+        } = self.convolution;
+        let channels = blocks.channels.next_multiple_of(LANES);
+        let (pitch, product_pitch) = (blocks.x_pitch(), blocks.product_pitch());
+        let (points, products) = self.block.split_at_mut(self.tiles.len() * pitch);
+        let (zeros, results) = self.rest.split_at_mut(channels);
+        zeros.fill(0.0);
+        for run in blocks.runs(self.tiles.clone()) {
+            let points = &mut points[run.first * pitch..];
+            self.convolution.transform(simd, &run, zeros, points);
+        }
+        // SAFETY: weights are packed before anything runs.
+        let weights = unsafe { weights.pixel(0) };
+        let product = Product {
+            tiles: self.tiles.len(),
+            depth: blocks.channels,
+            outputs: blocks.y.c.next_multiple_of(LANES),
+            pitches: [pitch, product_pitch],
+        };
+        let of_point = weights.len() / PRODUCTS;
+        for (point, weights) in weights.chunks_exact(of_point).enumerate() {
+            product.run(
+                simd,
+                &points[point * channels..],
+                weights,
+                &mut products[point * product.outputs..],
+            );
+        }
+        for run in blocks.runs(self.tiles.clone()) {
+            let products = &products[run.first * product_pitch..];
+            self.convolution
+                .finish(simd, self.terms, &run, products, results);
+        }
+    }
+}
+
+#[inline(always)]
+fn load_lanes<S: Simd>(simd: S, from: &[f32]) -> S::f32s {
+    match from.len() >= S::F32_LANES {
+        // SAFETY: long enough, as just checked; any bits are numbers.
+        true => unsafe { from.as_ptr().cast::<S::f32s>().read_unaligned() },
+        false => simd.partial_load_f32s(from),
+    }
+}
+
+#[inline(always)]
+fn store_lanes<S: Simd>(simd: S, into: &mut [f32], lanes: S::f32s) {
+    match into.len() >= S::F32_LANES {
+        // SAFETY: long enough, as just checked.
+        true => unsafe { into.as_mut_ptr().cast::<S::f32s>().write_unaligned(lanes) },
+        false => simd.partial_store_f32s(into, lanes),
+    }
+}
+
+/// Bᵀ d: 6 pixels along an axis to the 6 points.
+#[inline(always)]
+fn to_points<S: Simd>(simd: S, d: [S::f32s; POINTS]) -> [S::f32s; POINTS] {
+    let fma = |a, b, c| simd.mul_add_e_f32s(a, b, c);
+    let constant = |v: f32| simd.splat_f32s(v);
+    // (x² - a²)(x² - b²) = x⁴ - (a² + b²) x² + a² b²
+    let (sum, product) = (constant(-(A2 + B2)), A2 * B2);
+    debug_assert_eq!(product, 1.0);
+    let pair = |point: f32, other: f32| {
+        let even = fma(constant(-other), d[2], d[4]);
+        let odd = fma(constant(-other), d[1], d[3]);
+        [
+            fma(constant(point), odd, even),
+            fma(constant(-point), odd, even),
+        ]
+    };
+    let ([p1, p2], [p3, p4]) = (pair(A, B2), pair(B, A2));
+    let zero = fma(sum, d[2], simd.add_f32s(d[0], d[4]));
+    let infinity = fma(sum, d[3], simd.add_f32s(d[1], d[5]));
+    [zero, p1, p2, p3, p4, infinity]
+}
+
+/// Aᵀ m: the products at the 6 points to the 4 results along an axis.
+#[inline(always)]
+fn to_results<S: Simd>(simd: S, m: [S::f32s; POINTS]) -> [S::f32s; OUTPUTS] {
+    let fma = |a, b, c| simd.mul_add_e_f32s(a, b, c);
+    let constant = |v: f32| simd.splat_f32s(v);
+    let (even_a, odd_a) = (simd.add_f32s(m[1], m[2]), simd.sub_f32s(m[1], m[2]));
+    let (even_b, odd_b) = (simd.add_f32s(m[3], m[4]), simd.sub_f32s(m[3], m[4]));
+    [
+        simd.add_f32s(m[0], simd.add_f32s(even_a, even_b)),
+        fma(constant(A), odd_a, simd.mul_f32s(constant(B), odd_b)),
+        fma(constant(A2), even_a, simd.mul_f32s(constant(B2), even_b)),
+        fma(
+            constant(A * A2),
+            odd_a,
+            fma(constant(B * B2), odd_b, m[POINTS - 1]),
+        ),
+    ]
+}
+
+impl Convolution {
+    /// Transforms the pixels that a run of tiles sees.
+    #[inline(always)]
+    fn transform<S: Simd>(&self, simd: S, run: &Run, zeros: &[f32], points: &mut [f32]) {
+        let Shape { c, h, w, .. } = self.x.shape;
+        let (padded, pitch) = (c.next_multiple_of(LANES), self.blocks.x_pitch());
+        let columns = run.len * OUTPUTS + 2;
+        let at = |first: usize, i: usize, size: usize| {
+            source((first + i) as isize - 1, size, self.padding)
+        };
+        let mut pixels = [[zeros; RUN_COLUMNS]; POINTS];
+        for (i, row) in pixels.iter_mut().enumerate() {
+            let Some(y) = at(run.top, i, h) else {
+                continue;
+            };
+            for (j, pixel) in row[..columns].iter_mut().enumerate() {
+                if let Some(x) = at(run.left, j, w) {
+                    // SAFETY: the program lets nothing write x meanwhile.
+                    *pixel = unsafe { self.x.pixel((run.n * h + y) * w + x) };
+                }
+            }
+        }
+        let mut along_columns = [[simd.splat_f32s(0.0); RUN_COLUMNS]; POINTS];
+        for first in (0..padded).step_by(S::F32_LANES) {
+            let end = (first + S::F32_LANES).min(c);
+            for j in 0..columns {
+                let mut d = [simd.splat_f32s(0.0); POINTS];
+                for i in 0..POINTS {
+                    if first < end {
+                        d[i] = load_lanes(simd, &pixels[i][j][first..end]);
+                    }
+                }
+                let transformed = to_points(simd, d);
+                for i in 0..POINTS {
+                    along_columns[i][j] = transformed[i];
+                }
+            }
+            for (tile, points) in points.chunks_mut(pitch).take(run.len).enumerate() {
+                for (i, row) in along_columns.iter().enumerate() {
+                    let row = &row[tile * OUTPUTS..][..POINTS];
+                    let mut d = [simd.splat_f32s(0.0); POINTS];
+                    d.copy_from_slice(row);
+                    let transformed = to_points(simd, d);
+                    for (j, value) in transformed.into_iter().enumerate() {
+                        let at = (i * POINTS + j) * padded + first;
+                        store_lanes(simd, &mut points[at..][..S::F32_LANES], value);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Results of a run of tiles, finished and stored.
+    #[inline(always)]
+    fn finish<S: Simd>(
+        &self,
+        simd: S,
+        terms: &Terms,
+        run: &Run,
+        products: &[f32],
+        results: &mut [f32],
+    ) {
+        let Shape { c, h, w, .. } = self.epilogue.y.shape;
+        let (padded, pitch) = (c.next_multiple_of(LANES), self.blocks.product_pitch());
+        let row_len = RUN * OUTPUTS * c;
+        for (tile, products) in products.chunks(pitch).take(run.len).enumerate() {
+            for first in (0..c).step_by(S::F32_LANES) {
+                let end = (first + S::F32_LANES).min(c);
+                let mut along_rows = [[simd.splat_f32s(0.0); POINTS]; OUTPUTS];
+                for i in 0..POINTS {
+                    let mut m = [simd.splat_f32s(0.0); POINTS];
+                    for j in 0..POINTS {
+                        let at = (i * POINTS + j) * padded + first;
+                        m[j] = load_lanes(simd, &products[at..][..S::F32_LANES]);
+                    }
+                    let row = to_results(simd, m);
+                    for j in 0..OUTPUTS {
+                        along_rows[j][i] = row[j];
+                    }
+                }
+                for j in 0..OUTPUTS {
+                    let column = to_results(simd, along_rows[j]);
+                    for i in 0..OUTPUTS {
+                        let at = i * row_len + (tile * OUTPUTS + j) * c;
+                        store_lanes(simd, &mut results[at + first..at + end], column[i]);
+                    }
+                }
+            }
+        }
+        let columns = (run.len * OUTPUTS).min(w - run.left);
+        let rows = results.chunks_exact(row_len);
+        for (i, results) in rows.take(OUTPUTS.min(h - run.top)).enumerate() {
+            let first = (run.n * h + run.top + i) * w + run.left;
+            // SAFETY: no two tiles share a pixel, and the program lets no
+            // operand of a node share elements with its result.
+            unsafe {
+                self.epilogue
+                    .store(Fma::of::<S>(), terms, &results[..columns * c], run.n, first);
+            }
+        }
+    }
+}
+
+/// Matrix products `y[t, o] = sum_c x[t, c] * weights[c, o]` over the tiles of
+/// a block.
+struct Product {
+    tiles: usize,
+    /// Channels.
+    depth: usize,
+    /// A multiple of [`LANES`].
+    outputs: usize,
+    /// Distances of tiles in x and y.
+    pitches: [usize; 2],
+}
+
+impl Product {
+    /// `weights` as in [`packings`].
+    #[inline(always)]
+    fn run<S: Simd>(&self, simd: S, x: &[f32], weights: &[f32], y: &mut [f32]) {
+        let [x_pitch, y_pitch] = self.pitches;
+        let last = self.tiles - 1;
+        assert!(x.len() >= last * x_pitch + self.depth, "winograd: x");
+        assert!(y.len() >= last * y_pitch + self.outputs, "winograd: y");
+        assert!(
+            weights.len() >= self.depth * self.outputs,
+            "winograd: weights"
+        );
+        let vectors = self.outputs / S::F32_LANES;
+        // Vector registers hold the sums of some tiles by two vectors, these
+        // two of the weights, and an element of x; other registers the
+        // addresses of the tiles.
+        let most = match S::REGISTER_COUNT >= 32 {
+            true => MAX_GROUP,
+            false => 6,
+        };
+        for vector in (0..vectors).step_by(2) {
+            let at = (x, weights, &mut *y, vector);
+            match vectors - vector {
+                1 => self.columns::<S, 1>(simd, at, MAX_GROUP),
+                _ => self.columns::<S, 2>(simd, at, most),
+            }
+        }
+    }
+
+    /// All tiles of N vectors of outputs, in groups of about `most` tiles.
+    #[inline(always)]
+    fn columns<S: Simd, const N: usize>(
+        &self,
+        simd: S,
+        (x, weights, y, vector): (&[f32], &[f32], &mut [f32], usize),
+        most: usize,
+    ) {
+        let [x_pitch, y_pitch] = self.pitches;
+        let of_block = LANES / S::F32_LANES;
+        // SAFETY: `run` has checked that all tiles, channels and outputs are there.
+        unsafe {
+            let mut starts = [weights.as_ptr(); N];
+            for (j, start) in starts.iter_mut().enumerate() {
+                let (block, part) = ((vector + j) / of_block, (vector + j) % of_block);
+                *start = start.add(block * self.depth * LANES + part * S::F32_LANES);
+            }
+            let groups = self.tiles.div_ceil(most);
+            for group in 0..groups {
+                let first = group * self.tiles / groups;
+                let count = (group + 1) * self.tiles / groups - first;
+                let x = x.as_ptr().add(first * x_pitch);
+                let y = y.as_mut_ptr().add(first * y_pitch + vector * S::F32_LANES);
+                macro_rules! by_count {
+                    ($($m:literal)*) => {
+                        match count {
+                            $($m => self.tile::<S, $m, N>(simd, x, starts, y),)*
+                            _ => unreachable!("a group of {count} tiles"),
+                        }
+                    };
+                }
+                by_count!(1 2 3 4 5 6 7 8 9 10);
+            }
+        }
+    }
+
+    /// M tiles by N vectors of outputs.
+    ///
+    /// # Safety
+    /// M tiles of x and y lie at the addresses, and the weights of all channels.
+    #[inline(always)]
+    unsafe fn tile<S: Simd, const M: usize, const N: usize>(
+        &self,
+        simd: S,
+        x: *const f32,
+        weights: [*const f32; N],
+        y: *mut f32,
+    ) {
+        let [x_pitch, y_pitch] = self.pitches;
+        let mut sums = [[simd.splat_f32s(0.0); N]; M];
+        // SAFETY: the caller's promise.
+        unsafe {
+            for c in 0..self.depth {
+                let mut w = [simd.splat_f32s(0.0); N];
+                for j in 0..N {
+                    w[j] = weights[j].add(c * LANES).cast::<S::f32s>().read_unaligned();
+                }
+                for i in 0..M {
+                    let x = simd.splat_f32s(*x.add(i * x_pitch + c));
+                    for j in 0..N {
+                        sums[i][j] = simd.mul_add_e_f32s(x, w[j], sums[i][j]);
+                    }
+                }
+            }
+            for i in 0..M {
+                for j in 0..N {
+                    let y = y.add(i * y_pitch + j * S::F32_LANES);
+                    y.cast::<S::f32s>().write_unaligned(sums[i][j]);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_packed_as_their_packing_says() {
+        for [outputs, channels] in [[16, 16], [17, 3], [1, 5], [40, 33]] {
+            let [packing, _] = packings(channels, outputs);
+            let sizes = packed_for(&packing).expect("a weight of this kernel");
+            let element = |i: usize| ((i * 7919) % 1009) as f32 / 1009.0 - 0.5;
+            let plain: Vec<f32> = (0..packing.plain.elements()).map(element).collect();
+            let mut expected = vec![f32::NAN; packing.elements()];
+            let mut packed = expected.clone();
+            packing.apply(&plain, &mut expected);
+            pack(sizes, &plain, &mut packed);
+            assert_eq!(packed, expected, "{outputs} x {channels}");
+        }
+    }
+}

@@ -99,7 +99,7 @@ impl Epilogue {
         }
         let (tables, residuals) = inputs.split_at(usize::from(self.table_add));
         for table in tables {
-            super::noise::check_batch(result)?;
+            super::sampling::check_batch(result)?;
             if table.c != result.c || table.pixels() != 1 {
                 return Err(format!(
                     "the table added must be [rows, {}, 1, 1], but is {table}",

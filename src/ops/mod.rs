@@ -2,24 +2,22 @@
 //!
 //! An operation lives in four places that share its name: its parameters and
 //! shape rules in `ops/<name>.rs`, its GPU kernel in `shaders/<name>.wgsl` and
-//! `exec/gpu/kernels/<name>.rs`, its CPU twin in `exec/cpu/<name>.rs`. [`Op`]
-//! is one enum without a catch-all in any executor, so a new operation does
-//! not compile until every executor answers for it.
+//! `exec/gpu/kernels/<name>.rs`, its CPU twin in `exec/cpu/<name>.rs`; those of
+//! the reverse process are together in `sampling.rs`. [`Op`] is one enum without
+//! a catch-all in any executor, so a new operation does not compile until every
+//! executor answers for it.
 
 mod conv2d;
 mod conv_transpose2d;
 mod convert;
 mod count_non_finite;
 mod epilogue;
-mod estimate_x0;
 mod group_norm;
 mod linear;
 mod linear_attention;
-mod noise;
 mod pack;
 mod pointwise;
-mod reconstruct;
-mod sampler_update;
+mod sampling;
 mod upsample;
 
 pub use conv_transpose2d::ConvTranspose2d;
@@ -27,15 +25,12 @@ pub use conv2d::{Conv2d, Padding};
 pub use convert::Convert;
 pub use count_non_finite::CountNonFinite;
 pub use epilogue::{Activation, Epilogue, MAX_RESIDUALS};
-pub use estimate_x0::EstimateX0;
 pub use group_norm::GroupNorm;
 pub use linear::Linear;
 pub use linear_attention::LinearAttention;
-pub use noise::{MAX_BATCH, Noise};
 pub use pack::{Axis, ChannelMap, Coordinate, Pack, Packing};
 pub use pointwise::Pointwise;
-pub use reconstruct::Reconstruct;
-pub use sampler_update::{NoiseSource, SamplerUpdate};
+pub use sampling::{EstimateX0, MAX_BATCH, Noise, NoiseSource, Reconstruct, SamplerUpdate};
 pub use upsample::{UpsampleBicubic, UpsampleNearest, bicubic_taps, keys_cubic, symmetric};
 
 use crate::graph::{Element, Shape};

@@ -12,7 +12,6 @@ mod conv2d;
 mod conv_transpose2d;
 mod convert;
 mod count_non_finite;
-mod elementwise;
 mod epilogue;
 mod executor;
 mod group_norm;
@@ -21,17 +20,14 @@ mod linear;
 mod linear_attention;
 mod memory;
 mod mish;
-mod noise;
 mod pack;
 mod pointwise;
 mod products;
-mod sampler_update;
+mod sampling;
 mod simd;
-#[cfg(test)]
-mod tests;
 mod tiles;
 mod upsample;
 
 pub use choose::CpuChooser;
 pub use executor::{CpuBackend, CpuExecutor};
-pub(crate) use sampler_update::next_x;
+pub(crate) use sampling::next_x;

@@ -7,16 +7,13 @@ mod conv_transpose2d;
 mod convert;
 mod count_non_finite;
 mod epilogue;
-mod estimate_x0;
 mod group_norm;
 mod kernel;
 mod linear;
 mod linear_attention;
-mod noise;
 mod pack;
 mod pointwise;
-mod reconstruct;
-mod sampler_update;
+mod sampling;
 mod split;
 mod upsample;
 
@@ -134,13 +131,13 @@ pub(super) fn lower(source: &Source) -> Result<Vec<Kernel>, String> {
         Op::LinearAttention(op) => return linear_attention::lower(source, op),
         Op::Convert(_) => convert::lower(source),
         Op::CountNonFinite(_) => count_non_finite::lower(source),
-        Op::EstimateX0(_) => estimate_x0::lower(source),
+        Op::EstimateX0(_) => sampling::estimate_x0(source),
         Op::Linear(_) => linear::lower(source)?,
-        Op::Noise(_) => noise::lower(source),
+        Op::Noise(_) => sampling::noise(source),
         Op::Pack(op) => pack::lower(source, op)?,
         Op::Pointwise(op) => pointwise::lower(source, op),
-        Op::Reconstruct(op) => reconstruct::lower(source, op),
-        Op::SamplerUpdate(op) => sampler_update::lower(source, op),
+        Op::Reconstruct(op) => sampling::reconstruct(source, op),
+        Op::SamplerUpdate(op) => sampling::sampler_update(source, op),
         Op::UpsampleBicubic(op) => upsample::lower_bicubic(source, op),
         Op::UpsampleNearest(op) => upsample::lower_nearest(source, op),
     };

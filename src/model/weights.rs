@@ -38,13 +38,13 @@ pub struct Weights {
     tensors: BTreeMap<String, Stored<Raw>>,
 }
 
-/// A tensor of the file as it is stored: a weight, or one half of a weight
+/// A tensor as a file stores it: a weight, or one half of a weight
 /// normalisation.
 pub(super) struct Part<'a> {
     pub name: String,
     pub float_type: FloatType,
-    pub shape: &'a [usize],
-    pub bytes: &'a [u8],
+    pub shape: Vec<usize>,
+    pub bytes: Cow<'a, [u8]>,
 }
 
 /// A tensor where it lies in the file.
@@ -142,8 +142,8 @@ impl Weights {
         Part {
             name,
             float_type: raw.float,
-            shape: &raw.shape,
-            bytes: &self.bytes[raw.range.clone()],
+            shape: raw.shape.clone(),
+            bytes: self.bytes[raw.range.clone()].into(),
         }
     }
 

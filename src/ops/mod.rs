@@ -7,6 +7,16 @@
 //! a catch-all in any executor, so a new operation does not compile until every
 //! executor answers for it.
 
+/// Fails with one sentence unless a condition holds.
+macro_rules! ensure {
+    ($condition:expr, $($reason:tt)+) => {
+        if !$condition {
+            return Err(format!($($reason)+));
+        }
+    };
+}
+pub(crate) use ensure;
+
 mod conv2d;
 mod conv_transpose2d;
 mod convert;
@@ -135,12 +145,12 @@ impl Op {
 
 /// Checks the number of operands.
 fn expect_operands(inputs: &[Shape], expected: usize, names: &str) -> Result<(), String> {
-    match inputs.len() {
-        count if count == expected => Ok(()),
-        count => Err(format!(
-            "takes {expected} operands ({names}), but was given {count}"
-        )),
-    }
+    let count = inputs.len();
+    ensure!(
+        count == expected,
+        "takes {expected} operands ({names}), but was given {count}"
+    );
+    Ok(())
 }
 
 /// Checks the number of operands before those of an epilogue.
@@ -158,8 +168,9 @@ fn enlarged(x: Shape, channels: usize, factor: usize) -> Result<Shape, String> {
 
 /// Checks the shape of one operand.
 fn expect_shape(what: &str, actual: Shape, expected: Shape) -> Result<(), String> {
-    match actual == expected {
-        true => Ok(()),
-        false => Err(format!("{what} must be {expected}, but is {actual}")),
-    }
+    ensure!(
+        actual == expected,
+        "{what} must be {expected}, but is {actual}"
+    );
+    Ok(())
 }

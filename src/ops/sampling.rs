@@ -142,11 +142,9 @@ impl Rules for Reconstruct {
 
 /// Checks that a step's record has a place for every element of a batch.
 pub(super) fn check_batch(shape: Shape) -> Result<(), String> {
-    if shape.n <= MAX_BATCH {
-        Ok(())
-    } else {
-        Err(format!(
-            "at most {MAX_BATCH} batch elements can be computed at once, but x is {shape}"
-        ))
-    }
+    ensure!(
+        shape.n <= MAX_BATCH,
+        "at most {MAX_BATCH} batch elements can be computed at once, but x is {shape}"
+    );
+    Ok(())
 }

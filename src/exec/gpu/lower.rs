@@ -8,7 +8,7 @@ use super::lowered::{
 use super::shader::{Binding, BindingKind, Entry, Specialised};
 use crate::exec::ExecError;
 use crate::graph::Role;
-use crate::ops::Op;
+use crate::ops::{Op, ensure};
 use crate::plan::{
     Layout, MemoryReport, PACK, Phase, PlanError, PlannedNode, PlannedValue, Program,
 };
@@ -109,10 +109,14 @@ fn check_layouts(phase: &Phase, node: &PlannedNode) -> Result<(), String> {
         return Ok(());
     }
     for &id in node.inputs.iter().chain(&node.outputs) {
-        let PlannedValue { name, format, .. } = &phase.values[id];
-        if phase.values[id].packing.is_none() && format.layout != Layout::ChannelBlocks4 {
-            return Err(format!("reads or writes '{name}' in {format}"));
-        }
+        let PlannedValue {
+            name,
+            format,
+            packing,
+            ..
+        } = &phase.values[id];
+        let is_known = packing.is_some() || format.layout == Layout::ChannelBlocks4;
+        ensure!(is_known, "reads or writes '{name}' in {format}");
     }
     Ok(())
 }
@@ -273,13 +277,16 @@ impl Lowering<'_> {
                     // Packing writes bits, whatever they mean.
                     let is_bits = scalar.0 == ScalarKind::Uint;
                     let width = value.format.precision.bytes() as u8;
-                    if !is_bits && *scalar != (ScalarKind::Float, width) {
-                        let value = &value.name;
-                        return Err(format!("{shader}: {name} holds '{value}' in another type"));
-                    }
-                    if *writes != kernel.written.contains(id) {
-                        return Err(format!("{shader}: {name} is bound to '{}'", value.name));
-                    }
+                    ensure!(
+                        is_bits || *scalar == (ScalarKind::Float, width),
+                        "{shader}: {name} holds '{}' in another type",
+                        value.name
+                    );
+                    ensure!(
+                        *writes == kernel.written.contains(id),
+                        "{shader}: {name} is bound to '{}'",
+                        value.name
+                    );
                     (value.slot, 0, self.program.slots[value.slot].bytes)
                 }
             };
@@ -299,9 +306,8 @@ impl Lowering<'_> {
 /// result: WebGPU allows a buffer that is written to be bound once.
 fn check_arrays(phase: &Phase, kernel: &Kernel, entry: &Entry) -> Result<(), String> {
     for (name, id) in &kernel.arrays {
-        if !entry.group_0().any(|binding| binding.name == *name) {
-            return Err(format!("{} uses no array {name}", kernel.shader));
-        }
+        let is_used = entry.group_0().any(|binding| binding.name == *name);
+        ensure!(is_used, "{} uses no array {name}", kernel.shader);
         let mut others = kernel.arrays.iter().filter(|(other, _)| other != name);
         let value = &phase.values[*id];
         let other = others.find(|(_, other)| phase.values[*other].slot == value.slot);

@@ -31,12 +31,12 @@ use super::{
     file,
     layout::{self, Shapes},
     weight_norm::{Stored, fold_weight_norm, pair_weight_norms},
+    weights::Part,
 };
 use crate::atomic_file::{self, is_same_file};
 use crate::diffusion::{BetaSchedule, MAX_TIMESTEPS};
 use checkpoint::Checkpoint;
 use schedule::Betas;
-use serialize::Data;
 use tensor::Reader;
 
 pub use checkpoint::CheckpointForm;
@@ -165,7 +165,7 @@ pub fn convert(
     });
     let converted = if SafeTensors::read_metadata(&map).is_ok() {
         let weights = Weights::from_bytes(map, &source)
-            .map_err(|error| ConvertProblem::Model(error.problem).of(input))?;
+            .map_err(|error| ConvertProblem::from(error).of(input))?;
         if weights.metadata("config").is_some() {
             options::check_unneeded(options)?;
         }
@@ -181,7 +181,7 @@ pub fn convert(
     })?;
     let model = Weights::from_bytes(bytes, &source)
         .and_then(Model::from_weights)
-        .map_err(|error| ConvertProblem::Model(error.problem).of(input))?;
+        .map_err(|error| ConvertProblem::from(error).of(input))?;
     atomic_file::write(output, model.weights().bytes(), options.overwrite)
         .map_err(|fault| ConvertProblem::from(fault).of(output))?;
     Ok(report)
@@ -228,7 +228,7 @@ fn convert_bytes(
             }
         };
         parameters += values.len() as u64;
-        tensors.push(Data {
+        tensors.push(Part {
             bytes: serialize::encode(&name, &values, float_type)?.into(),
             name,
             float_type,

@@ -34,15 +34,9 @@ impl GpuExecutor {
         }
         self.wait(0)?;
         let phase = self.phase(phase)?;
-        let mut submits = Vec::new();
-        let mut next = 0;
-        while let Some((commands, _)) = self.next_submit(phase, next) {
-            next = commands.end;
-            submits.push(commands);
-        }
         let mut times: Vec<DispatchTime> = Vec::new();
         // A query set holds at most 4096 queries.
-        let chunks = submits.into_iter().flat_map(|range| {
+        let chunks = self.submits(phase).flat_map(|(range, _)| {
             let starts = range.clone().step_by(2048);
             starts.map(move |start| start..range.end.min(start + 2048))
         });

@@ -21,7 +21,7 @@ pub(super) use kernel::{Kernel, Source};
 
 use crate::exec::choice::choice;
 use crate::graph::{Element, Shape};
-use crate::ops::{Op, Packing};
+use crate::ops::{Op, Packing, ensure};
 use crate::plan::{Choice, Chooser, Format, Layout, NodeOperands, Operand, Precision, Variant};
 
 /// The static rule of GPUs: blocks of 4 channels throughout, tiles of one size.
@@ -96,7 +96,7 @@ impl Chooser for GpuChooser {
             Op::GroupNorm(op) => group_norm::choose(self, node, op),
             Op::Linear(_) => linear::choose(self, node),
             Op::LinearAttention(op) => linear_attention::choose(self, node, op),
-            Op::Pack(op) => pack::choose(op)?,
+            Op::Pack(op) => pack::choose(node, op)?,
             Op::UpsampleBicubic(op) => upsample::check_bicubic(op).map(|()| self.plain(node))?,
             _ => self.plain(node),
         })
@@ -157,12 +157,13 @@ fn whole_blocks(node: &NodeOperands, known: usize) -> Result<(), String> {
     let inputs = node.inputs.iter().skip(known).filter(|o| !o.is_parameter());
     for Operand { value, .. } in inputs.chain(&node.outputs) {
         let (_, inner) = value.segments.split_last().unwrap_or((&0, &[]));
-        if inner.iter().any(|channels| !channels.is_multiple_of(4)) {
-            return Err(format!(
-                "of '{}' {}: no kernel knows the padding between its channel groups {:?}",
-                value.name, value.shape, value.segments
-            ));
-        }
+        ensure!(
+            inner.iter().all(|channels| channels.is_multiple_of(4)),
+            "of '{}' {}: no kernel knows the padding between its channel groups {:?}",
+            value.name,
+            value.shape,
+            value.segments
+        );
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Samplers: the reverse process as a list of linear updates.
 
 use super::schedule::{Schedule, linspace};
-use super::{ddim, ddpm, dpm_solver};
+use super::updates::{ddim, ddpm, dpm_solver};
 use std::fmt;
 use std::str::FromStr;
 
@@ -118,12 +118,11 @@ impl Sampler {
         Ok(coefficients.collect())
     }
 
-    /// The weights of the next `x`; the others are zero.
     fn update(self, abar_previous: Option<f64>, abar: f64, abar_next: f64) -> StepCoefficients {
         match self {
-            Sampler::Ddpm => ddpm::step(abar, abar_next),
-            Sampler::Ddim { eta } => ddim::step(eta, abar, abar_next),
-            Sampler::DpmSolverPlusPlus2M => dpm_solver::step(abar_previous, abar, abar_next),
+            Sampler::Ddpm => ddpm(abar, abar_next),
+            Sampler::Ddim { eta } => ddim(eta, abar, abar_next),
+            Sampler::DpmSolverPlusPlus2M => dpm_solver(abar_previous, abar, abar_next),
         }
     }
 }

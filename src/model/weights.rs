@@ -32,9 +32,9 @@ pub struct Tensor<'a> {
 /// an f32 tensor is not copied if it is aligned in the file. A convolution under
 /// weight normalisation (`weight_g`, `weight_v`) appears as its plain `weight`.
 pub struct Weights {
-    bytes: Box<dyn Deref<Target = [u8]> + Send + Sync>,
+    pub(super) bytes: Box<dyn Deref<Target = [u8]> + Send + Sync>,
     file: String,
-    metadata: HashMap<String, String>,
+    pub(super) metadata: HashMap<String, String>,
     tensors: BTreeMap<String, Stored<Raw>>,
 }
 
@@ -112,16 +112,8 @@ impl Weights {
         &self.file
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
     pub fn metadata(&self, key: &str) -> Option<&str> {
         self.metadata.get(key).map(String::as_str)
-    }
-
-    pub(super) fn all_metadata(&self) -> &HashMap<String, String> {
-        &self.metadata
     }
 
     /// Each tensor's name, and what the file stores for it.

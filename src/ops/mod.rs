@@ -143,7 +143,6 @@ impl Op {
     }
 }
 
-/// Checks the number of operands.
 fn expect_operands(inputs: &[Shape], expected: usize, names: &str) -> Result<(), String> {
     let count = inputs.len();
     ensure!(
@@ -166,7 +165,6 @@ fn enlarged(x: Shape, channels: usize, factor: usize) -> Result<Shape, String> {
     }
 }
 
-/// Checks the shape of one operand.
 fn expect_shape(what: &str, actual: Shape, expected: Shape) -> Result<(), String> {
     ensure!(
         actual == expected,

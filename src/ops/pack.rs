@@ -6,7 +6,6 @@ use crate::plan::Precision;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// One of the four coordinates of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Coordinate {
     N,

@@ -21,7 +21,6 @@ pub struct CpuBackend {
 }
 
 impl CpuBackend {
-    /// A model that has not been loaded yet.
     pub fn new(parameters: Arc<dyn Parameters>) -> Self {
         Self {
             parameters,

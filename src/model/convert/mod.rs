@@ -182,7 +182,7 @@ pub fn convert(
     let model = Weights::from_bytes(bytes, &source)
         .and_then(Model::from_weights)
         .map_err(|error| ConvertProblem::from(error).of(input))?;
-    atomic_file::write(output, model.weights().bytes(), options.overwrite)
+    atomic_file::write(output, &model.weights().bytes, options.overwrite)
         .map_err(|fault| ConvertProblem::from(fault).of(output))?;
     Ok(report)
 }

@@ -42,7 +42,7 @@ pub fn convert(
         });
     }
 
-    let mut metadata = weights.all_metadata().clone();
+    let mut metadata = weights.metadata.clone();
     let made = serialize::metadata(&settings, source, options);
     for (key, value) in made {
         // What the file says stays, but for what the options say.

@@ -7,10 +7,8 @@ use crate::exec::gpu::{BufferUse, Lowered};
 use crate::plan::Owner;
 use std::collections::HashMap;
 
-/// Usage of uniform structs.
 pub(super) const UNIFORM: wgpu::BufferUsages =
     wgpu::BufferUsages::UNIFORM.union(wgpu::BufferUsages::COPY_DST);
-/// Usage of arrays.
 const STORAGE: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE
     .union(wgpu::BufferUsages::COPY_SRC)
     .union(wgpu::BufferUsages::COPY_DST);

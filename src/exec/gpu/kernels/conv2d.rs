@@ -1,5 +1,3 @@
-//! `shaders/conv2d.wgsl`.
-
 use super::kernel::{Kernel, Source, blocks};
 use super::{GpuChooser, Tile, epilogue, split};
 use crate::graph::Shape;

@@ -1,5 +1,3 @@
-//! `shaders/conv_transpose2d.wgsl`.
-
 use super::kernel::{Kernel, Source, blocks};
 use super::{GpuChooser, Tile, split};
 use crate::graph::Shape;

@@ -1,6 +1,6 @@
 //! The kernels: for each operation, which formats, packing and scratch memory
-//! they want (`choose`) and their dispatches (`lower`). Plain data: nothing
-//! here knows wgpu.
+//! they want (`choose`) and their dispatches (`lower`), in a file that has the
+//! name of the shader's. Plain data: nothing here knows wgpu.
 
 mod conv2d;
 mod conv_transpose2d;

@@ -1,5 +1,3 @@
-//! `shaders/pack.wgsl`.
-
 use super::kernel::{Kernel, Source, word};
 use crate::exec::choice;
 use crate::ops::{Pack, ensure};

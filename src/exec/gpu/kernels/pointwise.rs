@@ -1,5 +1,3 @@
-//! `shaders/pointwise.wgsl`.
-
 use super::epilogue;
 use super::kernel::{Kernel, Source};
 use crate::ops::Pointwise;

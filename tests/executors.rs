@@ -95,6 +95,23 @@ fn kernels_with_scratch_and_weights_stay_inside() {
     }
 }
 
+#[test]
+fn mish_of_extremes_is_finite() {
+    let x = [1e4, f32::MAX, -1e4, f32::MIN, 0.0, f32::NAN];
+    let shape = Shape::new(1, x.len(), 1, 1);
+    let mut b = GraphBuilder::new("phase");
+    let input = b.value("x", shape, Role::Input, Element::F32).unwrap();
+    let output = b.value("y", shape, Role::Output, Element::F32).unwrap();
+    let mish = Op::Pointwise(Pointwise::activation(Activation::Mish));
+    b.push_into(&[output], mish, &[input]).unwrap();
+    let mut executor = load(b.build());
+    executor.write("x", &x).unwrap();
+    executor.run("phase", 0).unwrap();
+    let y = executor.read("y").unwrap();
+    assert_eq!(y[..5], [1e4, f32::MAX, 0.0, 0.0, 0.0]);
+    assert!(y[5].is_nan());
+}
+
 /// States that are updated in place.
 #[test]
 fn a_state_is_updated_in_place() {

@@ -3,9 +3,10 @@
 //! An operation lives in four places that share its name: its parameters and
 //! shape rules in `ops/<name>.rs`, its GPU kernel in `shaders/<name>.wgsl` and
 //! `exec/gpu/kernels/<name>.rs`, its CPU twin in `exec/cpu/<name>.rs`; those of
-//! the reverse process are together in `sampling.rs`. [`Op`] is one enum without
-//! a catch-all in any executor, so a new operation does not compile until every
-//! executor answers for it.
+//! the reverse process are together in `sampling.rs`, and executors have
+//! [`Pointwise`] in `epilogue.rs`. [`Op`] is one enum without a catch-all in any
+//! executor, so a new operation does not compile until every executor answers
+//! for it.
 
 /// Fails with one sentence unless a condition holds.
 macro_rules! ensure {

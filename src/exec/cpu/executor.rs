@@ -3,8 +3,8 @@
 use super::kernel::{Kernel, Loading};
 use super::memory::{Memory, Threads, failure};
 use super::{
-    conv_transpose2d, conv2d, convert, count_non_finite, group_norm, linear, linear_attention,
-    pack, pointwise, sampling, upsample,
+    conv_transpose2d, conv2d, convert, count_non_finite, epilogue, group_norm, linear,
+    linear_attention, pack, sampling, upsample,
 };
 use crate::exec::elements::{gather, scatter};
 use crate::exec::{ExecError, Executor, StepRecord, lock};
@@ -156,7 +156,7 @@ fn load(loading: &Loading) -> Result<Kernel, ExecError> {
         Op::LinearAttention(op) => linear_attention::load(loading, op),
         Op::Noise(_) => sampling::load_noise(loading),
         Op::Pack(op) => pack::load(loading, op),
-        Op::Pointwise(op) => pointwise::load(loading, op),
+        Op::Pointwise(op) => epilogue::load_pointwise(loading, op),
         Op::Reconstruct(op) => sampling::load_reconstruct(loading, op),
         Op::SamplerUpdate(op) => sampling::load_sampler_update(loading, op),
         Op::UpsampleBicubic(op) => upsample::load_bicubic(loading, op),

@@ -52,21 +52,8 @@ mod tests {
             assert!(error < 3e-7, "exp({x}) = {}, {error:e} off", exp(x));
             let expected = f64::from(x) * f64::from(x).exp().ln_1p().tanh();
             let error = (f64::from(mish(x)) - expected).abs();
-            assert!(
-                error <= 4e-7 * expected.abs() + 1e-36,
-                "mish({x}) = {}",
-                mish(x)
-            );
+            let allowed = 4e-7 * expected.abs() + 1e-36;
+            assert!(error <= allowed, "mish({x}) = {}", mish(x));
         }
-    }
-
-    #[test]
-    fn extremes_are_finite() {
-        assert_eq!(mish(1e4), 1e4);
-        assert_eq!(mish(f32::MAX), f32::MAX);
-        assert_eq!(mish(-1e4), 0.0);
-        assert_eq!(mish(f32::MIN), 0.0);
-        assert_eq!(mish(0.0), 0.0);
-        assert!(mish(f32::NAN).is_nan());
     }
 }

@@ -21,7 +21,6 @@ mod linear_attention;
 mod memory;
 mod mish;
 mod pack;
-mod pointwise;
 mod products;
 mod sampling;
 mod simd;

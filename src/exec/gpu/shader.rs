@@ -48,9 +48,7 @@ pub enum BindingKind {
         members: Vec<Member>,
     },
     Array {
-        /// Whether it is written.
         writes: bool,
-        /// Type of its scalars.
         scalar: (ScalarKind, u8),
     },
 }

@@ -67,11 +67,9 @@ pub struct ConvertOptions {
     pub timesteps: Option<usize>,
     /// Licence of the weights, preferably an SPDX expression.
     pub license: Option<String>,
-    /// Description of the training.
     pub training: Option<String>,
     /// Origin of the weights; default the checkpoint's file name.
     pub source: Option<String>,
-    /// Whether to replace an existing output.
     pub overwrite: bool,
 }
 
@@ -91,7 +89,6 @@ pub struct ConvertReport {
     /// Whether the model has attention and the options gave no number of heads.
     pub heads_assumed: bool,
     pub settings: Settings,
-    /// Number of tensors written.
     pub tensors: usize,
     /// Number of elements of all tensors.
     pub parameters: u64,

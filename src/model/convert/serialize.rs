@@ -66,7 +66,8 @@ fn finish_header(bytes: &mut [u8]) {
     let (header, data) = rest.split_at_mut(u64::from_le_bytes(*size) as usize);
     let mut sorted: serde_json::Value =
         serde_json::from_slice(header).expect("a safetensors file's header is JSON");
-    checksum::enter(&mut sorted, data);
+    let checksum = checksum::compute(sorted.clone(), data);
+    sorted[checksum::METADATA][checksum::KEY] = checksum.into();
     sorted.sort_all_objects();
     let sorted = sorted.to_string();
     // The same keys and values take the same room; the rest is spaces.

@@ -44,7 +44,6 @@ pub(super) struct Dispatch {
     pipeline: wgpu::ComputePipeline,
     arrays: wgpu::BindGroup,
     reads_record: bool,
-    /// The buffer that it writes.
     written: usize,
 }
 

@@ -23,7 +23,6 @@ impl<'a> Source<'a> {
         &self.phase.values[self.node.outputs[index]]
     }
 
-    /// Checks that these operands are packed as the kernel reads them.
     pub fn expect_packings(
         &self,
         operands: impl Iterator<Item = usize>,
@@ -67,7 +66,6 @@ pub struct Kernel {
     pub constants: Vec<(&'static str, f64)>,
     /// Variable and value (index into the phase's values).
     pub arrays: Vec<(&'static str, usize)>,
-    /// The values that it writes.
     pub written: Vec<usize>,
     pub workgroups: [u32; 3],
     uniforms: Vec<(&'static str, Vec<u32>)>,

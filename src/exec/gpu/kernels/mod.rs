@@ -12,7 +12,6 @@ mod kernel;
 mod linear;
 mod linear_attention;
 mod pack;
-mod pointwise;
 mod sampling;
 mod split;
 mod upsample;
@@ -29,9 +28,7 @@ use crate::plan::{Choice, Chooser, Format, Layout, NodeOperands, Operand, Precis
 pub struct GpuChooser {
     /// How feature maps and weights are stored.
     pub precision: Precision,
-    /// What an invocation of a convolution makes.
     pub conv2d_tile: Tile,
-    /// What an invocation of a transposed convolution makes.
     pub conv_transpose2d_tile: Tile,
 }
 
@@ -135,7 +132,7 @@ pub(super) fn lower(source: &Source) -> Result<Vec<Kernel>, String> {
         Op::Linear(_) => linear::lower(source)?,
         Op::Noise(_) => sampling::noise(source),
         Op::Pack(op) => pack::lower(source, op)?,
-        Op::Pointwise(op) => pointwise::lower(source, op),
+        Op::Pointwise(op) => epilogue::pointwise(source, op),
         Op::Reconstruct(op) => sampling::reconstruct(source, op),
         Op::SamplerUpdate(op) => sampling::sampler_update(source, op),
         Op::UpsampleBicubic(op) => upsample::lower_bicubic(source, op),

@@ -1,6 +1,6 @@
 //! Time of each kernel, by the GPU's own clock.
 
-use super::buffers::buffer;
+use super::buffers::{READBACK, buffer};
 use super::executor::GpuExecutor;
 use super::readback;
 use crate::exec::{ExecError, Executor};
@@ -91,8 +91,7 @@ impl GpuExecutor {
         }
         encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
         gpu.work.submit(gpu, Some(encoder.finish()));
-        let usage = wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ;
-        let staging = buffer(gpu, "dispatch times read", bytes, usage);
+        let staging = buffer(gpu, "dispatch times read", bytes, READBACK);
         let ticks = readback::read(gpu, &staging, &resolved, bytes)?;
         Ok(bytemuck::pod_collect_to_vec(&ticks))
     }

@@ -44,6 +44,7 @@ pub(super) struct Dispatch {
     pipeline: wgpu::ComputePipeline,
     arrays: wgpu::BindGroup,
     reads_record: bool,
+    /// The buffer that it writes.
     written: usize,
 }
 

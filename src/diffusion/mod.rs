@@ -12,12 +12,10 @@
 //! All samplers share this form, so the same kernels serve them all. After the
 //! last step `x' = x0`. The noise `z` and the initial `x_T` come from [`noise`].
 
-mod ddim;
-mod ddpm;
-mod dpm_solver;
 pub mod noise;
 mod sampler;
 mod schedule;
+mod updates;
 
 pub use sampler::{FEW_STEPS, MIN_FEW_SIGNAL, Sampler, SamplerError, StepCoefficients};
 pub use schedule::{BetaSchedule, MAX_TIMESTEPS, Schedule, ScheduleError};

@@ -1,7 +1,7 @@
 //! Samplers: the reverse process as a list of linear updates.
 
 use super::schedule::{Schedule, linspace};
-use super::{ddim, ddpm, dpm_solver};
+use super::updates::{ddim, ddpm, dpm_solver};
 use std::fmt;
 use std::str::FromStr;
 
@@ -36,7 +36,7 @@ pub enum SamplerError {
 }
 
 /// The weights of one step's two formulas; see the [module](super).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct StepCoefficients {
     /// Where the step starts; the noise predictor and [`noise`](super::noise)
     /// depend on it.
@@ -50,15 +50,6 @@ pub struct StepCoefficients {
     /// Zero in the first step, which has no `previous_x0`.
     pub from_previous_x0: f64,
     /// Zero if the step draws no noise.
-    pub sigma: f64,
-}
-
-/// The weights of the next `x`, which each sampler defines.
-#[derive(Default)]
-pub(super) struct Update {
-    pub from_x: f64,
-    pub from_x0: f64,
-    pub from_previous_x0: f64,
     pub sigma: f64,
 }
 
@@ -110,9 +101,9 @@ impl Sampler {
             let update = match visited.get(i + 1) {
                 Some(&next) => self.update(previous, abar[t], abar[next]),
                 // The limit of every sampler's update as `abar_next` goes to 1.
-                None => Update {
+                None => StepCoefficients {
                     from_x0: 1.0,
-                    ..Update::default()
+                    ..StepCoefficients::default()
                 },
             };
             let reciprocal = 1.0 / abar[t];
@@ -121,20 +112,17 @@ impl Sampler {
                 x0_from_x: reciprocal.sqrt(),
                 x0_from_eps: (reciprocal - 1.0).sqrt(),
                 clip: 1.0,
-                from_x: update.from_x,
-                from_x0: update.from_x0,
-                from_previous_x0: update.from_previous_x0,
-                sigma: update.sigma,
+                ..update
             }
         });
         Ok(coefficients.collect())
     }
 
-    fn update(self, abar_previous: Option<f64>, abar: f64, abar_next: f64) -> Update {
+    fn update(self, abar_previous: Option<f64>, abar: f64, abar_next: f64) -> StepCoefficients {
         match self {
-            Sampler::Ddpm => ddpm::step(abar, abar_next),
-            Sampler::Ddim { eta } => ddim::step(eta, abar, abar_next),
-            Sampler::DpmSolverPlusPlus2M => dpm_solver::step(abar_previous, abar, abar_next),
+            Sampler::Ddpm => ddpm(abar, abar_next),
+            Sampler::Ddim { eta } => ddim(eta, abar, abar_next),
+            Sampler::DpmSolverPlusPlus2M => dpm_solver(abar_previous, abar, abar_next),
         }
     }
 }
@@ -178,10 +166,9 @@ fn spaced_timesteps(abar: &[f64], steps: usize) -> Result<Vec<usize>, SamplerErr
 }
 
 fn check_eta(eta: f64) -> Result<(), SamplerError> {
-    if (0.0..=1.0).contains(&eta) {
-        Ok(())
-    } else {
-        Err(SamplerError::Eta(eta))
+    match eta {
+        0.0..=1.0 => Ok(()),
+        _ => Err(SamplerError::Eta(eta)),
     }
 }
 

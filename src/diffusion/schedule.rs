@@ -137,10 +137,9 @@ impl Schedule {
 }
 
 fn check_timesteps(timesteps: usize) -> Result<(), ScheduleError> {
-    if (1..=MAX_TIMESTEPS).contains(&timesteps) {
-        Ok(())
-    } else {
-        Err(ScheduleError::Timesteps(timesteps))
+    match timesteps {
+        1..=MAX_TIMESTEPS => Ok(()),
+        _ => Err(ScheduleError::Timesteps(timesteps)),
     }
 }
 

@@ -72,10 +72,8 @@ impl Prepared {
 
     /// The memory that it will take, to the byte.
     pub fn memory(&self) -> MemoryReport {
-        match &self.lowered {
-            Some(lowered) => lowered.memory,
-            None => self.program.memory,
-        }
+        let lowered = self.lowered.as_ref();
+        lowered.map_or(self.program.memory, |lowered| lowered.memory)
     }
 }
 

@@ -1,7 +1,8 @@
 //! What the choosers of all devices have in common.
 
+use crate::graph::Role;
 use crate::ops::Packing;
-use crate::plan::{Choice, Format, NodeOperands, Operand, ScratchRequest, Variant, Wanted};
+use crate::plan::{Choice, Format, Layout, NodeOperands, Operand, ScratchRequest, Variant, Wanted};
 
 /// A kernel that wants every operand and result in its `format`, but the
 /// parameters packed, in the order of `packings`.
@@ -25,17 +26,12 @@ pub(super) fn choice(
 }
 
 /// The choice for [`Op::Pack`](crate::ops::Op::Pack).
-pub(super) fn pack(packing: &Packing) -> Choice {
-    Choice {
-        variant: Variant::Only,
-        inputs: vec![Wanted::Value(Format::TENSOR)],
-        outputs: vec![Format {
-            precision: packing.precision,
-            ..Format::PLAIN
-        }],
-        scratch: Vec::new(),
-        thread_bytes: 0,
-    }
+pub(super) fn pack(node: &NodeOperands, packing: &Packing) -> Choice {
+    let format = |operand: &Operand| match operand.value.role {
+        Role::Packed => Format::new(Layout::ChannelsLast, packing.precision),
+        _ => Format::TENSOR,
+    };
+    choice(node, format, [])
 }
 
 /// One scratch array of `elements` of f32.

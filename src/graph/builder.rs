@@ -12,7 +12,7 @@ type Result<T, E = GraphError> = std::result::Result<T, E>;
 /// into a value made before ([`push_into`](Self::push_into)): that is how a
 /// concatenation costs nothing. Make the concatenation first, and let its
 /// parts be written through [`segments`](Self::segments) views of it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct GraphBuilder {
     graph: Graph,
     ids: HashMap<String, ValueId>,
@@ -22,15 +22,9 @@ pub struct GraphBuilder {
 
 impl GraphBuilder {
     pub fn new(name: &str) -> Self {
-        Self {
-            graph: Graph {
-                name: name.to_owned(),
-                values: Vec::new(),
-                nodes: Vec::new(),
-            },
-            ids: HashMap::new(),
-            written: HashSet::new(),
-        }
+        let mut builder = Self::default();
+        name.clone_into(&mut builder.graph.name);
+        builder
     }
 
     /// Adds a value.
@@ -169,14 +163,10 @@ impl GraphBuilder {
     }
 
     fn infer(&self, name: &str, op: &Op, inputs: &[ValueId]) -> Result<Vec<Shape>> {
-        for &id in inputs {
-            if !self.is_written(id) {
-                return Err(GraphError::ReadBeforeWrite {
-                    graph: self.graph.name.clone(),
-                    op: op.name(),
-                    name: self.graph.value(id).name.clone(),
-                });
-            }
+        if let Some(&id) = inputs.iter().find(|&&id| !self.is_written(id)) {
+            let name = &self.graph.value(id).name;
+            let reason = format!("reads '{name}' before anything has written it");
+            return Err(self.wrong_access(op, reason));
         }
         let shapes: Vec<Shape> = inputs.iter().map(|&id| self.shape(id)).collect();
         op.infer(&shapes).map_err(|reason| GraphError::Shape {
@@ -190,24 +180,24 @@ impl GraphBuilder {
     /// operation updates these in place.
     fn finish(&mut self, op: Op, inputs: &[ValueId], outputs: &[ValueId]) -> Result<()> {
         let graph = &self.graph;
-        let name = |id: ValueId| graph.value(id).name.clone();
+        let name = |id: ValueId| &graph.value(id).name;
+        let writes = |what: String| {
+            let reason = format!("writes {what}; give it a result of its own");
+            self.wrong_access(&op, reason)
+        };
         let read_only = [Role::Input, Role::Parameter, Role::Packed];
         let mut ids = outputs.iter();
         if let Some(&id) = ids.find(|&&id| read_only.contains(&graph.value(id).role)) {
-            return Err(GraphError::NotWritable {
-                graph: graph.name.clone(),
-                op: op.name(),
-                name: name(id),
-            });
+            let what = format!("'{}', which is an input or a weight", name(id));
+            return Err(writes(what));
         }
-        let clash = find_clash(&op, inputs, outputs, |a, b| graph.overlap(*a, *b));
+        let clash = find_clash(&op, inputs, outputs, PartialEq::eq, |a, b| {
+            graph.overlap(*a, *b)
+        });
         if let Some((&result, &other)) = clash {
-            return Err(GraphError::Overlap {
-                graph: graph.name.clone(),
-                op: op.name(),
-                name: name(result),
-                other: name(other),
-            });
+            let (result, other) = (name(result), name(other));
+            let what = format!("'{result}' over '{other}', which the same step uses");
+            return Err(writes(what));
         }
         for &id in outputs {
             self.written.extend(graph.cells(id));
@@ -218,6 +208,14 @@ impl GraphBuilder {
             outputs: outputs.to_vec(),
         });
         Ok(())
+    }
+
+    fn wrong_access(&self, op: &Op, reason: String) -> GraphError {
+        GraphError::Access {
+            graph: self.graph.name.clone(),
+            op: op.name(),
+            reason,
+        }
     }
 
     fn is_written(&self, id: ValueId) -> bool {
@@ -232,18 +230,19 @@ impl GraphBuilder {
 }
 
 /// The first result that lies over an operand or over another result, with
-/// that; results may only take the place of the operands that the operation
-/// updates in place.
-pub(crate) fn find_clash<'a, T: PartialEq>(
+/// that; results may only take the place (be the `same`) of the operands that
+/// the operation updates in place.
+pub(crate) fn find_clash<'a, T>(
     op: &Op,
     inputs: &'a [T],
     outputs: &'a [T],
+    same: impl Fn(&T, &T) -> bool,
     overlap: impl Fn(&T, &T) -> bool,
 ) -> Option<(&'a T, &'a T)> {
     outputs.iter().enumerate().find_map(|(at, output)| {
         let updated = op.in_place().iter().find(|(result, _)| *result == at);
         let is_updated = |(operand, input): &(usize, &T)| {
-            updated.is_some_and(|(_, o)| o == operand) && *input == output
+            updated.is_some_and(|(_, o)| o == operand) && same(input, output)
         };
         let operands = inputs.iter().enumerate().filter(|pair| !is_updated(pair));
         let mut others = operands.map(|(_, input)| input).chain(&outputs[..at]);

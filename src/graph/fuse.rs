@@ -65,9 +65,13 @@ fn fold(graph: &Graph, nodes: &[Option<Node>], at: usize) -> Option<(usize, Node
         let mut reads = made_by.inputs.iter();
         reads.any(|&input| graph.overlap(output, input))
     });
-    let clash = find_clash(&fused.op, &fused.inputs, &fused.outputs, |a, b| {
-        graph.overlap(*a, *b)
-    });
+    let clash = find_clash(
+        &fused.op,
+        &fused.inputs,
+        &fused.outputs,
+        PartialEq::eq,
+        |a, b| graph.overlap(*a, *b),
+    );
     (!overwritten && clash.is_none()).then_some((producer, fused))
 }
 

@@ -70,7 +70,7 @@ pub struct Node {
 }
 
 /// A list of operations in the order they run, and the values they work on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Graph {
     /// Name of the phase: "model", "image", "predict", ...
     pub name: String,
@@ -121,27 +121,12 @@ pub enum GraphError {
     },
     #[error("graph '{graph}': a value named '{name}' exists already; give each value its own name")]
     DuplicateName { graph: String, name: String },
-    #[error("graph '{graph}': {op} reads '{name}' before anything has written it")]
-    ReadBeforeWrite {
+    /// An operation that reads what nothing has written, or writes what it
+    /// must not.
+    #[error("graph '{graph}': {op} {reason}")]
+    Access {
         graph: String,
         op: &'static str,
-        name: String,
-    },
-    #[error(
-        "graph '{graph}': {op} writes '{name}', which is an input or a weight; give it a result of its own"
-    )]
-    NotWritable {
-        graph: String,
-        op: &'static str,
-        name: String,
-    },
-    #[error(
-        "graph '{graph}': {op} writes '{name}' over '{other}', which the same step uses; give it a result of its own"
-    )]
-    Overlap {
-        graph: String,
-        op: &'static str,
-        name: String,
-        other: String,
+        reason: String,
     },
 }

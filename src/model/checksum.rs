@@ -11,9 +11,8 @@ use sha2::{Digest, Sha256};
 
 use super::ModelProblem;
 
-/// Its key in the metadata.
 pub(super) const KEY: &str = "checksum";
-const METADATA: &str = "__metadata__";
+pub(super) const METADATA: &str = "__metadata__";
 const PREFIX: &str = "sha256:";
 
 /// As long as every checksum, so that a file's layout is known before it.
@@ -21,7 +20,6 @@ pub(super) fn placeholder() -> String {
     format!("{PREFIX}{}", "0".repeat(64))
 }
 
-/// The checksum of a file with this header and data section.
 pub(super) fn compute(mut header: Value, data: &[u8]) -> String {
     if let Some(metadata) = header.get_mut(METADATA).and_then(Value::as_object_mut) {
         metadata.remove(KEY);
@@ -33,12 +31,6 @@ pub(super) fn compute(mut header: Value, data: &[u8]) -> String {
     let digest = hash.finalize();
     let hex = digest.iter().map(|byte| format!("{byte:02x}"));
     PREFIX.to_owned() + &hex.collect::<String>()
-}
-
-/// Enters the checksum where the placeholder is.
-pub(super) fn enter(header: &mut Value, data: &[u8]) {
-    let checksum = compute(header.clone(), data);
-    header[METADATA][KEY] = checksum.into();
 }
 
 /// Compares a file with the checksum that it states, if it does.

@@ -13,9 +13,9 @@
 //! Between `predict` and `update` the estimate of x_0 is complete, and work on
 //! the whole image, such as blending tiles, has its place.
 
-use super::layers::{self, To};
+use super::layers::{self, Added, To};
 use super::{Settings, encoder, time, unet};
-use crate::graph::{Element, Graph, GraphBuilder, GraphError, Role, Shape, ValueId};
+use crate::graph::{Element, Graph, GraphBuilder, GraphError, Role, Shape};
 use crate::ops::{
     Conv2d, CountNonFinite, EstimateX0, Noise, NoiseSource, Op, Padding, Pointwise, Reconstruct,
     SamplerUpdate, UpsampleBicubic,
@@ -78,144 +78,124 @@ pub struct PhaseOptions {
 /// When the sizes do not fit the model: LR sizes must be multiples of
 /// [`Settings::lr_size_multiple`].
 pub fn build(settings: &Settings, options: &PhaseOptions) -> Result<Vec<Graph>, GraphError> {
+    let lr = Shape::new(options.batch, 3, options.height, options.width);
+    let (h, w) = (lr.h * settings.scale, lr.w * settings.scale);
+    let hr = Shape { h, w, ..lr };
+    let image = Image {
+        settings,
+        options,
+        lr,
+        hr,
+    };
+    let phase = |name, add: &dyn Fn(&mut GraphBuilder) -> Result<(), GraphError>| {
+        let mut b = GraphBuilder::new(name);
+        add(&mut b).map(|()| b.build())
+    };
     Ok(vec![
-        model(settings)?,
-        image(settings, options)?,
-        condition(settings, options)?,
-        start(settings, options)?,
-        predict(settings, options)?,
-        update(settings, options)?,
-        finish(settings, options)?,
+        phase(names::MODEL, &|b| image.model(b))?,
+        phase(names::IMAGE, &|b| image.image(b))?,
+        phase(names::CONDITION, &|b| image.condition(b))?,
+        phase(names::START, &|b| image.start(b))?,
+        phase(names::PREDICT, &|b| image.predict(b))?,
+        phase(names::UPDATE, &|b| image.update(b))?,
+        phase(names::FINISH, &|b| image.finish(b))?,
     ])
 }
 
-fn hr_shape(settings: &Settings, options: &PhaseOptions, channels: usize) -> Shape {
-    let (height, width) = (options.height, options.width);
-    let s = settings.scale;
-    Shape::new(options.batch, channels, height * s, width * s)
+fn state(b: &mut GraphBuilder, name: &str, shape: Shape) -> Added {
+    b.value(name, shape, Role::State, Element::F32)
 }
 
-fn lr_shape(options: &PhaseOptions) -> Shape {
-    Shape::new(options.batch, 3, options.height, options.width)
+/// What the phases work on.
+struct Image<'a> {
+    settings: &'a Settings,
+    options: &'a PhaseOptions,
+    /// Shapes of the LR image and of the SR image.
+    lr: Shape,
+    hr: Shape,
 }
 
-fn state(
-    b: &mut GraphBuilder,
-    name: &str,
-    shape: Shape,
-    element: Element,
-) -> Result<ValueId, GraphError> {
-    b.value(name, shape, Role::State, element)
-}
-
-fn model(settings: &Settings) -> Result<Graph, GraphError> {
-    let mut b = GraphBuilder::new(names::MODEL);
-    time::build(&mut b, settings, &unet::resnet_blocks(settings))?;
-    Ok(b.build())
-}
-
-fn image(settings: &Settings, options: &PhaseOptions) -> Result<Graph, GraphError> {
-    let mut b = GraphBuilder::new(names::IMAGE);
-    let lr = b.value(names::LR, lr_shape(options), Role::Input, Element::F32)?;
-
-    let signed = b.value(
-        "lr.signed",
-        lr_shape(options),
-        Role::Temporary,
-        Element::F32,
-    )?;
-    let to_signed = Pointwise::affine(settings.up_factor() as f32, -1.0);
-    layers::pointwise(&mut b, to_signed, &[lr], To::Value(signed))?;
-    let up_shape = hr_shape(settings, options, 3);
-    let up = state(&mut b, names::UP, up_shape, Element::F32)?;
-    let bicubic = Op::UpsampleBicubic(UpsampleBicubic {
-        factor: settings.scale,
-    });
-    b.push_into(&[up], bicubic, &[signed])?;
-
-    let last = encoder::build(&mut b, settings, lr)?;
-    if options.sr_head {
-        encoder::build_sr_head(&mut b, settings, last)?;
+impl Image<'_> {
+    fn model(&self, b: &mut GraphBuilder) -> Result<(), GraphError> {
+        time::build(b, self.settings, &unet::resnet_blocks(self.settings))
     }
-    Ok(b.build())
-}
 
-fn condition(settings: &Settings, options: &PhaseOptions) -> Result<Graph, GraphError> {
-    let mut b = GraphBuilder::new(names::CONDITION);
-    let maps = encoder::features(&mut b, settings, lr_shape(options))?;
-    let (hidden, s) = (settings.hidden, settings.scale);
-    let shape = hr_shape(settings, options, hidden);
-    let cond = state(&mut b, names::CONDITIONING, shape, Element::Float)?;
-    let layer = "denoise_fn.cond_proj";
-    if settings.up_input {
-        let up = state(
-            &mut b,
-            names::UP,
-            hr_shape(settings, options, 3),
-            Element::F32,
-        )?;
+    fn image(&self, b: &mut GraphBuilder) -> Result<(), GraphError> {
+        let lr = b.value(names::LR, self.lr, Role::Input, Element::F32)?;
+        let signed = b.value("lr.signed", self.lr, Role::Temporary, Element::F32)?;
+        let to_signed = Pointwise::affine(self.settings.up_factor() as f32, -1.0);
+        layers::pointwise(b, to_signed, &[lr], To::Value(signed))?;
+        let up = state(b, names::UP, self.hr)?;
+        let factor = self.settings.scale;
+        let bicubic = Op::UpsampleBicubic(UpsampleBicubic { factor });
+        b.push_into(&[up], bicubic, &[signed])?;
+
+        let last = encoder::build(b, self.settings, lr)?;
+        match self.options.sr_head {
+            true => encoder::build_sr_head(b, self.settings, last),
+            false => Ok(()),
+        }
+    }
+
+    fn conditioning(&self, b: &mut GraphBuilder) -> Added {
+        let shape = self.hr.with_channels(self.settings.hidden);
+        b.value(names::CONDITIONING, shape, Role::State, Element::Float)
+    }
+
+    fn condition(&self, b: &mut GraphBuilder) -> Result<(), GraphError> {
+        let maps = encoder::features(b, self.settings, self.lr)?;
+        let cond = self.conditioning(b)?;
+        let (hidden, s) = (self.settings.hidden, self.settings.scale);
+        let layer = "denoise_fn.cond_proj";
+        if !self.settings.up_input {
+            layers::conv_transpose2d(b, layer, hidden, s, maps, To::Value(cond))?;
+            return Ok(());
+        }
+        let up = state(b, names::UP, self.hr)?;
         let to = To::New("unet.cond");
-        let projected = layers::conv_transpose2d(&mut b, layer, hidden, s, maps, to)?;
+        let projected = layers::conv_transpose2d(b, layer, hidden, s, maps, to)?;
         let conv = Conv2d::new(3, Padding::Reflect);
         let to = To::New("unet.up_proj");
-        let up = layers::conv2d(&mut b, "denoise_fn.up_proj.1", hidden, conv, up, to)?;
-        let add = Pointwise::add(1.0, 1.0);
-        layers::pointwise(&mut b, add, &[up, projected], To::Value(cond))?;
-    } else {
-        layers::conv_transpose2d(&mut b, layer, hidden, s, maps, To::Value(cond))?;
+        let up = layers::conv2d(b, "denoise_fn.up_proj.1", hidden, conv, up, to)?;
+        let add = Op::Pointwise(Pointwise::add(1.0, 1.0));
+        b.push_into(&[cond], add, &[up, projected])
     }
-    Ok(b.build())
-}
 
-fn start(settings: &Settings, options: &PhaseOptions) -> Result<Graph, GraphError> {
-    let mut b = GraphBuilder::new(names::START);
-    let shape = hr_shape(settings, options, 3);
-    let x = state(&mut b, names::X, shape, Element::F32)?;
-    b.push_into(&[x], Op::Noise(Noise { shape }), &[])?;
-    Ok(b.build())
-}
-
-fn predict(settings: &Settings, options: &PhaseOptions) -> Result<Graph, GraphError> {
-    let mut b = GraphBuilder::new(names::PREDICT);
-    let shape = hr_shape(settings, options, 3);
-    let x = state(&mut b, names::X, shape, Element::F32)?;
-    let cond_shape = shape.with_channels(settings.hidden);
-    let cond = state(&mut b, names::CONDITIONING, cond_shape, Element::Float)?;
-    let eps = unet::build(&mut b, settings, x, cond)?;
-    let x0 = state(&mut b, names::X0, shape, Element::F32)?;
-    b.push_into(&[x0], Op::EstimateX0(EstimateX0 {}), &[x, eps])?;
-    Ok(b.build())
-}
-
-fn update(settings: &Settings, options: &PhaseOptions) -> Result<Graph, GraphError> {
-    let mut b = GraphBuilder::new(names::UPDATE);
-    let shape = hr_shape(settings, options, 3);
-    let x = state(&mut b, names::X, shape, Element::F32)?;
-    let x0 = state(&mut b, names::X0, shape, Element::F32)?;
-    let previous = state(&mut b, names::X0_PREVIOUS, shape, Element::F32)?;
-    let mut operands = vec![x, x0, previous];
-    if options.noise == NoiseSource::Replayed {
-        operands.push(b.value(names::Z, shape, Role::Input, Element::F32)?);
+    fn start(&self, b: &mut GraphBuilder) -> Result<(), GraphError> {
+        let x = state(b, names::X, self.hr)?;
+        b.push_into(&[x], Op::Noise(Noise { shape: self.hr }), &[])
     }
-    let update = Op::SamplerUpdate(SamplerUpdate {
-        noise: options.noise,
-    });
-    b.push_into(&[x, previous], update, &operands)?;
-    Ok(b.build())
-}
 
-fn finish(settings: &Settings, options: &PhaseOptions) -> Result<Graph, GraphError> {
-    let mut b = GraphBuilder::new(names::FINISH);
-    let shape = hr_shape(settings, options, 3);
-    let x = state(&mut b, names::X, shape, Element::F32)?;
-    let up = state(&mut b, names::UP, shape, Element::F32)?;
-    let sr = b.value(names::SR, shape, Role::Output, Element::F32)?;
-    let reconstruct = Op::Reconstruct(Reconstruct {
-        res_rescale: settings.res_rescale as f32,
-    });
-    b.push_into(&[sr], reconstruct, &[x, up])?;
-    let rows = Shape::new(shape.n, 1, shape.h, 1);
-    let count = b.value(names::NON_FINITE, rows, Role::Output, Element::F32)?;
-    b.push_into(&[count], Op::CountNonFinite(CountNonFinite {}), &[sr])?;
-    Ok(b.build())
+    fn predict(&self, b: &mut GraphBuilder) -> Result<(), GraphError> {
+        let x = state(b, names::X, self.hr)?;
+        let cond = self.conditioning(b)?;
+        let eps = unet::build(b, self.settings, x, cond)?;
+        let x0 = state(b, names::X0, self.hr)?;
+        b.push_into(&[x0], Op::EstimateX0(EstimateX0 {}), &[x, eps])
+    }
+
+    fn update(&self, b: &mut GraphBuilder) -> Result<(), GraphError> {
+        let x = state(b, names::X, self.hr)?;
+        let x0 = state(b, names::X0, self.hr)?;
+        let previous = state(b, names::X0_PREVIOUS, self.hr)?;
+        let mut operands = vec![x, x0, previous];
+        let noise = self.options.noise;
+        if noise == NoiseSource::Replayed {
+            operands.push(b.value(names::Z, self.hr, Role::Input, Element::F32)?);
+        }
+        let update = Op::SamplerUpdate(SamplerUpdate { noise });
+        b.push_into(&[x, previous], update, &operands)
+    }
+
+    fn finish(&self, b: &mut GraphBuilder) -> Result<(), GraphError> {
+        let x = state(b, names::X, self.hr)?;
+        let up = state(b, names::UP, self.hr)?;
+        let sr = b.value(names::SR, self.hr, Role::Output, Element::F32)?;
+        let res_rescale = self.settings.res_rescale as f32;
+        let reconstruct = Op::Reconstruct(Reconstruct { res_rescale });
+        b.push_into(&[sr], reconstruct, &[x, up])?;
+        let rows = Shape::new(self.hr.n, 1, self.hr.h, 1);
+        let count = b.value(names::NON_FINITE, rows, Role::Output, Element::F32)?;
+        b.push_into(&[count], Op::CountNonFinite(CountNonFinite {}), &[sr])
+    }
 }

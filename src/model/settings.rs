@@ -219,10 +219,8 @@ impl Settings {
     fn check(&self) -> Result<(), SettingsError> {
         for level in 0..self.levels() {
             let channels = self.channels(level);
-            if let Some(groups) = self
-                .groups
-                .filter(|&groups| !channels.is_multiple_of(groups))
-            {
+            let mut wrong = self.groups.iter().filter(|&&n| !channels.is_multiple_of(n));
+            if let Some(&groups) = wrong.next() {
                 return Err(SettingsError::GroupsDivide {
                     groups,
                     channels,

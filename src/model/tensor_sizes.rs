@@ -30,8 +30,7 @@ impl TensorSizes<'_> {
         if hidden < 4 || hidden % 2 != 0 {
             return Err(value("hidden_size", hidden, "even and at least 4"));
         }
-        agree("hidden_size", &self.config.hidden_size, &hidden, name)?;
-        Ok(hidden)
+        agree("hidden_size", &self.config.hidden_size, hidden, name)
     }
 
     pub fn mults(&self, hidden: usize) -> Result<Vec<usize>> {
@@ -51,7 +50,7 @@ impl TensorSizes<'_> {
             mults.push(channels / hidden);
         }
         let setting = &self.config.unet_dim_mults;
-        agree("unet_dim_mults", setting, &mults, &name(0))?;
+        let mults = agree("unet_dim_mults", setting, mults, &name(0))?;
         if mults[0] != 1 {
             let mults = format!("{mults:?}");
             return Err(value("unet_dim_mults", mults, "a list that starts with 1"));
@@ -67,27 +66,20 @@ impl TensorSizes<'_> {
             let expected = "a kernel of 4, 8, 16 or a higher power of two, twice the scale";
             return Err(self.wrong_shape(name, expected));
         }
-        agree("sr_scale", &self.config.sr_scale, &scale, name)?;
-        Ok(scale)
+        agree("sr_scale", &self.config.sr_scale, scale, name)
     }
 
     pub fn rrdb_features(&self) -> Result<usize> {
         let name = "rrdb.conv_first.weight";
         let features = self.dim(name, 4, 0)?;
-        agree("rrdb_num_feat", &self.config.rrdb_num_feat, &features, name)?;
-        Ok(features)
+        agree("rrdb_num_feat", &self.config.rrdb_num_feat, features, name)
     }
 
     pub fn rrdb_blocks(&self) -> Result<usize> {
         let name = |block| format!("rrdb.RRDB_trunk.{block}.RDB1.conv1.weight");
         let blocks = self.count(name)?;
-        let last = name(blocks - 1);
-        agree(
-            "rrdb_num_block",
-            &self.config.rrdb_num_block,
-            &blocks,
-            &last,
-        )?;
+        let (setting, last) = (&self.config.rrdb_num_block, name(blocks - 1));
+        agree("rrdb_num_block", setting, blocks, &last)?;
         if !(2..=MAX_BLOCKS).contains(&blocks) {
             return Err(value("rrdb_num_block", blocks, "from 2 to 1000"));
         }
@@ -141,18 +133,15 @@ impl TensorSizes<'_> {
 
     /// Whether there is a tensor, which a setting also tells.
     fn is_there(&self, key: &'static str, setting: &Option<bool>, name: &str) -> Result<bool> {
-        let found = self.shapes.contains_key(name);
-        agree(key, setting, &found, name).map(|()| found)
+        agree(key, setting, self.shapes.contains_key(name), name)
     }
 
     /// Length of the run of tensors `name(0)`, `name(1)`, ...; at least one.
     fn count(&self, name: impl Fn(usize) -> String) -> Result<usize> {
-        match (0..)
-            .take_while(|&i| self.shapes.contains_key(&name(i)))
-            .count()
-        {
-            0 => Err(SettingsError::MissingTensor(name(0))),
-            count => Ok(count),
+        let mut run = 0..;
+        match run.position(|i| !self.shapes.contains_key(&name(i))) {
+            None | Some(0) => Err(SettingsError::MissingTensor(name(0))),
+            Some(count) => Ok(count),
         }
     }
 
@@ -179,20 +168,20 @@ impl TensorSizes<'_> {
     }
 }
 
-/// Refuses a setting that contradicts a tensor.
+/// What was found, but for a setting that contradicts the tensor.
 fn agree<T: PartialEq + std::fmt::Debug>(
     key: &'static str,
     setting: &Option<T>,
-    found: &T,
+    found: T,
     tensor: &str,
-) -> Result<()> {
+) -> Result<T> {
     match setting {
-        Some(setting) if setting != found => Err(SettingsError::Disagree {
+        Some(setting) if *setting != found => Err(SettingsError::Disagree {
             key,
             setting: format!("{setting:?}"),
             tensor: tensor.to_owned(),
             found: format!("{found:?}"),
         }),
-        _ => Ok(()),
+        _ => Ok(found),
     }
 }

@@ -57,10 +57,8 @@ pub(super) fn pair_weight_norms<T>(
                 .remove(&format!("{stem}weight_v"))
                 .ok_or_else(|| problem(&name, "has no `weight_v` beside it"))?;
             if !is_weight_norm_of(shape(&raw), shape(&v)) {
-                return Err(problem(
-                    &name,
-                    "does not have the shape of magnitudes of its `weight_v`",
-                ));
+                let reason = "does not have the shape of magnitudes of its `weight_v`";
+                return Err(problem(&name, reason));
             }
             (format!("{stem}weight"), Stored::WeightNorm { g: raw, v })
         } else if name.ends_with("weight_v") {
@@ -78,13 +76,7 @@ pub(super) fn pair_weight_norms<T>(
 
 /// Whether `g` is `[v[0], 1, 1, ...]`, and neither is empty.
 fn is_weight_norm_of(g: &[usize], v: &[usize]) -> bool {
-    match (g, v) {
-        ([g, ones @ ..], [first, rest @ ..]) => {
-            g == first
-                && ones.len() == rest.len()
-                && ones.iter().all(|&size| size == 1)
-                && !v.contains(&0)
-        }
-        _ => false,
-    }
+    let ones = v.iter().skip(1).map(|_| &1);
+    let magnitudes = v.iter().take(1).chain(ones);
+    !v.is_empty() && !v.contains(&0) && g.iter().eq(magnitudes)
 }

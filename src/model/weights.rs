@@ -32,19 +32,19 @@ pub struct Tensor<'a> {
 /// an f32 tensor is not copied if it is aligned in the file. A convolution under
 /// weight normalisation (`weight_g`, `weight_v`) appears as its plain `weight`.
 pub struct Weights {
-    bytes: Box<dyn Deref<Target = [u8]> + Send + Sync>,
+    pub(super) bytes: Box<dyn Deref<Target = [u8]> + Send + Sync>,
     file: String,
-    metadata: HashMap<String, String>,
+    pub(super) metadata: HashMap<String, String>,
     tensors: BTreeMap<String, Stored<Raw>>,
 }
 
-/// A tensor of the file as it is stored: a weight, or one half of a weight
+/// A tensor as a file stores it: a weight, or one half of a weight
 /// normalisation.
 pub(super) struct Part<'a> {
     pub name: String,
     pub float_type: FloatType,
-    pub shape: &'a [usize],
-    pub bytes: &'a [u8],
+    pub shape: Vec<usize>,
+    pub bytes: Cow<'a, [u8]>,
 }
 
 /// A tensor where it lies in the file.
@@ -112,16 +112,8 @@ impl Weights {
         &self.file
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
     pub fn metadata(&self, key: &str) -> Option<&str> {
         self.metadata.get(key).map(String::as_str)
-    }
-
-    pub(super) fn all_metadata(&self) -> &HashMap<String, String> {
-        &self.metadata
     }
 
     /// Each tensor's name, and what the file stores for it.
@@ -142,8 +134,8 @@ impl Weights {
         Part {
             name,
             float_type: raw.float,
-            shape: &raw.shape,
-            bytes: &self.bytes[raw.range.clone()],
+            shape: raw.shape.clone(),
+            bytes: self.bytes[raw.range.clone()].into(),
         }
     }
 

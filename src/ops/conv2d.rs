@@ -54,34 +54,26 @@ impl Conv2d {
 
 impl Rules for Conv2d {
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        if !matches!((self.kernel, self.stride), (1, 1) | (3, 1) | (3, 2)) {
-            return Err(format!(
-                "kernel {} with stride {} is not supported (1x1 stride 1, 3x3 stride 1 or 2)",
-                self.kernel, self.stride
-            ));
-        }
+        let (kernel, stride) = (self.kernel, self.stride);
+        ensure!(
+            matches!((kernel, stride), (1, 1) | (3, 1) | (3, 2)),
+            "kernel {kernel} with stride {stride} is not supported (1x1 stride 1, 3x3 stride 1 or 2)"
+        );
         let operands = self.operands();
         expect_at_least(inputs, operands, "x, weight, bias")?;
         let (x, weight) = (inputs[Self::X], inputs[Self::WEIGHT]);
-        expect_shape(
-            "the weight",
-            weight,
-            Shape::new(weight.n, x.c, self.kernel, self.kernel),
-        )?;
+        let expected = Shape::new(weight.n, x.c, kernel, kernel);
+        expect_shape("the weight", weight, expected)?;
         if self.bias {
             expect_shape("the bias", inputs[Self::BIAS], Shape::vector(weight.n))?;
         }
-        if self.kernel == 3 && self.padding == Padding::Reflect && x.h.min(x.w) < 2 {
-            return Err(format!(
-                "reflection needs at least 2 pixels a side, but x is {x}"
-            ));
-        }
-        let y = Shape::new(
-            x.n,
-            weight.n,
-            x.h.div_ceil(self.stride),
-            x.w.div_ceil(self.stride),
+        let reflects = kernel == 3 && self.padding == Padding::Reflect;
+        ensure!(
+            !reflects || x.h.min(x.w) >= 2,
+            "reflection needs at least 2 pixels a side, but x is {x}"
         );
+        let (h, w) = (x.h.div_ceil(stride), x.w.div_ceil(stride));
+        let y = Shape::new(x.n, weight.n, h, w);
         self.epilogue.check(&inputs[operands..], y)?;
         Ok(vec![y])
     }

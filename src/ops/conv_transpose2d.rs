@@ -28,16 +28,16 @@ impl ConvTranspose2d {
 impl Rules for ConvTranspose2d {
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let s = self.stride;
-        if s < 2 || !s.is_multiple_of(2) {
-            return Err(format!("stride {s} is not supported (even, at least 2)"));
-        }
+        let is_supported = s >= 2 && s.is_multiple_of(2);
+        ensure!(
+            is_supported,
+            "stride {s} is not supported (even, at least 2)"
+        );
         expect_operands(inputs, 3, "x, weight, bias")?;
         let (x, weight) = (inputs[Self::X], inputs[Self::WEIGHT]);
-        expect_shape(
-            "the weight",
-            weight,
-            Shape::new(x.c, weight.c, s.saturating_mul(2), s.saturating_mul(2)),
-        )?;
+        let side = s.saturating_mul(2);
+        let expected = Shape::new(x.c, weight.c, side, side);
+        expect_shape("the weight", weight, expected)?;
         expect_shape("the bias", inputs[Self::BIAS], Shape::vector(weight.c))?;
         Ok(vec![enlarged(x, weight.c, s)?])
     }

@@ -1,5 +1,6 @@
 //! What a kernel does to its result before storing it.
 
+use super::{expect_shape, sampling::check_batch};
 use crate::graph::Shape;
 use serde::{Deserialize, Serialize};
 
@@ -84,31 +85,27 @@ impl Epilogue {
 
     /// Checks the operands against the shape of the result.
     pub(super) fn check(&self, inputs: &[Shape], result: Shape) -> Result<(), String> {
-        if self.residual_scales.len() > MAX_RESIDUALS {
-            return Err(format!(
-                "an epilogue adds at most {MAX_RESIDUALS} residuals, not {}",
-                self.residual_scales.len()
-            ));
-        }
-        if inputs.len() != self.operands() {
-            return Err(format!(
-                "the epilogue takes {} operands, but was given {}",
-                self.operands(),
-                inputs.len()
-            ));
-        }
+        let residuals = self.residual_scales.len();
+        ensure!(
+            residuals <= MAX_RESIDUALS,
+            "an epilogue adds at most {MAX_RESIDUALS} residuals, not {residuals}"
+        );
+        let (operands, given) = (self.operands(), inputs.len());
+        ensure!(
+            operands == given,
+            "the epilogue takes {operands} operands, but was given {given}"
+        );
         let (tables, residuals) = inputs.split_at(usize::from(self.table_add));
         for table in tables {
-            super::noise::check_batch(result)?;
-            if table.c != result.c || table.pixels() != 1 {
-                return Err(format!(
-                    "the table added must be [rows, {}, 1, 1], but is {table}",
-                    result.c
-                ));
-            }
+            check_batch(result)?;
+            ensure!(
+                table.c == result.c && table.pixels() == 1,
+                "the table added must be [rows, {}, 1, 1], but is {table}",
+                result.c
+            );
         }
         for &residual in residuals {
-            super::expect_shape("a residual", residual, result)?;
+            expect_shape("a residual", residual, result)?;
         }
         Ok(())
     }

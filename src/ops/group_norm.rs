@@ -31,12 +31,11 @@ impl Rules for GroupNorm {
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         expect_at_least(inputs, Self::OPERANDS, "x, weight, bias")?;
         let x = inputs[Self::X];
-        if self.groups == 0 || !x.c.is_multiple_of(self.groups) {
-            return Err(format!(
-                "{} channels do not divide into {} groups",
-                x.c, self.groups
-            ));
-        }
+        let (channels, groups) = (x.c, self.groups);
+        ensure!(
+            groups > 0 && channels.is_multiple_of(groups),
+            "{channels} channels do not divide into {groups} groups"
+        );
         expect_shape("the weight", inputs[Self::WEIGHT], Shape::vector(x.c))?;
         expect_shape("the bias", inputs[Self::BIAS], Shape::vector(x.c))?;
         self.epilogue.check(&inputs[Self::OPERANDS..], x)?;

@@ -22,21 +22,17 @@ impl Rules for LinearAttention {
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         expect_operands(inputs, 1, "qkv")?;
         let qkv = inputs[0];
-        let inner = self.heads.checked_mul(self.head_channels);
-        if self.head_channels == 0 || !self.head_channels.is_multiple_of(4) {
-            return Err(format!(
-                "a head must have a multiple of 4 channels, not {}",
-                self.head_channels
-            ));
-        }
-        let whole = inner.and_then(|inner| inner.checked_mul(3));
-        let Some(inner) = inner.filter(|_| whole == Some(qkv.c)) else {
-            return Err(format!(
-                "qkv must have 3 * {} * {} channels, but is {qkv}",
-                self.heads, self.head_channels
-            ));
-        };
-        Ok(vec![qkv.with_channels(inner)])
+        let (heads, d) = (self.heads, self.head_channels);
+        ensure!(
+            d > 0 && d.is_multiple_of(4),
+            "a head must have a multiple of 4 channels, not {d}"
+        );
+        let whole = heads.checked_mul(d).and_then(|inner| inner.checked_mul(3));
+        ensure!(
+            whole == Some(qkv.c),
+            "qkv must have 3 * {heads} * {d} channels, but is {qkv}"
+        );
+        Ok(vec![qkv.with_channels(heads * d)])
     }
 
     fn flops(&self, inputs: &[Shape], _outputs: &[Shape]) -> u64 {

@@ -2,24 +2,33 @@
 //!
 //! An operation lives in four places that share its name: its parameters and
 //! shape rules in `ops/<name>.rs`, its GPU kernel in `shaders/<name>.wgsl` and
-//! `exec/gpu/kernels/<name>.rs`, its CPU twin in `exec/cpu/<name>.rs`. [`Op`]
-//! is one enum without a catch-all in any executor, so a new operation does
-//! not compile until every executor answers for it.
+//! `exec/gpu/kernels/<name>.rs`, its CPU twin in `exec/cpu/<name>.rs`; those of
+//! the reverse process are together in `sampling.rs`, and executors have
+//! [`Pointwise`] in `epilogue.rs`. [`Op`] is one enum without a catch-all in any
+//! executor, so a new operation does not compile until every executor answers
+//! for it.
+
+/// Fails with one sentence unless a condition holds.
+macro_rules! ensure {
+    ($condition:expr, $($reason:tt)+) => {
+        if !$condition {
+            return Err(format!($($reason)+));
+        }
+    };
+}
+pub(crate) use ensure;
 
 mod conv2d;
 mod conv_transpose2d;
 mod convert;
 mod count_non_finite;
 mod epilogue;
-mod estimate_x0;
 mod group_norm;
 mod linear;
 mod linear_attention;
-mod noise;
 mod pack;
 mod pointwise;
-mod reconstruct;
-mod sampler_update;
+mod sampling;
 mod upsample;
 pub mod winograd;
 
@@ -28,15 +37,12 @@ pub use conv2d::{Conv2d, Padding};
 pub use convert::Convert;
 pub use count_non_finite::CountNonFinite;
 pub use epilogue::{Activation, Epilogue, MAX_RESIDUALS};
-pub use estimate_x0::EstimateX0;
 pub use group_norm::GroupNorm;
 pub use linear::Linear;
 pub use linear_attention::LinearAttention;
-pub use noise::{MAX_BATCH, Noise};
 pub use pack::{Axis, ChannelMap, Coordinate, Pack, Packing};
 pub use pointwise::Pointwise;
-pub use reconstruct::Reconstruct;
-pub use sampler_update::{NoiseSource, SamplerUpdate};
+pub use sampling::{EstimateX0, MAX_BATCH, Noise, NoiseSource, Reconstruct, SamplerUpdate};
 pub use upsample::{UpsampleBicubic, UpsampleNearest, bicubic_taps, keys_cubic, symmetric};
 
 use crate::graph::{Element, Shape};
@@ -139,14 +145,13 @@ impl Op {
     }
 }
 
-/// Checks the number of operands.
 fn expect_operands(inputs: &[Shape], expected: usize, names: &str) -> Result<(), String> {
-    match inputs.len() {
-        count if count == expected => Ok(()),
-        count => Err(format!(
-            "takes {expected} operands ({names}), but was given {count}"
-        )),
-    }
+    let count = inputs.len();
+    ensure!(
+        count == expected,
+        "takes {expected} operands ({names}), but was given {count}"
+    );
+    Ok(())
 }
 
 /// Checks the number of operands before those of an epilogue.
@@ -162,10 +167,10 @@ fn enlarged(x: Shape, channels: usize, factor: usize) -> Result<Shape, String> {
     }
 }
 
-/// Checks the shape of one operand.
 fn expect_shape(what: &str, actual: Shape, expected: Shape) -> Result<(), String> {
-    match actual == expected {
-        true => Ok(()),
-        false => Err(format!("{what} must be {expected}, but is {actual}")),
-    }
+    ensure!(
+        actual == expected,
+        "{what} must be {expected}, but is {actual}"
+    );
+    Ok(())
 }

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
 
-/// One of the four coordinates of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Coordinate {
     N,
@@ -189,25 +188,20 @@ impl Packing {
 /// packings of one tensor apart.
 impl fmt::Display for Packing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, axis) in self.axes.iter().enumerate() {
-            let separator = if index == 0 { "" } else { " " };
+        for axis in &self.axes {
             let sign = if axis.reversed { "-" } else { "" };
-            write!(
-                f,
-                "{separator}{}{:?}{sign}{}",
-                axis.size, axis.coordinate, axis.step
-            )?;
+            write!(f, "{}{:?}{sign}{} ", axis.size, axis.coordinate, axis.step)?;
         }
         if self.channel_groups().len() > 1 {
-            write!(f, " groups")?;
+            write!(f, "groups ")?;
             for [start, _, count] in self.channel_groups() {
-                write!(f, " {start}+{count}")?;
+                write!(f, "{start}+{count} ")?;
             }
         }
         if self.winograd {
-            write!(f, " winograd")?;
+            write!(f, "winograd ")?;
         }
-        write!(f, " {}", self.precision)
+        self.precision.fmt(f)
     }
 }
 

@@ -76,8 +76,7 @@ impl Rules for Pointwise {
 
     fn flops(&self, inputs: &[Shape], _outputs: &[Shape]) -> u64 {
         let each = match self.epilogue.activation {
-            Activation::None => 2,
-            Activation::LeakyRelu { .. } => 2,
+            Activation::None | Activation::LeakyRelu { .. } => 2,
             Activation::Mish => 8,
         };
         each * inputs[Self::X].elements() as u64

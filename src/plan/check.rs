@@ -6,7 +6,7 @@ use super::{
     Slot,
 };
 use crate::graph::{Role, Shape, find_clash};
-use crate::ops::{Axis, Op, Packing};
+use crate::ops::{Axis, Op, Packing, ensure};
 
 /// More threads than any machine has.
 const MAX_THREADS: usize = 1 << 16;
@@ -53,34 +53,30 @@ impl Program {
         let slot = slot.ok_or_else(|| format!("is in slot {}, which is not there", value.slot))?;
         let too_large = || format!("of {} is larger than any memory", value.shape);
         let (shape, segments) = (value.shape, &value.segments);
-        if stored(segments, 1) != Some(shape.c) {
-            return Err(format!(
-                "of {shape} is not made of channel groups {segments:?}"
-            ));
-        }
+        ensure!(
+            stored(segments, 1) == Some(shape.c),
+            "of {shape} is not made of channel groups {segments:?}"
+        );
         let alignment = value.format.layout.channel_alignment();
         let stored = stored(segments, alignment).ok_or_else(too_large)?;
-        let end = value.channel_offset.checked_add(stored);
-        if end.is_none_or(|end| end > value.channel_stride)
-            || !value.channel_offset.is_multiple_of(alignment)
-            || !value.channel_stride.is_multiple_of(alignment)
-        {
-            let (first, stride) = (value.channel_offset, value.channel_stride);
-            return Err(format!(
-                "has channels {first}.. of {stride}, but needs {stored}"
-            ));
-        }
+        let (first, stride) = (value.channel_offset, value.channel_stride);
+        let end = first.checked_add(stored);
+        ensure!(
+            end.is_some_and(|end| end <= stride)
+                && first.is_multiple_of(alignment)
+                && stride.is_multiple_of(alignment),
+            "has channels {first}.. of {stride}, but needs {stored}"
+        );
         check_slot(value, slot)?;
         if let Some(packing) = &value.packing {
             return check_packed(value, packing, slot.bytes);
         }
         let precision = value.format.precision;
-        let sizes = [shape.n, value.channel_stride, shape.h, shape.w];
+        let sizes = [shape.n, stride, shape.h, shape.w];
         let bytes = bytes_of(&sizes, precision).ok_or_else(too_large)?;
-        match bytes <= slot.bytes {
-            true => Ok(()),
-            false => Err(format!("takes {bytes} bytes of a slot of {}", slot.bytes)),
-        }
+        let there = slot.bytes;
+        ensure!(bytes <= there, "takes {bytes} bytes of a slot of {there}");
+        Ok(())
     }
 
     fn check_node<'a>(&self, phase: &'a Phase, node: &PlannedNode) -> Result<(), String> {
@@ -95,13 +91,10 @@ impl Program {
         let scratch = find(&node.scratch)?;
         let expected = node.op.infer(&phase.shapes(&node.inputs))?;
         let shapes = phase.shapes(&node.outputs);
-        if expected != shapes {
-            return Err(format!("gives {expected:?}, not {shapes:?}"));
-        }
+        ensure!(expected == shapes, "gives {expected:?}, not {shapes:?}");
         let packs = matches!(node.op, Op::Pack(_));
-        if packs != (phase.name == PACK) {
-            return Err(format!("is not for phase '{}'", phase.name));
-        }
+        let name = &phase.name;
+        ensure!(packs == (name == PACK), "is not for phase '{name}'");
         if let Some(value) = outputs.iter().find(|v| (v.role == Role::Packed) != packs) {
             return Err(match packs {
                 true => format!("writes '{}', which is no weight", value.name),
@@ -110,25 +103,23 @@ impl Program {
         }
         for &(result, operand) in node.op.in_place() {
             let (new, old) = (outputs[result], inputs[operand]);
-            if !new.is_same_place(old) {
-                return Err(format!(
-                    "must write '{}' in the place of '{}'",
-                    new.name, old.name
-                ));
-            }
+            ensure!(
+                new.is_same_place(old),
+                "must write '{}' in the place of '{}'",
+                new.name,
+                old.name
+            );
         }
-        let places = |values: &[&'a PlannedValue]| values.iter().map(|v| Place(v)).collect();
-        let (read, written): (Vec<Place>, Vec<Place>) = (places(&inputs), places(&outputs));
-        let clash = find_clash(&node.op, &read, &written, |a, b| a.0.overlaps(b.0));
+        let same = |a: &&PlannedValue, b: &&PlannedValue| a.is_same_place(b);
+        let clash = find_clash(&node.op, &inputs, &outputs, same, |a, b| a.overlaps(b));
         if let Some((result, other)) = clash {
-            let (result, other) = (&result.0.name, &other.0.name);
+            let (result, other) = (&result.name, &other.name);
             return Err(format!("writes '{result}' over '{other}'"));
         }
         for (at, value) in scratch.iter().enumerate() {
             let name = &value.name;
-            if value.role != Role::Temporary {
-                return Err(format!("works in '{name}', which is kept"));
-            }
+            let is_kept = value.role != Role::Temporary;
+            ensure!(!is_kept, "works in '{name}', which is kept");
             let mut others = inputs.iter().chain(&outputs).chain(&scratch[..at]);
             if let Some(other) = others.find(|other| value.slot == other.slot) {
                 let other = &other.name;
@@ -136,11 +127,10 @@ impl Program {
             }
         }
         let (needed, there) = (node.thread_bytes, self.thread_bytes());
-        if needed > there {
-            return Err(format!(
-                "needs {needed} bytes for each thread, which has {there}"
-            ));
-        }
+        ensure!(
+            needed <= there,
+            "needs {needed} bytes for each thread, which has {there}"
+        );
         Ok(())
     }
 }
@@ -165,21 +155,20 @@ fn bytes_of(sizes: &[usize], precision: Precision) -> Option<u64> {
 /// and the threads have one.
 fn check_slot(value: &PlannedValue, slot: &Slot) -> Result<(), String> {
     let (bytes, owner) = (slot.bytes, slot.owner.name());
-    if !bytes.is_multiple_of(SLOT_ALIGNMENT) {
-        return Err(format!(
-            "is in a slot of {bytes} bytes, which is no multiple of {SLOT_ALIGNMENT}"
-        ));
-    }
+    ensure!(
+        bytes.is_multiple_of(SLOT_ALIGNMENT),
+        "is in a slot of {bytes} bytes, which is no multiple of {SLOT_ALIGNMENT}"
+    );
     let fits = match (&slot.owner, value.role) {
         (Owner::Temporaries, Role::Temporary | Role::Parameter) => true,
         (Owner::Value(_), Role::Input | Role::State | Role::Output) => true,
         (Owner::Packed(name), Role::Packed) => *name == value.name,
         _ => false,
     };
-    match fits && (value.role == Role::Packed) == value.packing.is_some() {
-        true => Ok(()),
-        false => Err(format!("is {:?}, but in the slot of {owner}", value.role)),
-    }
+    let role = value.role;
+    let fits = fits && (role == Role::Packed) == value.packing.is_some();
+    ensure!(fits, "is {role:?}, but in the slot of {owner}");
+    Ok(())
 }
 
 fn check_packed(value: &PlannedValue, packing: &Packing, there: u64) -> Result<(), String> {
@@ -196,17 +185,9 @@ fn check_packed(value: &PlannedValue, packing: &Packing, there: u64) -> Result<(
     });
     let alike = packing.plain == value.shape && packing.precision == value.format.precision;
     let transforms = !packing.winograd || (packing.plain.h, packing.plain.w) == (3, 3);
-    match fits && is_finite && channels_fit && alike && transforms {
-        true => Ok(()),
-        false => Err(format!("is packed as {packing:?}, not in {there} bytes")),
-    }
-}
-
-/// A value, equal to another where it is the same elements of the same array.
-struct Place<'a>(&'a PlannedValue);
-
-impl PartialEq for Place<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.is_same_place(other.0)
-    }
+    ensure!(
+        fits && is_finite && channels_fit && alike && transforms,
+        "is packed as {packing:?}, not in {there} bytes"
+    );
+    Ok(())
 }

@@ -49,14 +49,9 @@ struct Packs {
 
 impl Packs {
     fn new(role: Role) -> Self {
-        Self {
-            graph: Graph {
-                name: PACK.to_owned(),
-                values: Vec::new(),
-                nodes: Vec::new(),
-            },
-            role,
-        }
+        let mut graph = Graph::default();
+        PACK.clone_into(&mut graph.name);
+        Self { graph, role }
     }
 
     /// The packed form of a parameter, as a value for the graph that reads it.

@@ -50,19 +50,6 @@ impl PlannedValue {
         (elements * self.format.precision.bytes()) as u64
     }
 
-    /// Checks that a weight is packed as a kernel reads it.
-    pub fn expect_packing(&self, packing: &Packing) -> Result<(), String> {
-        match self.packing.as_ref() == Some(packing) {
-            true => Ok(()),
-            false => {
-                let name = &self.name;
-                Err(format!(
-                    "reads '{name}', which is packed for another kernel"
-                ))
-            }
-        }
-    }
-
     pub fn is_part(&self) -> bool {
         self.channel_stride != self.stored_channels()
     }

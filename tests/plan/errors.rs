@@ -78,7 +78,6 @@ fn nothing_is_read_before_it_is_written() {
         .expect("left is written");
     for (read, name) in [(array, "array"), (right, "right")] {
         let error = b.push("y", mish(), &[read]).unwrap_err();
-        assert!(matches!(error, GraphError::ReadBeforeWrite { .. }));
         assert_eq!(
             error.to_string(),
             format!("graph 'phase': pointwise reads '{name}' before anything has written it")
@@ -111,7 +110,6 @@ fn a_result_does_not_lie_over_an_operand() {
     let (x, x0) = (state(&mut b, "x"), state(&mut b, "x0"));
     let eps = b.value("eps", shape, Role::Input, Element::F32).unwrap();
     let error = b.push_into(&[x], mish(), &[x]).unwrap_err();
-    assert!(matches!(error, GraphError::Overlap { .. }));
     assert_eq!(
         error.to_string(),
         "graph 'phase': pointwise writes 'x' over 'x', which the same step uses; give it a result of its own"
@@ -124,7 +122,8 @@ fn a_result_does_not_lie_over_an_operand() {
         .expect("the update works in place");
     for into in [[x0, x], [x, x]] {
         let error = b.push_into(&into, update.clone(), &[x, eps, x0]);
-        assert!(matches!(error, Err(GraphError::Overlap { .. })));
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("which the same step uses"), "{error}");
     }
 
     let array = b

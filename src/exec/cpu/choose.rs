@@ -39,7 +39,7 @@ impl Chooser for CpuChooser {
             Op::GroupNorm(_) => group_norm::choose(node),
             Op::Linear(_) => linear::choose(node),
             Op::LinearAttention(op) => linear_attention::choose(node, op),
-            Op::Pack(op) => choice::pack(&op.packing),
+            Op::Pack(op) => choice::pack(node, &op.packing),
             Op::UpsampleBicubic(_) => upsample::choose_bicubic(node),
             Op::CountNonFinite(_)
             | Op::EstimateX0(_)

@@ -1,12 +1,13 @@
 //! What a kernel does to its result before storing it; the twin of
-//! `shaders/include/epilogue.wgsl`.
+//! `shaders/include/epilogue.wgsl`, and of `shaders/pointwise.wgsl`: one on its own.
 
-use super::kernel::Loading;
+use super::kernel::{Kernel, Loading};
 use super::memory::View;
 use super::mish::mish;
-use super::simd::Fma;
+use super::simd::{Fma, vectorized};
 use crate::exec::{ExecError, StepRecord};
-use crate::ops::{Activation, Epilogue};
+use crate::ops::{Activation, Epilogue, Pointwise};
+use rayon::prelude::*;
 
 /// An epilogue with its operands.
 pub(super) struct BoundEpilogue {
@@ -141,4 +142,29 @@ impl BoundEpilogue {
             }
         }
     }
+}
+
+/// Pixels of one task.
+const CHUNK: usize = 1024;
+
+pub(super) fn load_pointwise(loading: &Loading, op: &Pointwise) -> Result<Kernel, ExecError> {
+    let x = loading.input(Pointwise::X)?;
+    let epilogue = BoundEpilogue::new(loading, &op.epilogue, Pointwise::OPERANDS, None)?;
+    let pixels = x.shape.pixels();
+    let chunks = pixels.div_ceil(CHUNK);
+    Ok(Box::new(move |record| {
+        let terms = epilogue.terms(record);
+        (0..x.shape.n * chunks).into_par_iter().for_each(|task| {
+            let (n, chunk) = (task / chunks, task % chunks);
+            let first = n * pixels + chunk * CHUNK;
+            let end = n * pixels + pixels.min((chunk + 1) * CHUNK);
+            vectorized!(fma => {
+                for p in first..end {
+                    // SAFETY: y is another value than x, and each of its
+                    // pixels belongs to one task.
+                    unsafe { epilogue.store(fma, &terms, x.pixel(p), n, p) };
+                }
+            });
+        });
+    }))
 }

@@ -3,8 +3,8 @@
 use super::kernel::{Kernel, Loading};
 use super::memory::{Memory, Threads, failure};
 use super::{
-    conv_transpose2d, conv2d, convert, count_non_finite, elementwise, group_norm, linear,
-    linear_attention, noise, pack, pointwise, sampler_update, upsample,
+    conv_transpose2d, conv2d, convert, count_non_finite, epilogue, group_norm, linear,
+    linear_attention, pack, sampling, upsample,
 };
 use crate::exec::elements::{gather, scatter};
 use crate::exec::{ExecError, Executor, StepRecord, lock};
@@ -21,7 +21,6 @@ pub struct CpuBackend {
 }
 
 impl CpuBackend {
-    /// A model that has not been loaded yet.
     pub fn new(parameters: Arc<dyn Parameters>) -> Self {
         Self {
             parameters,
@@ -151,15 +150,15 @@ fn load(loading: &Loading) -> Result<Kernel, ExecError> {
         Op::ConvTranspose2d(op) => conv_transpose2d::load(loading, op),
         Op::Convert(_) => convert::load(loading),
         Op::CountNonFinite(_) => count_non_finite::load(loading),
-        Op::EstimateX0(_) => elementwise::load_estimate_x0(loading),
+        Op::EstimateX0(_) => sampling::load_estimate_x0(loading),
         Op::GroupNorm(op) => group_norm::load(loading, op),
         Op::Linear(_) => linear::load(loading),
         Op::LinearAttention(op) => linear_attention::load(loading, op),
-        Op::Noise(_) => noise::load(loading),
+        Op::Noise(_) => sampling::load_noise(loading),
         Op::Pack(op) => pack::load(loading, op),
-        Op::Pointwise(op) => pointwise::load(loading, op),
-        Op::Reconstruct(op) => elementwise::load_reconstruct(loading, op),
-        Op::SamplerUpdate(op) => sampler_update::load(loading, op),
+        Op::Pointwise(op) => epilogue::load_pointwise(loading, op),
+        Op::Reconstruct(op) => sampling::load_reconstruct(loading, op),
+        Op::SamplerUpdate(op) => sampling::load_sampler_update(loading, op),
         Op::UpsampleBicubic(op) => upsample::load_bicubic(loading, op),
         Op::UpsampleNearest(op) => upsample::load_nearest(loading, op),
     }

@@ -62,22 +62,8 @@ mod tests {
             assert!(error < 3e-7, "exp({x}): {error:e} off");
             let expected = f64::from(x) * f64::from(x).exp().ln_1p().tanh();
             let error = (f64::from(mish(fma, x)) - expected).abs();
-            assert!(
-                error <= 4e-7 * expected.abs() + 1e-36,
-                "mish({x}): {error:e} off"
-            );
-        }
-    }
-
-    #[test]
-    fn extremes_are_finite() {
-        for fma in Fma::ALL {
-            assert_eq!(mish(fma, 1e4), 1e4);
-            assert_eq!(mish(fma, f32::MAX), f32::MAX);
-            assert_eq!(mish(fma, -1e4), 0.0);
-            assert_eq!(mish(fma, f32::MIN), 0.0);
-            assert_eq!(mish(fma, 0.0), 0.0);
-            assert!(mish(fma, f32::NAN).is_nan());
+            let allowed = 4e-7 * expected.abs() + 1e-36;
+            assert!(error <= allowed, "mish({x}): {error:e} off");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The native CPU executor: the same programs as on a GPU.
 //!
 //! Arrays are channels-last, so a convolution is a handful of matrix products
-//! over pixels (`products`) and everything else runs along contiguous
+//! over pixels (`products`), or `winograd`; everything else runs along contiguous
 //! channels, vectorised for the machine's instruction set at run time (pulp).
 //! Images are cut into tiles that fit the cache; rayon spreads the tiles over
 //! the cores. Each kernel's file says which formats, packing and scratch memory
@@ -12,7 +12,6 @@ mod conv2d;
 mod conv_transpose2d;
 mod convert;
 mod count_non_finite;
-mod elementwise;
 mod epilogue;
 mod executor;
 mod group_norm;
@@ -21,18 +20,14 @@ mod linear;
 mod linear_attention;
 mod memory;
 mod mish;
-mod noise;
 mod pack;
-mod pointwise;
 mod products;
-mod sampler_update;
+mod sampling;
 mod simd;
-#[cfg(test)]
-mod tests;
 mod tiles;
 mod upsample;
 mod winograd;
 
 pub use choose::CpuChooser;
 pub use executor::{CpuBackend, CpuExecutor};
-pub(crate) use sampler_update::next_x;
+pub(crate) use sampling::next_x;

@@ -8,11 +8,12 @@ use super::lowered::{
 use super::shader::{Binding, BindingKind, Entry, Specialised};
 use crate::exec::ExecError;
 use crate::graph::Role;
-use crate::ops::Op;
+use crate::ops::{Op, ensure};
 use crate::plan::{
     Layout, MemoryReport, PACK, Phase, PlanError, PlannedNode, PlannedValue, Program,
 };
 use naga::ScalarKind;
+use std::collections::BTreeMap;
 
 /// Work of a dispatch at most, unless told otherwise: a slow integrated GPU,
 /// which computes 20 GFLOP/s, takes half a second for it. Drivers call a GPU
@@ -66,16 +67,12 @@ pub fn lower(program: &Program, max_dispatch_flops: u64) -> Result<Lowered, Exec
     let outputs = outputs.map(|value| program.slots[value.slot].bytes);
     let largest = outputs.max().unwrap_or(0);
     let uniform_bytes = 4 * lowering.uniforms.len() as u64;
+    let records = table_rows(program) as u64 + 1;
+    let readback_bytes = largest.clamp(MIN_READBACK, MAX_READBACK);
     let own = [
         (BufferUse::Uniforms, uniform_bytes.max(UNIFORM_STRIDE)),
-        (
-            BufferUse::Records,
-            UNIFORM_STRIDE * (table_rows(program) as u64 + 1),
-        ),
-        (
-            BufferUse::Readback,
-            largest.clamp(MIN_READBACK, MAX_READBACK),
-        ),
+        (BufferUse::Records, UNIFORM_STRIDE * records),
+        (BufferUse::Readback, readback_bytes),
     ];
     let executor_bytes = own.iter().map(|(_, bytes)| bytes).sum();
     let slots = program.slots.iter();
@@ -109,10 +106,14 @@ fn check_layouts(phase: &Phase, node: &PlannedNode) -> Result<(), String> {
         return Ok(());
     }
     for &id in node.inputs.iter().chain(&node.outputs) {
-        let PlannedValue { name, format, .. } = &phase.values[id];
-        if phase.values[id].packing.is_none() && format.layout != Layout::ChannelBlocks4 {
-            return Err(format!("reads or writes '{name}' in {format}"));
-        }
+        let PlannedValue {
+            name,
+            format,
+            packing,
+            ..
+        } = &phase.values[id];
+        let is_known = packing.is_some() || format.layout == Layout::ChannelBlocks4;
+        ensure!(is_known, "reads or writes '{name}' in {format}");
     }
     Ok(())
 }
@@ -195,18 +196,15 @@ impl Lowering<'_> {
         specialised: &Specialised,
         entry: &Entry,
     ) -> Result<usize, String> {
-        let constants = kernel.constants.iter();
-        let constants =
-            constants.map(
-                |&(name, value)| match specialised.overrides.contains(name) {
-                    true => Ok((name.to_owned(), value)),
-                    false => Err(format!("{} has no override {name}", kernel.shader)),
-                },
-            );
-        let constants = constants.collect::<Result<_, _>>()?;
         let Kernel {
             shader, parameters, ..
         } = kernel;
+        let mut constants = BTreeMap::new();
+        for &(name, value) in &kernel.constants {
+            let is_override = specialised.overrides.contains(name);
+            ensure!(is_override, "{shader} has no override {name}");
+            constants.insert(name.to_owned(), value);
+        }
         let module = index_of(
             &mut self.modules,
             |known| known.shader == *shader && known.parameters == *parameters,
@@ -232,12 +230,8 @@ impl Lowering<'_> {
             bindings: entry.group_0().map(binding).collect(),
             reads_record: entry.bindings.iter().any(|binding| binding.group == 1),
         };
-        let pipelines = &mut self.pipelines;
-        Ok(index_of(
-            pipelines,
-            |known| *known == pipeline,
-            || pipeline.clone(),
-        ))
+        let is_same = |known: &Pipeline| *known == pipeline;
+        Ok(index_of(&mut self.pipelines, is_same, || pipeline.clone()))
     }
 
     /// Binds by name what the entry point uses, and fills its uniform struct
@@ -273,13 +267,16 @@ impl Lowering<'_> {
                     // Packing writes bits, whatever they mean.
                     let is_bits = scalar.0 == ScalarKind::Uint;
                     let width = value.format.precision.bytes() as u8;
-                    if !is_bits && *scalar != (ScalarKind::Float, width) {
-                        let value = &value.name;
-                        return Err(format!("{shader}: {name} holds '{value}' in another type"));
-                    }
-                    if *writes != kernel.written.contains(id) {
-                        return Err(format!("{shader}: {name} is bound to '{}'", value.name));
-                    }
+                    ensure!(
+                        is_bits || *scalar == (ScalarKind::Float, width),
+                        "{shader}: {name} holds '{}' in another type",
+                        value.name
+                    );
+                    ensure!(
+                        *writes == kernel.written.contains(id),
+                        "{shader}: {name} is bound to '{}'",
+                        value.name
+                    );
                     (value.slot, 0, self.program.slots[value.slot].bytes)
                 }
             };
@@ -299,9 +296,8 @@ impl Lowering<'_> {
 /// result: WebGPU allows a buffer that is written to be bound once.
 fn check_arrays(phase: &Phase, kernel: &Kernel, entry: &Entry) -> Result<(), String> {
     for (name, id) in &kernel.arrays {
-        if !entry.group_0().any(|binding| binding.name == *name) {
-            return Err(format!("{} uses no array {name}", kernel.shader));
-        }
+        let is_used = entry.group_0().any(|binding| binding.name == *name);
+        ensure!(is_used, "{} uses no array {name}", kernel.shader);
         let mut others = kernel.arrays.iter().filter(|(other, _)| other != name);
         let value = &phase.values[*id];
         let other = others.find(|(_, other)| phase.values[*other].slot == value.slot);

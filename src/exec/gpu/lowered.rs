@@ -36,7 +36,6 @@ pub struct Lowered {
     pub memory: MemoryReport,
 }
 
-/// What a buffer is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BufferUse {
     Slot(Owner),
@@ -85,7 +84,6 @@ pub struct PipelineBinding {
     pub access: Access,
 }
 
-/// What a shader does with a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Access {
     /// A uniform struct of so many bytes.

@@ -7,7 +7,7 @@ use naga::front::wgsl;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ScalarKind, StorageAccess, TypeInner};
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 /// A shader with its template parameters decided.
 #[derive(Debug)]
@@ -48,9 +48,7 @@ pub enum BindingKind {
         members: Vec<Member>,
     },
     Array {
-        /// Whether it is written.
         writes: bool,
-        /// Type of its scalars.
         scalar: (ScalarKind, u8),
     },
 }
@@ -64,7 +62,7 @@ pub struct Member {
 }
 
 /// Shaders are specialised again for every program; this remembers them.
-static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
 type Known = HashMap<(String, Parameters), Arc<Specialised>>;
 
 impl Specialised {
@@ -74,7 +72,6 @@ impl Specialised {
     /// When its template, WGSL or types are wrong: names the file and line.
     pub fn new(shader: &str, parameters: &Parameters) -> Result<Arc<Self>, String> {
         let mut known = lock(&KNOWN);
-        let known = known.get_or_insert_default();
         let key = (shader.to_owned(), parameters.clone());
         if let Some(specialised) = known.get(&key) {
             return Ok(specialised.clone());

@@ -118,11 +118,8 @@ impl Parameters {
 
 impl fmt::Display for Parameters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, (name, value)) in self.iter().enumerate() {
-            let space = if i == 0 { "" } else { " " };
-            write!(f, "{space}{name}={value}")?;
-        }
-        Ok(())
+        let given = self.iter().map(|(name, value)| format!("{name}={value}"));
+        f.write_str(&given.collect::<Vec<_>>().join(" "))
     }
 }
 

@@ -65,7 +65,6 @@ pub fn open<'a>(bytes: &'a [u8], unpacked: &'a mut Vec<u8>) -> Result<Checkpoint
     })
 }
 
-/// The storages that a pickle mentions.
 pub fn storages_by_key<'a>(pickle: &Pickle<'a>) -> Result<HashMap<&'a str, Storage<'a>>> {
     let mut known = HashMap::new();
     for storage in pickle.storages() {

@@ -5,7 +5,7 @@ use zip::result::ZipError;
 
 use super::pickle::PickleError;
 use crate::atomic_file::Fault;
-use crate::model::{FloatType, ModelProblem, SettingsError, printable};
+use crate::model::{FloatType, ModelError, ModelProblem, SettingsError, printable};
 
 /// A failed conversion; the output file is as it was before.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +101,12 @@ impl From<SettingsError> for ConvertProblem {
             SettingsError::GroupsMissing(tensor) => Self::GroupsNeeded(tensor),
             other => Self::Settings(other),
         }
+    }
+}
+
+impl From<ModelError> for ConvertProblem {
+    fn from(error: ModelError) -> Self {
+        Self::Model(error.problem)
     }
 }
 

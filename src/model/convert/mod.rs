@@ -31,12 +31,12 @@ use super::{
     file,
     layout::{self, Shapes},
     weight_norm::{Stored, fold_weight_norm, pair_weight_norms},
+    weights::Part,
 };
 use crate::atomic_file::{self, is_same_file};
 use crate::diffusion::{BetaSchedule, MAX_TIMESTEPS};
 use checkpoint::Checkpoint;
 use schedule::Betas;
-use serialize::Data;
 use tensor::Reader;
 
 pub use checkpoint::CheckpointForm;
@@ -67,11 +67,9 @@ pub struct ConvertOptions {
     pub timesteps: Option<usize>,
     /// Licence of the weights, preferably an SPDX expression.
     pub license: Option<String>,
-    /// Description of the training.
     pub training: Option<String>,
     /// Origin of the weights; default the checkpoint's file name.
     pub source: Option<String>,
-    /// Whether to replace an existing output.
     pub overwrite: bool,
 }
 
@@ -91,7 +89,6 @@ pub struct ConvertReport {
     /// Whether the model has attention and the options gave no number of heads.
     pub heads_assumed: bool,
     pub settings: Settings,
-    /// Number of tensors written.
     pub tensors: usize,
     /// Number of elements of all tensors.
     pub parameters: u64,
@@ -165,7 +162,7 @@ pub fn convert(
     });
     let converted = if SafeTensors::read_metadata(&map).is_ok() {
         let weights = Weights::from_bytes(map, &source)
-            .map_err(|error| ConvertProblem::Model(error.problem).of(input))?;
+            .map_err(|error| ConvertProblem::from(error).of(input))?;
         if weights.metadata("config").is_some() {
             options::check_unneeded(options)?;
         }
@@ -181,8 +178,8 @@ pub fn convert(
     })?;
     let model = Weights::from_bytes(bytes, &source)
         .and_then(Model::from_weights)
-        .map_err(|error| ConvertProblem::Model(error.problem).of(input))?;
-    atomic_file::write(output, model.weights().bytes(), options.overwrite)
+        .map_err(|error| ConvertProblem::from(error).of(input))?;
+    atomic_file::write(output, &model.weights().bytes, options.overwrite)
         .map_err(|fault| ConvertProblem::from(fault).of(output))?;
     Ok(report)
 }
@@ -228,7 +225,7 @@ fn convert_bytes(
             }
         };
         parameters += values.len() as u64;
-        tensors.push(Data {
+        tensors.push(Part {
             bytes: serialize::encode(&name, &values, float_type)?.into(),
             name,
             float_type,

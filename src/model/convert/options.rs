@@ -49,30 +49,23 @@ pub fn check(options: &ConvertOptions) -> Result<(), ConvertError> {
 /// # Errors
 /// Names the first that is given.
 pub fn check_unneeded(options: &ConvertOptions) -> Result<(), ConvertError> {
-    let ConvertOptions {
-        groups,
-        attention_heads,
-        res_rescale,
-        lr_up_divisor,
-        schedule,
-        timesteps,
-        ..
-    } = options;
+    let count = |count: Option<usize>| count.map(|count| count.to_string());
+    let scale = |scale: Option<f64>| scale.map(|scale| scale.to_string());
+    let mut given = [
+        ("groups", count(options.groups)),
+        ("attention_heads", count(options.attention_heads)),
+        ("res_rescale", scale(options.res_rescale)),
+        ("lr_up_divisor", scale(options.lr_up_divisor)),
+        ("schedule", options.schedule.as_ref().map(written)),
+        ("timesteps", count(options.timesteps)),
+    ]
+    .into_iter()
+    .filter_map(|(option, value)| Some((option, value?)));
     let reason = "the model file states its settings; leave the option out";
-    let given = [
-        ("groups", groups.map(|n| n.to_string())),
-        ("attention_heads", attention_heads.map(|n| n.to_string())),
-        ("res_rescale", res_rescale.map(|x| x.to_string())),
-        ("lr_up_divisor", lr_up_divisor.map(|x| x.to_string())),
-        ("schedule", schedule.as_ref().map(written)),
-        ("timesteps", timesteps.map(|n| n.to_string())),
-    ];
-    for (option, value) in given {
-        if let Some(value) = value {
-            return Err(wrong(option, value, reason));
-        }
+    match given.next() {
+        Some((option, value)) => Err(wrong(option, value, reason)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// The error that names the option at fault for wrong settings, if one is.

@@ -1,12 +1,9 @@
 //! Model files as inputs: the same model with a checksum, in another number
 //! format, or with settings that it lacked.
 
-use std::borrow::Cow;
-
 use super::{
-    CheckpointForm, ConvertOptions, ConvertProblem, ConvertReport, Result, ScheduleSource, config,
-    schedule,
-    serialize::{self, Data},
+    CheckpointForm, ConvertOptions, ConvertReport, Result, ScheduleSource, config, schedule,
+    serialize,
 };
 use crate::model::{Settings, Weights, layout, weights::Part};
 
@@ -20,10 +17,7 @@ pub fn convert(
     let shapes = weights.shapes();
     let states_settings = weights.metadata("config").is_some();
     let (settings, schedule_source) = if states_settings {
-        let settings = weights
-            .settings()
-            .map_err(|error| ConvertProblem::Model(error.problem))?;
-        (settings, ScheduleSource::Stated)
+        (weights.settings()?, ScheduleSource::Stated)
     } else {
         let (schedule, timesteps, schedule_source) = schedule::choose(None, options)?;
         let config = config(options, &schedule, timesteps);
@@ -35,14 +29,12 @@ pub fn convert(
     let mut tensors = Vec::new();
     for (name, parts) in weights.stored() {
         let Some(float_type) = options.float_type else {
-            tensors.extend(parts.into_iter().map(of_part));
+            tensors.extend(parts);
             continue;
         };
         folded += usize::from(parts.len() > 1);
-        let tensor = weights
-            .tensor(name)
-            .map_err(|error| ConvertProblem::Model(error.problem))?;
-        tensors.push(Data {
+        let tensor = weights.tensor(name)?;
+        tensors.push(Part {
             name: name.to_owned(),
             float_type,
             bytes: serialize::encode(name, &tensor.values, float_type)?.into(),
@@ -50,7 +42,7 @@ pub fn convert(
         });
     }
 
-    let mut metadata = weights.all_metadata().clone();
+    let mut metadata = weights.metadata.clone();
     let made = serialize::metadata(&settings, source, options);
     for (key, value) in made {
         // What the file says stays, but for what the options say.
@@ -81,13 +73,4 @@ pub fn convert(
         file_size: bytes.len() as u64,
     };
     Ok((bytes, report))
-}
-
-fn of_part(part: Part<'_>) -> Data<'_> {
-    Data {
-        name: part.name,
-        float_type: part.float_type,
-        shape: part.shape.to_vec(),
-        bytes: Cow::Borrowed(part.bytes),
-    }
 }

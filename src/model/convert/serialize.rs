@@ -1,19 +1,11 @@
 //! The bytes of a model file.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::collections::HashMap;
 
 use safetensors::tensor::TensorView;
 
 use super::{ConvertOptions, ConvertProblem, Result};
-use crate::model::{FloatType, Settings, checksum};
-
-/// A tensor to write.
-pub struct Data<'a> {
-    pub name: String,
-    pub float_type: FloatType,
-    pub shape: Vec<usize>,
-    pub bytes: Cow<'a, [u8]>,
-}
+use crate::model::{FloatType, Settings, checksum, weights::Part};
 
 /// A tensor's elements in the number format of the file.
 ///
@@ -51,7 +43,7 @@ pub fn metadata(
 }
 
 /// Writes tensors and metadata, and the checksum of both.
-pub fn serialize(tensors: &[Data], mut metadata: HashMap<String, String>) -> Vec<u8> {
+pub fn serialize(tensors: &[Part], mut metadata: HashMap<String, String>) -> Vec<u8> {
     metadata.insert(checksum::KEY.to_owned(), checksum::placeholder());
     let views = tensors.iter().map(|tensor| {
         let dtype = tensor.float_type.dtype();
@@ -74,7 +66,8 @@ fn finish_header(bytes: &mut [u8]) {
     let (header, data) = rest.split_at_mut(u64::from_le_bytes(*size) as usize);
     let mut sorted: serde_json::Value =
         serde_json::from_slice(header).expect("a safetensors file's header is JSON");
-    checksum::enter(&mut sorted, data);
+    let checksum = checksum::compute(sorted.clone(), data);
+    sorted[checksum::METADATA][checksum::KEY] = checksum.into();
     sorted.sort_all_objects();
     let sorted = sorted.to_string();
     // The same keys and values take the same room; the rest is spaces.

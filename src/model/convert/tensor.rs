@@ -19,7 +19,6 @@ impl Tensor<'_> {
         sizes.try_fold(1usize, |product, &size| product.checked_mul(size))
     }
 
-    /// Index of its last element in the storage.
     fn last_index(&self) -> Option<usize> {
         let mut axes = self.shape.iter().zip(&self.strides);
         axes.try_fold(self.offset, |index, (&size, &stride)| {

@@ -19,7 +19,6 @@ pub struct GpuBackend {
 }
 
 impl GpuBackend {
-    /// A model that has not been loaded yet.
     pub fn new(gpu: Arc<Gpu>, precision: Precision, parameters: Arc<dyn Parameters>) -> Self {
         Self {
             gpu,

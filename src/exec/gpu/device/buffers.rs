@@ -7,10 +7,10 @@ use crate::exec::gpu::{BufferUse, Lowered};
 use crate::plan::Owner;
 use std::collections::HashMap;
 
-/// Usage of uniform structs.
 pub(super) const UNIFORM: wgpu::BufferUsages =
     wgpu::BufferUsages::UNIFORM.union(wgpu::BufferUsages::COPY_DST);
-/// Usage of arrays.
+pub(super) const READBACK: wgpu::BufferUsages =
+    wgpu::BufferUsages::COPY_DST.union(wgpu::BufferUsages::MAP_READ);
 const STORAGE: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE
     .union(wgpu::BufferUsages::COPY_SRC)
     .union(wgpu::BufferUsages::COPY_DST);
@@ -46,10 +46,7 @@ pub(super) fn allocate(
                 BufferUse::Slot(owner) => (owner.name(), STORAGE),
                 BufferUse::Uniforms => ("uniforms", UNIFORM),
                 BufferUse::Records => ("step records", UNIFORM),
-                BufferUse::Readback => (
-                    "readback",
-                    wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
-                ),
+                BufferUse::Readback => ("readback", READBACK),
             };
             buffer(gpu, label, needed.bytes, usage)
         }));

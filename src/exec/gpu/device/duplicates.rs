@@ -52,16 +52,11 @@ mod tests {
 
     #[test]
     fn a_card_of_both_interfaces_is_listed_once() {
-        let cards = [
-            card(Dx12, 1, "0000:01:00.0"),
-            card(Vulkan, 1, "0000:01:00.0"),
-        ];
+        let cards = [card(Dx12, 1, "a"), card(Vulkan, 1, "a")];
         assert_eq!(listed(&cards), [false, true]);
         // The address is not always known.
-        assert_eq!(
-            listed(&[card(Vulkan, 1, ""), card(Dx12, 1, "a")]),
-            [true, false]
-        );
+        let cards = [card(Vulkan, 1, ""), card(Dx12, 1, "a")];
+        assert_eq!(listed(&cards), [true, false]);
     }
 
     #[test]
@@ -75,11 +70,10 @@ mod tests {
             card(Metal, 1, "a"),
         ];
         assert_eq!(listed(&cards), [true; 4]);
-        assert_eq!(listed(&[card(Dx12, 1, "a"), card(Dx12, 1, "a")]), [true; 2]);
-        assert_eq!(
-            listed(&[card(Vulkan, 1, "a"), card(Vulkan, 1, "a")]),
-            [true; 2]
-        );
+        for backend in [Dx12, Vulkan] {
+            let twice = [card(backend, 1, "a"), card(backend, 1, "a")];
+            assert_eq!(listed(&twice), [true; 2]);
+        }
     }
 
     #[test]

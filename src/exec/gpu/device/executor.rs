@@ -189,20 +189,22 @@ impl GpuExecutor {
         pass.dispatch_workgroups(x, y, z);
     }
 
-    /// The next commands of a phase, from `start` on, that do not do too much
-    /// for one submit; with their work.
-    pub(super) fn next_submit(&self, phase: usize, start: usize) -> Option<(Range<usize>, u64)> {
-        let commands = &self.lowered.phases[phase].commands[start..];
-        let limit = self.gpu.work.flops_limit();
-        let (mut count, mut flops) = (0, 0);
-        for command in commands {
-            if flops > 0 && flops + command.flops > limit {
-                break;
+    /// The commands of a phase in submits that do not do too much each, by the
+    /// limit of that time; with their work.
+    pub(super) fn submits(&self, phase: usize) -> impl Iterator<Item = (Range<usize>, u64)> {
+        let commands = &self.lowered.phases[phase].commands;
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let (start, limit) = (next, self.gpu.work.flops_limit());
+            let mut flops = 0;
+            while let Some(command) = commands.get(next)
+                && (flops == 0 || flops + command.flops <= limit)
+            {
+                next += 1;
+                flops += command.flops;
             }
-            count += 1;
-            flops += command.flops;
-        }
-        (count > 0).then(|| (start..start + count, flops))
+            (next > start).then_some((start..next, flops))
+        })
     }
 
     /// The number of the submit.
@@ -324,11 +326,9 @@ impl Executor for GpuExecutor {
         let phase = self.phase(phase)?;
         let count = self.records.count;
         assert!(record < count, "record {record} of {count}");
+        let work = &self.gpu.work;
         let mut last = None;
-        let mut next = 0;
-        while let Some((commands, flops)) = self.next_submit(phase, next) {
-            next = commands.end;
-            let work = &self.gpu.work;
+        for (commands, flops) in self.submits(phase) {
             work.make_room(&self.gpu)?;
             let timed = work.wants_time(flops);
             if timed {

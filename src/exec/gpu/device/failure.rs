@@ -12,7 +12,6 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    /// No failure of the device called `name`.
     pub(super) fn none(name: &str) -> Self {
         Self {
             device: name.to_owned(),
@@ -47,7 +46,6 @@ impl Failure {
         }
     }
 
-    /// Fails if there was a failure.
     pub(super) fn check(&self) -> Result<(), ExecError> {
         match &*lock(&self.reason) {
             Some(reason) => Err(self.error(reason)),

@@ -67,38 +67,33 @@ impl PipelineCache {
         let entry = |binding: &PipelineBinding| layout_entry(binding.index, binding.access, false);
         let entries: Vec<_> = pipeline.bindings.iter().map(entry).collect();
         let label = Some(pipeline.entry.as_str());
-        let arrays = gpu
-            .device
-            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-                label,
-                entries: &entries,
-            });
+        let device = &gpu.device;
+        let arrays = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label,
+            entries: &entries,
+        });
         let mut groups = vec![Some(&arrays)];
         if pipeline.reads_record {
             groups.push(Some(&self.record));
         }
-        let layout = gpu
-            .device
-            .create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-                label,
-                bind_group_layouts: &groups,
-                immediate_size: 0,
-            });
+        let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label,
+            bind_group_layouts: &groups,
+            immediate_size: 0,
+        });
         let constants = pipeline.constants.iter();
         let constants: Vec<(&str, f64)> = constants.map(|(n, &v)| (n.as_str(), v)).collect();
-        let pipeline = gpu
-            .device
-            .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                label,
-                layout: Some(&layout),
-                module,
-                entry_point: Some(&pipeline.entry),
-                compilation_options: wgpu::PipelineCompilationOptions {
-                    constants: &constants,
-                    zero_initialize_workgroup_memory: false,
-                },
-                cache: None,
-            });
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label,
+            layout: Some(&layout),
+            module,
+            entry_point: Some(&pipeline.entry),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &constants,
+                zero_initialize_workgroup_memory: false,
+            },
+            cache: None,
+        });
         Compiled { pipeline, arrays }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{Gpu, GpuOptions, list_adapters};
 use crate::exec::{Backend, Executor, PrepareError, PrepareOptions};
-use crate::graph::{Element, Graph, GraphBuilder, ParameterError, Parameters, Role, Shape};
-use crate::ops::{Op, Pointwise, UpsampleBicubic, UpsampleNearest};
+use crate::graph::{Element, GraphBuilder, ParameterError, Parameters, Role, Shape};
+use crate::ops::{Op, Pointwise};
 use crate::plan::Precision;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -27,26 +27,15 @@ fn gpus() -> Vec<Gpu> {
     (0..adapters.len()).map(open).collect()
 }
 
-/// From `x` in f32 to `y` in the executor's precision.
-fn graph(op: Op, shape: Shape, result: Shape) -> Graph {
+/// A program that copies `x` to `y`.
+fn load_copy(gpu: &Arc<Gpu>, shape: Shape) -> Result<Box<dyn Executor>, PrepareError> {
     let mut b = GraphBuilder::new("phase");
     let x = b.value("x", shape, Role::Input, Element::F32).unwrap();
-    let y = b.value("y", result, Role::Output, Element::Float).unwrap();
-    b.push_into(&[y], op, &[x]).unwrap();
-    b.build()
-}
-
-fn copy(shape: Shape) -> Graph {
-    graph(Op::Pointwise(Pointwise::copy()), shape, shape)
-}
-
-fn load(
-    gpu: &Arc<Gpu>,
-    graph: Graph,
-    precision: Precision,
-) -> Result<Box<dyn Executor>, PrepareError> {
-    let backend = Backend::gpu(gpu.clone(), precision, Arc::new(NoParameters));
-    backend.load(&[graph], &PrepareOptions::default())
+    let y = b.value("y", shape, Role::Output, Element::F32).unwrap();
+    b.push_into(&[y], Op::Pointwise(Pointwise::copy()), &[x])
+        .unwrap();
+    let backend = Backend::gpu(gpu.clone(), Precision::F32, Arc::new(NoParameters));
+    backend.load(&[b.build()], &PrepareOptions::default())
 }
 
 #[test]
@@ -55,7 +44,7 @@ fn work_that_was_reported_but_not_done_is_noticed() {
     for shape in [Shape::new(1, 5, 3, 7), Shape::new(1, 16, 600, 600)] {
         for gpu in gpus() {
             let gpu = Arc::new(gpu);
-            let mut executor = load(&gpu, copy(shape), Precision::F32).unwrap();
+            let mut executor = load_copy(&gpu, shape).unwrap();
             let ones = vec![1.0; shape.elements()];
             executor.write("x", &ones).unwrap();
             for _ in 0..3 {
@@ -65,10 +54,8 @@ fn work_that_was_reported_but_not_done_is_noticed() {
             gpu.work.drops.store(true, Ordering::Relaxed);
             executor.run("phase", 0).unwrap();
             let error = executor.read("y").unwrap_err().to_string();
-            assert!(
-                error.ends_with("failed: the driver reported work as done that was not"),
-                "{error}"
-            );
+            let expected = "failed: the driver reported work as done that was not";
+            assert!(error.ends_with(expected), "{error}");
             // Nothing of it is believed any more.
             executor.read("y").unwrap_err();
             executor.run("phase", 0).unwrap_err();
@@ -83,74 +70,16 @@ fn a_wait_has_an_end() {
     for mut gpu in gpus() {
         gpu.work.limit = Duration::from_nanos(1);
         let gpu = Arc::new(gpu);
-        let mut executor = match load(&gpu, copy(shape), Precision::F32) {
-            Ok(executor) => executor,
+        let run = || -> Result<(), PrepareError> {
             // Loading waits, too.
-            Err(error) => {
-                check_timeout(&error.to_string());
-                continue;
-            }
-        };
-        let mut run = || {
+            let mut executor = load_copy(&gpu, shape)?;
             for _ in 0..20 {
                 executor.run("phase", 0)?;
             }
-            executor.wait(0)
+            Ok(executor.wait(0)?)
         };
-        check_timeout(&run().unwrap_err().to_string());
-    }
-}
-
-fn check_timeout(error: &str) {
-    assert!(
-        error.contains("failed: it did not finish its work within"),
-        "{error}"
-    );
-}
-
-#[test]
-fn what_f16_cannot_hold_is_stored_as_infinity() {
-    let (nan, infinity) = (f32::NAN, f32::INFINITY);
-    let values = [
-        (65504.0, 65504.0),
-        (65519.0, 65504.0),
-        (65519.996, 65504.0),
-        (65520.0, infinity),
-        (65536.0, infinity),
-        (1e6, infinity),
-        (3e38, infinity),
-        (infinity, infinity),
-        (nan, nan),
-        (0.25, 0.25),
-        (0.0, 0.0),
-    ];
-    let both = values.iter().flat_map(|&(x, y)| [(x, y), (-x, -y)]);
-    let (x, expected): (Vec<f32>, Vec<f32>) = both.unzip();
-    // One row of many channels: bicubic by 1 and nearest by 1 copy, too.
-    let shape = Shape::new(1, x.len(), 1, 1);
-    let ops = [
-        Op::Pointwise(Pointwise::copy()),
-        Op::UpsampleNearest(UpsampleNearest { factor: 1 }),
-        Op::UpsampleBicubic(UpsampleBicubic { factor: 1 }),
-    ];
-    for gpu in gpus().into_iter().filter(|gpu| gpu.summary.f16) {
-        let gpu = Arc::new(gpu);
-        for op in ops.clone() {
-            let graph = graph(op.clone(), shape, shape);
-            let mut executor = load(&gpu, graph, Precision::F16).unwrap();
-            executor.write("x", &x).unwrap();
-            executor.run("phase", 0).unwrap();
-            let y = executor.read("y").unwrap();
-            for ((x, y), expected) in x.iter().zip(y).zip(&expected) {
-                // Bicubic weights beside the pixel are zeros: with an infinity
-                // they give NaN, which is as good.
-                let is_right = match expected.is_finite() {
-                    true => y == *expected,
-                    false if matches!(op, Op::UpsampleBicubic(_)) => !y.is_finite(),
-                    false => y == *expected || y.is_nan() && expected.is_nan(),
-                };
-                assert!(is_right, "{op:?}: {y} for {x}, not {expected}");
-            }
-        }
+        let error = run().unwrap_err().to_string();
+        let expected = "failed: it did not finish its work within";
+        assert!(error.contains(expected), "{error}");
     }
 }

@@ -1,6 +1,6 @@
 //! Time of each kernel, by the GPU's own clock.
 
-use super::buffers::buffer;
+use super::buffers::{READBACK, buffer};
 use super::executor::GpuExecutor;
 use super::readback;
 use crate::exec::{ExecError, Executor};
@@ -34,15 +34,9 @@ impl GpuExecutor {
         }
         self.wait(0)?;
         let phase = self.phase(phase)?;
-        let mut submits = Vec::new();
-        let mut next = 0;
-        while let Some((commands, _)) = self.next_submit(phase, next) {
-            next = commands.end;
-            submits.push(commands);
-        }
         let mut times: Vec<DispatchTime> = Vec::new();
         // A query set holds at most 4096 queries.
-        let chunks = submits.into_iter().flat_map(|range| {
+        let chunks = self.submits(phase).flat_map(|(range, _)| {
             let starts = range.clone().step_by(2048);
             starts.map(move |start| start..range.end.min(start + 2048))
         });
@@ -97,8 +91,7 @@ impl GpuExecutor {
         }
         encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
         gpu.work.submit(gpu, Some(encoder.finish()));
-        let usage = wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ;
-        let staging = buffer(gpu, "dispatch times read", bytes, usage);
+        let staging = buffer(gpu, "dispatch times read", bytes, READBACK);
         let ticks = readback::read(gpu, &staging, &resolved, bytes)?;
         Ok(bytemuck::pod_collect_to_vec(&ticks))
     }

@@ -1,9 +1,7 @@
-//! `shaders/conv2d.wgsl`.
-
 use super::kernel::{Kernel, Source, blocks};
 use super::{GpuChooser, Tile, epilogue, split};
 use crate::graph::Shape;
-use crate::ops::{Axis, ChannelMap, Conv2d, Coordinate, Packing, Padding};
+use crate::ops::{Axis, ChannelMap, Conv2d, Coordinate, Packing, Padding, ensure};
 use crate::plan::{Choice, Layout, NodeOperands, Precision};
 
 /// Invocations of a workgroup along each side.
@@ -48,20 +46,18 @@ fn packings(
 
 pub fn lower(source: &Source, op: &Conv2d) -> Result<Vec<Kernel>, String> {
     let (x, y) = (source.input(Conv2d::X), source.output(0));
-    let (tile, precision) = (
-        source.tile()?,
-        source.input(Conv2d::WEIGHT).format.precision,
-    );
+    let tile = source.tile()?;
+    let precision = source.input(Conv2d::WEIGHT).format.precision;
     let packings = packings(op, &x.segments, y.shape.c, tile, precision);
     source.expect_packings(Conv2d::WEIGHT..op.operands(), &packings)?;
     // A dense block's convolution extends the array that it reads.
     let in_place = x.slot == y.slot;
-    if in_place && (op.stride != 1 || x.overlaps(y)) {
-        return Err(format!(
-            "overwrites '{}', which it reads, with '{}'",
-            x.name, y.name
-        ));
-    }
+    ensure!(
+        !in_place || (op.stride == 1 && !x.overlaps(y)),
+        "overwrites '{}', which it reads, with '{}'",
+        x.name,
+        y.name
+    );
     let rows = WORKGROUP * tile.pixels;
     let make = |first: usize, count: usize| {
         let mut kernel = Kernel::new("conv2d")

@@ -1,5 +1,3 @@
-//! `shaders/conv_transpose2d.wgsl`.
-
 use super::kernel::{Kernel, Source, blocks};
 use super::{GpuChooser, Tile, split};
 use crate::graph::Shape;
@@ -52,10 +50,8 @@ fn packings(
 
 pub fn lower(source: &Source, op: &ConvTranspose2d) -> Result<Vec<Kernel>, String> {
     let (x, y) = (source.input(ConvTranspose2d::X), source.output(0));
-    let (tile, precision) = (
-        source.tile()?,
-        source.input(ConvTranspose2d::WEIGHT).format.precision,
-    );
+    let tile = source.tile()?;
+    let precision = source.input(ConvTranspose2d::WEIGHT).format.precision;
     let packings = packings(op, &x.segments, y.shape.c, tile, precision);
     source.expect_packings(ConvTranspose2d::WEIGHT.., &packings)?;
     let make = |first: usize, count: usize| {

@@ -1,5 +1,3 @@
-//! `shaders/convert.wgsl`.
-
 use super::kernel::{Kernel, Source};
 use crate::plan::{Layout, PlannedValue};
 

@@ -1,5 +1,3 @@
-//! `shaders/count_non_finite.wgsl`.
-
 use super::kernel::{Kernel, Source};
 
 pub fn lower(source: &Source) -> Kernel {

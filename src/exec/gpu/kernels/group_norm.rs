@@ -1,5 +1,3 @@
-//! `shaders/group_norm.wgsl`.
-
 use super::kernel::{Kernel, Source, blocks};
 use super::{GpuChooser, epilogue};
 use crate::exec::choice;

@@ -3,7 +3,7 @@
 use super::Tile;
 use crate::exec::gpu::shader::Member;
 use crate::exec::gpu::template::Parameters;
-use crate::ops::Packing;
+use crate::ops::{Packing, ensure};
 use crate::plan::{Phase, PlannedNode, PlannedValue, Variant};
 
 /// A node to be lowered, with easy access to its operands.
@@ -23,14 +23,23 @@ impl<'a> Source<'a> {
         &self.phase.values[self.node.outputs[index]]
     }
 
-    /// Checks that these operands are packed as the kernel reads them.
     pub fn expect_packings(
         &self,
         operands: impl Iterator<Item = usize>,
         packings: &[Packing],
     ) -> Result<(), String> {
-        let mut operands = operands.zip(packings);
-        operands.try_for_each(|(index, packing)| self.input(index).expect_packing(packing))
+        for (index, packing) in operands.zip(packings) {
+            let PlannedValue {
+                name,
+                packing: known,
+                ..
+            } = self.input(index);
+            ensure!(
+                known.as_ref() == Some(packing),
+                "reads '{name}', which is packed for another kernel"
+            );
+        }
+        Ok(())
     }
 
     pub fn tile(&self) -> Result<Tile, String> {
@@ -57,7 +66,6 @@ pub struct Kernel {
     pub constants: Vec<(&'static str, f64)>,
     /// Variable and value (index into the phase's values).
     pub arrays: Vec<(&'static str, usize)>,
-    /// The values that it writes.
     pub written: Vec<usize>,
     pub workgroups: [u32; 3],
     uniforms: Vec<(&'static str, Vec<u32>)>,
@@ -207,9 +215,8 @@ impl Kernel {
     pub fn fill(&self, members: &[Member], words: usize) -> Result<Vec<u32>, String> {
         let shader = self.shader;
         for (name, _) in &self.uniforms {
-            if !members.iter().any(|member| member.name == *name) {
-                return Err(format!("{shader} has no uniform {name}"));
-            }
+            let is_member = members.iter().any(|member| member.name == *name);
+            ensure!(is_member, "{shader} has no uniform {name}");
         }
         let mut filled = vec![0; words];
         for Member { name, word, words } in members {
@@ -223,9 +230,8 @@ impl Kernel {
                 (None, Some((_, word))) => std::slice::from_ref(word),
                 _ => return Err(format!("{shader}: nothing fills the uniform {name}")),
             };
-            if given.len() > *words {
-                return Err(format!("{shader}: too much for the uniform {name}"));
-            }
+            let fits = given.len() <= *words;
+            ensure!(fits, "{shader}: too much for the uniform {name}");
             filled[*word..][..given.len()].copy_from_slice(given);
         }
         Ok(filled)

@@ -1,5 +1,3 @@
-//! `shaders/linear.wgsl`.
-
 use super::GpuChooser;
 use super::kernel::{Kernel, Source, blocks};
 use crate::graph::Shape;

@@ -1,5 +1,3 @@
-//! `shaders/linear_attention.wgsl`.
-
 use super::GpuChooser;
 use super::kernel::{Kernel, Source};
 use crate::exec::choice;

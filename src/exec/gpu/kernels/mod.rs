@@ -1,22 +1,18 @@
 //! The kernels: for each operation, which formats, packing and scratch memory
-//! they want (`choose`) and their dispatches (`lower`). Plain data: nothing
-//! here knows wgpu.
+//! they want (`choose`) and their dispatches (`lower`), in a file that has the
+//! name of the shader's. Plain data: nothing here knows wgpu.
 
 mod conv2d;
 mod conv_transpose2d;
 mod convert;
 mod count_non_finite;
 mod epilogue;
-mod estimate_x0;
 mod group_norm;
 mod kernel;
 mod linear;
 mod linear_attention;
-mod noise;
 mod pack;
-mod pointwise;
-mod reconstruct;
-mod sampler_update;
+mod sampling;
 mod split;
 mod upsample;
 
@@ -24,7 +20,7 @@ pub(super) use kernel::{Kernel, Source};
 
 use crate::exec::choice::choice;
 use crate::graph::{Element, Shape};
-use crate::ops::{Op, Packing};
+use crate::ops::{Op, Packing, ensure};
 use crate::plan::{Choice, Chooser, Format, Layout, NodeOperands, Operand, Precision, Variant};
 
 /// The static rule of GPUs: blocks of 4 channels throughout, tiles of one size.
@@ -32,9 +28,7 @@ use crate::plan::{Choice, Chooser, Format, Layout, NodeOperands, Operand, Precis
 pub struct GpuChooser {
     /// How feature maps and weights are stored.
     pub precision: Precision,
-    /// What an invocation of a convolution makes.
     pub conv2d_tile: Tile,
-    /// What an invocation of a transposed convolution makes.
     pub conv_transpose2d_tile: Tile,
 }
 
@@ -99,7 +93,7 @@ impl Chooser for GpuChooser {
             Op::GroupNorm(op) => group_norm::choose(self, node, op),
             Op::Linear(_) => linear::choose(self, node),
             Op::LinearAttention(op) => linear_attention::choose(self, node, op),
-            Op::Pack(op) => pack::choose(op)?,
+            Op::Pack(op) => pack::choose(node, op)?,
             Op::UpsampleBicubic(op) => upsample::check_bicubic(op).map(|()| self.plain(node))?,
             _ => self.plain(node),
         })
@@ -134,13 +128,13 @@ pub(super) fn lower(source: &Source) -> Result<Vec<Kernel>, String> {
         Op::LinearAttention(op) => return linear_attention::lower(source, op),
         Op::Convert(_) => convert::lower(source),
         Op::CountNonFinite(_) => count_non_finite::lower(source),
-        Op::EstimateX0(_) => estimate_x0::lower(source),
+        Op::EstimateX0(_) => sampling::estimate_x0(source),
         Op::Linear(_) => linear::lower(source)?,
-        Op::Noise(_) => noise::lower(source),
+        Op::Noise(_) => sampling::noise(source),
         Op::Pack(op) => pack::lower(source, op)?,
-        Op::Pointwise(op) => pointwise::lower(source, op),
-        Op::Reconstruct(op) => reconstruct::lower(source, op),
-        Op::SamplerUpdate(op) => sampler_update::lower(source, op),
+        Op::Pointwise(op) => epilogue::pointwise(source, op),
+        Op::Reconstruct(op) => sampling::reconstruct(source, op),
+        Op::SamplerUpdate(op) => sampling::sampler_update(source, op),
         Op::UpsampleBicubic(op) => upsample::lower_bicubic(source, op),
         Op::UpsampleNearest(op) => upsample::lower_nearest(source, op),
     };
@@ -160,12 +154,13 @@ fn whole_blocks(node: &NodeOperands, known: usize) -> Result<(), String> {
     let inputs = node.inputs.iter().skip(known).filter(|o| !o.is_parameter());
     for Operand { value, .. } in inputs.chain(&node.outputs) {
         let (_, inner) = value.segments.split_last().unwrap_or((&0, &[]));
-        if inner.iter().any(|channels| !channels.is_multiple_of(4)) {
-            return Err(format!(
-                "of '{}' {}: no kernel knows the padding between its channel groups {:?}",
-                value.name, value.shape, value.segments
-            ));
-        }
+        ensure!(
+            inner.iter().all(|channels| channels.is_multiple_of(4)),
+            "of '{}' {}: no kernel knows the padding between its channel groups {:?}",
+            value.name,
+            value.shape,
+            value.segments
+        );
     }
     Ok(())
 }

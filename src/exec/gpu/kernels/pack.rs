@@ -1,9 +1,7 @@
-//! `shaders/pack.wgsl`.
-
 use super::kernel::{Kernel, Source, word};
 use crate::exec::choice;
-use crate::ops::Pack;
-use crate::plan::{Choice, Format, Precision};
+use crate::ops::{Pack, ensure};
+use crate::plan::{Choice, Format, NodeOperands, Precision};
 
 /// Axes and channel groups that the shader's uniform struct has room for.
 const MAX_AXES: usize = 8;
@@ -13,24 +11,26 @@ const WORKGROUP: usize = 64;
 /// Workgroups along a row of the grid at most; WebGPU allows 65535.
 const MAX_COLUMNS: usize = 1 << 15;
 
-pub fn choose(op: &Pack) -> Result<Choice, String> {
+pub fn choose(node: &NodeOperands, op: &Pack) -> Result<Choice, String> {
     let packing = &op.packing;
-    if packing.axes.len() > MAX_AXES || packing.channel_groups().len() > MAX_GROUPS {
-        return Err(format!(
-            "takes at most {MAX_AXES} axes and {MAX_GROUPS} channel groups with padding, not {packing}"
-        ));
-    }
-    if packing.winograd {
-        return Err(format!("does not transform kernels, as {packing} asks for"));
-    }
-    Ok(choice::pack(packing))
+    ensure!(
+        packing.axes.len() <= MAX_AXES && packing.channel_groups().len() <= MAX_GROUPS,
+        "takes at most {MAX_AXES} axes and {MAX_GROUPS} channel groups with padding, not {packing}"
+    );
+    ensure!(
+        !packing.winograd,
+        "does not transform kernels, as {packing} asks for"
+    );
+    Ok(choice::pack(node, packing))
 }
 
 pub fn lower(source: &Source, op: &Pack) -> Result<Kernel, String> {
     let (packing, packed) = (&op.packing, source.output(0));
-    if packed.packing.as_ref() != Some(packing) || source.input(0).format != Format::TENSOR {
-        return Err(format!("of '{}' is not planned as {packing}", packed.name));
-    }
+    ensure!(
+        packed.packing.as_ref() == Some(packing) && source.input(0).format == Format::TENSOR,
+        "of '{}' is not planned as {packing}",
+        packed.name
+    );
     let shape = packing.plain;
     let axes = packing.axes.iter().flat_map(|axis| {
         let coordinate = axis.coordinate as usize;

@@ -1,7 +1,7 @@
 //! `shaders/upsample_nearest.wgsl` and `shaders/upsample_bicubic.wgsl`.
 
 use super::kernel::{Kernel, Source, blocks};
-use crate::ops::{UpsampleBicubic, UpsampleNearest, bicubic_taps};
+use crate::ops::{UpsampleBicubic, UpsampleNearest, bicubic_taps, ensure};
 
 /// Phases that the bicubic shader's table of taps has room for.
 const MAX_FACTOR: usize = 16;
@@ -15,13 +15,12 @@ pub fn lower_nearest(source: &Source, op: &UpsampleNearest) -> Kernel {
 
 /// Refuses factors that the shader has no room for.
 pub fn check_bicubic(op: &UpsampleBicubic) -> Result<(), String> {
-    match op.factor <= MAX_FACTOR {
-        true => Ok(()),
-        false => Err(format!(
-            "by {} is not supported (at most {MAX_FACTOR})",
-            op.factor
-        )),
-    }
+    let factor = op.factor;
+    ensure!(
+        factor <= MAX_FACTOR,
+        "by {factor} is not supported (at most {MAX_FACTOR})"
+    );
+    Ok(())
 }
 
 pub fn lower_bicubic(source: &Source, op: &UpsampleBicubic) -> Kernel {

@@ -21,7 +21,6 @@ pub enum Global {
     Encode,
 }
 
-/// PyTorch's names of element types.
 const DTYPES: [&str; 10] = [
     "float32", "float16", "bfloat16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool",
 ];

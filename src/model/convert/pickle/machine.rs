@@ -66,10 +66,8 @@ impl<'a> Machine<'a> {
             op::BININT1 => self.int(1, false),
             op::BININT2 => self.int(2, false),
             op::BININT => self.int(4, true),
-            op::LONG1 | op::LONG4 => {
-                let size = self.size(if opcode == op::LONG1 { 1 } else { 4 })?;
-                self.int(size, true)
-            }
+            op::LONG1 => self.size(1).and_then(|size| self.int(size, true)),
+            op::LONG4 => self.size(4).and_then(|size| self.int(size, true)),
             op::BINFLOAT => self.skip(8),
 
             op::SHORT_BINUNICODE | op::SHORT_BINSTRING => self.string(1),

@@ -369,8 +369,9 @@ impl Upscaler {
         let settings = model.settings();
         let colors = Colors::new(picture, sample.border);
         let mut finish = Finish::new(settings, picture, &colors, rows);
-        let (_, executor) = self.loaded.as_mut().expect("just loaded");
-        let executor = &mut **executor;
+        // Not there while it runs: after an error or a panic it may be in any state.
+        let (tile, mut loaded) = self.loaded.take().expect("just loaded");
+        let executor = &mut *loaded;
         let start = edited.map(|(image, _)| Start {
             colors: Colors::new(image, sample.border),
             parts,
@@ -400,9 +401,8 @@ impl Upscaler {
             }
             .run(&mut finish, progress)
         };
-        if matches!(result, Err(UpscaleError::Exec(_))) {
-            // The executor may be in any state.
-            self.loaded = None;
+        if !matches!(result, Err(UpscaleError::Exec(_))) {
+            self.loaded = Some((tile, loaded));
         }
         self.holds_image = result.is_ok() && tiling.count() == 1;
         result?;
@@ -473,7 +473,14 @@ impl Upscaler {
         progress: OnProgress<'_>,
     ) -> Result<Tiling, UpscaleError> {
         loop {
-            let tiling = self.tiling(size, records)?;
+            let tiling = match self.tiling(size, records) {
+                Ok(tiling) => tiling,
+                Err(error) => {
+                    // There may be memory for the next image.
+                    self.refused = None;
+                    return Err(error);
+                }
+            };
             let tile = tiling.tile();
             if self.is_loaded(tile) {
                 return Ok(tiling);

@@ -34,4 +34,6 @@ mod upsample;
 
 pub use choose::CpuChooser;
 pub use executor::{CpuBackend, CpuExecutor};
+#[cfg(test)]
+pub(crate) use memory::refusal;
 pub(crate) use sampler_update::next_x;

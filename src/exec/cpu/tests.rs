@@ -1,12 +1,13 @@
 //! Tiny programs through views, scratch memory and states.
 
-use super::CpuBackend;
-use crate::exec::{Executor, PrepareOptions, Target};
+use super::{CpuBackend, refusal};
+use crate::exec::{ExecError, Executor, PrepareOptions, Target};
 use crate::graph::{Element, Graph, GraphBuilder, ParameterError, Parameters, Role, Shape};
 use crate::ops::{
     Activation, Epilogue, GroupNorm, Noise, NoiseSource, Op, Pointwise, SamplerUpdate,
     UpsampleNearest,
 };
+use crate::plan::Program;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -18,14 +19,19 @@ impl Parameters for Ones {
     }
 }
 
-fn load(graph: Graph) -> impl Executor {
+fn program(graph: Graph) -> Program {
     let options = PrepareOptions {
         fuse: false,
         trainable: false,
     };
     let prepared = Target::Cpu { threads: 2 }.prepare(&[graph], &options);
-    let program = prepared.expect("a good graph").program().clone();
-    CpuBackend::new(Arc::new(Ones)).load(program).unwrap()
+    prepared.expect("a good graph").program().clone()
+}
+
+fn load(graph: Graph) -> impl Executor {
+    CpuBackend::new(Arc::new(Ones))
+        .load(program(graph))
+        .unwrap()
 }
 
 fn copy() -> Op {
@@ -57,9 +63,8 @@ fn groups_of_an_array_keep_to_their_channels() {
     }
 }
 
-/// Scratch of threads, an enlargement, and weights.
-#[test]
-fn kernels_with_scratch_and_weights_stay_inside() {
+/// Scratch of threads, an enlargement, and weights: from `x` to `y`.
+fn block() -> Graph {
     let mut b = GraphBuilder::new("phase");
     let shape = Shape::new(1, 4, 2, 3);
     let x = b.value("x", shape, Role::Input, Element::F32).unwrap();
@@ -77,7 +82,15 @@ fn kernels_with_scratch_and_weights_stay_inside() {
     let result = b.shape(large);
     let result = b.value("y", result, Role::Output, Element::F32).unwrap();
     b.push_into(&[result], copy(), &[large]).unwrap();
-    let mut executor = load(b.build());
+    b.build()
+}
+
+#[test]
+fn kernels_with_scratch_and_weights_stay_inside() {
+    check_block(load(block()));
+}
+
+fn check_block(mut executor: impl Executor) {
     executor.write("x", &[2.0; 24]).unwrap();
     executor.run("phase", 0).unwrap();
     let y = executor.read("y").unwrap();
@@ -105,4 +118,27 @@ fn a_state_is_updated_in_place() {
     executor.write("x0", &[0.5; 18]).unwrap();
     executor.run("phase", 0).unwrap();
     assert_eq!(executor.read("before").unwrap(), [0.5; 18]);
+}
+
+/// Every slot of a program is refused once; the backend stays as good as new.
+#[test]
+fn no_memory_for_any_slot_is_an_error_and_no_more() {
+    let backend = CpuBackend::new(Arc::new(Ones));
+    let program = program(block());
+    let mut failures = 0;
+    let executor = loop {
+        let mut left = failures;
+        refusal::set(move |_| {
+            left -= 1;
+            left == -1
+        });
+        match backend.load(program.clone()) {
+            Ok(executor) => break executor,
+            Err(ExecError::OutOfMemory { .. }) => failures += 1,
+            Err(error) => panic!("{failures}: {error}"),
+        }
+    };
+    refusal::clear();
+    assert_eq!(failures, program.slots.len() as i32);
+    check_block(executor);
 }

@@ -2,8 +2,8 @@
 
 use super::kernels::{self, Kernel, Source};
 use super::lowered::{
-    Access, Bound, Buffer, BufferUse, Command, Lowered, LoweredPhase, Module, Pipeline,
-    PipelineBinding, UNIFORM_STRIDE, Weight,
+    Access, Bound, Buffer, BufferUse, COUNTER_BYTES, Command, Lowered, LoweredPhase, Module,
+    Pipeline, PipelineBinding, UNIFORM_STRIDE, Weight,
 };
 use super::shader::{Binding, BindingKind, Entry, Specialised};
 use crate::exec::ExecError;
@@ -74,7 +74,8 @@ pub fn lower(program: &Program, max_dispatch_flops: u64) -> Result<Lowered, Exec
         ),
         (
             BufferUse::Readback,
-            largest.clamp(MIN_READBACK, MAX_READBACK),
+            // The count of work comes with the result, not in a round trip of its own.
+            (largest.next_multiple_of(4) + COUNTER_BYTES).clamp(MIN_READBACK, MAX_READBACK),
         ),
     ];
     let executor_bytes = own.iter().map(|(_, bytes)| bytes).sum();

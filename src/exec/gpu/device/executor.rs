@@ -1,7 +1,7 @@
 //! Interprets a lowered program.
 
 use super::adapter::Gpu;
-use super::buffers::{self, UNIFORM, buffer};
+use super::buffers::{self, UNIFORM, buffer, within_memory};
 use super::pipelines::Compiled;
 use super::readback;
 use super::uploads::Uploads;
@@ -305,7 +305,8 @@ impl Executor for GpuExecutor {
     fn set_records(&mut self, records: &[StepRecord]) -> Result<(), ExecError> {
         let size = UNIFORM_STRIDE * records.len() as u64;
         if size > self.records.buffer.size() {
-            let larger = buffer(&self.gpu, "step records", size, UNIFORM);
+            let make = || buffer(&self.gpu, "step records", size, UNIFORM);
+            let larger = within_memory(&self.gpu, size, make)?;
             self.records = Records::new(&self.gpu, larger);
         }
         let mut bytes = vec![0; size as usize];

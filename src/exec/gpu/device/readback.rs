@@ -2,8 +2,8 @@
 
 use super::adapter::Gpu;
 use super::failure::Failure;
-use super::work::COUNTER_BYTES;
 use crate::exec::ExecError;
+use crate::exec::gpu::COUNTER_BYTES;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 use std::time::Duration;

@@ -273,8 +273,8 @@ impl Upscaler {
             .collect()
     }
 
-    /// Upscales an image (see [`upscale_from`](Self::upscale_from)), on another
-    /// device or in f32 if need be.
+    /// Upscales an image (see [`upscale_from`](Self::upscale_from)), in smaller
+    /// tiles, on another device or in f32 if need be.
     pub(super) fn upscale_again(
         &mut self,
         picture: &Picture,
@@ -295,6 +295,11 @@ impl Upscaler {
                 Ok(report) => return Ok(Report { retried, ..report }),
                 Err(error) => error,
             };
+            if matches!(error, UpscaleError::Exec(ExecError::OutOfMemory { .. })) {
+                // In smaller tiles, and in the end not at all.
+                retried.push(error.to_string());
+                continue;
+            }
             self.has_failed = matches!(error, UpscaleError::Exec(ExecError::Device { .. }));
             let Some((selected, precision)) = self.next_try(&error) else {
                 if let (true, Some((selected, precision))) = (is_bad(&error), doubted) {
@@ -401,8 +406,12 @@ impl Upscaler {
             }
             .run(&mut finish, progress)
         };
-        if !matches!(result, Err(UpscaleError::Exec(_))) {
-            self.loaded = Some((tile, loaded));
+        match result {
+            Err(UpscaleError::Exec(ExecError::OutOfMemory { .. })) => {
+                self.refused = Some(tile[0] * tile[1]);
+            }
+            Err(UpscaleError::Exec(_)) => {}
+            _ => self.loaded = Some((tile, loaded)),
         }
         self.holds_image = result.is_ok() && tiling.count() == 1;
         result?;

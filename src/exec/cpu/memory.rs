@@ -211,8 +211,8 @@ pub(crate) mod refusal {
         static REFUSE: RefCell<Option<Refuse>> = const { RefCell::new(None) };
     }
 
-    /// Asks `refuse` from now on, for each slot that this thread allocates,
-    /// whether there is no memory for so many bytes.
+    /// Asks `refuse` from now on, for each slot and each large array that this
+    /// thread allocates, whether there is no memory for so many bytes.
     pub fn set(refuse: impl FnMut(u64) -> bool + 'static) {
         REFUSE.set(Some(Box::new(refuse)));
     }
@@ -221,7 +221,7 @@ pub(crate) mod refusal {
         REFUSE.set(None);
     }
 
-    pub(super) fn refuses(bytes: u64) -> bool {
+    pub fn refuses(bytes: u64) -> bool {
         REFUSE.with_borrow_mut(|refuse| refuse.as_mut().is_some_and(|refuse| refuse(bytes)))
     }
 }

@@ -4,8 +4,8 @@ use super::{CpuBackend, refusal};
 use crate::exec::{ExecError, Executor, PrepareOptions, Target};
 use crate::graph::{Element, Graph, GraphBuilder, ParameterError, Parameters, Role, Shape};
 use crate::ops::{
-    Activation, Epilogue, GroupNorm, Noise, NoiseSource, Op, Pointwise, SamplerUpdate,
-    UpsampleNearest,
+    Activation, Conv2d, ConvTranspose2d, Epilogue, GroupNorm, Noise, NoiseSource, Op, Padding,
+    Pointwise, SamplerUpdate, UpsampleNearest,
 };
 use crate::plan::Program;
 use std::borrow::Cow;
@@ -99,6 +99,53 @@ fn check_block(mut executor: impl Executor) {
     assert_eq!(y.len(), 96);
     for y in y {
         assert!((f64::from(y) - mish).abs() < 1e-5, "{y}, not {mish}");
+    }
+}
+
+/// Matrix products over tiles of an image, into a group of an array: a convolution
+/// whose padding is the image's reflection, and one that doubles the size.
+#[test]
+fn convolutions_stay_inside() {
+    let mut b = GraphBuilder::new("phase");
+    let shape = Shape::new(1, 3, 4, 5);
+    let x = b.value("x", shape, Role::Input, Element::F32).unwrap();
+    let mut conv = |b: &mut GraphBuilder, name: &str, weight, op| {
+        let weight = b.parameter(&format!("{name}.weight"), weight).unwrap();
+        let bias = b
+            .parameter(&format!("{name}.bias"), Shape::vector(2))
+            .unwrap();
+        let y = b.push(name, op, &[x, weight, bias]).unwrap();
+        let result = format!("{name}.result");
+        let shape = b.shape(y);
+        let result = b.value(&result, shape, Role::Output, Element::F32);
+        b.push_into(&[result.unwrap()], copy(), &[y]).unwrap();
+    };
+    let reflected = Op::Conv2d(Conv2d {
+        kernel: 3,
+        stride: 1,
+        padding: Padding::Reflect,
+        bias: true,
+        epilogue: Epilogue::none(),
+    });
+    conv(&mut b, "same", Shape::new(2, 3, 3, 3), reflected);
+    let doubled = Op::ConvTranspose2d(ConvTranspose2d { stride: 2 });
+    conv(&mut b, "double", Shape::new(3, 2, 4, 4), doubled);
+    let mut executor = load(b.build());
+    executor.write("x", &[2.0; 60]).unwrap();
+    executor.run("phase", 0).unwrap();
+    // All weights and the bias are 1: each pixel sums what its kernel covers.
+    let same = executor.read("same.result").unwrap();
+    assert_eq!(same, [1.0 + 2.0 * 27.0; 40]);
+    let double = executor.read("double.result").unwrap();
+    assert_eq!(double.len(), 160);
+    for (at, y) in double.iter().enumerate() {
+        let (row, column) = (at / 10 % 8, at % 10);
+        let covered = |place: usize, last: usize| match place == 0 || place == last {
+            true => 1.0,
+            false => 2.0,
+        };
+        let pixels = covered(row, 7) * covered(column, 9);
+        assert_eq!(*y, 1.0 + 2.0 * 3.0 * pixels, "{row}, {column}");
     }
 }
 

@@ -188,6 +188,27 @@ fn a_cpu_without_memory_works_in_tiles_or_says_so() {
     };
     let mut upscaler = Upscaler::new(Model::starter(), &options).unwrap();
     check_without_memory(&mut upscaler, &|refuse| refusal::set(refuse));
+    // For the whole result on its way from the device, and for each array of a
+    // run over tiles in turn.
+    refusal::set(|bytes| bytes == 3 * 4 * (4 * 68 * 4 * 68));
+    let (_, report) = upscale_large(&mut upscaler).unwrap();
+    assert!(report.tiles.is_some(), "{report:?}");
+    let retried = &report.retried[..];
+    assert_eq!(retried, ["out of memory on the host: 1 MiB needed"]);
+    upscaler.tile = TileChoice::AtMost(40);
+    for number in [0, 1, 2, 3, 5, 8] {
+        // Loads its tile.
+        (upscaler.refused, upscaler.loaded) = (None, None);
+        upscale_large(&mut upscaler).unwrap();
+        let mut left = number;
+        refusal::set(move |_| {
+            left -= 1;
+            left == -1
+        });
+        let (_, report) = upscale_large(&mut upscaler).unwrap();
+        assert_eq!(report.retried.len(), 1, "{number}: {report:?}");
+        refusal::clear();
+    }
     refusal::clear();
 }
 

@@ -9,7 +9,7 @@ use crate::exec::elements::{gather, scatter};
 use crate::exec::gpu::{
     Access, Bound, BufferUse, Command, Lowered, RECORD_BYTES, UNIFORM_STRIDE, limits,
 };
-use crate::exec::{ExecError, Executor, StepRecord};
+use crate::exec::{ExecError, Executor, StepRecord, zeros};
 use crate::graph::{Parameters, Shape};
 use crate::plan::{MemoryReport, Owner, PACK, PlannedValue};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -288,7 +288,7 @@ impl Executor for GpuExecutor {
     fn write(&mut self, name: &str, elements: &[f32]) -> Result<(), ExecError> {
         let value = self.find(name)?;
         let mut bytes = match value.is_part() {
-            false => vec![0; self.lowered.buffers[value.slot].bytes as usize],
+            false => zeros(self.lowered.buffers[value.slot].bytes as usize)?,
             // The other channels stay as they are.
             true => self.read_slot(&value)?,
         };
@@ -299,7 +299,7 @@ impl Executor for GpuExecutor {
     fn read(&mut self, name: &str) -> Result<Vec<f32>, ExecError> {
         let value = self.find(name)?;
         let bytes = self.read_slot(&value)?;
-        Ok(gather(&value, &bytes))
+        gather(&value, &bytes)
     }
 
     fn set_records(&mut self, records: &[StepRecord]) -> Result<(), ExecError> {

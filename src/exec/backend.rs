@@ -98,7 +98,9 @@ impl Target {
 
     pub fn chooser(&self) -> Box<dyn Chooser> {
         match self {
-            Self::Cpu { threads } => Box::new(cpu::CpuChooser { threads: *threads }),
+            Self::Cpu { threads } => Box::new(cpu::CpuChooser {
+                threads: (*threads).max(1),
+            }),
             Self::Gpu { precision, .. } => Box::new(gpu::GpuChooser::new(*precision)),
         }
     }

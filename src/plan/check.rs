@@ -20,7 +20,7 @@ impl Program {
     /// # Errors
     /// Names the first value or node that breaks a rule.
     pub fn check(&self) -> Result<(), PlanError> {
-        if self.threads > MAX_THREADS {
+        if !(1..=MAX_THREADS).contains(&self.threads) {
             return Err(PlanError::Threads(self.threads));
         }
         let mut bytes = self.slots.iter().map(|slot| slot.bytes);

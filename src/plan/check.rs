@@ -188,6 +188,7 @@ fn check_packed(value: &PlannedValue, packing: &Packing, there: u64) -> Result<(
     // Coordinates add up over the axes.
     let end = |end: usize, axis: &Axis| end.checked_add(axis.step.checked_mul(axis.size)?);
     let is_finite = packing.axes.iter().try_fold(0, end).is_some();
+    let has_elements = packing.axes.iter().all(|axis| axis.size > 0);
     let channels_fit = packing.channels.as_ref().is_none_or(|map| {
         let Shape { n, c, h, w } = packing.plain;
         let channels = stored(&map.segments, 1);
@@ -195,7 +196,7 @@ fn check_packed(value: &PlannedValue, packing: &Packing, there: u64) -> Result<(
         is_finite && channels == Some([n, c, h, w][map.coordinate as usize])
     });
     let alike = packing.plain == value.shape && packing.precision == value.format.precision;
-    match fits && is_finite && channels_fit && alike {
+    match fits && is_finite && has_elements && channels_fit && alike {
         true => Ok(()),
         false => Err(format!("is packed as {packing:?}, not in {there} bytes")),
     }

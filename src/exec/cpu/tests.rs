@@ -109,7 +109,7 @@ fn convolutions_stay_inside() {
     let mut b = GraphBuilder::new("phase");
     let shape = Shape::new(1, 3, 4, 5);
     let x = b.value("x", shape, Role::Input, Element::F32).unwrap();
-    let mut conv = |b: &mut GraphBuilder, name: &str, weight, op| {
+    let conv = |b: &mut GraphBuilder, name: &str, weight, op| {
         let weight = b.parameter(&format!("{name}.weight"), weight).unwrap();
         let bias = b
             .parameter(&format!("{name}.bias"), Shape::vector(2))

@@ -328,3 +328,6 @@ fn folder(path: &Path) -> &Path {
         None => path,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,9 @@ mod devices;
 mod evaluate;
 #[path = "cli/folder.rs"]
 mod folder;
+#[cfg(target_os = "linux")]
+#[path = "cli/full_disk.rs"]
+mod full_disk;
 #[path = "cli/inputs.rs"]
 mod inputs;
 #[path = "cli/models.rs"]

@@ -154,7 +154,7 @@ fn changed(old: u64, how: u8, amount: u8) -> u64 {
         1 => old.wrapping_add(u64::from(amount)),
         2 => old.wrapping_sub(u64::from(amount)),
         3 => 1 << (amount % 64),
-        4 => (1 << (amount % 64)) + old,
+        4 => old.wrapping_add(1 << (amount % 64)),
         5 => u64::MAX >> (amount % 64),
         6 => old.wrapping_mul(u64::from(amount)),
         _ => old / u64::from(amount).max(1),

@@ -95,6 +95,15 @@ pub enum Failure {
     /// A signal ended it.
     #[error("{0}")]
     Stopped(Stopped),
+    /// A panic while it worked on an image.
+    #[error("{}: srdiff itself failed ({reason}); please report it with the image", path.display())]
+    Fault { path: PathBuf, reason: String },
+    /// A result of an earlier run, whose seed was random.
+    #[error(
+        "{}: is there already, and the mean needs all results of one seed; give the --seed of that run, or replace them with --force",
+        .0.display()
+    )]
+    OtherSeed(PathBuf),
     /// The manual's pages.
     #[error("{}: cannot be written ({}); give another folder", .0.display(), .1)]
     Pages(PathBuf, std::io::Error),
@@ -174,7 +183,12 @@ impl Failure {
             Self::Stdout(_) => 1,
             Self::Usage(_) => 2,
             Self::Input(_) | Self::UpscaleInput(_) | Self::Unsuitable { .. } | Self::List(..) => 3,
-            Self::Output(_) | Self::Pages(..) | Self::SameFile(_) | Self::SameOutput { .. } => 4,
+            Self::Output(_)
+            | Self::OtherSeed(_)
+            | Self::Pages(..)
+            | Self::SameFile(_)
+            | Self::SameOutput { .. } => 4,
+            Self::Fault { .. } => 101,
             Self::SomeFailed { .. } => 8,
             Self::Stopped(stopped) => stopped.exit_code,
             Self::Model(_) => 5,

@@ -4,7 +4,10 @@ use super::args::{CommandLine, CompletionsArgs, ManArgs};
 use super::failure::Failure;
 use super::terminal;
 use clap::CommandFactory;
+use srdiff::atomic_file::{self, Fault};
+use srdiff::image::ImageProblem;
 use std::path::Path;
+use std::{fs, io};
 
 pub fn completions(args: &CompletionsArgs) -> Result<(), Failure> {
     let mut script = Vec::new();
@@ -22,11 +25,26 @@ pub fn manual(args: &ManArgs) -> Result<(), Failure> {
         return terminal::answer(&String::from_utf8_lossy(&page));
     };
     let failed = |error| Failure::Pages(folder.clone(), error);
-    std::fs::create_dir_all(folder).map_err(failed)?;
+    fs::create_dir_all(folder).map_err(failed)?;
     write_pages(command, folder).map_err(failed)
 }
 
-fn write_pages(command: clap::Command, folder: &Path) -> std::io::Result<()> {
+/// Each page whole or not at all.
+fn write_pages(command: clap::Command, folder: &Path) -> io::Result<()> {
+    let drafts = tempfile::tempdir()?;
     // `srdiff help` says what each page says.
-    clap_mangen::generate_to(command.disable_help_subcommand(true), folder)
+    clap_mangen::generate_to(command.disable_help_subcommand(true), &drafts)?;
+    for draft in fs::read_dir(&drafts)? {
+        let draft = draft?;
+        let written = atomic_file::write(
+            &folder.join(draft.file_name()),
+            &fs::read(draft.path())?,
+            true,
+        );
+        written.map_err(|fault| match fault {
+            Fault::Io(error) => error,
+            fault => io::Error::other(ImageProblem::from(fault).to_string()),
+        })?;
+    }
+    Ok(())
 }

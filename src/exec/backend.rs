@@ -96,7 +96,7 @@ impl Target {
 
     pub fn chooser(&self) -> Box<dyn Chooser> {
         match self {
-            Self::Cpu { threads } => Box::new(cpu::CpuChooser::new(*threads)),
+            Self::Cpu { threads } => Box::new(cpu::CpuChooser::new((*threads).max(1))),
             Self::Gpu { precision, .. } => Box::new(gpu::GpuChooser::new(*precision)),
         }
     }

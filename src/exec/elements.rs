@@ -1,6 +1,7 @@
 //! Elements of a value between the host's order, `[n, c, h, w]`, and the bytes
 //! of its slot.
 
+use super::{ExecError, with_room};
 use crate::plan::{Layout, PlannedValue, Precision};
 use half::f16;
 
@@ -53,9 +54,12 @@ fn scatter_as<const BYTES: usize>(
 
 /// Reads elements from the bytes of a slot.
 ///
+/// # Errors
+/// When there is no memory for them.
+///
 /// # Panics
 /// When the slot is too small.
-pub(super) fn gather(value: &PlannedValue, bytes: &[u8]) -> Vec<f32> {
+pub(super) fn gather(value: &PlannedValue, bytes: &[u8]) -> Result<Vec<f32>, ExecError> {
     match value.format.precision {
         Precision::F32 => gather_as(value, bytes, f32::from_ne_bytes),
         Precision::F16 => gather_as(value, bytes, |v| f16::from_ne_bytes(v).to_f32()),
@@ -66,13 +70,13 @@ fn gather_as<const BYTES: usize>(
     value: &PlannedValue,
     bytes: &[u8],
     element: impl Fn([u8; BYTES]) -> f32,
-) -> Vec<f32> {
+) -> Result<Vec<f32>, ExecError> {
     let (slot, _) = bytes.as_chunks();
-    let mut elements = Vec::with_capacity(value.shape.elements());
+    let mut elements = with_room(value.shape.elements())?;
     for (first, step) in planes(value) {
         let plane = slot[first..].iter().step_by(step);
         let plane = plane.take(value.shape.pixels());
         elements.extend(plane.map(|&stored| element(stored)));
     }
-    elements
+    Ok(elements)
 }

@@ -89,6 +89,33 @@ pub enum ExecError {
     Device { device: String, reason: String },
 }
 
+/// An empty vector with room for so many elements. Where there is no memory, the
+/// usual ways to make one end the program.
+pub(crate) fn with_room<T>(count: usize) -> Result<Vec<T>, ExecError> {
+    let bytes = count.saturating_mul(size_of::<T>()) as u64;
+    let mut vector = Vec::new();
+    let made = vector.try_reserve_exact(count);
+    #[cfg(test)]
+    let made = made.map(|()| cpu::refusal::refuses(bytes));
+    #[cfg(not(test))]
+    let made = made.map(|()| false);
+    match made {
+        Ok(false) => Ok(vector),
+        _ => Err(ExecError::OutOfMemory {
+            device: "the host".to_owned(),
+            needed_mib: bytes.div_ceil(1 << 20),
+            hint: String::new(),
+        }),
+    }
+}
+
+/// So many zeros, as [`with_room`].
+pub(crate) fn zeros<T: Copy + Default>(count: usize) -> Result<Vec<T>, ExecError> {
+    let mut vector = with_room(count)?;
+    vector.resize(count, T::default());
+    Ok(vector)
+}
+
 /// Locks what a panic elsewhere leaves whole.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

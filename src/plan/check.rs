@@ -20,7 +20,7 @@ impl Program {
     /// # Errors
     /// Names the first value or node that breaks a rule.
     pub fn check(&self) -> Result<(), PlanError> {
-        if self.threads > MAX_THREADS {
+        if !(1..=MAX_THREADS).contains(&self.threads) {
             return Err(PlanError::Threads(self.threads));
         }
         let mut bytes = self.slots.iter().map(|slot| slot.bytes);
@@ -177,6 +177,7 @@ fn check_packed(value: &PlannedValue, packing: &Packing, there: u64) -> Result<(
     // Coordinates add up over the axes.
     let end = |end: usize, axis: &Axis| end.checked_add(axis.step.checked_mul(axis.size)?);
     let is_finite = packing.axes.iter().try_fold(0, end).is_some();
+    let has_elements = packing.axes.iter().all(|axis| axis.size > 0);
     let channels_fit = packing.channels.as_ref().is_none_or(|map| {
         let Shape { n, c, h, w } = packing.plain;
         let channels = stored(&map.segments, 1);
@@ -186,7 +187,7 @@ fn check_packed(value: &PlannedValue, packing: &Packing, there: u64) -> Result<(
     let alike = packing.plain == value.shape && packing.precision == value.format.precision;
     let transforms = !packing.winograd || (packing.plain.h, packing.plain.w) == (3, 3);
     ensure!(
-        fits && is_finite && channels_fit && alike && transforms,
+        fits && is_finite && has_elements && channels_fit && alike && transforms,
         "is packed as {packing:?}, not in {there} bytes"
     );
     Ok(())

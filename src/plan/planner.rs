@@ -34,7 +34,7 @@ pub enum PlanError {
     },
     #[error("the program takes more memory than any device has")]
     TooLarge,
-    #[error("{0} threads are more than any machine has")]
+    #[error("a program for {0} threads, which no machine has")]
     Threads(usize),
 }
 

@@ -24,7 +24,7 @@ use super::tiling::{MARGIN, Tiling};
 use super::{UpscaleError, steps};
 use crate::diffusion::noise::normal4;
 use crate::exec::cpu::next_x;
-use crate::exec::{Executor, StepRecord};
+use crate::exec::{ExecError, Executor, StepRecord, zeros};
 use crate::image::{Border, Colors, Planes};
 use crate::model::{Settings, names};
 use rayon::prelude::*;
@@ -106,7 +106,7 @@ impl Tiled<'_> {
         notify(counter.progress, Progress::Image)?;
         for wave in 0..count + steps {
             if wave < count {
-                band.push_back(self.segment(wave));
+                band.push_back(self.segment(wave)?);
             }
             for step in 0..steps.min(wave) {
                 let row = wave - 1 - step;
@@ -157,20 +157,20 @@ impl Tiled<'_> {
     }
 
     /// A segment of pure noise, x_T.
-    fn segment(&self, row: usize) -> Segment {
+    fn segment(&self, row: usize) -> Result<Segment, ExecError> {
         let (axis, scale) = (self.tiling.rows, self.settings.scale);
         let rows = match row + 1 == axis.count {
             true => axis.tile,
             false => axis.stride(),
         } * scale;
-        let zeros = || vec![0.0; 3 * self.width() * rows];
+        let planes = || zeros(3 * self.width() * rows);
         let mut segment = Segment {
             top: row * axis.stride() * scale,
             rows,
-            x: zeros(),
-            x0: zeros(),
+            x: planes()?,
+            x0: planes()?,
             previous: match keeps_estimates(self.records) {
-                true => zeros(),
+                true => planes()?,
                 false => Vec::new(),
             },
             tiles: Vec::new(),
@@ -183,7 +183,7 @@ impl Tiled<'_> {
         if let Some(start) = &self.start {
             self.mix(&mut segment, start);
         }
-        segment
+        Ok(segment)
     }
 
     /// From noise to x_t of the image to start from.
@@ -252,7 +252,7 @@ impl Tiled<'_> {
         let row_weights = rows.weights(row, scale);
         for column in 0..columns.count {
             let left = column * columns.stride() * scale;
-            let mut x = vec![0.0; 3 * size[0] * size[1]];
+            let mut x = zeros(3 * size[0] * size[1])?;
             for_rows(&mut x, size, |channel, y, row| {
                 let (segment, y) = place(band, at, y);
                 let from = (channel * segment.rows + y) * width + left;

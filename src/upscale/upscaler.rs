@@ -273,8 +273,8 @@ impl Upscaler {
             .collect()
     }
 
-    /// Upscales an image (see [`upscale_from`](Self::upscale_from)), on another
-    /// device or in f32 if need be.
+    /// Upscales an image (see [`upscale_from`](Self::upscale_from)), in smaller
+    /// tiles, on another device or in f32 if need be.
     pub(super) fn upscale_again(
         &mut self,
         picture: &Picture,
@@ -295,6 +295,11 @@ impl Upscaler {
                 Ok(report) => return Ok(Report { retried, ..report }),
                 Err(error) => error,
             };
+            if matches!(error, UpscaleError::Exec(ExecError::OutOfMemory { .. })) {
+                // In smaller tiles, and in the end not at all.
+                retried.push(error.to_string());
+                continue;
+            }
             self.has_failed = matches!(error, UpscaleError::Exec(ExecError::Device { .. }));
             let Some((selected, precision)) = self.next_try(&error) else {
                 if let (true, Some((selected, precision))) = (is_bad(&error), doubted) {
@@ -369,8 +374,9 @@ impl Upscaler {
         let settings = model.settings();
         let colors = Colors::new(picture, sample.border);
         let mut finish = Finish::new(settings, picture, &colors, rows);
-        let (_, executor) = self.loaded.as_mut().expect("just loaded");
-        let executor = &mut **executor;
+        // Not there while it runs: after an error or a panic it may be in any state.
+        let (tile, mut loaded) = self.loaded.take().expect("just loaded");
+        let executor = &mut *loaded;
         let start = edited.map(|(image, _)| Start {
             colors: Colors::new(image, sample.border),
             parts,
@@ -400,9 +406,12 @@ impl Upscaler {
             }
             .run(&mut finish, progress)
         };
-        if matches!(result, Err(UpscaleError::Exec(_))) {
-            // The executor may be in any state.
-            self.loaded = None;
+        match result {
+            Err(UpscaleError::Exec(ExecError::OutOfMemory { .. })) => {
+                self.refused = Some(tile[0] * tile[1]);
+            }
+            Err(UpscaleError::Exec(_)) => {}
+            _ => self.loaded = Some((tile, loaded)),
         }
         self.holds_image = result.is_ok() && tiling.count() == 1;
         result?;
@@ -473,7 +482,14 @@ impl Upscaler {
         progress: OnProgress<'_>,
     ) -> Result<Tiling, UpscaleError> {
         loop {
-            let tiling = self.tiling(size, records)?;
+            let tiling = match self.tiling(size, records) {
+                Ok(tiling) => tiling,
+                Err(error) => {
+                    // There may be memory for the next image.
+                    self.refused = None;
+                    return Err(error);
+                }
+            };
             let tile = tiling.tile();
             if self.is_loaded(tile) {
                 return Ok(tiling);

@@ -108,7 +108,7 @@ impl Folder {
     }
 
     /// Does something that makes, changes and removes no file of the folder.
-    fn unchanged<T>(&self, act: impl FnOnce() -> T) -> T {
+    pub fn unchanged<T>(&self, act: impl FnOnce() -> T) -> T {
         let before = self.contents();
         let result = act();
         assert!(before == self.contents(), "the folder was changed");

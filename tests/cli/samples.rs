@@ -1,7 +1,8 @@
 //! Several results of an image.
 
-use super::folder::Folder;
+use super::folder::{FAST, Folder};
 use serde_json::Value;
+use std::fs;
 
 fn pixels(folder: &Folder, name: &str) -> Vec<u8> {
     folder.load(name).into_rgb8().into_raw()
@@ -133,6 +134,62 @@ fn an_image_is_done_when_all_its_results_are_there() {
         again.stderr.contains("0 done, 2 there already"),
         "{again:?}"
     );
+}
+
+/// What is missing is made, as the seed has it; what is there stays.
+#[test]
+fn results_that_are_missing_are_made_and_the_others_kept() {
+    let folder = Folder::new();
+    folder.draw("other.png", 5, 5);
+    let args = ["in.png", "other.png", "--seed", "3", "--samples", "4"];
+    let args = [&args[..], &["--uncertainty", "-o", "out", "--json"]].concat();
+    folder.upscale(&args);
+    let names = ["1", "2", "3", "4", "mean", "sigma"].map(|n| format!("out/in_x4_{n}.png"));
+    let bytes = || {
+        names
+            .clone()
+            .map(|name| fs::read(folder.path(&name)).unwrap())
+    };
+    let first = bytes();
+    let touched = |name: &str| fs::metadata(folder.path(name)).unwrap().modified().unwrap();
+    for missing in [&[1, 3][..], &[2, 4, 5], &[5], &[0]] {
+        for &number in missing {
+            fs::remove_file(folder.path(&names[number])).unwrap();
+        }
+        let kept = (0..6).find(|number| !missing.contains(number)).unwrap();
+        let before = touched(&names[kept]);
+        let run = folder.upscale(&args);
+        let there = 6 - missing.len();
+        let note = format!("note: in.png: {there} of its 6 results are there already");
+        assert!(run.stderr.contains(&note), "{run:?}");
+        assert!(run.stderr.contains("1 done, 1 there already"), "{run:?}");
+        assert!(bytes() == first, "{missing:?}");
+        assert_eq!(touched(&names[kept]), before);
+        let done = json(&run.stdout);
+        let done = done.iter().filter(|line| line["status"] == "done");
+        assert_eq!(done.count(), missing.len(), "{run:?}");
+    }
+    // A mean of samples of two seeds would be the mean of no seed's.
+    fs::remove_file(folder.path(&names[0])).unwrap();
+    let args = [
+        "in.png",
+        "other.png",
+        "--samples",
+        "4",
+        "--uncertainty",
+        "-o",
+    ];
+    let run = folder.run(&[&["upscale"], &FAST[..], &args, &["out"]].concat());
+    assert_eq!(run.code, 8, "{run:?}");
+    assert!(
+        run.stderr.contains("give the --seed of that run"),
+        "{run:?}"
+    );
+    // Without a mean, one more sample is as good as another.
+    fs::remove_file(folder.path(&names[2])).unwrap();
+    folder.upscale(&["in.png", "other.png", "--samples", "4", "-o", "out"]);
+    assert_eq!(fs::read(folder.path(&names[1])).unwrap(), first[1]);
+    assert!(folder.path(&names[0]).exists() && folder.path(&names[2]).exists());
 }
 
 #[test]

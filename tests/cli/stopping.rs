@@ -3,7 +3,10 @@
 use super::folder::Folder;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 /// Runs `upscale` on slow pictures, sends a signal once the first is at work,
 /// and gives the exit code and what was said on stderr.
@@ -105,6 +108,59 @@ fn leftovers_are_removed() {
         "tiny.safetensors",
     ];
     assert_eq!(names, expected);
+}
+
+/// Whether a process has begun to write a file in a folder: one that is open and
+/// has bytes, but no name, or not yet its own.
+#[cfg(target_os = "linux")]
+fn is_writing(id: u32, folder: &Path) -> bool {
+    let Ok(open) = fs::read_dir(format!("/proc/{id}/fd")) else {
+        return false;
+    };
+    open.flatten().any(|file| {
+        let name = fs::read_link(file.path()).unwrap_or_default();
+        let is_result = name.parent() == Some(folder)
+            && (name.to_string_lossy().ends_with(" (deleted)")
+                || name.to_string_lossy().ends_with(".tmp"));
+        is_result && fs::metadata(file.path()).is_ok_and(|file| file.len() > 0)
+    })
+}
+
+/// SIGKILL leaves no time to tidy up.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_that_is_killed_in_the_middle_of_a_file_leaves_no_half_of_it() {
+    let folder = Folder::new();
+    folder.draw("large.png", 400, 400);
+    folder.write("out.png", b"an older result");
+    let before = folder.names();
+    let real = fs::canonicalize(folder.path("")).unwrap();
+    let tiles = [
+        "--model",
+        "tiny.safetensors",
+        "--steps",
+        "1",
+        "--tile",
+        "32",
+    ];
+    let output = ["large.png", "-o", "out.png", "--force"];
+    let (code, said) = disturbed(&folder, &[&tiles[..], &output].concat(), |id| {
+        while !is_writing(id, &real) {
+            let is_running = Path::new(&format!("/proc/{id}/exe")).exists();
+            assert!(is_running, "it ended before it was seen writing");
+            thread::sleep(Duration::from_millis(1));
+        }
+        let kill = Command::new("kill")
+            .args(["-KILL", &id.to_string()])
+            .status();
+        assert!(kill.unwrap().success());
+    });
+    assert_eq!(code, None, "{said}");
+    let older = fs::read(folder.path("out.png")).unwrap();
+    assert_eq!(older, b"an older result");
+    // What it may have left goes with the next run.
+    folder.upscale(&["in.png", "-o", "out.png", "--force"]);
+    assert_eq!(folder.names(), before);
 }
 
 /// The limit on the size of files is an ordinary error: of several results,

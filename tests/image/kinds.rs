@@ -230,7 +230,12 @@ fn damage_anywhere_is_survived() {
                 };
                 wrong[at] ^= [0xff, 0x01, 0x80][round % 3];
                 let path = folder.write("wrong", &wrong);
-                let _ = (decode(&path, &options), dimensions(&path));
+                // What can be read is not refused from its header.
+                let (decoded, size) = (decode(&path, &options), dimensions(&path));
+                if let Ok(Decoded { picture, .. }) = decoded {
+                    let expected = (picture.width, picture.height);
+                    assert_eq!(size.unwrap(), expected, "{name}, byte {at}");
+                }
             }
         }
     }

@@ -164,12 +164,14 @@ fn a_packed_weight_fills_its_slot_whatever_its_channels() {
 }
 
 #[test]
-fn more_threads_than_any_machine_has_are_refused() {
+fn threads_that_no_machine_has_are_refused() {
     let shape = Shape::new(1, 4, 2, 2);
     let values = vec![at("x", shape, &[4], 0, 0)];
     let mut program = by_hand(one(Op::Noise(Noise { shape }), &[], &[0]), values, 64);
     program.check().unwrap();
-    program.threads = usize::MAX;
-    let message = refused_on_the_cpu(&program);
-    assert!(message.contains("threads"), "{message}");
+    for threads in [0, usize::MAX] {
+        program.threads = threads;
+        let message = refused_on_the_cpu(&program);
+        assert!(message.contains("threads"), "{message}");
+    }
 }

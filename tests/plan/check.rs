@@ -211,6 +211,10 @@ fn values_in_slots_of_others_are_refused() {
         ("but in the slot of temporaries", &|p| {
             value(p, "phase", "y").packing = Some(Packing::vector(SHAPE, 4));
         }),
+        ("is packed as", &|p| {
+            let packing = &mut value(p, "phase", "w as").packing;
+            packing.as_mut().unwrap().axes[0].size = 0;
+        }),
         ("value 'y' is Temporary, but in the slot of threads", &|p| {
             p.slots.push(Slot {
                 bytes: 1024,

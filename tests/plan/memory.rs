@@ -195,7 +195,8 @@ fn lowering_adds_uniforms_records_and_what_results_are_read_through() {
             let stored = program.find_persistent(names::SR).expect("the result");
             let stored = program.slots[stored.slot].bytes;
             let readback = bytes(BufferUse::Readback);
-            assert_eq!(readback, stored.clamp(1 << 16, 16 << 20));
+            // The count of work comes after the result.
+            assert_eq!(readback, (stored + 4).clamp(1 << 16, 16 << 20));
 
             let (before, after) = (program.memory, prepared.memory());
             assert_eq!(after.executor_bytes, uniforms + records + readback);

@@ -3,16 +3,16 @@
 use super::UpscaleArgs;
 use super::inputs::{Input, Inputs};
 use super::name::{Common, Template};
+use super::places::{Places, check_place, is_absent};
 use super::target::Target;
 use crate::cli::failure::Failure;
 use srdiff::atomic_file::is_same_file;
-use srdiff::image::{ImageError, ImageProblem, OutputFormat, check_writable};
+use srdiff::image::{OutputFormat, check_writable};
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::io::{IsTerminal, stdout};
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::{fs, io};
 
 /// Where results go.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +32,8 @@ pub struct Job {
     pub output: Option<PathBuf>,
     /// Where its other results go: other samples, their mean and deviation.
     pub others: Vec<PathBuf>,
+    /// Those of an earlier run that stay, by their number from 0.
+    pub there: HashSet<usize>,
     /// Results that are not written yet.
     pub left: AtomicUsize,
     pub has_failed: AtomicBool,
@@ -43,6 +45,11 @@ pub struct Job {
 impl Job {
     pub fn outputs(&self) -> impl Iterator<Item = &PathBuf> {
         self.output.iter().chain(&self.others)
+    }
+
+    /// Whether a result, by its number from 0, is there from an earlier run.
+    pub fn is_there(&self, number: usize) -> bool {
+        self.there.contains(&number)
     }
 }
 
@@ -156,7 +163,7 @@ pub fn plan(
             (index - 1) % shard.count == shard.index - 1
         });
     }
-    for job in jobs {
+    for mut job in jobs {
         if job.output.is_none() {
             work.jobs.push(job);
             continue;
@@ -164,20 +171,32 @@ pub fn plan(
         if let Some(same) = job.outputs().find(|o| is_same_file(&job.input.path, o)) {
             return Err(Failure::SameFile(same.clone()));
         }
-        if !is_single && !args.force && job.outputs().all(|output| output.is_file()) {
+        if !is_single && !args.force {
+            let outputs = job.outputs().enumerate();
+            let there = outputs.filter(|(_, output)| output.is_file());
+            job.there = there.map(|(number, _)| number).collect();
+        }
+        if job.there.len() == job.outputs().count() {
             work.skipped.push(job);
             continue;
         }
-        let mut outputs = job.outputs();
-        let checked = outputs.try_for_each(|output| match destination {
-            Destination::File(_) => check_writable(output, args.force),
-            _ if output.parent().is_some_and(is_absent) => check_place(output),
-            _ => check_writable(output, args.force),
+        *job.left.get_mut() -= job.there.len();
+        let mut outputs = job.outputs().enumerate();
+        let checked = outputs.try_for_each(|(number, output)| match destination {
+            _ if job.is_there(number) => match args.uncertainty && args.sampling.seed.is_none() {
+                true => Err(Failure::OtherSeed(output.clone())),
+                false => Ok(()),
+            },
+            Destination::File(_) => check_writable(output, args.force).map_err(Failure::Output),
+            _ if output.parent().is_some_and(is_absent) => {
+                check_place(output).map_err(Failure::Output)
+            }
+            _ => check_writable(output, args.force).map_err(Failure::Output),
         });
         drop(outputs);
         match checked {
             Ok(()) => work.jobs.push(job),
-            Err(error) => work.failed.push((job, Failure::Output(error))),
+            Err(failure) => work.failed.push((job, failure)),
         }
     }
     Ok(work)
@@ -223,6 +242,7 @@ fn jobs(
             input,
             output,
             others,
+            there: HashSet::new(),
             size: [0; 2],
         })
     };
@@ -315,58 +335,4 @@ fn check_distinct(jobs: &mut Vec<Job>) -> Result<(), Failure> {
         !twice.contains(&(index - 1))
     });
     Ok(())
-}
-
-/// Paths in one form, whether there is a file or not.
-#[derive(Default)]
-struct Places(HashMap<PathBuf, PathBuf>);
-
-impl Places {
-    fn of(&mut self, path: &Path) -> OsString {
-        let folder = match path.parent() {
-            Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
-            Some(folder) => folder,
-            None => path,
-        };
-        let known = self.0.entry(folder.to_owned());
-        let folder = known.or_insert_with(|| fs::canonicalize(folder).unwrap_or(folder.to_owned()));
-        folder.join(path.file_name().unwrap_or_default()).into()
-    }
-}
-
-fn is_absent(folder: &Path) -> bool {
-    !folder.as_os_str().is_empty() && fs::metadata(folder).is_err()
-}
-
-/// Checks that a file can be made in a folder that may have to be made first.
-fn check_place(path: &Path) -> Result<(), ImageError> {
-    let mut missing = path;
-    while let Some(parent) = missing.parent().filter(|parent| is_absent(parent)) {
-        missing = parent;
-    }
-    match check_writable(missing, true) {
-        // A file called `result`, perhaps; its folder is what counts.
-        Err(error)
-            if matches!(
-                error.problem,
-                ImageProblem::Folder | ImageProblem::NotRegular
-            ) =>
-        {
-            Ok(())
-        }
-        checked => checked,
-    }
-}
-
-/// Makes the folder of a result.
-pub fn make_folder(output: &Path) -> Result<(), Failure> {
-    let Some(folder) = output.parent().filter(|folder| is_absent(folder)) else {
-        return Ok(());
-    };
-    fs::create_dir_all(folder).map_err(|error: io::Error| {
-        Failure::Output(ImageError {
-            file: output.to_owned(),
-            problem: ImageProblem::Write(error),
-        })
-    })
 }

@@ -1,12 +1,15 @@
 //! `srdiff upscale`.
 
 mod args;
+mod compute;
 mod inputs;
 mod jobs;
 mod name;
 mod pipeline;
+mod places;
 mod report;
 mod rows;
+mod save;
 mod target;
 
 pub use args::UpscaleArgs;
@@ -80,8 +83,8 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
         quiet: args.quiet,
         verbose: args.verbose,
     };
-    let costs = work.jobs.iter();
-    let costs = costs.map(|job| pipeline::work_of(job, &sample) * u64::from(args.results()));
+    let settings = settings(args, sample);
+    let costs = work.jobs.iter().map(|job| settings.cost_of(job));
     let report = Report::new(style, sample, work.jobs.len(), costs.sum());
     let total = problems.len() + work.len();
     tell_beforehand(&mut work, problems, args, &report);
@@ -96,10 +99,7 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
             _ => upscaler.check(1, 1, &sample).map_err(Failure::Upscaler),
         };
         match checked {
-            Ok(()) => {
-                let settings = settings(args, sample);
-                pipeline::run(&work.jobs, upscaler, &settings, &report, &stop);
-            }
+            Ok(()) => pipeline::run(&work.jobs, upscaler, &settings, &report, &stop),
             Err(failure) if is_single => report.failed(&work.jobs[0], failure, 0),
             Err(failure) => return Err(failure),
         }
@@ -144,6 +144,13 @@ fn tell_beforehand(work: &mut Work, problems: Vec<Failure>, args: &UpscaleArgs, 
     }
     for job in &work.skipped {
         report.skipped(job);
+    }
+    for job in work.jobs.iter().filter(|job| !job.there.is_empty()) {
+        let (path, there, all) = (&job.input.path, job.there.len(), job.outputs().count());
+        let path = path.display();
+        report.say(&format!(
+            "note: {path}: {there} of its {all} results are there already"
+        ));
     }
     for (job, failure) in work.failed.drain(..) {
         report.failed(&job, failure, 0);
@@ -213,5 +220,7 @@ fn settings(args: &UpscaleArgs, sample: SampleOptions) -> Settings {
         overwrite: args.force,
         load: args.jobs.load,
         save: args.jobs.save,
+        #[cfg(test)]
+        fault: |_, _| (),
     }
 }

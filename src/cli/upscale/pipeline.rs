@@ -4,26 +4,26 @@
 //! Threads hand images on without a queue between them, so that with one
 //! thread each, at most two inputs are in memory. Of results, only the rows that
 //! wait to be written are: see [`rows`](super::rows).
+//!
+//! A panic in any of them is the failure of its image: the others are done.
 
-use super::jobs::{Job, make_folder};
-use super::report::{Kind, Made, Report};
-use super::rows::{Results, Rows};
+use super::compute::upscale_all;
+use super::jobs::Job;
+use super::report::Report;
+use super::save::save_all;
 use super::target::Target;
 use crate::cli::failure::Failure;
 use crate::cli::signals::Stop;
-use srdiff::atomic_file::remove_leftovers;
-use srdiff::image::{
-    DecodeOptions, Decoded, EncodeOptions, ImageError, ImageProblem, OutputFormat, Picture, Strip,
-    decode, decode_file, encode_rows, save_rows,
-};
-use srdiff::upscale::{SampleOptions, Spread, UpscaleError, Upscaler};
+use srdiff::image::{DecodeOptions, Decoded, EncodeOptions, decode, decode_file};
+use srdiff::upscale::{SampleOptions, Upscaler};
+use std::any::Any;
 use std::collections::HashSet;
-use std::io::{Seek, Write, copy, stdout};
-use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+#[cfg(test)]
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -44,17 +44,50 @@ pub struct Settings {
     pub load: usize,
     /// Threads that write.
     pub save: usize,
+    /// What a test has happen as a stage of an input begins.
+    #[cfg(test)]
+    pub fault: fn(Stage, &Path),
+}
+
+/// What is done with an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(test), allow(dead_code))] // only tests look at it
+pub enum Stage {
+    Load,
+    /// Once for each result.
+    Upscale,
+    /// Once for each result.
+    Save,
 }
 
 impl Settings {
     /// How result `number`, counted from 0, is made.
-    fn sample_of(&self, number: u32) -> SampleOptions {
+    pub fn sample_of(&self, number: u32) -> SampleOptions {
         let mut sample = self.sample;
         match &mut sample.toward {
             Some((_, way)) => *way = f64::from(number) / f64::from(self.results - 1),
             None => sample.sample = number,
         }
         sample
+    }
+
+    /// The results of an image that have to be made: those that are not there,
+    /// or all if their mean and deviation are wanted.
+    pub fn numbers_of(&self, job: &Job) -> impl Iterator<Item = u32> {
+        let is_needed = |&number: &u32| self.uncertainty || !job.is_there(number as usize);
+        (0..self.results).filter(is_needed)
+    }
+
+    /// What an image costs: see [`work_of`].
+    pub fn cost_of(&self, job: &Job) -> u64 {
+        work_of(job, &self.sample) * self.numbers_of(job).count() as u64
+    }
+
+    /// Where tests let something go wrong.
+    pub fn reach(&self, stage: Stage, job: &Job) {
+        #[cfg(test)]
+        (self.fault)(stage, &job.input.path);
+        let _ = (stage, job);
     }
 }
 
@@ -69,7 +102,8 @@ pub fn run(jobs: &[Job], upscaler: Upscaler, settings: &Settings, report: &Repor
     let next = AtomicUsize::new(0);
     let (to_upscale, loaded) = sync_channel(0);
     let (to_save, results) = sync_channel(0);
-    let results = Mutex::new(results);
+    // The threads' own: were all of them gone, nobody would wait for one.
+    let results = Arc::new(Mutex::new(results));
     let folders = Mutex::new(HashSet::new());
     thread::scope(|scope| {
         for _ in 0..settings.load.min(jobs.len()) {
@@ -79,8 +113,10 @@ pub fn run(jobs: &[Job], upscaler: Upscaler, settings: &Settings, report: &Repor
         }
         drop(to_upscale);
         for _ in 0..settings.save.min(jobs.len()) {
-            scope.spawn(|| save_all(&results, &folders, settings, report));
+            let (results, folders) = (results.clone(), &folders);
+            scope.spawn(move || save_all(&results, folders, settings, report));
         }
+        drop(results);
         upscale_all(
             jobs.len(),
             upscaler,
@@ -93,11 +129,33 @@ pub fn run(jobs: &[Job], upscaler: Upscaler, settings: &Settings, report: &Repor
     });
 }
 
+/// Does something for an image. A panic becomes its failure; what was worked on
+/// is dropped with it.
+pub fn caught<T>(job: &Job, work: impl FnOnce() -> T) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| Failure::Fault {
+        path: job.input.path.clone(),
+        reason: message(&*payload),
+    })
+}
+
+/// What a panic said, in one line.
+fn message(payload: &(dyn Any + Send)) -> String {
+    let text = match (
+        payload.downcast_ref::<String>(),
+        payload.downcast_ref::<&str>(),
+    ) {
+        (Some(text), _) => text,
+        (_, Some(text)) => *text,
+        _ => "no reason given",
+    };
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// An image that was read, or why not.
-struct Loaded<'a> {
-    job: &'a Job,
-    decoded: Result<Decoded, Failure>,
-    time: Duration,
+pub struct Loaded<'a> {
+    pub job: &'a Job,
+    pub decoded: Result<Decoded, Failure>,
+    pub time: Duration,
 }
 
 fn load_all<'a>(
@@ -114,7 +172,7 @@ fn load_all<'a>(
         let started = Instant::now();
         let loaded = Loaded {
             job,
-            decoded: load(job, settings),
+            decoded: caught(job, || load(job, settings)).and_then(|decoded| decoded),
             time: started.elapsed(),
         };
         if to_upscale.send(loaded).is_err() {
@@ -124,6 +182,7 @@ fn load_all<'a>(
 }
 
 fn load(job: &Job, settings: &Settings) -> Result<Decoded, Failure> {
+    settings.reach(Stage::Load, job);
     let path = &job.input.path;
     let decoded = match &job.input.stdin {
         Some(file) => decode_file(file, path, &settings.reading),
@@ -140,260 +199,5 @@ fn load(job: &Job, settings: &Settings) -> Result<Decoded, Failure> {
     Ok(Decoded { picture, notes })
 }
 
-fn upscale_all<'a>(
-    mut left: usize,
-    upscaler: Upscaler,
-    loaded: Receiver<Loaded<'a>>,
-    to_save: SyncSender<Rows<'a>>,
-    settings: &Settings,
-    report: &Report,
-    stop: &Stop,
-) {
-    let sample = &settings.sample;
-    let mut upscaler = Some(upscaler);
-    let mut is_announced = false;
-    let mut before = 0;
-    while let (Some(engine), Ok(Loaded { job, decoded, time })) = (&mut upscaler, loaded.recv()) {
-        if stop.is_asked() {
-            return;
-        }
-        left -= 1;
-        let work = work_of(job, sample);
-        let total = work * u64::from(settings.results);
-        let Decoded { picture, mut notes } = match decoded {
-            Ok(decoded) => decoded,
-            Err(failure) => {
-                report.failed(job, failure, total);
-                continue;
-            }
-        };
-        if !std::mem::replace(&mut is_announced, true) {
-            report.say(&describe(engine, settings));
-        }
-        report.notes(job, &notes);
-        let mut started = Instant::now();
-        let own = [picture.width, picture.height];
-        let scale = engine.model().settings().scale;
-        // The model's own size takes no other way than without --scale.
-        let target = settings
-            .target
-            .filter(|t| t.of(own) != own.map(|side| scale * side));
-        let size = target.map_or(own.map(|side| scale * side), |target| target.of(own));
-        let head = picture.without_pixels(size);
-        let mut spread: Option<Spread> = None;
-        let mut load = time;
-        let after = before + total;
-        for number in 0..settings.results {
-            let sample = settings.sample_of(number);
-            let mut results = Results::new(job, number as usize, head.clone(), &to_save);
-            let mut whole = settings.uncertainty.then(|| head.clone());
-            let progress = &mut |progress| {
-                // A signal may come while the first image of a size is loaded.
-                match stop.is_asked() {
-                    true => ControlFlow::Break(()),
-                    false => report.show(progress, before, work),
-                }
-            };
-            let rows = &mut |strip: Strip| {
-                if let Some(whole) = &mut whole {
-                    whole.push(strip.clone());
-                }
-                results.push(strip)
-            };
-            let result = match number {
-                _ if target.is_some() => engine.upscale_to(&picture, size, &sample, progress, rows),
-                0 => engine.upscale_rows(&picture, &sample, progress, rows),
-                _ => engine.upscale_next(&picture, &sample, progress, rows),
-            };
-            for error in result.iter().flat_map(|how| &how.retried) {
-                let device = &engine.selected().device;
-                let note = format!("{error}; run again on {device} in {}", engine.precision());
-                report.say(&format!("note: {note}"));
-                notes.push(note);
-            }
-            let how = match result {
-                Ok(how) => how,
-                // Whoever could not write it has told.
-                Err(UpscaleError::Cancelled) if results.is_refused() => break,
-                Err(UpscaleError::Cancelled) => return,
-                Err(error) => {
-                    let failure = Failure::upscaling(&job.input.path)(error);
-                    report.failed(job, failure, after - before);
-                    break;
-                }
-            };
-            before += work;
-            let done = Instant::now();
-            let made = Made {
-                size: [0; 2],
-                kind: Kind::Result(number + 1),
-                device: engine.selected().device.to_string(),
-                how: Some(how),
-                notes: notes.clone(),
-                load: std::mem::take(&mut load),
-                upscale: done - started,
-                done,
-                save: Duration::ZERO,
-            };
-            started = done;
-            results.finish(made.clone());
-            if let Some(whole) = &whole {
-                match &mut spread {
-                    None => spread = Some(Spread::new(whole)),
-                    Some(spread) => spread.add(whole),
-                }
-            }
-            if number + 1 == settings.results
-                && let Some(spread) = spread.take()
-            {
-                write_spread(job, &spread, made, settings.results, &to_save);
-            }
-        }
-        before = after;
-        if left == 0 {
-            // Encoding takes memory of its own.
-            upscaler = None;
-        }
-    }
-}
-
-/// Writes the mean of all samples and their deviation.
-fn write_spread<'a>(
-    job: &'a Job,
-    spread: &Spread,
-    made: Made,
-    samples: u32,
-    to_save: &SyncSender<Rows<'a>>,
-) {
-    let results = |number, image: &Picture| {
-        Results::new(job, samples as usize + number, image.clone(), to_save)
-    };
-    let made = |kind| Made {
-        kind,
-        how: None,
-        load: Duration::ZERO,
-        upscale: Duration::ZERO,
-        done: Instant::now(),
-        ..made.clone()
-    };
-    let mean = spread.mean();
-    results(0, &mean).whole(job.format, mean, made(Kind::Mean));
-    let mut sigma = spread.sigma();
-    let average = sigma.iter().map(|&v| f64::from(v)).sum::<f64>() / sigma.len() as f64;
-    // A few pixels that differ far more than all others would leave these dark.
-    let place = (sigma.len() - 1) * 99 / 100;
-    let (_, &mut high, _) = sigma.select_nth_unstable_by(place, f32::total_cmp);
-    let white = high.ceil().max(1.0);
-    let map = spread.heat_map(white);
-    let kind = Kind::Sigma {
-        mean: average,
-        white,
-    };
-    results(1, &map).whole(OutputFormat::Png, map, made(kind));
-}
-
-fn save_all(
-    results: &Mutex<Receiver<Rows<'_>>>,
-    folders: &Mutex<HashSet<PathBuf>>,
-    settings: &Settings,
-    report: &Report,
-) {
-    loop {
-        // Held while waiting: the next result goes to whoever waits longest.
-        let received = results
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .recv();
-        let Ok(mut rows) = received else {
-            return;
-        };
-        let saved = save(&mut rows, folders, settings);
-        let made = rows.made();
-        match (saved, made) {
-            (Ok(()), Some(made)) => report.done(
-                rows.job,
-                rows.output,
-                &Made {
-                    size: [rows.head.width, rows.head.height],
-                    save: made.done.elapsed(),
-                    ..made
-                },
-            ),
-            (Ok(()), None) => unreachable!("the last row comes after it"),
-            // The run ended early, and whoever ended it has told why.
-            (Err(Unsaved::Image(ImageProblem::MissingRows { .. })), None) => {}
-            (Err(unsaved), _) => report.failed(rows.job, unsaved.failure(&rows), 0),
-        }
-    }
-}
-
-/// Why a result is not written.
-enum Unsaved {
-    Image(ImageProblem),
-    Other(Box<Failure>),
-}
-
-impl Unsaved {
-    fn failure(self, rows: &Rows<'_>) -> Failure {
-        match self {
-            Self::Other(failure) => *failure,
-            Self::Image(problem) => {
-                let file = rows.output.unwrap_or(Path::new("standard output"));
-                let file = file.to_owned();
-                Failure::Output(ImageError { file, problem })
-            }
-        }
-    }
-}
-
-fn save(
-    rows: &mut Rows<'_>,
-    folders: &Mutex<HashSet<PathBuf>>,
-    settings: &Settings,
-) -> Result<(), Unsaved> {
-    let (format, head) = (rows.format, &rows.head);
-    let strips = &mut rows.strips.iter();
-    let Some(output) = rows.output else {
-        // Nobody gets half an image.
-        let mut file = tempfile::tempfile().map_err(|e| Unsaved::Image(ImageProblem::Write(e)))?;
-        encode_rows(head, format, &settings.writing, &mut file, strips).map_err(Unsaved::Image)?;
-        let mut stdout = stdout().lock();
-        let written = file.rewind().and_then(|()| copy(&mut file, &mut stdout));
-        let written = written.and_then(|_| stdout.flush());
-        return written.map_err(|error| Unsaved::Other(Failure::Stdout(error).into()));
-    };
-    make_folder(output).map_err(|failure| Unsaved::Other(failure.into()))?;
-    let folder = match output.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => PathBuf::from("."),
-    };
-    let mut known = folders.lock().unwrap_or_else(PoisonError::into_inner);
-    if known.insert(folder.clone()) {
-        remove_leftovers(&folder);
-    }
-    drop(known);
-    save_rows(
-        head,
-        output,
-        format,
-        &settings.writing,
-        settings.overwrite,
-        strips,
-    )
-    .map_err(|error| Unsaved::Image(error.problem))
-}
-
-/// One line: which device runs and why, and how.
-fn describe(upscaler: &Upscaler, settings: &Settings) -> String {
-    let sample = &settings.sample;
-    let seed = match sample.toward {
-        None => format!("--seed {}", sample.seed),
-        Some((other, _)) => format!("--interpolate {},{other},{}", sample.seed, settings.results),
-    };
-    let selected = upscaler.selected();
-    let precision = upscaler.precision();
-    format!(
-        "{}: {}; {precision}, {} with {} steps, {seed}",
-        selected.device, selected.reason, sample.sampler, sample.steps
-    )
-}
+#[cfg(test)]
+mod tests;

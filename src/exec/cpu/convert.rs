@@ -29,6 +29,7 @@ pub(super) fn load(loading: &Loading) -> Result<Kernel, ExecError> {
         if padded.shape != y.shape {
             scatter(&padded, &vec![0.0; padded.shape.elements()], to);
         }
-        scatter(&y, &gather(&x, from), to);
+        let elements = gather(&x, from).unwrap_or_else(|error| panic!("{error}"));
+        scatter(&y, &elements, to);
     }))
 }

@@ -23,6 +23,10 @@ unsafe impl Sync for Memory {}
 impl Memory {
     /// `bytes` zeros, or nothing where there is no memory for them.
     pub fn zeroed(bytes: u64) -> Option<Self> {
+        #[cfg(test)]
+        if refusal::refuses(bytes) {
+            return None;
+        }
         let lines = usize::try_from(bytes).ok()?.div_ceil(size_of::<Line>());
         try_zeroed_slice_box(lines).ok().map(Self)
     }
@@ -193,5 +197,31 @@ impl Threads {
         let (first, second) = part.split_at_mut(first);
         work(first, second);
         busy.store(false, Ordering::Release);
+    }
+}
+
+/// Memory that a test lets run out.
+#[cfg(test)]
+pub(crate) mod refusal {
+    use std::cell::RefCell;
+
+    type Refuse = Box<dyn FnMut(u64) -> bool>;
+
+    thread_local! {
+        static REFUSE: RefCell<Option<Refuse>> = const { RefCell::new(None) };
+    }
+
+    /// Asks `refuse` from now on, for each slot and each large array that this
+    /// thread allocates, whether there is no memory for so many bytes.
+    pub fn set(refuse: impl FnMut(u64) -> bool + 'static) {
+        REFUSE.set(Some(Box::new(refuse)));
+    }
+
+    pub fn clear() {
+        REFUSE.set(None);
+    }
+
+    pub fn refuses(bytes: u64) -> bool {
+        REFUSE.with_borrow_mut(|refuse| refuse.as_mut().is_some_and(|refuse| refuse(bytes)))
     }
 }

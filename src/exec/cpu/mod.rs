@@ -24,10 +24,14 @@ mod pack;
 mod products;
 mod sampling;
 mod simd;
+#[cfg(test)]
+mod tests;
 mod tiles;
 mod upsample;
 mod winograd;
 
 pub use choose::CpuChooser;
 pub use executor::{CpuBackend, CpuExecutor};
+#[cfg(test)]
+pub(crate) use memory::refusal;
 pub(crate) use sampling::next_x;

@@ -2,8 +2,8 @@
 
 use super::kernels::{self, Kernel, Source};
 use super::lowered::{
-    Access, Bound, Buffer, BufferUse, Command, Lowered, LoweredPhase, Module, Pipeline,
-    PipelineBinding, UNIFORM_STRIDE, Weight,
+    Access, Bound, Buffer, BufferUse, COUNTER_BYTES, Command, Lowered, LoweredPhase, Module,
+    Pipeline, PipelineBinding, UNIFORM_STRIDE, Weight,
 };
 use super::shader::{Binding, BindingKind, Entry, Specialised};
 use crate::exec::ExecError;
@@ -68,7 +68,9 @@ pub fn lower(program: &Program, max_dispatch_flops: u64) -> Result<Lowered, Exec
     let largest = outputs.max().unwrap_or(0);
     let uniform_bytes = 4 * lowering.uniforms.len() as u64;
     let records = table_rows(program) as u64 + 1;
-    let readback_bytes = largest.clamp(MIN_READBACK, MAX_READBACK);
+    // The count of work comes with the result, not in a round trip of its own.
+    let readback_bytes = largest.next_multiple_of(4) + COUNTER_BYTES;
+    let readback_bytes = readback_bytes.clamp(MIN_READBACK, MAX_READBACK);
     let own = [
         (BufferUse::Uniforms, uniform_bytes.max(UNIFORM_STRIDE)),
         (BufferUse::Records, UNIFORM_STRIDE * records),

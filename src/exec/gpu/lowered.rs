@@ -14,6 +14,9 @@ use std::collections::BTreeMap;
 /// default alignment.
 pub const UNIFORM_STRIDE: u64 = 256;
 
+/// Bytes of the counter of work, which is read after results.
+pub const COUNTER_BYTES: u64 = 4;
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Lowered {
     /// Everything that is allocated. The program's slots come first.

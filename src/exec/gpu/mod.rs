@@ -22,8 +22,8 @@ pub use kernels::{GpuChooser, Tile};
 pub use limits::{check_baseline, check_limits};
 pub use lower::{MAX_DISPATCH_FLOPS, lower};
 pub use lowered::{
-    Access, Bound, Buffer, BufferUse, Command, Lowered, LoweredPhase, Module, Pipeline,
-    PipelineBinding, RECORD_BYTES, UNIFORM_STRIDE, Weight,
+    Access, Bound, Buffer, BufferUse, COUNTER_BYTES, Command, Lowered, LoweredPhase, Module,
+    Pipeline, PipelineBinding, RECORD_BYTES, UNIFORM_STRIDE, Weight,
 };
 
 /// Every adapter of this machine: none, without the feature `gpu`.

@@ -15,7 +15,12 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     let header = Header::read(source)?;
     let metadata = header.metadata(source)?;
     let mut raster = match header.masks_with_alpha() {
-        Some(masks) => header.decode_masked(source, masks, options)?,
+        Some(masks) => {
+            source.rewind().map_err(ImageProblem::Read)?;
+            // What is no header to others is none here.
+            size(source, options.max_pixels)?;
+            header.decode_masked(source, masks, options)?
+        }
         None => {
             source.rewind().map_err(ImageProblem::Read)?;
             decode_whole(BmpDecoder::new(&mut *source).map_err(problem)?, options)?

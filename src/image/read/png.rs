@@ -21,7 +21,11 @@ const XMP: &str = "XML:com.adobe.xmp";
 
 pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> {
     let walk = Walk::new(source)?;
-    let mut decoder = Decoder::new_with_limits(source, limits(0));
+    // Decoding tells of wrong checksums, or tolerates them.
+    let mut options = ::png::DecodeOptions::default();
+    options.set_ignore_crc(true);
+    let mut decoder = Decoder::new_with_options(source, options);
+    decoder.set_limits(limits(0));
     let info = decoder.read_header_info().map_err(problem)?;
     check_size([info.width, info.height], max_pixels)?;
     Ok(([info.width, info.height], walk.orientation()))

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::exec::Target;
+use crate::exec::cpu::refusal;
+use crate::upscale::{Shortage, TooLarge};
 use std::ops::ControlFlow;
 
 /// A mark in the program that was checked shows that it is the one loaded.
@@ -118,6 +120,103 @@ fn a_lost_gpu_that_was_asked_for_is_an_error_and_opened_again() {
         assert!(matches!(upscaler.selected().device, Device::Gpu(_)));
         assert!(report.retried.is_empty());
         assert!(again == whole);
+    }
+}
+
+/// 60x60 pixels, in one step.
+fn upscale_large(upscaler: &mut Upscaler) -> Result<(Vec<u8>, Report), UpscaleError> {
+    let image = Picture::new(60, 60, (0..10_800).map(|i| (i / 50) as u8).collect());
+    let sample = SampleOptions {
+        steps: 1,
+        ..two_steps(upscaler)
+    };
+    let mut bytes = Vec::new();
+    let report = upscaler.upscale_rows(
+        &image,
+        &sample,
+        &mut |_| ControlFlow::Continue(()),
+        &mut |strip| {
+            bytes.extend_from_slice(&strip.rgb.to_u8());
+            ControlFlow::Continue(())
+        },
+    )?;
+    assert_eq!(bytes.len(), 3 * 240 * 240);
+    Ok((bytes, report))
+}
+
+/// Refuses memory in several ways, by `set`: `upscaler` goes on in smaller tiles,
+/// gives up with a clear error, and works again when there is memory.
+fn check_without_memory(upscaler: &mut Upscaler, set: &dyn Fn(Box<dyn FnMut(u64) -> bool + Send>)) {
+    let whole = upscaler.budget().prepare([68, 68]).unwrap();
+    let slots = whole.program().slots.iter();
+    let largest = slots.map(|slot| slot.bytes).max().unwrap();
+
+    // Uploads pass through more, whatever the size of the tiles.
+    let uploads = 64 << 20;
+    assert!(largest < uploads);
+    set(Box::new(move |bytes| {
+        (largest / 3..uploads).contains(&bytes)
+    }));
+    let (bytes, report) = upscale_large(upscaler).unwrap();
+    let (tile, count) = report.tiles.expect("several tiles");
+    assert!(count > 1 && tile[0] * tile[1] < 68 * 68 / 2, "{report:?}");
+    assert!(report.retried.is_empty(), "{report:?}");
+
+    // Another size, so that something has to be loaded.
+    upscaler.loaded = None;
+    set(Box::new(|_| true));
+    match upscale_large(upscaler).unwrap_err() {
+        UpscaleError::TooLarge(error) => {
+            let TooLarge { shortage, .. } = *error;
+            assert!(matches!(shortage, Shortage::Refused { .. }), "{shortage:?}");
+        }
+        error => panic!("{error}"),
+    }
+    set(Box::new(|_| false));
+    let (whole, report) = upscale_large(upscaler).unwrap();
+    assert_eq!(report.tiles, None);
+    let differences = whole.iter().zip(&bytes).map(|(a, b)| a.abs_diff(*b));
+    let worst = differences.max().unwrap();
+    assert!(worst <= 8, "tiles differ by {worst}");
+}
+
+#[test]
+fn a_cpu_without_memory_works_in_tiles_or_says_so() {
+    let options = UpscalerOptions {
+        device: DeviceChoice::Cpu,
+        ..UpscalerOptions::default()
+    };
+    let mut upscaler = Upscaler::new(Model::starter(), &options).unwrap();
+    check_without_memory(&mut upscaler, &|refuse| refusal::set(refuse));
+    // For the whole result on its way from the device, and for each array of a
+    // run over tiles in turn.
+    refusal::set(|bytes| bytes == 3 * 4 * (4 * 68 * 4 * 68));
+    let (_, report) = upscale_large(&mut upscaler).unwrap();
+    assert!(report.tiles.is_some(), "{report:?}");
+    let retried = &report.retried[..];
+    assert_eq!(retried, ["out of memory on the host: 1 MiB needed"]);
+    upscaler.tile = TileChoice::AtMost(40);
+    for number in [0, 1, 2, 3, 5, 8] {
+        // Loads its tile.
+        (upscaler.refused, upscaler.loaded) = (None, None);
+        upscale_large(&mut upscaler).unwrap();
+        let mut left = number;
+        refusal::set(move |_| {
+            left -= 1;
+            left == -1
+        });
+        let (_, report) = upscale_large(&mut upscaler).unwrap();
+        assert_eq!(report.retried.len(), 1, "{number}: {report:?}");
+        refusal::clear();
+    }
+    refusal::clear();
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn a_gpu_without_memory_works_in_tiles_or_says_so() {
+    for (mut upscaler, gpu) in on_adapters(false) {
+        check_without_memory(&mut upscaler, &|refuse| gpu.refusal.set(refuse));
     }
 }
 

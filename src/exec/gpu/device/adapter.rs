@@ -91,6 +91,8 @@ pub struct Gpu {
     /// Compiled for all that runs on this device.
     pub(super) pipelines: PipelineCache,
     pub(super) work: Work,
+    #[cfg(test)]
+    pub(crate) refusal: super::buffers::Refusal,
 }
 
 impl Gpu {
@@ -131,6 +133,8 @@ impl Gpu {
             summary,
             options,
             failure,
+            #[cfg(test)]
+            refusal: Default::default(),
         })
     }
 

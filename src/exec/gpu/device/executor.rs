@@ -1,7 +1,7 @@
 //! Interprets a lowered program.
 
 use super::adapter::Gpu;
-use super::buffers::{self, UNIFORM, buffer};
+use super::buffers::{self, UNIFORM, buffer, within_memory};
 use super::pipelines::Compiled;
 use super::readback;
 use super::uploads::Uploads;
@@ -9,7 +9,7 @@ use crate::exec::elements::{gather, scatter};
 use crate::exec::gpu::{
     Access, Bound, BufferUse, Command, Lowered, RECORD_BYTES, UNIFORM_STRIDE, limits,
 };
-use crate::exec::{ExecError, Executor, StepRecord};
+use crate::exec::{ExecError, Executor, StepRecord, zeros};
 use crate::graph::{Parameters, Shape};
 use crate::plan::{MemoryReport, Owner, PACK, PlannedValue};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -290,7 +290,7 @@ impl Executor for GpuExecutor {
     fn write(&mut self, name: &str, elements: &[f32]) -> Result<(), ExecError> {
         let value = self.find(name)?;
         let mut bytes = match value.is_part() {
-            false => vec![0; self.lowered.buffers[value.slot].bytes as usize],
+            false => zeros(self.lowered.buffers[value.slot].bytes as usize)?,
             // The other channels stay as they are.
             true => self.read_slot(&value)?,
         };
@@ -301,13 +301,14 @@ impl Executor for GpuExecutor {
     fn read(&mut self, name: &str) -> Result<Vec<f32>, ExecError> {
         let value = self.find(name)?;
         let bytes = self.read_slot(&value)?;
-        Ok(gather(&value, &bytes))
+        gather(&value, &bytes)
     }
 
     fn set_records(&mut self, records: &[StepRecord]) -> Result<(), ExecError> {
         let size = UNIFORM_STRIDE * records.len() as u64;
         if size > self.records.buffer.size() {
-            let larger = buffer(&self.gpu, "step records", size, UNIFORM);
+            let make = || buffer(&self.gpu, "step records", size, UNIFORM);
+            let larger = within_memory(&self.gpu, size, make)?;
             self.records = Records::new(&self.gpu, larger);
         }
         let mut bytes = vec![0; size as usize];

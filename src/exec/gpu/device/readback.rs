@@ -2,8 +2,8 @@
 
 use super::adapter::Gpu;
 use super::failure::Failure;
-use super::work::COUNTER_BYTES;
-use crate::exec::ExecError;
+use crate::exec::gpu::COUNTER_BYTES;
+use crate::exec::{ExecError, with_room};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -67,7 +67,7 @@ pub(super) fn read(
     bytes: u64,
 ) -> Result<Vec<u8>, ExecError> {
     let error = |error: &dyn std::error::Error| gpu.failure.error(error.to_string());
-    let mut read = Vec::with_capacity(bytes.next_multiple_of(4) as usize);
+    let mut read = with_room(bytes.next_multiple_of(4) as usize)?;
     let mut offset = 0;
     let mut is_counted = false;
     while offset < bytes || !is_counted {

@@ -1,14 +1,15 @@
 //! Faults of devices, injected.
 
 use super::{Gpu, GpuOptions, list_adapters};
-use crate::exec::{Backend, Executor, PrepareError, PrepareOptions};
+use crate::exec::{Backend, ExecError, Executor, PrepareError, PrepareOptions, StepRecord};
 use crate::graph::{Element, GraphBuilder, ParameterError, Parameters, Role, Shape};
-use crate::ops::{Op, Pointwise};
+use crate::model::{Model, PhaseOptions, names, phases};
+use crate::ops::{NoiseSource, Op, Pointwise};
 use crate::plan::Precision;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 struct NoParameters;
 
@@ -78,8 +79,107 @@ fn a_wait_has_an_end() {
             }
             Ok(executor.wait(0)?)
         };
-        let error = run().unwrap_err().to_string();
-        let expected = "failed: it did not finish its work within";
-        assert!(error.contains(expected), "{error}");
+        check_timeout(&run().unwrap_err().to_string());
+    }
+}
+
+/// `cargo test --release --lib -- --ignored --nocapture time_of_the_work_counter`
+/// prints the time of a step of the starter model at 16x16 (so short that anything
+/// added to it shows), with and without what counts work.
+#[test]
+#[ignore = "measures, and proves nothing"]
+fn time_of_the_work_counter() {
+    const ROUNDS: usize = 21;
+    let model = Arc::new(Model::starter());
+    let options = PhaseOptions {
+        batch: 1,
+        height: 16,
+        width: 16,
+        noise: NoiseSource::Generated,
+        sr_head: false,
+    };
+    let graphs = phases::build(model.settings(), &options).unwrap();
+    for index in 0..list_adapters().len() {
+        let gpu = Arc::new(Gpu::open(index, GpuOptions { checked: false }).unwrap());
+        let backend = Backend::gpu(gpu.clone(), Precision::F32, model.clone());
+        let mut executor = backend.load(&graphs, &PrepareOptions::default()).unwrap();
+        for phase in [names::MODEL, names::IMAGE, names::CONDITION, names::START] {
+            executor.run(phase, 0).unwrap();
+        }
+        let mut step = |is_idle| {
+            gpu.work.is_idle.store(is_idle, Ordering::Relaxed);
+            let start = Instant::now();
+            executor.run(names::PREDICT, 0).unwrap();
+            executor.run(names::UPDATE, 0).unwrap();
+            executor.wait(0).unwrap();
+            start.elapsed().as_secs_f64() * 1e3
+        };
+        let mut times = [Vec::new(), Vec::new()];
+        for round in 0..ROUNDS + 5 {
+            // Which comes first changes, for the second finds warm caches.
+            for is_idle in [round % 2 == 0, round % 2 == 1] {
+                let time = step(is_idle);
+                if round >= 5 {
+                    times[usize::from(is_idle)].push(time);
+                }
+            }
+        }
+        let [counted, plain] = times.map(|mut times| {
+            times.sort_by(f64::total_cmp);
+            [times[ROUNDS / 2], times[0]]
+        });
+        for (which, [counted, plain]) in ["median", "fastest"]
+            .iter()
+            .zip([[counted[0], plain[0]], [counted[1], plain[1]]])
+        {
+            println!(
+                "{}: {counted:.2} ms with the counter, {plain:.2} ms without: {:.3} times ({which} of {ROUNDS})",
+                gpu.summary().name,
+                counted / plain
+            );
+        }
+    }
+}
+
+fn check_timeout(error: &str) {
+    assert!(
+        error.contains("failed: it did not finish its work within"),
+        "{error}"
+    );
+}
+
+/// Every buffer that loading makes is refused once. What is loaded after that
+/// works, and so does what was loaded before more records were refused.
+#[test]
+fn no_memory_for_any_buffer_is_an_error_and_no_more() {
+    let shape = Shape::new(1, 5, 3, 7);
+    for gpu in gpus() {
+        let gpu = Arc::new(gpu);
+        let mut failures = 0;
+        let mut executor = loop {
+            let mut left = failures;
+            gpu.refusal.set(move |_| {
+                left -= 1;
+                left == -1
+            });
+            match load_copy(&gpu, shape) {
+                Ok(executor) => break executor,
+                Err(PrepareError::Exec(ExecError::OutOfMemory { .. })) => failures += 1,
+                Err(error) => panic!("{failures}: {error}"),
+            }
+        };
+        // Two arrays, uniforms, records, staging, and what uploads pass through.
+        assert_eq!(failures, 6);
+        gpu.refusal.set(|_| true);
+        let records = [StepRecord::default(); 1000];
+        let error = executor.set_records(&records).unwrap_err();
+        assert!(matches!(error, ExecError::OutOfMemory { .. }), "{error}");
+        gpu.refusal.clear();
+        let ones = vec![1.0; shape.elements()];
+        executor.write("x", &ones).unwrap();
+        executor.run("phase", 0).unwrap();
+        assert_eq!(executor.read("y").unwrap(), ones);
+        executor.set_records(&records).unwrap();
+        executor.run("phase", 999).unwrap();
     }
 }

@@ -1,0 +1,216 @@
+//! Upscaling the images that were read, one after the other.
+
+use super::jobs::Job;
+use super::pipeline::{Loaded, Settings, Stage, caught, work_of};
+use super::report::{Kind, Made, Report};
+use super::rows::{Results, Rows};
+use crate::cli::failure::Failure;
+use crate::cli::signals::Stop;
+use srdiff::image::{Decoded, OutputFormat, Picture, Strip};
+use srdiff::upscale::{Spread, UpscaleError, Upscaler};
+use std::ops::ControlFlow;
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::{Duration, Instant};
+
+/// What all images share.
+struct Compute<'a, 's> {
+    settings: &'s Settings,
+    report: &'s Report,
+    stop: &'s Stop,
+    to_save: SyncSender<Rows<'a>>,
+    is_announced: bool,
+    /// What the images so far have cost.
+    before: u64,
+}
+
+/// Upscales `left` images, or as many as come until it is stopped.
+pub fn upscale_all<'a>(
+    mut left: usize,
+    upscaler: Upscaler,
+    loaded: Receiver<Loaded<'a>>,
+    to_save: SyncSender<Rows<'a>>,
+    settings: &Settings,
+    report: &Report,
+    stop: &Stop,
+) {
+    let mut upscaler = Some(upscaler);
+    let mut compute = Compute {
+        settings,
+        report,
+        stop,
+        to_save,
+        is_announced: false,
+        before: 0,
+    };
+    while let (Some(engine), Ok(loaded)) = (&mut upscaler, loaded.recv()) {
+        if stop.is_asked() {
+            return;
+        }
+        left -= 1;
+        let job = loaded.job;
+        let after = compute.before + settings.cost_of(job);
+        let result = caught(job, || compute.image(engine, loaded)).and_then(|result| result);
+        match result {
+            Ok(ControlFlow::Continue(())) => {}
+            Ok(ControlFlow::Break(())) => return,
+            Err(failure) => report.failed(job, failure, after - compute.before),
+        }
+        compute.before = after;
+        if left == 0 {
+            // Encoding takes memory of its own.
+            upscaler = None;
+        }
+    }
+}
+
+impl<'a> Compute<'a, '_> {
+    /// Makes all results of an image that are not there yet. Breaks if it is
+    /// stopped.
+    fn image(
+        &mut self,
+        engine: &mut Upscaler,
+        loaded: Loaded<'a>,
+    ) -> Result<ControlFlow<()>, Failure> {
+        let Self {
+            settings,
+            report,
+            stop,
+            ..
+        } = *self;
+        let Loaded { job, decoded, time } = loaded;
+        let Decoded { picture, mut notes } = decoded?;
+        if !std::mem::replace(&mut self.is_announced, true) {
+            report.say(&describe(engine, settings));
+        }
+        report.notes(job, &notes);
+        let work = work_of(job, &settings.sample);
+        let mut started = Instant::now();
+        let own = [picture.width, picture.height];
+        let scale = engine.model().settings().scale;
+        // The model's own size takes no other way than without --scale.
+        let target = settings
+            .target
+            .filter(|t| t.of(own) != own.map(|side| scale * side));
+        let size = target.map_or(own.map(|side| scale * side), |target| target.of(own));
+        let head = picture.without_pixels(size);
+        let mut spread: Option<Spread> = None;
+        let mut load = time;
+        let mut is_first = true;
+        for number in settings.numbers_of(job) {
+            settings.reach(Stage::Upscale, job);
+            let sample = settings.sample_of(number);
+            let is_there = job.is_there(number as usize);
+            let mut results = Results::new(job, number as usize, head.clone(), &self.to_save);
+            let mut whole = settings.uncertainty.then(|| head.clone());
+            let before = self.before;
+            let progress = &mut |progress| {
+                // A signal may come while the first image of a size is loaded.
+                match stop.is_asked() {
+                    true => ControlFlow::Break(()),
+                    false => report.show(progress, before, work),
+                }
+            };
+            let rows = &mut |strip: Strip| {
+                if let Some(whole) = &mut whole {
+                    whole.push(strip.clone());
+                }
+                match is_there {
+                    true => ControlFlow::Continue(()),
+                    false => results.push(strip),
+                }
+            };
+            let result = match std::mem::take(&mut is_first) {
+                _ if target.is_some() => engine.upscale_to(&picture, size, &sample, progress, rows),
+                true => engine.upscale_rows(&picture, &sample, progress, rows),
+                false => engine.upscale_next(&picture, &sample, progress, rows),
+            };
+            for error in result.iter().flat_map(|how| &how.retried) {
+                let device = &engine.selected().device;
+                let note = format!("{error}; run again on {device} in {}", engine.precision());
+                report.say(&format!("note: {note}"));
+                notes.push(note);
+            }
+            let how = match result {
+                Ok(how) => how,
+                // Whoever could not write it has told.
+                Err(UpscaleError::Cancelled) if results.is_refused() => break,
+                Err(UpscaleError::Cancelled) => return Ok(ControlFlow::Break(())),
+                Err(error) => return Err(Failure::upscaling(&job.input.path)(error)),
+            };
+            self.before += work;
+            let done = Instant::now();
+            let made = Made {
+                size: [0; 2],
+                kind: Kind::Result(number + 1),
+                device: engine.selected().device.to_string(),
+                how: Some(how),
+                notes: notes.clone(),
+                load: std::mem::take(&mut load),
+                upscale: done - started,
+                done,
+                save: Duration::ZERO,
+            };
+            started = done;
+            results.finish(made.clone());
+            if let Some(whole) = &whole {
+                match &mut spread {
+                    None => spread = Some(Spread::new(whole)),
+                    Some(spread) => spread.add(whole),
+                }
+            }
+            if number + 1 == settings.results
+                && let Some(spread) = spread.take()
+            {
+                self.write_spread(job, &spread, made);
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Writes the mean of all samples and their deviation.
+    fn write_spread(&self, job: &'a Job, spread: &Spread, made: Made) {
+        let samples = self.settings.results as usize;
+        let write = |number, format, image: Picture, kind| {
+            if job.is_there(samples + number) {
+                return;
+            }
+            let results = Results::new(job, samples + number, image.clone(), &self.to_save);
+            let made = Made {
+                kind,
+                how: None,
+                load: Duration::ZERO,
+                upscale: Duration::ZERO,
+                done: Instant::now(),
+                ..made.clone()
+            };
+            results.whole(format, image, made);
+        };
+        write(0, job.format, spread.mean(), Kind::Mean);
+        let mut sigma = spread.sigma();
+        let average = sigma.iter().map(|&v| f64::from(v)).sum::<f64>() / sigma.len() as f64;
+        // A few pixels that differ far more than all others would leave these dark.
+        let place = (sigma.len() - 1) * 99 / 100;
+        let (_, &mut high, _) = sigma.select_nth_unstable_by(place, f32::total_cmp);
+        let white = high.ceil().max(1.0);
+        let kind = Kind::Sigma {
+            mean: average,
+            white,
+        };
+        write(1, OutputFormat::Png, spread.heat_map(white), kind);
+    }
+}
+
+/// One line: which device runs and why, and how.
+fn describe(upscaler: &Upscaler, settings: &Settings) -> String {
+    let sample = &settings.sample;
+    let seed = match sample.toward {
+        None => format!("--seed {}", sample.seed),
+        Some((other, _)) => format!("--interpolate {},{other},{}", sample.seed, settings.results),
+    };
+    let selected = upscaler.selected();
+    let precision = upscaler.precision();
+    format!(
+        "{}: {}; {precision}, {} with {} steps, {seed}",
+        selected.device, selected.reason, sample.sampler, sample.steps
+    )
+}

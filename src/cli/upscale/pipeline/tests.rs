@@ -1,0 +1,144 @@
+//! Panics and slow stages, injected.
+
+use super::super::inputs::Input;
+use super::super::report::{Outcome, Style};
+use super::*;
+use srdiff::image::{OutputFormat, Picture};
+use srdiff::model::Model;
+use srdiff::upscale::{DeviceChoice, UpscalerOptions};
+use std::path::Path;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Longer than any run here takes.
+const HANGS: Duration = Duration::from_secs(120);
+
+/// A folder with images `0.png`, `1.png` and so on, and their jobs.
+fn images(count: usize) -> (TempDir, Vec<Job>) {
+    let folder = tempfile::tempdir().unwrap();
+    let job = |number: usize| {
+        let path = folder.path().join(format!("{number}.png"));
+        let picture = Picture::new(4, 4, (0..48).map(|v| 3 * v).collect());
+        let options = EncodeOptions::default();
+        let saved = picture.save(&path, OutputFormat::Png, &options, false);
+        saved.unwrap();
+        Job {
+            output: Some(folder.path().join(format!("{number}_x4.png"))),
+            others: Vec::new(),
+            there: HashSet::new(),
+            left: 1.into(),
+            has_failed: false.into(),
+            format: OutputFormat::Png,
+            size: [4, 4],
+            input: Input {
+                path,
+                stdin: None,
+                subfolder: Default::default(),
+            },
+        }
+    };
+    let jobs = (0..count).map(job).collect();
+    (folder, jobs)
+}
+
+/// Runs all jobs, each stage with `fault` in front.
+fn upscale(jobs: Vec<Job>, fault: fn(Stage, &Path)) -> Outcome {
+    let (done, outcome) = channel();
+    // On a thread of its own, so that a hang is a failure.
+    thread::spawn(move || {
+        let options = UpscalerOptions {
+            device: DeviceChoice::Cpu,
+            ..UpscalerOptions::default()
+        };
+        let upscaler = Upscaler::new(Model::starter(), &options).unwrap();
+        let mut sample = SampleOptions::seeded(upscaler.model().settings(), 1);
+        sample.steps = 1;
+        let settings = Settings {
+            sample,
+            target: None,
+            results: 1,
+            uncertainty: false,
+            reading: DecodeOptions::default(),
+            strip: false,
+            writing: EncodeOptions::default(),
+            overwrite: false,
+            load: 1,
+            save: 1,
+            fault,
+        };
+        let style = Style {
+            is_single: jobs.len() == 1,
+            json: false,
+            quiet: true,
+            verbose: false,
+        };
+        let report = Report::new(style, sample, jobs.len(), 16 * jobs.len() as u64);
+        run(&jobs, upscaler, &settings, &report, &Stop::default());
+        let _ = done.send(report.finish(Duration::ZERO));
+    });
+    outcome.recv_timeout(HANGS).expect("the run ends")
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = folder.read_dir().unwrap();
+    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name();
+    let mut names: Vec<String> = entries
+        .map(|entry| name(entry).into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// What panics at `stage` of the second image of several, or of the only one.
+fn faults() -> [fn(Stage, &Path); 3] {
+    fn panic_at(at: Stage, stage: Stage, input: &Path) {
+        assert!(stage != at || !input.ends_with("1.png"), "injected\nfault");
+    }
+    [
+        |stage, input| panic_at(Stage::Load, stage, input),
+        |stage, input| panic_at(Stage::Upscale, stage, input),
+        |stage, input| panic_at(Stage::Save, stage, input),
+    ]
+}
+
+#[test]
+fn a_panic_is_the_failure_of_its_image_and_the_others_are_done() {
+    for fault in faults() {
+        let (folder, jobs) = images(4);
+        let outcome = upscale(jobs, fault);
+        assert_eq!((outcome.done, outcome.failed), (3, 1));
+        let expected = [
+            "0.png", "0_x4.png", "1.png", "2.png", "2_x4.png", "3.png", "3_x4.png",
+        ];
+        assert_eq!(names(folder.path()), expected);
+    }
+}
+
+#[test]
+fn a_panic_with_the_only_image_is_told_with_its_code() {
+    for fault in faults() {
+        let (folder, mut jobs) = images(2);
+        let outcome = upscale(jobs.split_off(1), fault);
+        let failure = outcome.failure.expect("a failure");
+        assert_eq!(failure.exit_code(), 101);
+        let message = failure.to_string();
+        let end = "1.png: srdiff itself failed (injected fault); please report it with the image";
+        assert!(message.ends_with(end), "{message}");
+        assert_eq!(names(folder.path()), ["0.png", "1.png"]);
+    }
+}
+
+/// One thread each that reads, computes and writes, and each stage takes a
+/// fifth of a second: eight images one after the other would take 4.8 seconds.
+#[test]
+fn images_are_read_computed_and_written_at_once() {
+    const STAGE: Duration = Duration::from_millis(200);
+    let (_folder, jobs) = images(8);
+    let start = Instant::now();
+    let outcome = upscale(jobs, |_, _| thread::sleep(STAGE));
+    let (took, apart) = (start.elapsed(), 3 * 8 * STAGE);
+    println!("{took:.2?} for stages of {apart:.2?} in all");
+    assert_eq!(outcome.done, 8);
+    assert!(took < apart * 2 / 3, "{took:?}");
+}

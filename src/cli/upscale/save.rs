@@ -1,0 +1,107 @@
+//! Writing results.
+
+use super::pipeline::{Settings, Stage, caught};
+use super::places::make_folder;
+use super::report::{Made, Report};
+use super::rows::Rows;
+use crate::cli::failure::Failure;
+use srdiff::atomic_file::remove_leftovers;
+use srdiff::image::{ImageError, ImageProblem, encode_rows, save_rows};
+use std::collections::HashSet;
+use std::io::{Seek, Write, copy, stdout};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Receiver;
+use std::sync::{Mutex, PoisonError};
+
+/// Writes results as they come; `folders` are those that were tidied up.
+pub fn save_all(
+    results: &Mutex<Receiver<Rows<'_>>>,
+    folders: &Mutex<HashSet<PathBuf>>,
+    settings: &Settings,
+    report: &Report,
+) {
+    loop {
+        // Held while waiting: the next result goes to whoever waits longest.
+        let received = results
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .recv();
+        let Ok(mut rows) = received else {
+            return;
+        };
+        let saved = caught(rows.job, || save(&mut rows, folders, settings));
+        let saved = saved.unwrap_or_else(|failure| Err(Unsaved::Other(failure.into())));
+        match (saved, rows.made()) {
+            (Ok(()), Some(made)) => report.done(
+                rows.job,
+                rows.output,
+                &Made {
+                    size: [rows.head.width, rows.head.height],
+                    save: made.done.elapsed(),
+                    ..made
+                },
+            ),
+            (Ok(()), None) => unreachable!("the last row comes after it"),
+            // The run ended early, and whoever ended it has told why.
+            (Err(Unsaved::Image(ImageProblem::MissingRows { .. })), None) => {}
+            (Err(unsaved), _) => report.failed(rows.job, unsaved.failure(&rows), 0),
+        }
+    }
+}
+
+/// Why a result is not written.
+enum Unsaved {
+    Image(ImageProblem),
+    Other(Box<Failure>),
+}
+
+impl Unsaved {
+    fn failure(self, rows: &Rows<'_>) -> Failure {
+        match self {
+            Self::Other(failure) => *failure,
+            Self::Image(problem) => {
+                let file = rows.output.unwrap_or(Path::new("standard output"));
+                let file = file.to_owned();
+                Failure::Output(ImageError { file, problem })
+            }
+        }
+    }
+}
+
+fn save(
+    rows: &mut Rows<'_>,
+    folders: &Mutex<HashSet<PathBuf>>,
+    settings: &Settings,
+) -> Result<(), Unsaved> {
+    settings.reach(Stage::Save, rows.job);
+    let (format, head) = (rows.format, &rows.head);
+    let strips = &mut rows.strips.iter();
+    let Some(output) = rows.output else {
+        // Nobody gets half an image.
+        let mut file = tempfile::tempfile().map_err(|e| Unsaved::Image(ImageProblem::Write(e)))?;
+        encode_rows(head, format, &settings.writing, &mut file, strips).map_err(Unsaved::Image)?;
+        let mut stdout = stdout().lock();
+        let written = file.rewind().and_then(|()| copy(&mut file, &mut stdout));
+        let written = written.and_then(|_| stdout.flush());
+        return written.map_err(|error| Unsaved::Other(Failure::Stdout(error).into()));
+    };
+    make_folder(output).map_err(|failure| Unsaved::Other(failure.into()))?;
+    let folder = match output.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let mut known = folders.lock().unwrap_or_else(PoisonError::into_inner);
+    if known.insert(folder.clone()) {
+        remove_leftovers(&folder);
+    }
+    drop(known);
+    save_rows(
+        head,
+        output,
+        format,
+        &settings.writing,
+        settings.overwrite,
+        strips,
+    )
+    .map_err(|error| Unsaved::Image(error.problem))
+}

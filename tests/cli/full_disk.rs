@@ -1,0 +1,130 @@
+//! Disks that are full, for every file that is written. The limit on the size of
+//! files stands in for them: a write beyond it fails.
+
+use super::folder::{FAST, Folder, Run};
+use std::fs::{self, File};
+use std::process::Command;
+
+/// Runs the binary where no file can have more than `blocks` of 512 bytes.
+fn limited(folder: &Folder, blocks: u32, args: &[&str]) -> Run {
+    let output = Command::new("sh")
+        .current_dir(folder.path(""))
+        .args(["-c", &format!("ulimit -f {blocks}; exec \"$@\""), "sh"])
+        .arg(env!("CARGO_BIN_EXE_srdiff"))
+        .args(args)
+        .output()
+        .unwrap();
+    Run {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// A run that cannot write `file`, says so in one line and changes nothing.
+fn fails(folder: &Folder, blocks: u32, args: &[&str], file: &str) -> Run {
+    let run = folder.unchanged(|| limited(folder, blocks, args));
+    assert_eq!(run.code, 4, "{args:?}: {run:?}");
+    let told = format!("error: {file}: cannot be written");
+    let line = run.stderr.lines().last().unwrap_or_default();
+    assert!(line.starts_with(&told), "{args:?}: {run:?}");
+    run
+}
+
+/// Every format, to a new place and over an older result.
+#[test]
+fn no_half_image_is_left_and_an_older_result_stays() {
+    let folder = Folder::new();
+    folder.draw("large.png", 64, 64);
+    for name in ["new.png", "new.jpg", "new.webp", "new.tif"] {
+        let old = name.replace("new", "old");
+        folder.write(&old, b"an older result");
+        let upscale = [&["upscale", "large.png"], &FAST[..]].concat();
+        fails(&folder, 8, &[&upscale[..], &["-o", name]].concat(), name);
+        let over = [&upscale[..], &["-o", &old, "--force"]].concat();
+        fails(&folder, 8, &over, &old);
+        // That it was the limit.
+        folder.upscale(&["large.png", "-o", name]);
+        fs::remove_file(folder.path(name)).unwrap();
+    }
+    // Standard output gets all of it or nothing.
+    let args = [&["upscale", "large.png", "-o", "-"], &FAST[..]].concat();
+    let run = fails(&folder, 8, &args, "standard output");
+    assert_eq!(run.stdout, "");
+}
+
+#[test]
+fn no_half_table_grid_or_model_is_left() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("hr")).unwrap();
+    folder.draw("hr/a.png", 40, 32);
+    let checkpoint = "tests/fixtures/checkpoints/srdiff-zip.ckpt";
+    fs::copy(checkpoint, folder.path("in.ckpt")).unwrap();
+    let evaluate = [
+        &["evaluate", "hr", "--samplers", "ddim", "--force"],
+        &["-d", "cpu", "-m", "tiny.safetensors", "-n", "1"][..],
+    ]
+    .concat();
+    let convert = &["convert", "in.ckpt", "out.st", "--groups", "4", "--force"][..];
+    for (file, args) in [
+        (
+            "out.json",
+            [&evaluate[..], &["--json", "out.json"]].concat(),
+        ),
+        ("out.csv", [&evaluate[..], &["--csv", "out.csv"]].concat()),
+        ("out.png", [&evaluate[..], &["--grid", "out.png"]].concat()),
+        ("out.st", convert.to_vec()),
+    ] {
+        fails(&folder, 1, &args, file);
+        folder.write(file, b"an older result");
+        fails(&folder, 1, &args, file);
+        let run = folder.run(&args);
+        assert_eq!(run.code, 0, "{run:?}");
+    }
+}
+
+#[test]
+fn no_half_page_of_the_manual_is_left() {
+    let folder = Folder::new();
+    folder.run(&["man", "pages"]);
+    let run = folder.unchanged(|| limited(&folder, 1, &["man", "pages"]));
+    assert_eq!(run.code, 4, "{run:?}");
+    let told = "error: pages: cannot be written";
+    assert!(run.stderr.starts_with(told), "{run:?}");
+}
+
+/// What is told on standard output cannot be, which is no success; results are
+/// written all the same.
+#[test]
+fn a_full_standard_output_is_told() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("hr")).unwrap();
+    folder.draw("hr/a.png", 40, 32);
+    let upscale = |args: &[&'static str]| [&["upscale", "in.png"], &FAST[..], args].concat();
+    let evaluate = ["evaluate", "hr", "--samplers", "ddim"];
+    let tiny = ["-d", "cpu", "-m", "tiny.safetensors", "-n", "1"];
+    for args in [
+        upscale(&["-o", "-"]),
+        upscale(&["-o", "out/"]),
+        upscale(&["-o", "out/", "--json", "--force"]),
+        [&evaluate[..], &tiny].concat(),
+        vec!["info", "tiny.safetensors"],
+        vec!["plan", "8x8"],
+        vec!["devices"],
+        vec!["man"],
+        vec!["completions", "bash"],
+    ] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_srdiff"))
+            .current_dir(folder.path(""))
+            .args(&args)
+            .stdout(full)
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {stderr}");
+        let told = "error: standard output cannot be written";
+        assert!(stderr.contains(told), "{args:?}: {stderr}");
+    }
+    assert_eq!(folder.load("out/in_x4.png").width(), 24);
+}

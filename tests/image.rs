@@ -22,6 +22,8 @@ mod planes;
 mod refusal;
 #[path = "image/strips.rs"]
 mod strips;
+#[path = "image/tiff.rs"]
+mod tiff;
 
 use serde::de::DeserializeOwned;
 use srdiff::image::Picture;

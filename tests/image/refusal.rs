@@ -1,12 +1,10 @@
 //! Files that are refused, and what is said about them.
 
-use super::files::{Folder, encoded, files, jpeg, message, png, png_with};
+use super::files::{Folder, files, jpeg, message, png, png_with};
 use super::noise_picture;
 use ::image::ExtendedColorType;
-use ::image::codecs::tiff::TiffEncoder;
 use srdiff::image::ImageProblem::TooLarge;
 use srdiff::image::{MAX_PIXELS, Picture, dimensions};
-use std::io::Cursor;
 
 #[test]
 fn what_is_no_file_is_refused() {
@@ -57,29 +55,6 @@ fn what_is_no_picture_is_refused() {
         );
         assert_eq!(refused("foreign.png", bytes), expected);
     }
-}
-
-#[test]
-fn samples_that_cannot_be_eight_bits_are_refused() {
-    let folder = Folder::new();
-    let samples: Vec<u8> = [0.5f32; 3]
-        .iter()
-        .flat_map(|value| value.to_ne_bytes())
-        .collect();
-    let mut bytes = Cursor::new(Vec::new());
-    let encoder = TiffEncoder::new(&mut bytes);
-    encoded(
-        encoder,
-        [1, 1],
-        ExtendedColorType::Rgb32F,
-        &samples,
-        [None, None],
-    );
-    let path = folder.write("float.tif", bytes.into_inner());
-    assert_eq!(
-        message(Picture::open(&path), &path),
-        "uses samples in floating point, which cannot be read; save it as an ordinary 8-bit or 16-bit PNG"
-    );
 }
 
 #[test]

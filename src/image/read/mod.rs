@@ -70,8 +70,9 @@ impl Picture {
 /// The content decides on the format, not the name. The orientation that the
 /// file asks for (EXIF, TIFF) is applied, an alpha channel that is opaque
 /// everywhere is dropped, and of several pictures the first is taken. Samples
-/// of up to 8 bits become 8, of more 16. Colours are not converted, except
-/// those of CMYK files, which become sRGB.
+/// of up to 8 bits become 8, of more 16; those in floating point are clamped to
+/// [0, 1] and become 16 bits. Colours are not converted, except those of CMYK and
+/// CIE L*a*b* files, which become sRGB.
 ///
 /// # Errors
 /// When the file cannot be read, is no whole picture of these formats, uses

@@ -3,9 +3,12 @@
 //! store them are known to it.
 
 mod colors;
+mod fax;
 mod layout;
 mod pixels;
+mod samples;
 mod unpack;
+mod ycbcr;
 
 use super::super::exif::{self, Directories, Field};
 use super::super::raster::Raster;
@@ -105,6 +108,26 @@ fn all_unsigned(file: &mut File<'_>, number: u16) -> Result<Option<Vec<u64>>, Im
     file.find_tag_unsigned_vec(tag(number)).map_err(problem)
 }
 
+/// The values of a tag of fractions.
+fn rationals(file: &mut File<'_>, number: u16) -> Result<Option<Vec<f64>>, ImageProblem> {
+    let Some(value) = file.find_tag(tag(number)).map_err(problem)? else {
+        return Ok(None);
+    };
+    let values = match &value {
+        Value::List(values) => values.as_slice(),
+        value => std::slice::from_ref(value),
+    };
+    Ok(values
+        .iter()
+        .map(|value| match value {
+            Value::Rational(over, under) if *under != 0 => {
+                Some(f64::from(*over) / f64::from(*under))
+            }
+            _ => None,
+        })
+        .collect())
+}
+
 /// The bytes of a tag, whatever their type.
 fn bytes(file: &mut File<'_>, number: u16) -> Option<Vec<u8>> {
     let field = field(number, &file.find_tag(tag(number)).ok()??)?;
@@ -112,12 +135,7 @@ fn bytes(file: &mut File<'_>, number: u16) -> Option<Vec<u8>> {
 }
 
 fn metadata(file: &mut File<'_>) -> Metadata {
-    let rational = |file: &mut File<'_>, number| match file.find_tag(tag(number)) {
-        Ok(Some(Value::Rational(over, under))) if under != 0 => {
-            Some(f64::from(over) / f64::from(under))
-        }
-        _ => None,
-    };
+    let rational = |file: &mut File<'_>, number| rationals(file, number).ok()??.first().copied();
     let scale = match unsigned(file, exif::RESOLUTION_UNIT).ok().flatten() {
         None | Some(2) => Some(1.0),
         Some(3) => Some(2.54),

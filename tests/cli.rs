@@ -13,6 +13,8 @@ mod devices;
 mod evaluate;
 #[path = "cli/folder.rs"]
 mod folder;
+#[path = "cli/frames.rs"]
+mod frames;
 #[path = "cli/inputs.rs"]
 mod inputs;
 #[path = "cli/models.rs"]

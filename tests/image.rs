@@ -8,6 +8,8 @@ mod decode;
 mod encode;
 #[path = "image/files.rs"]
 mod files;
+#[path = "image/frames.rs"]
+mod frames;
 #[path = "image/kinds.rs"]
 mod kinds;
 #[path = "image/metadata.rs"]

@@ -293,3 +293,10 @@ pub fn page(
         (278, LONG, vec![height]),
     ]
 }
+
+/// A chunk of a PNG file.
+pub fn chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let named = [&name[..], data].concat();
+    let length = (data.len() as u32).to_be_bytes();
+    [&length[..], &named, &crc32(&named).to_be_bytes()].concat()
+}

@@ -10,6 +10,8 @@ mod encode;
 mod files;
 #[path = "image/frames.rs"]
 mod frames;
+#[path = "image/jxl.rs"]
+mod jxl;
 #[path = "image/kinds.rs"]
 mod kinds;
 #[path = "image/metadata.rs"]

@@ -1,6 +1,6 @@
 """Compares the picture decoders with Pillow (libjpeg-turbo, libtiff, libwebp).
 
-Needs: pip install pillow numpy tifffile imagecodecs; cjpeg (package
+Needs: pip install pillow pillow-jxl-plugin numpy tifffile imagecodecs; cjpeg (package
 libjpeg-turbo-progs) for the kinds of JPEG that Pillow does not write.
 Run from the repository's root:
 
@@ -19,7 +19,9 @@ import tempfile
 import zlib
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
+import pillow_jxl  # noqa: F401, registers JPEG XL
 import tifffile
 from PIL import Image, ImageCms, ImageFilter
 
@@ -245,6 +247,15 @@ def others(folder):
         wide.save(folder / f"16-{w}x{h}.png")
         wide.save(folder / f"16-{w}x{h}.pgm")
         image(w, h, "L").convert("LA").save(folder / f"LA-{w}x{h}.png")
+        for mode, quality in itertools.product(["L", "LA", "RGB", "RGBA"], [100, 90, 50]):
+            source = image(w, h, "RGB").convert(mode)
+            if mode.endswith("A"):
+                source.putalpha(image(w, h, "L"))
+            source.save(folder / f"{mode}-{w}x{h}-{quality}.jxl", quality=quality, lossless=quality == 100)
+        for channels in [1, 3, 4]:
+            array = np.squeeze(picture(w, h, channels).astype(np.uint16) * 257)
+            if array.ndim > 1:
+                (folder / f"jxl16-{w}x{h}-{channels}.jxl").write_bytes(imagecodecs.jpegxl_encode(array, lossless=True))
         for bits in [1, 2, 4]:
             image(w, h, "L").quantize(2**bits).save(folder / f"p{bits}-{w}x{h}.png", bits=bits)
 
@@ -275,6 +286,8 @@ def expected(path):
         chroma = chroma.repeat(sy, 0).repeat(sx, 1)[:h, :w]
         pixels = np.concatenate([pixels[:, :, :1], chroma], 2)
         return levels(np.asarray(Image.fromarray(pixels, "YCbCr").convert("RGB")))
+    if path.name.startswith("jxl16-"):
+        return levels(imagecodecs.jpegxl_decode(path.read_bytes()))
     if path.name.startswith(("cielab16", "icclab16")):
         color = lab_levels(tifffile.imread(path), path.name.startswith("icclab"))
         return np.concatenate([color, np.full_like(color[:, :, :1], 255)], 2)

@@ -1,6 +1,6 @@
 //! Colours from one space to another.
 
-use super::{Picture, Sample, Samples};
+use super::{ImageProblem, Picture, Sample, Samples};
 use moxcms::{
     CicpColorPrimaries, CicpProfile, ColorProfile, DataColorSpace, Layout, MatrixCoefficients,
     TransferCharacteristics, TransformOptions, curve_from_gamma,
@@ -219,6 +219,12 @@ pub fn profile_of_gamma(gamma: f64, primaries: Option<[f64; 8]>, gray: bool) -> 
         profile
     };
     profile.encode().ok()
+}
+
+/// Why brightness beyond that of a screen's white is refused: as ordinary levels,
+/// it would look wrong.
+pub fn high_dynamic_range(name: &str) -> ImageProblem {
+    ImageProblem::Feature(format!("colours of high dynamic range ({name})"))
 }
 
 /// The profile of code points for video (ITU-T H.273).

@@ -294,6 +294,12 @@ pub fn page(
     ]
 }
 
+/// A PNG file with another chunk after its header.
+pub fn with_chunk(png: &[u8], name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let (head, rest) = png.split_at(33);
+    [head, &chunk(name, data), rest].concat()
+}
+
 /// A chunk of a PNG file.
 pub fn chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
     let named = [&name[..], data].concat();

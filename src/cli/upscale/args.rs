@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// Arguments of `upscale`.
 #[derive(Debug, Args)]
 pub struct UpscaleArgs {
-    /// Images (PNG, JPEG, WebP, TIFF, BMP, GIF or PNM), folders of them, patterns
+    /// Images (PNG, JPEG, JPEG XL, WebP, TIFF, BMP, GIF or PNM), folders of them, patterns
     /// such as 'scans/**/*.tif', or - for standard input
     #[arg(value_name = "INPUT", required_unless_present = "from_file")]
     pub inputs: Vec<PathBuf>,

@@ -115,6 +115,14 @@ fn decode_frame<R: BufRead + Seek>(
 /// Adds what the file says about its pixels.
 fn describe(raster: &mut Raster, info: &Info<'_>, walk: Walk) -> Result<(), ImageProblem> {
     raster.orientation = walk.orientation();
+    match info
+        .coding_independent_code_points
+        .map(|points| points.transfer_function)
+    {
+        Some(16) => return Err(color::high_dynamic_range("PQ")),
+        Some(18) => return Err(color::high_dynamic_range("HLG")),
+        _ => {}
+    }
     let gray = raster.channels <= 2;
     raster.metadata = metadata(info, walk.exif, gray, &mut raster.notes);
     Ok(())

@@ -228,9 +228,11 @@ pub fn tiff(photometric: u16, samples: u16, orientation: u16, row: &[u8]) -> Vec
 pub const SHORT: u16 = 3;
 pub const LONG: u16 = 4;
 
-/// A TIFF file of several pages, each of tags with values of a type, and one strip
-/// of `data`.
-pub fn tiff_pages(pages: &[(&[(u16, u16, Vec<u32>)], &[u8])]) -> Vec<u8> {
+/// A tag of TIFF, the type of its values, and those.
+pub type Tag = (u16, u16, Vec<u32>);
+
+/// A TIFF file of several pages, each of tags and one strip of data.
+pub fn tiff_pages(pages: &[(&[Tag], &[u8])]) -> Vec<u8> {
     let mut bytes = b"II*\0\x08\0\0\0".to_vec();
     for (index, (tags, data)) in pages.iter().enumerate() {
         let directory = bytes.len();
@@ -282,7 +284,7 @@ pub fn page(
     [bits, samples]: [u32; 2],
     compression: u32,
     colors: u32,
-) -> Vec<(u16, u16, Vec<u32>)> {
+) -> Vec<Tag> {
     vec![
         (256, LONG, vec![width]),
         (257, LONG, vec![height]),

@@ -1,12 +1,12 @@
 //! Kinds of TIFF files.
 
-use super::files::{Folder, SHORT, message, page, tiff_pages};
+use super::files::{Folder, LONG, SHORT, Tag, message, page, tiff_pages};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use srdiff::image::{DecodeOptions, Decoded, Picture, Samples, decode};
 use std::io::Write;
 
-type Tags = Vec<(u16, u16, Vec<u32>)>;
+type Tags = Vec<Tag>;
 
 fn read(tags: Tags, data: &[u8]) -> Decoded {
     let folder = Folder::new();
@@ -208,7 +208,7 @@ fn cmyk_keeps_its_16_bits() {
         let tags = |bits| {
             let mut tags = page([4, 1], [bits, 4], 1, 5);
             if with_profile {
-                tags.push((34_675, super::files::LONG, profile.clone()));
+                tags.push((34_675, LONG, profile.clone()));
             }
             tags
         };
@@ -244,7 +244,7 @@ fn fax(compression: u32, options: u32, bits: &str) -> Vec<u8> {
         .map(|byte| (0..8).fold(0, |v, i| v << 1 | (*byte.get(i).unwrap_or(&b'0') - b'0')))
         .collect();
     let mut tags = page([16, 3], [1, 1], compression, 0);
-    tags.push((292, super::files::LONG, vec![options]));
+    tags.push((292, LONG, vec![options]));
     let picture = read(tags, &data).picture;
     picture.rgb8().iter().step_by(3).copied().collect()
 }

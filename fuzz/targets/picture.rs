@@ -6,7 +6,9 @@
 mod scratch;
 
 use libfuzzer_sys::fuzz_target;
-use srdiff::image::{DecodeOptions, EncodeOptions, OutputFormat, decode, dimensions_within, frames};
+use srdiff::image::{
+    DecodeOptions, EncodeOptions, OutputFormat, decode, dimensions_within, frames,
+};
 
 /// Small, so that time goes into kinds of files and not into pixels.
 const MAX_PIXELS: u64 = 1 << 16;
@@ -36,8 +38,15 @@ fuzz_target!(|data: &[u8]| {
         _ => OutputFormat::WebP,
     };
     let written = scratch::path("written");
-    if picture.save(&written, format, &EncodeOptions::default(), true).is_ok() {
-        let again = decode(&written, &options).expect("what was written can be read");
+    if picture
+        .save(&written, format, &EncodeOptions::default(), true)
+        .is_ok()
+    {
+        let whole = DecodeOptions {
+            frame: None,
+            ..options
+        };
+        let again = decode(&written, &whole).expect("what was written can be read");
         let size = (again.picture.width, again.picture.height);
         assert_eq!(size, (picture.width, picture.height));
     }

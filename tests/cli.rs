@@ -13,6 +13,8 @@ mod devices;
 mod evaluate;
 #[path = "cli/folder.rs"]
 mod folder;
+#[path = "cli/frames.rs"]
+mod frames;
 #[cfg(target_os = "linux")]
 #[path = "cli/full_disk.rs"]
 mod full_disk;

@@ -8,6 +8,10 @@ mod decode;
 mod encode;
 #[path = "image/files.rs"]
 mod files;
+#[path = "image/frames.rs"]
+mod frames;
+#[path = "image/jxl.rs"]
+mod jxl;
 #[path = "image/kinds.rs"]
 mod kinds;
 #[path = "image/metadata.rs"]
@@ -22,6 +26,8 @@ mod planes;
 mod refusal;
 #[path = "image/strips.rs"]
 mod strips;
+#[path = "image/tiff.rs"]
+mod tiff;
 
 use serde::de::DeserializeOwned;
 use srdiff::image::Picture;

@@ -1,6 +1,6 @@
 """Compares the picture decoders with Pillow (libjpeg-turbo, libtiff, libwebp).
 
-Needs: pip install pillow numpy tifffile imagecodecs; cjpeg (package
+Needs: pip install pillow pillow-jxl-plugin numpy tifffile imagecodecs; cjpeg (package
 libjpeg-turbo-progs) for the kinds of JPEG that Pillow does not write.
 Run from the repository's root:
 
@@ -12,14 +12,18 @@ error is a level of 8 bits or more, and those that are refused.
 """
 
 import itertools
+import struct
 import subprocess
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
+import pillow_jxl  # noqa: F401, registers JPEG XL
 import tifffile
-from PIL import Image, ImageFilter
+from PIL import Image, ImageCms, ImageFilter
 
 DECODER = "target/release/examples/decode_pictures"
 SIZES = [(17, 13), (64, 48), (1, 1), (33, 40), (5, 3)]
@@ -110,7 +114,7 @@ def tiffs(folder):
                 )
     for w, h in SIZES:
         bits = Image.fromarray(picture(w, h, 1)[:, :, 0]).convert("1")
-        for compression in ["raw", "group3", "group4", "packbits", "tiff_lzw", "tiff_adobe_deflate"]:
+        for compression in ["raw", "tiff_ccitt", "group3", "group4", "packbits", "tiff_lzw", "tiff_adobe_deflate"]:
             bits.save(folder / f"bits-{w}x{h}-{compression}.tif", compression=compression)
             bits.save(folder / f"bits-fill-{w}x{h}-{compression}.tif", compression=compression, tiffinfo={266: 2})
         for mode in ["L", "P", "RGB", "CMYK", "LA", "RGBA"]:
@@ -118,8 +122,109 @@ def tiffs(folder):
             source = source or (image(w, h, "CMYK") if mode == "CMYK" else image(w, h, "RGB").convert(mode))
             for compression in ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"]:
                 source.save(folder / f"{mode}-{w}x{h}-{compression}.tif", compression=compression)
+        for options in [1, 4, 5]:
+            bits.save(folder / f"bits-{w}x{h}-group3-{options}.tif", compression="group3", tiffinfo={292: options})
         image(w, h, "RGB").save(folder / f"ycbcr-{w}x{h}.tif", compression="jpeg", quality=95)
         image(w, h, "RGB").convert("YCbCr").save(folder / f"ycbcr-mode-{w}x{h}.tif", compression="jpeg", quality=95)
+        lab = ImageCms.profileToProfile(image(w, h, "RGB"), ImageCms.createProfile("sRGB"), LAB, outputMode="LAB")
+        for compression in ["raw", "tiff_lzw"]:
+            lab.save(folder / f"lab-{w}x{h}-{compression}.tif", compression=compression)
+        for subsampling in itertools.product([1, 2, 4], [1, 2, 4]):
+            for planar, rows in itertools.product([False, True], [h, 8]):
+                name = f"luma-{w}-{h}-{subsampling[0]}-{subsampling[1]}-{'planar' if planar else ''}-{rows}.tif"
+                (folder / name).write_bytes(ycbcr_tiff(image(w, h, "RGB"), subsampling, planar, rows))
+    for (w, h), dtype, channels in itertools.product([(17, 13), (64, 48)], ["float16", "float32", "float64"], [1, 2, 3, 4]):
+        array = (picture(w, h, channels) / 255).astype(dtype)
+        layouts = [{}, {"tile": (16, 16)}, {"rowsperstrip": 3}, {"byteorder": ">"}]
+        for layout, compression in itertools.product(layouts, [None, "lzw", "zlib"]):
+            for predictor in [None, 3] if compression else [None]:
+                tifffile.imwrite(
+                    folder / f"tf-{w}x{h}-{dtype}-{channels}-{next(count)}-{compression}--{predictor}.tif",
+                    array if channels > 1 else array[:, :, 0],
+                    photometric="rgb" if channels > 2 else "minisblack",
+                    extrasamples=["unassalpha"] if channels in (2, 4) else None,
+                    compression=compression,
+                    predictor=predictor,
+                    metadata=None,
+                    **layout,
+                )
+    for w, h in SIZES:
+        for photometric in ["cielab", "icclab", "separated"]:
+            array = picture(w, h, 4 if photometric == "separated" else 3).astype(np.uint16) * 257
+            for compression in [None, "zlib"]:
+                tifffile.imwrite(
+                    folder / f"{photometric}16-{w}x{h}-{compression}.tif",
+                    array,
+                    photometric=photometric,
+                    compression=compression,
+                    metadata=None,
+                )
+
+
+LAB = ImageCms.createProfile("LAB")
+
+
+def subsampled(rgb, sx, sy):
+    """Luma and chroma, the padded luma in blocks, and chroma averaged over them."""
+    pixels = np.asarray(rgb.convert("YCbCr"))
+    height, width = pixels.shape[:2]
+    padded = np.pad(pixels, ((0, -height % sy), (0, -width % sx), (0, 0)), mode="edge")
+    blocks = padded.reshape(padded.shape[0] // sy, sy, padded.shape[1] // sx, sx, 3)
+    return pixels, blocks, blocks.astype(float).mean((1, 3)).round().astype(np.uint8)[:, :, 1:]
+
+
+def ycbcr_tiff(rgb, subsampling, planar, rows):
+    """A deflated TIFF file of luma and chroma."""
+    sx, sy = subsampling
+    pixels, blocks, chroma = subsampled(rgb, sx, sy)
+    height, width = pixels.shape[:2]
+    strips = []
+    for first in range(0, height, rows):
+        last = min(first + rows, height)
+        inside = slice(first // sy, -(-last // sy))
+        if planar:
+            strips.append((0, pixels[first:last, :, 0]))
+            strips += [(1 + c, chroma[inside, :, c]) for c in range(2)]
+        else:
+            luma = blocks[inside, :, :, :, 0].transpose(0, 2, 1, 3).reshape(-1, blocks.shape[2], sx * sy)
+            strips.append((0, np.concatenate([luma, chroma[inside]], 2)))
+    strips.sort(key=lambda strip: strip[0])
+    data = [zlib.compress(np.ascontiguousarray(values).tobytes()) for _, values in strips]
+    count = len(data)
+    tags = [
+        (256, 3, [width]), (257, 3, [height]), (258, 3, [8, 8, 8]), (259, 3, [8]), (262, 3, [6]),
+        (273, 4, [0] * count), (277, 3, [3]), (278, 3, [rows]), (279, 4, [len(d) for d in data]),
+        (284, 3, [2 if planar else 1]), (530, 3, [sx, sy]), (532, 5, [0, 1, 255, 1, 128, 1, 255, 1, 128, 1, 255, 1]),
+    ]  # fmt: skip
+    for _ in range(2):
+        # The second time, the offsets are known.
+        extra, entries, start = b"", b"", 8 + 2 + 12 * len(tags) + 4
+        for tag, kind, values in tags:
+            packed = struct.pack(f"<{len(values)}{'H' if kind == 3 else 'I'}", *values)
+            number = len(values) // (2 if kind == 5 else 1)
+            if len(packed) > 4:
+                where, extra = start + len(extra), extra + packed + b"\0" * (len(packed) % 2)
+                packed = struct.pack("<I", where)
+            entries += struct.pack("<HHI", tag, kind, number) + packed.ljust(4, b"\0")
+        offsets = [start + len(extra) + sum(map(len, data[:i])) for i in range(count)]
+        tags[5] = (273, 4, offsets)
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags))
+    return head + entries + b"\0" * 4 + extra + b"".join(data)
+
+
+def lab_levels(array, icc):
+    """CIE L*a*b* of 16 bits under D50 as levels of sRGB."""
+    array = array.astype(float)
+    lightness = array[:, :, 0] * 100 / (65280 if icc else 65535)
+    a, b = [((v - 32768) if icc else (v + 32768) % 65536 - 32768) / 256 for v in (array[:, :, 1], array[:, :, 2])]
+    y = (lightness + 16) / 116
+    f = np.stack([y + a / 500, y, y - b / 200], -1)
+    xyz = np.where(f > 6 / 29, f**3, (f - 4 / 29) * 108 / 841) * [0.9642, 1, 0.8249]
+    light = xyz @ np.array([
+        [3.1338561, -1.6168667, -0.4906146], [-0.9787684, 1.9161415, 0.0334540], [0.0719453, -0.2289914, 1.4052427],
+    ]).T  # fmt: skip
+    light = light.clip(0, 1)
+    return np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055) * 255
 
 
 def others(folder):
@@ -142,13 +247,22 @@ def others(folder):
         wide.save(folder / f"16-{w}x{h}.png")
         wide.save(folder / f"16-{w}x{h}.pgm")
         image(w, h, "L").convert("LA").save(folder / f"LA-{w}x{h}.png")
+        for mode, quality in itertools.product(["L", "LA", "RGB", "RGBA"], [100, 90, 50]):
+            source = image(w, h, "RGB").convert(mode)
+            if mode.endswith("A"):
+                source.putalpha(image(w, h, "L"))
+            source.save(folder / f"{mode}-{w}x{h}-{quality}.jxl", quality=quality, lossless=quality == 100)
+        for channels in [1, 3, 4]:
+            array = np.squeeze(picture(w, h, channels).astype(np.uint16) * 257)
+            if array.ndim > 1:
+                (folder / f"jxl16-{w}x{h}-{channels}.jxl").write_bytes(imagecodecs.jpegxl_encode(array, lossless=True))
         for bits in [1, 2, 4]:
             image(w, h, "L").quantize(2**bits).save(folder / f"p{bits}-{w}x{h}.png", bits=bits)
 
 
 def levels(array):
     """Levels of 8 bits as floats, RGBA."""
-    scale = {"uint8": 1, "uint16": 257, "uint32": 16843009, "bool": 1 / 255}[str(array.dtype)]
+    scale = {"uint8": 1, "uint16": 257, "uint32": 16843009}.get(str(array.dtype), 1 / 255)
     array = array.astype(float) / scale
     if array.ndim == 2:
         array = array[:, :, None]
@@ -165,7 +279,27 @@ def expected(path):
         if array.ndim == 3 and "-planar-" in path.name:
             array = np.moveaxis(array, 0, -1)
         return levels(array.reshape(array.shape[:2] + (channels,)))
+    if path.name.startswith("luma-"):
+        # libtiff reads only some of these.
+        w, h, sx, sy = map(int, path.name.split("-")[1:5])
+        pixels, _, chroma = subsampled(image(w, h, "RGB"), sx, sy)
+        chroma = chroma.repeat(sy, 0).repeat(sx, 1)[:h, :w]
+        pixels = np.concatenate([pixels[:, :, :1], chroma], 2)
+        return levels(np.asarray(Image.fromarray(pixels, "YCbCr").convert("RGB")))
+    if path.name.startswith("jxl16-"):
+        return levels(imagecodecs.jpegxl_decode(path.read_bytes()))
+    if path.name.startswith(("cielab16", "icclab16")):
+        color = lab_levels(tifffile.imread(path), path.name.startswith("icclab"))
+        return np.concatenate([color, np.full_like(color[:, :, :1], 255)], 2)
+    if path.name.startswith("separated16"):
+        ink = 65535 - tifffile.imread(path).astype(float)
+        return levels((ink[:, :, :3] * ink[:, :, 3:] / 65535).round().astype(np.uint16))
     with Image.open(path) as source:
+        if source.mode == "LAB":
+            # LittleCMS is off by 20 levels for some saturated colours.
+            array = np.asarray(source).astype(np.uint16)
+            color = lab_levels(np.concatenate([array[:, :, :1] * 257, array[:, :, 1:] * 256], 2), False)
+            return np.concatenate([color, np.full_like(color[:, :, :1], 255)], 2)
         if source.mode == "CMYK":
             ink = np.asarray(source).astype(float)
             return levels(np.round((255 - ink[:, :, :3]) * (255 - ink[:, :, 3:]) / 255).astype(np.uint8))

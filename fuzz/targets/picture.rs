@@ -6,7 +6,9 @@
 mod scratch;
 
 use libfuzzer_sys::fuzz_target;
-use srdiff::image::{DecodeOptions, EncodeOptions, OutputFormat, decode, dimensions_within};
+use srdiff::image::{
+    DecodeOptions, EncodeOptions, OutputFormat, decode, dimensions_within, frames,
+};
 
 /// Small, so that time goes into kinds of files and not into pixels.
 const MAX_PIXELS: u64 = 1 << 16;
@@ -18,14 +20,17 @@ fuzz_target!(|data: &[u8]| {
     let options = DecodeOptions {
         max_pixels: MAX_PIXELS,
         tolerant: first & 1 != 0,
+        frame: (first & 8 != 0).then_some(usize::from(first >> 4 & 3)),
     };
+    let _ = frames(&path, MAX_PIXELS);
     let size = dimensions_within(&path, MAX_PIXELS);
     let Ok(decoded) = decode(&path, &options) else {
         return;
     };
     let picture = decoded.picture;
     assert!(picture.is_consistent());
-    assert_eq!(size.ok(), Some((picture.width, picture.height)));
+    // Pages may have sizes of their own.
+    assert!(options.frame.is_some() || size.ok() == Some((picture.width, picture.height)));
     let format = match first >> 1 & 3 {
         0 => OutputFormat::Png,
         1 => OutputFormat::Tiff,
@@ -33,8 +38,15 @@ fuzz_target!(|data: &[u8]| {
         _ => OutputFormat::WebP,
     };
     let written = scratch::path("written");
-    if picture.save(&written, format, &EncodeOptions::default(), true).is_ok() {
-        let again = decode(&written, &options).expect("what was written can be read");
+    if picture
+        .save(&written, format, &EncodeOptions::default(), true)
+        .is_ok()
+    {
+        let whole = DecodeOptions {
+            frame: None,
+            ..options
+        };
+        let again = decode(&written, &whole).expect("what was written can be read");
         let size = (again.picture.width, again.picture.height);
         assert_eq!(size, (picture.width, picture.height));
     }

@@ -1,6 +1,6 @@
 //! Colours from one space to another.
 
-use super::{Picture, Samples};
+use super::{ImageProblem, Picture, Sample, Samples};
 use moxcms::{
     CicpColorPrimaries, CicpProfile, ColorProfile, DataColorSpace, Layout, MatrixCoefficients,
     TransferCharacteristics, TransformOptions, curve_from_gamma,
@@ -25,9 +25,9 @@ pub fn space(profile: &[u8]) -> Space {
     }
 }
 
-/// CMYK of 8 bits, 255 full ink, as sRGB through a profile; none where the
+/// CMYK, the largest sample full ink, as sRGB through a profile; none where the
 /// profile cannot be used.
-pub fn cmyk_through(profile: &[u8], cmyk: &[u8]) -> Option<Vec<u8>> {
+fn cmyk_through(profile: &[u8], cmyk: &Samples) -> Option<Samples> {
     let profile = ColorProfile::new_from_slice(profile).ok()?;
     if profile.color_space != DataColorSpace::Cmyk {
         return None;
@@ -38,58 +38,102 @@ pub fn cmyk_through(profile: &[u8], cmyk: &[u8]) -> Option<Vec<u8>> {
     let to_rgb = profile
         .create_transform_8bit(Layout::Rgba, &srgb, Layout::Rgb, options)
         .ok()?;
-    let mut rgb = vec![0; cmyk.len() / 4 * 3];
-    to_rgb.transform(cmyk, &mut rgb).ok()?;
-
     // Ink on paper is never as dark as a screen. All ink there is becomes
     // black, as other programs have it; else pictures look washed out.
     let mut black = [0; 3];
     to_rgb.transform(&[255; 4], &mut black).ok()?;
-    let levels = without_black(black);
-    rgb.iter_mut().for_each(|v| *v = levels[usize::from(*v)]);
-    Some(rgb)
-}
-
-/// For each level of sRGB, the one with `black` taken as no light at all.
-fn without_black(black: [u8; 3]) -> [u8; 256] {
-    let light = |level: f64| {
-        if level <= 0.040_45 {
-            level / 12.92
-        } else {
-            ((level + 0.055) / 1.055).powf(2.4)
+    let level = without_black(black);
+    Some(match cmyk {
+        Samples::U8(cmyk) => {
+            let mut rgb = vec![0u8; cmyk.len() / 4 * 3];
+            to_rgb.transform(cmyk, &mut rgb).ok()?;
+            let levels: [u8; 256] =
+                std::array::from_fn(|v| u8::from_level(255.0 * level(v as f32 / 255.0)));
+            rgb.iter_mut().for_each(|v| *v = levels[usize::from(*v)]);
+            rgb.into()
         }
-    };
-    let level = |light: f64| {
-        if light <= 0.003_130_8 {
-            light * 12.92
-        } else {
-            1.055 * light.powf(1.0 / 2.4) - 0.055
+        Samples::U16(cmyk) => {
+            let to_rgb = profile
+                .create_transform_16bit(Layout::Rgba, &srgb, Layout::Rgb, options)
+                .ok()?;
+            let mut rgb = vec![0u16; cmyk.len() / 4 * 3];
+            to_rgb.transform(cmyk, &mut rgb).ok()?;
+            for value in &mut rgb {
+                *value = u16::from_level(u16::LARGEST * level(value.unit()));
+            }
+            rgb.into()
         }
-    };
-    let [r, g, b] = black.map(|value| light(f64::from(value) / 255.0));
-    // Half the light of the white at most: whatever is brighter is no black.
-    let dark = (0.2126 * r + 0.7152 * g + 0.0722 * b).min(0.5);
-    std::array::from_fn(|value| {
-        let light = (light(value as f64 / 255.0) - dark) / (1.0 - dark);
-        (level(light.max(0.0)) * 255.0).round() as u8
     })
 }
 
-/// CMYK of 8 bits, 255 full ink, as RGB by multiplication, which knows nothing
-/// of any ink.
-pub fn cmyk_naively(cmyk: &[u8]) -> Vec<u8> {
-    let mut rgb = Vec::with_capacity(cmyk.len() / 4 * 3);
-    for pixel in cmyk.chunks_exact(4) {
-        let paper = 255 - u32::from(pixel[3]);
-        let mixed = |ink: &u8| ((255 - u32::from(*ink)) * paper + 127) / 255;
-        rgb.extend(pixel[..3].iter().map(|ink| mixed(ink) as u8));
+/// Levels of sRGB, in [0, 1], with `black` taken as no light at all.
+fn without_black(black: [u8; 3]) -> impl Fn(f32) -> f32 {
+    let [r, g, b] = black.map(|value| light_of(value.unit()));
+    // Half the light of the white at most: whatever is brighter is no black.
+    let dark = (0.2126 * r + 0.7152 * g + 0.0722 * b).min(0.5);
+    move |level| level_of(((light_of(level) - dark) / (1.0 - dark)).max(0.0))
+}
+
+/// The light of a level of sRGB, both in [0, 1].
+fn light_of(level: f32) -> f32 {
+    if level <= 0.040_45 {
+        level / 12.92
+    } else {
+        ((level + 0.055) / 1.055).powf(2.4)
     }
-    rgb
+}
+
+/// The level of sRGB of a light, both in [0, 1].
+fn level_of(light: f32) -> f32 {
+    if light <= 0.003_130_8 {
+        light * 12.92
+    } else {
+        1.055 * light.powf(1.0 / 2.4) - 0.055
+    }
+}
+
+/// Converts CIE L*a*b* under D50 to sRGB in [0, 1]; colours that a screen does
+/// not have are clamped.
+pub fn lab_to_srgb() -> impl Fn([f32; 3]) -> [f32; 3] {
+    // ICC codes 1 as this much of its XYZ.
+    const ONE: f64 = 32_768.0 / 65_535.0;
+    let from_xyz = ColorProfile::new_srgb().rgb_to_xyz_matrix().inverse();
+    move |[l, a, b]| {
+        let xyz = moxcms::Lab::new(l, a, b).to_xyz();
+        let xyz = [xyz.x, xyz.y, xyz.z].map(|v| f64::from(v) / ONE);
+        from_xyz.v.map(|row| {
+            let light: f64 = row.iter().zip(xyz).map(|(row, xyz)| row * xyz).sum();
+            level_of(light.clamp(0.0, 1.0) as f32)
+        })
+    }
+}
+
+/// CMYK, the largest sample full ink, as RGB by multiplication, which knows
+/// nothing of any ink.
+fn cmyk_naively(cmyk: &Samples) -> Samples {
+    fn run<T: Copy, U>(
+        cmyk: &[T],
+        largest: u64,
+        light: impl Fn(T) -> u64,
+        narrow: impl Fn(u64) -> U,
+    ) -> Vec<U> {
+        let mut rgb = Vec::with_capacity(cmyk.len() / 4 * 3);
+        for pixel in cmyk.chunks_exact(4) {
+            let paper = light(pixel[3]);
+            let mixed = |&ink: &T| (light(ink) * paper + largest / 2) / largest;
+            rgb.extend(pixel[..3].iter().map(mixed).map(&narrow));
+        }
+        rgb
+    }
+    match cmyk {
+        Samples::U8(cmyk) => run(cmyk, 255, |ink| (!ink).into(), |light| light as u8).into(),
+        Samples::U16(cmyk) => run(cmyk, 65_535, |ink| (!ink).into(), |light| light as u16).into(),
+    }
 }
 
 /// CMYK as RGB, through its profile where there is one; what there is to say
 /// about that goes to `notes`.
-pub fn cmyk_to_rgb(profile: Option<&[u8]>, cmyk: &[u8], notes: &mut Vec<String>) -> Vec<u8> {
+pub fn cmyk_to_rgb(profile: Option<&[u8]>, cmyk: &Samples, notes: &mut Vec<String>) -> Samples {
     if let Some(profile) = profile {
         if let Some(rgb) = cmyk_through(profile, cmyk) {
             notes.push("CMYK, converted to sRGB through its colour profile".to_owned());
@@ -175,6 +219,12 @@ pub fn profile_of_gamma(gamma: f64, primaries: Option<[f64; 8]>, gray: bool) -> 
         profile
     };
     profile.encode().ok()
+}
+
+/// Why brightness beyond that of a screen's white is refused: as ordinary levels,
+/// it would look wrong.
+pub fn high_dynamic_range(name: &str) -> ImageProblem {
+    ImageProblem::Feature(format!("colours of high dynamic range ({name})"))
 }
 
 /// The profile of code points for video (ITU-T H.273).

@@ -77,6 +77,14 @@ pub enum ImageProblem {
         /// The most pixels that are read.
         limit: u64,
     },
+    /// A frame or page that a file does not have.
+    #[error("has {count} frames or pages, and no number {number}; choose one that it has")]
+    NoFrame {
+        /// The frame that was asked for, counted from 1.
+        number: usize,
+        /// How many there are.
+        count: usize,
+    },
     /// Decoding needs more memory than a picture of its size should.
     #[error(
         "needs more memory to decode than a picture should; crop or shrink it, or save it as an ordinary PNG"

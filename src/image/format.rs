@@ -3,7 +3,7 @@
 use super::error::ImageProblem;
 
 /// The formats that are read, for messages.
-pub const READABLE: &str = "PNG, JPEG, WebP, TIFF, BMP, GIF, PNM";
+pub const READABLE: &str = "PNG, JPEG, JPEG XL, WebP, TIFF, BMP, GIF, PNM";
 
 /// How many bytes of a file tell its format.
 pub const SIGNATURE: u64 = 16;
@@ -18,6 +18,7 @@ pub enum Format {
     Bmp,
     Gif,
     Pnm,
+    Jxl,
 }
 
 /// The format of a file that starts with these bytes.
@@ -47,12 +48,13 @@ pub fn recognise(start: &[u8]) -> Result<Format, ImageProblem> {
         [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => return Ok(Format::Gif),
         [b'P', b'1'..=b'7', b'\n' | b'\r' | b' ' | b'\t' | b'#', ..] => return Ok(Format::Pnm),
         [b'B', b'M', ..] => return Ok(Format::Bmp),
+        // Bare, and in a container.
+        [0xff, 0x0a, ..] | [0, 0, 0, 12, b'J', b'X', b'L', b' ', ..] => return Ok(Format::Jxl),
         [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] => match brand {
             [b'a', b'v', b'i', b'f' | b's', ..] => "an AVIF picture",
             [b'h' | b'm', b'e' | b'i', ..] => "a HEIF picture",
             _ => "a video",
         },
-        [0xff, 0x0a, ..] | [0, 0, 0, 12, b'J', b'X', b'L', b' ', ..] => "a JPEG XL picture",
         [0, 0, 0, 12, b'j', b'P', b' ', b' ', ..] | [0xff, 0x4f, 0xff, 0x51, ..] => {
             "a JPEG 2000 picture"
         }

@@ -223,3 +223,88 @@ pub fn tiff(photometric: u16, samples: u16, orientation: u16, row: &[u8]) -> Vec
     bytes.extend(row);
     bytes
 }
+
+/// Types of TIFF's values.
+pub const SHORT: u16 = 3;
+pub const LONG: u16 = 4;
+
+/// A tag of TIFF, the type of its values, and those.
+pub type Tag = (u16, u16, Vec<u32>);
+
+/// A TIFF file of several pages, each of tags and one strip of data.
+pub fn tiff_pages(pages: &[(&[Tag], &[u8])]) -> Vec<u8> {
+    let mut bytes = b"II*\0\x08\0\0\0".to_vec();
+    for (index, (tags, data)) in pages.iter().enumerate() {
+        let directory = bytes.len();
+        let data_at = directory + 2 + 12 * (tags.len() + 2) + 4;
+        let mut outside_at = data_at + data.len().next_multiple_of(2);
+        let place = [
+            (273, LONG, vec![data_at as u32]),
+            (279, LONG, vec![data.len() as u32]),
+        ];
+        let mut all = [tags, &place[..]].concat();
+        all.sort_by_key(|(tag, ..)| *tag);
+        let mut outside = Vec::new();
+        bytes.extend((all.len() as u16).to_le_bytes());
+        for (tag, kind, values) in all {
+            let mut packed: Vec<u8> = match kind {
+                SHORT => values
+                    .iter()
+                    .flat_map(|&v| (v as u16).to_le_bytes())
+                    .collect(),
+                _ => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            };
+            if packed.len() > 4 {
+                let at = outside_at as u32;
+                outside_at += packed.len();
+                outside.extend(packed);
+                packed = at.to_le_bytes().to_vec();
+            }
+            packed.resize(4, 0);
+            bytes.extend([tag.to_le_bytes(), kind.to_le_bytes()].concat());
+            bytes.extend((values.len() as u32).to_le_bytes());
+            bytes.extend(packed);
+        }
+        let next = match index + 1 == pages.len() {
+            true => 0,
+            false => outside_at as u32,
+        };
+        bytes.extend(next.to_le_bytes());
+        bytes.extend(*data);
+        bytes.resize(data_at + data.len().next_multiple_of(2), 0);
+        bytes.extend(outside);
+    }
+    bytes
+}
+
+/// Tags of a page: its size, bits and number of samples, compression and kind of
+/// colours.
+pub fn page(
+    [width, height]: [u32; 2],
+    [bits, samples]: [u32; 2],
+    compression: u32,
+    colors: u32,
+) -> Vec<Tag> {
+    vec![
+        (256, LONG, vec![width]),
+        (257, LONG, vec![height]),
+        (258, SHORT, vec![bits; samples as usize]),
+        (259, SHORT, vec![compression]),
+        (262, SHORT, vec![colors]),
+        (277, SHORT, vec![samples]),
+        (278, LONG, vec![height]),
+    ]
+}
+
+/// A PNG file with another chunk after its header.
+pub fn with_chunk(png: &[u8], name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let (head, rest) = png.split_at(33);
+    [head, &chunk(name, data), rest].concat()
+}
+
+/// A chunk of a PNG file.
+pub fn chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let named = [&name[..], data].concat();
+    let length = (data.len() as u32).to_be_bytes();
+    [&length[..], &named, &crc32(&named).to_be_bytes()].concat()
+}

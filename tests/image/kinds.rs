@@ -220,6 +220,7 @@ fn damage_anywhere_is_survived() {
             let options = DecodeOptions {
                 max_pixels: 1 << 16,
                 tolerant,
+                frame: None,
             };
             for round in 0..150usize {
                 let mut wrong = bytes.clone();

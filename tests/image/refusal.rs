@@ -1,12 +1,10 @@
 //! Files that are refused, and what is said about them.
 
-use super::files::{Folder, encoded, files, jpeg, message, png, png_with};
+use super::files::{Folder, files, jpeg, message, png, png_with, with_chunk};
 use super::noise_picture;
 use ::image::ExtendedColorType;
-use ::image::codecs::tiff::TiffEncoder;
 use srdiff::image::ImageProblem::TooLarge;
 use srdiff::image::{MAX_PIXELS, Picture, dimensions};
-use std::io::Cursor;
 
 #[test]
 fn what_is_no_file_is_refused() {
@@ -41,45 +39,35 @@ fn what_is_no_picture_is_refused() {
         assert_eq!(message(dimensions(&path), &path), text);
         text
     };
-    let expected = "is not a picture, whatever its name says; give a PNG, JPEG, WebP, TIFF, BMP, GIF, PNM file";
+    let expected = "is not a picture, whatever its name says; give a PNG, JPEG, JPEG XL, WebP, TIFF, BMP, GIF, PNM file";
     assert_eq!(refused("text.png", b"Once upon a time"), expected);
     assert_eq!(refused("tiny.png", b"x"), expected);
     assert_eq!(refused("half a signature.png", b"\x89PNG"), expected);
     for (bytes, format) in [
         (&b"\0\0\0\x1cftypavif\0\0\0\0"[..], "an AVIF picture"),
         (b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIF picture"),
-        (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL picture"),
         (b"PF\n1 1\n-1.0\n", "a portable float map (PFM)"),
         (b"8BPS\0\x01", "a Photoshop document"),
     ] {
         let expected = format!(
-            "is {format}, which cannot be read; convert it to one of PNG, JPEG, WebP, TIFF, BMP, GIF, PNM"
+            "is {format}, which cannot be read; convert it to one of PNG, JPEG, JPEG XL, WebP, TIFF, BMP, GIF, PNM"
         );
         assert_eq!(refused("foreign.png", bytes), expected);
     }
 }
 
 #[test]
-fn samples_that_cannot_be_eight_bits_are_refused() {
+fn high_dynamic_range_is_refused() {
     let folder = Folder::new();
-    let samples: Vec<u8> = [0.5f32; 3]
-        .iter()
-        .flat_map(|value| value.to_ne_bytes())
-        .collect();
-    let mut bytes = Cursor::new(Vec::new());
-    let encoder = TiffEncoder::new(&mut bytes);
-    encoded(
-        encoder,
-        [1, 1],
-        ExtendedColorType::Rgb32F,
-        &samples,
-        [None, None],
-    );
-    let path = folder.write("float.tif", bytes.into_inner());
-    assert_eq!(
-        message(Picture::open(&path), &path),
-        "uses samples in floating point, which cannot be read; save it as an ordinary 8-bit or 16-bit PNG"
-    );
+    for (transfer, name) in [(16, "PQ"), (18, "HLG")] {
+        let file = png(1, 1, [8, 2], &[], &[0, 1, 2, 3]);
+        let file = with_chunk(&file, b"cICP", &[9, transfer, 0, 1]);
+        let path = folder.write("hdr.png", file);
+        let expected = format!(
+            "uses colours of high dynamic range ({name}), which cannot be read; save it as an ordinary 8-bit or 16-bit PNG"
+        );
+        assert_eq!(message(Picture::open(&path), &path), expected);
+    }
 }
 
 #[test]

@@ -51,7 +51,7 @@ impl Entry {
         let read = |path: &Path, least: [usize; 2]| {
             let options = DecodeOptions {
                 max_pixels,
-                tolerant: false,
+                ..DecodeOptions::default()
             };
             let picture = decode(path, &options).map_err(of_input)?.picture;
             // The file may have been replaced since its size was read.

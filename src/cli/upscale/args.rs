@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// Arguments of `upscale`.
 #[derive(Debug, Args)]
 pub struct UpscaleArgs {
-    /// Images (PNG, JPEG, WebP, TIFF, BMP, GIF or PNM), folders of them, patterns
+    /// Images (PNG, JPEG, JPEG XL, WebP, TIFF, BMP, GIF or PNM), folders of them, patterns
     /// such as 'scans/**/*.tif', or - for standard input
     #[arg(value_name = "INPUT", required_unless_present = "from_file")]
     pub inputs: Vec<PathBuf>,
@@ -29,8 +29,9 @@ pub struct UpscaleArgs {
     pub output: Option<PathBuf>,
     /// Names of the results: {stem} and {from} are the input's name and extension,
     /// {folder} the name of its folder, {ext}, {scale}, {sampler}, {steps} and {seed}
-    /// those of the result, {index} its number, {sample} that among several of one image; may hold / for subfolders
-    /// [default: {stem}_x{scale}.{ext}, or {stem}_x{scale}_{sample}.{ext}]
+    /// those of the result, {index} its number, {sample} that among several of one image,
+    /// {frame} that of its frame or page; may hold / for subfolders
+    /// [default: {stem}_x{scale}.{ext}, with _{frame} and _{sample} where there are several]
     #[arg(long, value_name = "TEMPLATE")]
     pub name: Option<Template>,
     /// Format of the results [default: by the output's extension, or png]
@@ -48,6 +49,10 @@ pub struct UpscaleArgs {
     pub engine: EngineArgs,
     #[command(flatten)]
     pub sampling: SamplingArgs,
+    /// Upscale all frames of animations and all pages of TIFF files, each to a file of
+    /// its own [default: the first]
+    #[arg(long)]
+    pub frames: bool,
     /// Write this many results of each image, which differ in what the image does not tell
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=9999))]
     pub samples: u32,

@@ -3,6 +3,7 @@
 use super::UpscaleArgs;
 use crate::cli::failure::Failure;
 use srdiff::atomic_file::is_same_file;
+use srdiff::image::{Frame, frames};
 use std::fs::File;
 use std::io::{IsTerminal, Read, Seek};
 use std::path::{Component, Path, PathBuf};
@@ -11,9 +12,9 @@ use walkdir::{DirEntry, WalkDir};
 
 /// The extensions by which images are found in folders. Files that are named
 /// are read whatever they are called.
-const EXTENSIONS: [&str; 15] = [
-    "png", "jpg", "jpeg", "jpe", "jfif", "webp", "tif", "tiff", "bmp", "dib", "gif", "pnm", "pbm",
-    "pgm", "ppm",
+const EXTENSIONS: [&str; 16] = [
+    "png", "jpg", "jpeg", "jpe", "jfif", "jxl", "webp", "tif", "tiff", "bmp", "dib", "gif", "pnm",
+    "pbm", "pgm", "ppm",
 ];
 
 /// An image to upscale.
@@ -26,6 +27,17 @@ pub struct Input {
     /// Where it is below the folder that was named, which is also where its
     /// result goes below the output folder.
     pub subfolder: PathBuf,
+    /// Which of several frames or pages it is.
+    pub frame: Option<NumberedFrame>,
+}
+
+/// One of several frames or pages of a file.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NumberedFrame {
+    /// From 1.
+    pub number: usize,
+    pub count: usize,
+    pub frame: Frame,
 }
 
 /// All images that are meant.
@@ -74,11 +86,45 @@ pub fn collect(args: &UpscaleArgs, output: Option<&Path>) -> Result<Inputs, Fail
 }
 
 impl Inputs {
+    /// Puts all frames or pages in the places of the files that have several. Files
+    /// that cannot be read stay as they are.
+    pub fn expand_frames(&mut self, max_pixels: u64) -> Result<(), Failure> {
+        let mut all = Vec::new();
+        for input in std::mem::take(&mut self.list) {
+            if input.stdin.is_some() {
+                let message = "--frames: takes no standard input; give the name of a file";
+                return Err(Failure::Usage(message.to_owned()));
+            }
+            let frames = frames(&input.path, max_pixels).unwrap_or_default();
+            let count = frames.len();
+            if count < 2 {
+                all.push(input);
+                continue;
+            }
+            self.is_single = false;
+            for (frame, number) in frames.into_iter().zip(1..) {
+                all.push(Input {
+                    path: input.path.clone(),
+                    stdin: None,
+                    subfolder: input.subfolder.clone(),
+                    frame: Some(NumberedFrame {
+                        number,
+                        count,
+                        frame,
+                    }),
+                });
+            }
+        }
+        self.list = all;
+        Ok(())
+    }
+
     fn add(&mut self, path: PathBuf, subfolder: PathBuf) {
         self.list.push(Input {
             path,
             stdin: None,
             subfolder,
+            frame: None,
         });
     }
 
@@ -227,6 +273,7 @@ fn read_stdin() -> Result<Input, Failure> {
             path,
             stdin: Some(file),
             subfolder: PathBuf::new(),
+            frame: None,
         }),
         Err(error) => {
             let reason = format!(
@@ -247,9 +294,22 @@ impl Input {
         }
     }
 
-    /// Whether two are one file.
+    /// Whether two are one image.
     pub fn is_same(&self, other: &Self) -> bool {
-        self.stdin.is_none() && other.stdin.is_none() && is_same_file(&self.path, &other.path)
+        self.stdin.is_none()
+            && other.stdin.is_none()
+            && self.frame == other.frame
+            && is_same_file(&self.path, &other.path)
+    }
+
+    /// The path, and which frame or page it is of several, for messages.
+    pub fn shown(&self) -> String {
+        match self.frame {
+            None => self.path.display().to_string(),
+            Some(NumberedFrame { number, count, .. }) => {
+                format!("{} ({number} of {count})", self.path.display())
+            }
+        }
     }
 }
 

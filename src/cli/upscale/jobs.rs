@@ -82,7 +82,13 @@ fn ends_in_separator(path: &Path) -> bool {
 }
 
 /// Where results go.
-pub fn destination(args: &UpscaleArgs, inputs: &Inputs) -> Result<Destination, Failure> {
+///
+/// `is_single` says whether one image was named, which may have several frames.
+pub fn destination(
+    args: &UpscaleArgs,
+    inputs: &Inputs,
+    is_single: bool,
+) -> Result<Destination, Failure> {
     let usage = |message: String| Err(Failure::Usage(message));
     let has_stdin = inputs.list.iter().any(|input| input.stdin.is_some());
     let destination = match &args.output {
@@ -92,7 +98,7 @@ pub fn destination(args: &UpscaleArgs, inputs: &Inputs) -> Result<Destination, F
         Some(path) if path.as_os_str() == "-" => Destination::Stdout,
         Some(path) => match folder_given(args) {
             Some(folder) => Destination::Folder(folder.to_owned()),
-            None if inputs.is_single => Destination::File(path.clone()),
+            None if is_single => Destination::File(path.clone()),
             None if path.exists() || OutputFormat::from_path(path).is_ok() => {
                 return usage(format!(
                     "-o {path}: is the name of one file, and there may be several results; name a folder, as in -o {stem}{MAIN_SEPARATOR}",
@@ -109,6 +115,16 @@ pub fn destination(args: &UpscaleArgs, inputs: &Inputs) -> Result<Destination, F
             "--name: the output has its name already; leave it out, or give -o a folder".to_owned(),
         );
     }
+    if inputs.list.iter().any(|input| input.frame.is_some()) {
+        if is_one_file {
+            let message = "--frames: each frame or page has a result, and -o names one place; give -o a folder, such as -o frames/";
+            return usage(message.to_owned());
+        }
+        if args.name.as_ref().is_some_and(|name| !name.has_frame()) {
+            let message = "--name: each frame or page has a result, so their name needs {frame}, such as {stem}_{frame}.{ext}";
+            return usage(message.to_owned());
+        }
+    }
     if args.results() > 1 {
         if is_one_file {
             let message = "each image has several results, and -o names one place; give -o a folder, such as -o results/";
@@ -120,7 +136,7 @@ pub fn destination(args: &UpscaleArgs, inputs: &Inputs) -> Result<Destination, F
         }
     }
     if destination == Destination::Stdout {
-        if !inputs.is_single {
+        if !is_single {
             return usage("-o -: standard output takes one result; give -o a folder".to_owned());
         }
         if args.json {
@@ -210,14 +226,15 @@ fn jobs(
 ) -> Result<Vec<Job>, Failure> {
     let count = inputs.len();
     let results = args.results();
-    let template = args
-        .name
-        .clone()
-        .unwrap_or_else(|| Template::usual(results, matches!(args.scale, Some(Target::Size(..)))));
+    let is_sized = matches!(args.scale, Some(Target::Size(..)));
+    let given = args.name.as_ref();
+    let usual = [false, true].map(|frames| Template::usual(results, is_sized, frames));
     let numbered = inputs.into_iter().zip(1..);
     let job = |(input, index): (Input, usize)| {
+        let template = given.unwrap_or(&usual[usize::from(input.frame.is_some())]);
+        let frame = input.frame.map_or([1, 1], |f| [f.number, f.count]);
         let output = |sample: &str| {
-            let name = || template.name(input.name(), common, [index, count], sample);
+            let name = || template.name(input.name(), common, [index, count], frame, sample);
             match destination {
                 Destination::Stdout => None,
                 Destination::File(path) => Some(path.clone()),

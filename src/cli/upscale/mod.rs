@@ -17,7 +17,7 @@ pub use args::UpscaleArgs;
 use super::failure::{Failure, Stopped};
 use super::signals::Stop;
 use super::terminal;
-use inputs::Input;
+use inputs::{Input, NumberedFrame};
 use jobs::Work;
 use name::Common;
 use pipeline::Settings;
@@ -63,7 +63,11 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
     if inputs.list.is_empty() && problems.len() == 1 {
         return problems.into_iter().try_for_each(Err);
     }
-    let destination = jobs::destination(args, &inputs)?;
+    let named = inputs.is_single;
+    if args.frames {
+        inputs.expand_frames(args.max_pixels)?;
+    }
+    let destination = jobs::destination(args, &inputs, named)?;
     let is_single = inputs.is_single;
     let common = Common {
         extension: args.format.as_ref().map_or("png", |f| &f.extension),
@@ -194,6 +198,9 @@ fn measure(work: &mut Work, args: &UpscaleArgs, scale: usize, stop: &Stop) {
 }
 
 fn size(input: &Input, args: &UpscaleArgs) -> Result<[usize; 2], Failure> {
+    if let Some(NumberedFrame { frame, .. }) = input.frame {
+        return Ok([frame.width, frame.height]);
+    }
     let size = match &input.stdin {
         Some(file) => dimensions_of_file(file, &input.path, args.max_pixels),
         None => dimensions_within(&input.path, args.max_pixels),
@@ -214,6 +221,7 @@ fn settings(args: &UpscaleArgs, sample: SampleOptions) -> Settings {
         reading: DecodeOptions {
             max_pixels: args.max_pixels,
             tolerant: args.tolerant,
+            frame: None,
         },
         strip: args.strip,
         writing,

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
 /// What a template may name, and what stands for it.
-const FIELDS: [(&str, Field); 10] = [
+const FIELDS: [(&str, Field); 11] = [
     ("stem", Field::Stem),
     ("from", Field::From),
     ("folder", Field::Folder),
@@ -16,13 +16,8 @@ const FIELDS: [(&str, Field); 10] = [
     ("seed", Field::Seed),
     ("index", Field::Index),
     ("sample", Field::Sample),
+    ("frame", Field::Frame),
 ];
-
-/// The name that results have by default.
-const DEFAULT: &str = "{stem}_x{scale}.{ext}";
-
-/// The name that each of several results of an image has by default.
-const DEFAULT_OF_SEVERAL: &str = "{stem}_x{scale}_{sample}.{ext}";
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Field {
@@ -36,6 +31,7 @@ enum Field {
     Seed,
     Index,
     Sample,
+    Frame,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -92,17 +88,18 @@ impl FromStr for Template {
 
 impl Template {
     /// The usual one where each image has so many results, of a size in pixels or
-    /// so many times its own.
-    pub fn usual(results: u32, is_sized: bool) -> Self {
-        let text = match results {
-            1 => DEFAULT,
-            _ => DEFAULT_OF_SEVERAL,
-        };
-        let text = match is_sized {
-            true => text.replace("_x", "_"),
-            false => text.to_owned(),
-        };
+    /// so many times its own, and is one of several frames or the only one.
+    pub fn usual(results: u32, is_sized: bool, has_frames: bool) -> Self {
+        let scale = if is_sized { "_{scale}" } else { "_x{scale}" };
+        let frame = if has_frames { "_{frame}" } else { "" };
+        let sample = if results > 1 { "_{sample}" } else { "" };
+        let text = format!("{{stem}}{scale}{frame}{sample}.{{ext}}");
         text.parse().expect("the default is valid")
+    }
+
+    /// Whether several frames of a file have several names.
+    pub fn has_frame(&self) -> bool {
+        self.0.contains(&Part::Field(Field::Frame)) || self.0.contains(&Part::Field(Field::Index))
     }
 
     /// Whether several results of an image have several names.
@@ -110,19 +107,23 @@ impl Template {
         self.0.contains(&Part::Field(Field::Sample))
     }
 
-    /// The name of one result; `index` counts from 1 to `count`.
+    /// The name of one result; `index` counts from 1 to `count`, and so do frames.
     pub fn name(
         &self,
         input: &Path,
         common: &Common,
         [index, count]: [usize; 2],
+        frame: [usize; 2],
         sample: &str,
     ) -> PathBuf {
         let mut name = OsString::new();
+        let [frame, frames] = frame;
+        let width = frames.to_string().len();
         for part in &self.0 {
             match part {
                 Part::Text(text) => name.push(text),
                 Part::Field(Field::Sample) => name.push(sample),
+                Part::Field(Field::Frame) => name.push(format!("{frame:0width$}")),
                 Part::Field(field) => name.push(value(*field, input, common, index, count)),
             }
         }
@@ -144,7 +145,7 @@ fn value(field: Field, input: &Path, common: &Common, index: usize, count: usize
         Field::Seed => common.seed.to_string().into(),
         // As long as the last, so that names sort as numbers do.
         Field::Index => format!("{index:0width$}").into(),
-        Field::Sample => unreachable!("filled in where it stands"),
+        Field::Sample | Field::Frame => unreachable!("filled in where it stands"),
     }
 }
 
@@ -175,7 +176,7 @@ mod tests {
             seed: 7,
         };
         let template: Template = template.parse().unwrap();
-        let name = template.name(Path::new(input), &common, [9, 120], "04");
+        let name = template.name(Path::new(input), &common, [9, 120], [7, 31], "04");
         name.to_str().unwrap().to_owned()
     }
 
@@ -189,6 +190,7 @@ mod tests {
         let all = "{index}-{sampler}-{steps}-{seed}.{ext}";
         assert_eq!(name(all, "a.png"), "009-ddim-0.5-5-7.jpg");
         assert_eq!(name("{stem}{sample}.{ext}", "a.png"), "a04.jpg");
+        assert_eq!(name("{stem}-{frame}.{ext}", "a.gif"), "a-07.jpg");
         assert_eq!(name("same.png", "a.png"), "same.png");
         assert_ne!(name("{folder}.png", "a.png"), ".png");
     }

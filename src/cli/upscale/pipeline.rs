@@ -184,9 +184,13 @@ fn load_all<'a>(
 fn load(job: &Job, settings: &Settings) -> Result<Decoded, Failure> {
     settings.reach(Stage::Load, job);
     let path = &job.input.path;
+    let reading = DecodeOptions {
+        frame: job.input.frame.map(|frame| frame.number - 1),
+        ..settings.reading
+    };
     let decoded = match &job.input.stdin {
-        Some(file) => decode_file(file, path, &settings.reading),
-        None => decode(path, &settings.reading),
+        Some(file) => decode_file(file, path, &reading),
+        None => decode(path, &reading),
     };
     let Decoded {
         mut picture,

@@ -67,6 +67,10 @@ struct Line<'a> {
     /// Width and height of the tiles, in pixels of the input.
     tile: Option<[usize; 2]>,
     tiles: Option<usize>,
+    /// Which frame or page of the input it is, of how many, and how long it is shown.
+    frame: Option<usize>,
+    frames: Option<usize>,
+    duration_ms: Option<f64>,
     /// result, mean or sigma
     kind: Option<&'a str>,
     /// The number of the result among those of its image.
@@ -189,7 +193,7 @@ impl Report {
         for note in notes {
             match self.style.is_single {
                 true => self.say(&format!("note: {note}")),
-                false => self.say(&format!("note: {}: {note}", job.input.path.display())),
+                false => self.say(&format!("note: {}: {note}", job.input.shown())),
             }
         }
     }
@@ -312,7 +316,12 @@ impl Report {
     }
 
     fn line(&self, job: &Job) -> Line<'_> {
+        let frame = job.input.frame;
+        let duration = frame.and_then(|frame| frame.frame.duration);
         Line {
+            frame: frame.map(|frame| frame.number),
+            frames: frame.map(|frame| frame.count),
+            duration_ms: duration.map(|time| (time.as_secs_f64() * 1e6).round() / 1e3),
             input: job.input.path.display().to_string(),
             output: job.output.as_ref().map(|path| path.display().to_string()),
             ..self.common()

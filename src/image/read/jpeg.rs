@@ -3,7 +3,7 @@
 use super::super::color;
 use super::super::exif;
 use super::super::raster::Raster;
-use super::super::{ImageProblem, Metadata, orientation::Orientation};
+use super::super::{ImageProblem, Metadata, Samples, orientation::Orientation};
 use super::jpeg_header::{Header, Profile};
 use super::{DecodeOptions, HEADER_BYTES, Size, Source, check_size, cut_off, tolerate};
 use mozjpeg::{ColorSpace, Decompress};
@@ -73,10 +73,10 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
             None
         }
     };
-    let mut samples = stream.samples;
+    let mut samples = Samples::U8(stream.samples);
     let mut icc_profile = profile;
     if channels == 4 {
-        if header.adobe {
+        if let (Samples::U8(samples), true) = (&mut samples, header.adobe) {
             samples.iter_mut().for_each(|sample| *sample = !*sample);
         }
         samples = color::cmyk_to_rgb(icc_profile.as_deref(), &samples, &mut notes);

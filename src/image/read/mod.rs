@@ -3,7 +3,9 @@
 mod bmp;
 mod jpeg;
 mod jpeg_header;
+mod jxl;
 mod png;
+mod png_frames;
 mod simple;
 mod tiff;
 mod webp;
@@ -17,6 +19,7 @@ use std::error::Error;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek};
 use std::path::Path;
+use std::time::Duration;
 
 /// The most pixels of a picture that is read, unless more is asked for:
 /// 16384 x 16384.
@@ -35,6 +38,9 @@ pub struct DecodeOptions {
     /// Whether a file with wrong checksums or missing parts is read as far as
     /// it goes, with a note, and not refused.
     pub tolerant: bool,
+    /// Which frame or page of a file of several, counted from 0; none: the first,
+    /// with a note that there are others.
+    pub frame: Option<usize>,
 }
 
 impl Default for DecodeOptions {
@@ -42,6 +48,7 @@ impl Default for DecodeOptions {
         Self {
             max_pixels: MAX_PIXELS,
             tolerant: false,
+            frame: None,
         }
     }
 }
@@ -65,13 +72,14 @@ impl Picture {
     }
 }
 
-/// Reads a PNG, JPEG, WebP, TIFF, BMP, GIF or PNM file.
+/// Reads a PNG, JPEG, JPEG XL, WebP, TIFF, BMP, GIF or PNM file.
 ///
 /// The content decides on the format, not the name. The orientation that the
 /// file asks for (EXIF, TIFF) is applied, an alpha channel that is opaque
 /// everywhere is dropped, and of several pictures the first is taken. Samples
-/// of up to 8 bits become 8, of more 16. Colours are not converted, except
-/// those of CMYK files, which become sRGB.
+/// of up to 8 bits become 8, of more 16; those in floating point are clamped to
+/// [0, 1] and become 16 bits. Colours are not converted, except those of CMYK and
+/// CIE L*a*b* files, which become sRGB.
 ///
 /// # Errors
 /// When the file cannot be read, is no whole picture of these formats, uses
@@ -101,6 +109,10 @@ fn decode_from(
 ) -> Result<Decoded, ImageError> {
     let result = file.and_then(|(mut file, format)| {
         guarded(|| {
+            if let (Some(frame), Format::Jpeg | Format::Bmp | Format::Pnm) = (options.frame, format)
+            {
+                check_frame(frame, 1)?;
+            }
             let raster = match format {
                 Format::Png => png::decode(&mut file, options),
                 Format::Jpeg => jpeg::decode(&mut file, options),
@@ -109,6 +121,7 @@ fn decode_from(
                 Format::Bmp => bmp::decode(&mut file, options),
                 Format::Gif => simple::decode_gif(&mut file, options),
                 Format::Pnm => simple::decode_pnm(&mut file, options),
+                Format::Jxl => jxl::decode(&mut file, options),
             };
             raster.and_then(Raster::into_picture)
         })
@@ -154,21 +167,97 @@ fn dimensions_from(
     max_pixels: u64,
 ) -> Result<(usize, usize), ImageError> {
     let result = file.and_then(|(mut file, format)| {
-        guarded(|| {
-            let (size, orientation) = match format {
-                Format::Png => png::size(&mut file, max_pixels),
-                Format::Jpeg => jpeg::size(&mut file, max_pixels),
-                Format::WebP => webp::size(&mut file, max_pixels),
-                Format::Tiff => tiff::size(&mut file, max_pixels),
-                Format::Bmp => bmp::size(&mut file, max_pixels),
-                Format::Gif => simple::gif_size(&mut file, max_pixels),
-                Format::Pnm => simple::pnm_size(&mut file, max_pixels),
-            }?;
-            let [width, height] = orientation.shown_size(size.map(|side| side as usize));
-            Ok((width, height))
-        })
+        guarded(|| size_of(&mut file, format, max_pixels).map(shown))
     });
     result.map_err(|problem| problem.of(name))
+}
+
+fn size_of(file: &mut Source, format: Format, max_pixels: u64) -> Result<Size, ImageProblem> {
+    match format {
+        Format::Png => png::size(file, max_pixels),
+        Format::Jpeg => jpeg::size(file, max_pixels),
+        Format::WebP => webp::size(file, max_pixels),
+        Format::Tiff => tiff::size(file, max_pixels),
+        Format::Bmp => bmp::size(file, max_pixels),
+        Format::Gif => simple::gif_size(file, max_pixels),
+        Format::Pnm => simple::pnm_size(file, max_pixels),
+        Format::Jxl => jxl::size(file, max_pixels),
+    }
+}
+
+/// Width and height of an upright picture.
+fn shown((size, orientation): Size) -> (usize, usize) {
+    let [width, height] = orientation.shown_size(size.map(|side| side as usize));
+    (width, height)
+}
+
+/// A frame of an animation or a page of a file.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Frame {
+    /// Width in pixels.
+    pub width: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// How long it is shown in an animation.
+    pub duration: Option<Duration>,
+}
+
+/// The frames or pages of a file, which [`DecodeOptions::frame`] chooses from: at
+/// least one. A picture that is shown in place of an animation is none of them.
+///
+/// # Errors
+/// As [`decode`], as far as the headers tell.
+pub fn frames(path: &Path, max_pixels: u64) -> Result<Vec<Frame>, ImageError> {
+    let result = open_file(path).and_then(|(mut file, format)| {
+        guarded(|| {
+            if format == Format::Tiff {
+                let pages = tiff::page_sizes(&mut file, max_pixels)?;
+                return Ok(pages.into_iter().map(|page| frame(page, None)).collect());
+            }
+            let size = size_of(&mut file, format, max_pixels)?;
+            file.rewind().map_err(ImageProblem::Read)?;
+            let durations = match format {
+                Format::Png => png::durations(&mut file)?,
+                Format::WebP => webp::durations(&mut file)?,
+                Format::Gif => simple::gif_durations(&mut file, max_pixels)?,
+                Format::Jxl => jxl::durations(&mut file, max_pixels)?,
+                Format::Jpeg | Format::Tiff | Format::Bmp | Format::Pnm => Vec::new(),
+            };
+            Ok(match durations.len() {
+                0 | 1 => vec![frame(size, None)],
+                _ => durations
+                    .into_iter()
+                    .map(|duration| frame(size, Some(duration)))
+                    .collect(),
+            })
+        })
+    });
+    result.map_err(|problem| problem.of(path))
+}
+
+fn frame(size: Size, duration: Option<Duration>) -> Frame {
+    let (width, height) = shown(size);
+    Frame {
+        width,
+        height,
+        duration,
+    }
+}
+
+/// Refuses a frame that is not there.
+fn check_frame(index: usize, count: usize) -> Result<(), ImageProblem> {
+    match index < count {
+        true => Ok(()),
+        false => Err(ImageProblem::NoFrame {
+            number: index + 1,
+            count,
+        }),
+    }
+}
+
+/// The note of an animation that is read as one picture.
+fn first_of_animation(count: usize) -> String {
+    format!("an animation, of whose {count} frames the first is taken")
 }
 
 /// A file that is read.

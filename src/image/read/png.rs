@@ -5,10 +5,14 @@ use super::super::exif;
 use super::super::raster::Raster;
 use super::super::{ImageProblem, Metadata, Samples, orientation::Orientation};
 use super::{
-    DecodeOptions, HEADER_BYTES, Size, Source, check_size, cut_off, damaged, io_problem, tolerate,
+    DecodeOptions, HEADER_BYTES, Size, Source, check_frame, check_size, cut_off, damaged,
+    first_of_animation, io_problem, png_frames, tolerate,
 };
-use ::png::{BitDepth, ColorType, Decoder, DecodingError, Info, Limits, Transformations, Unit};
-use std::io::{self, Read, Seek, SeekFrom};
+use ::png::{
+    BitDepth, ColorType, Decoder, DecodingError, Info, Limits, Reader, Transformations, Unit,
+};
+use std::io::{self, BufRead, Read, Seek, SeekFrom};
+use std::time::Duration;
 
 /// The memory for each pixel, rows and the intermediate ones of interlacing.
 const PIXEL_BYTES: u64 = 16;
@@ -49,6 +53,10 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     decoder.set_transformations(Transformations::EXPAND);
 
     let mut reader = decoder.read_info().map_err(problem)?;
+    if let Some(frame) = options.frame.filter(|_| !walk.durations.is_empty()) {
+        check_frame(frame, walk.durations.len())?;
+        return decode_frame(reader, walk, frame, notes);
+    }
     let bytes = reader.output_buffer_size().ok_or(ImageProblem::Memory)?;
     let mut pixels = vec![0; bytes];
     // The checksum of the pixels comes at their end, and texts after it.
@@ -61,6 +69,26 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
         };
         tolerate(reason, options, &mut notes)?;
     }
+    let (channels, is_wide) = layout(&reader);
+    let samples: Samples = match is_wide {
+        true => {
+            let pairs = pixels.chunks_exact(2);
+            let samples = pairs.map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+            samples.collect::<Vec<u16>>().into()
+        }
+        false => pixels.into(),
+    };
+    let mut raster = Raster::new([width, height], channels, samples);
+    raster.notes = notes;
+    if walk.durations.len() > 1 {
+        raster.note(first_of_animation(walk.durations.len()));
+    }
+    describe(&mut raster, reader.info(), walk)?;
+    Ok(raster)
+}
+
+/// Channels a pixel, and whether they have 16 bits.
+fn layout<R: BufRead + Seek>(reader: &Reader<R>) -> (usize, bool) {
     let (color, depth) = reader.output_color_type();
     let channels = match color {
         ColorType::Grayscale => 1,
@@ -68,26 +96,45 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
         ColorType::Rgb | ColorType::Indexed => 3,
         ColorType::Rgba => 4,
     };
-    let samples: Samples = match depth {
-        BitDepth::Sixteen => {
-            let pairs = pixels.chunks_exact(2);
-            let samples = pairs.map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
-            samples.collect::<Vec<u16>>().into()
-        }
-        _ => pixels.into(),
-    };
-    let mut raster = Raster::new([width, height], channels, samples);
-    raster.notes = notes;
-    raster.orientation = walk.orientation();
+    (channels, depth == BitDepth::Sixteen)
+}
+
+/// Decodes a frame of an animation.
+fn decode_frame<R: BufRead + Seek>(
+    mut reader: Reader<R>,
+    walk: Walk,
+    frame: usize,
+    notes: Vec<String>,
+) -> Result<Raster, ImageProblem> {
+    let (channels, is_wide) = layout(&reader);
+    let colors = if channels <= 2 { 1 } else { 3 };
+    let samples = png_frames::compose(&mut reader, frame, [colors, channels], is_wide, problem)?;
     let info = reader.info();
-    raster.metadata = metadata(info, walk.exif, channels <= 2, &mut raster.notes);
-    if let Some(animation) = info.animation_control.filter(|a| a.num_frames > 1) {
-        let frames = animation.num_frames;
-        raster.note(format!(
-            "an animation, of whose {frames} frames the first is taken"
-        ));
-    }
+    let mut raster = Raster::new([info.width, info.height], colors + 1, samples);
+    raster.notes = notes;
+    describe(&mut raster, info, walk)?;
     Ok(raster)
+}
+
+/// Adds what the file says about its pixels.
+fn describe(raster: &mut Raster, info: &Info<'_>, walk: Walk) -> Result<(), ImageProblem> {
+    raster.orientation = walk.orientation();
+    match info
+        .coding_independent_code_points
+        .map(|points| points.transfer_function)
+    {
+        Some(16) => return Err(color::high_dynamic_range("PQ")),
+        Some(18) => return Err(color::high_dynamic_range("HLG")),
+        _ => {}
+    }
+    let gray = raster.channels <= 2;
+    raster.metadata = metadata(info, walk.exif, gray, &mut raster.notes);
+    Ok(())
+}
+
+/// How long each frame is shown; none of a picture that is no animation.
+pub fn durations(source: &mut Source) -> Result<Vec<Duration>, ImageProblem> {
+    Ok(Walk::new(source)?.durations)
 }
 
 fn limits(pixels: u64) -> Limits {
@@ -109,6 +156,8 @@ fn problem(error: DecodingError) -> ImageProblem {
 /// pixels.
 struct Walk {
     exif: Option<Vec<u8>>,
+    /// How long each frame of an animation is shown.
+    durations: Vec<Duration>,
     /// Whether the last chunk is there.
     ended: bool,
 }
@@ -118,6 +167,7 @@ impl Walk {
     fn new(source: &mut Source) -> Result<Self, ImageProblem> {
         let mut walk = Self {
             exif: None,
+            durations: Vec::new(),
             ended: false,
         };
         let result = walk.run(source);
@@ -144,6 +194,15 @@ impl Walk {
                     .take(length.into())
                     .read_to_end(&mut block)?;
                 self.exif = Some(exif::without_header(&block).to_vec());
+                source.seek_relative(4)?;
+            } else if &name == b"fcTL" && length == 26 {
+                let mut control = [0; 26];
+                source.read_exact(&mut control)?;
+                let [over, under] =
+                    [20, 22].map(|at| u16::from_be_bytes([control[at], control[at + 1]]));
+                let under = if under == 0 { 100 } else { under };
+                let seconds = f64::from(over) / f64::from(under);
+                self.durations.push(Duration::from_secs_f64(seconds));
                 source.seek_relative(4)?;
             } else {
                 source.seek_relative(i64::from(length) + 4)?;

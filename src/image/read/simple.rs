@@ -2,10 +2,11 @@
 
 use super::super::raster::Raster;
 use super::super::{ImageProblem, Samples, error::innermost_message, orientation::Orientation};
-use super::{DecodeOptions, HEADER_BYTES, Size, Source, check_size, io_problem};
+use super::{DecodeOptions, HEADER_BYTES, Size, Source, check_frame, check_size, io_problem};
 use ::image::codecs::{gif::GifDecoder, pnm::PnmDecoder};
 use ::image::error::ImageError as CodecError;
 use ::image::{AnimationDecoder, ColorType, ImageDecoder, Limits};
+use std::time::Duration;
 
 /// The memory for each pixel: four 16-bit samples, twice.
 const PIXEL_BYTES: u64 = 16;
@@ -23,15 +24,35 @@ pub fn decode_gif(source: &mut Source, options: &DecodeOptions) -> Result<Raster
     let (size, _) = checked_size(&decoder, options.max_pixels)?;
     decoder.set_limits(limits(size)).map_err(problem)?;
     let mut frames = decoder.into_frames();
-    let Some(first) = frames.next() else {
-        return Err(ImageProblem::Damaged("it holds no picture".to_owned()));
+    let wanted = options.frame.unwrap_or(0);
+    for index in 0..wanted {
+        match frames.next() {
+            Some(frame) => drop(frame.map_err(problem)?),
+            None => return Err(check_frame(wanted, index).unwrap_err()),
+        }
+    }
+    let Some(frame) = frames.next() else {
+        let none = || ImageProblem::Damaged("it holds no picture".to_owned());
+        check_frame(wanted, wanted.max(1))?;
+        return Err(none());
     };
-    let pixels = first.map_err(problem)?.into_buffer();
+    let pixels = frame.map_err(problem)?.into_buffer();
     let mut raster = Raster::new(size, 4, pixels.into_raw());
-    if frames.next().is_some() {
+    if options.frame.is_none() && frames.next().is_some() {
         raster.note("an animation, of which the first frame is taken");
     }
     Ok(raster)
+}
+
+/// How long each frame is shown.
+pub fn gif_durations(source: &mut Source, max_pixels: u64) -> Result<Vec<Duration>, ImageProblem> {
+    let mut decoder = GifDecoder::new(source).map_err(problem)?;
+    let (size, _) = checked_size(&decoder, max_pixels)?;
+    decoder.set_limits(limits(size)).map_err(problem)?;
+    let frames = decoder.into_frames();
+    frames
+        .map(|frame| Ok(frame.map_err(problem)?.delay().into()))
+        .collect()
 }
 
 pub fn decode_pnm(source: &mut Source, options: &DecodeOptions) -> Result<Raster, ImageProblem> {

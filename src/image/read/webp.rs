@@ -4,11 +4,12 @@ use super::super::exif;
 use super::super::raster::Raster;
 use super::super::{ImageProblem, Metadata, orientation::Orientation};
 use super::{
-    DecodeOptions, HEADER_BYTES, Size, Source, check_size, cut_off, damaged, io_problem, length,
-    tolerate,
+    DecodeOptions, HEADER_BYTES, Size, Source, check_frame, check_size, cut_off, damaged,
+    first_of_animation, io_problem, length, tolerate,
 };
 use image_webp::{DecodingError, WebPDecoder};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::time::Duration;
 
 /// The memory for each pixel: what is decoded, and its planes before that.
 const PIXEL_BYTES: u64 = 16;
@@ -46,8 +47,15 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     let bytes = decoder.output_buffer_size().ok_or(ImageProblem::Memory)?;
     let mut samples = vec![0; bytes];
     let channels = if decoder.has_alpha() { 4 } else { 3 };
-    let frames = decoder.num_frames();
-    if let Err(error) = decoder.read_image(&mut samples) {
+    let frames = decoder.num_frames() as usize;
+    let read = match options.frame {
+        Some(frame) if frames > 1 => {
+            check_frame(frame, frames)?;
+            (0..=frame).try_for_each(|_| decoder.read_frame(&mut samples).map(drop))
+        }
+        _ => decoder.read_image(&mut samples),
+    };
+    if let Err(error) = read {
         let reason = match problem(error) {
             ImageProblem::Damaged(reason) => ImageProblem::Incomplete(reason),
             reason => reason,
@@ -56,10 +64,8 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     }
     let mut raster = Raster::new([width, height], channels, samples);
     raster.notes = notes;
-    if frames > 1 {
-        raster.note(format!(
-            "an animation, of whose {frames} frames the first is taken"
-        ));
+    if frames > 1 && options.frame.is_none() {
+        raster.note(first_of_animation(frames));
     }
     // Many writers put JPEG's header before the block.
     let exif = exif.map(|block| exif::without_header(&block).to_vec());
@@ -73,6 +79,22 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     Ok(raster)
 }
 
+/// How long each frame is shown; none of a picture that is no animation.
+pub fn durations(source: &mut Source) -> Result<Vec<Duration>, ImageProblem> {
+    let mut durations = Vec::new();
+    walk(source, |name, data| {
+        // Place and size of the frame come before it.
+        if name == b"ANMF" {
+            let mut head = [0; 15];
+            data.read_exact(&mut head)?;
+            let milliseconds = u32::from_le_bytes([head[12], head[13], head[14], 0]);
+            durations.push(Duration::from_millis(milliseconds.into()));
+        }
+        Ok(())
+    })?;
+    Ok(durations)
+}
+
 fn orientation(exif: Option<&[u8]>) -> Orientation {
     let block = exif.map(exif::without_header);
     Orientation::new(block.and_then(exif::orientation).unwrap_or(1))
@@ -81,6 +103,15 @@ fn orientation(exif: Option<&[u8]>) -> Orientation {
 /// Whether the container or a chunk in it states more bytes than the file has.
 /// Leaves the file at its start.
 fn states_more_than_there_is(source: &mut Source) -> Result<bool, ImageProblem> {
+    walk(source, |_, _| Ok(()))
+}
+
+/// Looks at all chunks: their names, and the file at their content. Gives whether
+/// they state more bytes than the file has, and leaves it at its start.
+fn walk(
+    source: &mut Source,
+    mut look: impl FnMut(&[u8], &mut Source) -> io::Result<()>,
+) -> Result<bool, ImageProblem> {
     let length = length(source)?;
     let mut head = [0; 8];
     let read = source.read_exact(&mut head);
@@ -93,6 +124,7 @@ fn states_more_than_there_is(source: &mut Source) -> Result<bool, ImageProblem> 
             .seek(SeekFrom::Start(at))
             .map_err(ImageProblem::Read)?;
         source.read_exact(&mut head).map_err(io_problem)?;
+        look(&head[..4], source).map_err(io_problem)?;
         let size = u64::from(u32::from_le_bytes([head[4], head[5], head[6], head[7]]));
         at += 8 + size.next_multiple_of(2);
         // The byte that pads the last chunk is left out by some writers.

@@ -35,6 +35,7 @@ fn images(count: usize) -> (TempDir, Vec<Job>) {
                 path,
                 stdin: None,
                 subfolder: Default::default(),
+                frame: None,
             },
         }
     };

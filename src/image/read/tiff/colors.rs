@@ -43,7 +43,18 @@ pub fn interpret(
                 invert(&mut picture);
             }
         }
-        Colors::Rgb | Colors::YCbCr => scale(&mut picture, layout.bits),
+        Colors::Rgb => scale(&mut picture, layout.bits),
+        Colors::YCbCr(colors) => {
+            if let Samples::U8(pixels) = &mut picture {
+                colors.convert(pixels);
+            }
+        }
+        Colors::Lab { icc } => {
+            // The colours are absolute.
+            profile.take();
+            picture = from_lab(&picture, *icc);
+            notes.push("CIE L*a*b*, converted to sRGB".to_owned());
+        }
         Colors::Palette(map) => {
             picture = through_palette(&picture, map, layout.bits)?;
             channels = 3;
@@ -51,8 +62,7 @@ pub fn interpret(
         Colors::Cmyk => {
             scale(&mut picture, layout.bits);
             let profile = profile.take();
-            let rgb = color::cmyk_to_rgb(profile.as_deref(), &picture.to_u8(), &mut notes);
-            picture = rgb.into();
+            picture = color::cmyk_to_rgb(profile.as_deref(), &picture, &mut notes);
             channels = 3;
         }
     }
@@ -83,6 +93,41 @@ fn invert(samples: &mut Samples) {
     match samples {
         Samples::U8(samples) => samples.iter_mut().for_each(|sample| *sample = !*sample),
         Samples::U16(samples) => samples.iter_mut().for_each(|sample| *sample = !*sample),
+    }
+}
+
+/// CIE L*a*b* as sRGB.
+fn from_lab(samples: &Samples, icc: bool) -> Samples {
+    let to_srgb = color::lab_to_srgb();
+    match samples {
+        Samples::U8(samples) => {
+            let center = |code: u8| match icc {
+                true => f32::from(code) - 128.0,
+                false => f32::from(code as i8),
+            };
+            let pixels = samples.chunks_exact(3);
+            let convert = |pixel: &[u8]| {
+                let lightness = f32::from(pixel[0]) * (100.0 / 255.0);
+                to_srgb([lightness, center(pixel[1]), center(pixel[2])])
+                    .map(|value| u8::from_level(value * 255.0))
+            };
+            Samples::U8(pixels.flat_map(convert).collect())
+        }
+        Samples::U16(samples) => {
+            // ICC's white is 0xff00.
+            let white = if icc { 65_280.0 } else { 65_535.0 };
+            let center = |code: u16| match icc {
+                true => (f32::from(code) - 32_768.0) / 256.0,
+                false => f32::from(code as i16) / 256.0,
+            };
+            let pixels = samples.chunks_exact(3);
+            let convert = |pixel: &[u16]| {
+                let lightness = f32::from(pixel[0]) * (100.0 / white);
+                to_srgb([lightness, center(pixel[1]), center(pixel[2])])
+                    .map(|value| u16::from_level(value * 65_535.0))
+            };
+            Samples::U16(pixels.flat_map(convert).collect())
+        }
     }
 }
 

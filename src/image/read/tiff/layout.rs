@@ -2,6 +2,8 @@
 //! supplements).
 
 use super::super::super::ImageProblem;
+use super::fax::Fax;
+use super::ycbcr::YCbCr;
 use super::{File, all_unsigned, bytes, unsigned};
 
 /// What the tags of a directory say about its pixels.
@@ -10,6 +12,8 @@ pub struct Layout {
     pub height: usize,
     /// Bits a sample.
     pub bits: u32,
+    /// Whether samples are in floating point, 0 black and 1 white.
+    pub float: bool,
     /// Samples a pixel.
     pub samples: usize,
     pub colors: Colors,
@@ -18,7 +22,7 @@ pub struct Layout {
     pub compression: Compression,
     /// Whether each strip or tile holds one sample of its pixels.
     pub planar: bool,
-    pub predictor: bool,
+    pub predictor: Predictor,
     /// Whether the bits of each byte are stored lowest first.
     pub lowest_bit_first: bool,
     pub little_endian: bool,
@@ -37,8 +41,21 @@ pub enum Colors {
     Rgb,
     Palette(Vec<u16>),
     Cmyk,
-    /// Luma and chroma, which the JPEG decoder converts.
-    YCbCr,
+    YCbCr(YCbCr),
+    /// CIE L*a*b* under D50, as TIFF or ICC codes it.
+    Lab {
+        icc: bool,
+    },
+}
+
+/// What is stored in place of samples.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Predictor {
+    None,
+    /// Differences between neighbours.
+    Differences,
+    /// The bytes of floats sorted by their place, and differences between them.
+    Floats,
 }
 
 /// How strips and tiles are compressed.
@@ -47,11 +64,14 @@ pub enum Compression {
     Lzw,
     Deflate,
     PackBits,
-    /// Group 3, one-dimensional, every line with its end marked.
-    Fax3,
-    Fax4,
-    /// With the tables that all strips or tiles share.
-    Jpeg(Vec<u8>),
+    /// CCITT T.4 or T.6.
+    Fax(Fax),
+    Jpeg {
+        /// What all strips or tiles share.
+        tables: Vec<u8>,
+        /// Whether each holds luma and chroma, which their decoder converts.
+        ycbcr: bool,
+    },
 }
 
 impl Layout {
@@ -62,13 +82,15 @@ impl Layout {
         let samples = or(unsigned(file, 277)?, 1);
         let bits = all_unsigned(file, 258)?.unwrap_or(vec![1]);
         let format = all_unsigned(file, 339)?.unwrap_or(vec![1]);
-        if let Some(format) = format.iter().find(|&&format| format != 1 && format != 4) {
-            return refused(match format {
-                2 => "signed samples in TIFF",
-                3 => "samples in floating point",
-                _ => "complex samples in TIFF",
-            });
+        if format.iter().any(|&f| f != format[0]) {
+            return refused("samples of different kinds in TIFF");
         }
+        let float = match format[0] {
+            1 | 4 => false,
+            3 => true,
+            2 => return refused("signed samples in TIFF"),
+            _ => return refused("complex samples in TIFF"),
+        };
         if samples > 16 {
             return refused(&format!("{samples} samples a pixel in TIFF"));
         }
@@ -76,16 +98,18 @@ impl Layout {
             return refused("samples of different sizes in TIFF");
         }
         let compression = compression(file)?;
-        let colors = colors(file, matches!(compression, Compression::Jpeg(_)))?;
+        let colors = colors(file, &compression)?;
         let (bits, samples) = (bits[0] as u32, samples as usize);
-        if !matches!(bits, 1..=16 | 32) {
-            return refused(&format!("samples of {bits} bits in TIFF"));
+        match (float, bits) {
+            (false, 1..=16 | 32) | (true, 16 | 32 | 64) => {}
+            (false, _) => return refused(&format!("samples of {bits} bits in TIFF")),
+            (true, _) => return refused(&format!("floating-point samples of {bits} bits in TIFF")),
         }
-        if matches!(compression, Compression::Jpeg(_)) && bits != 8 {
+        colors.check(bits, samples, float)?;
+        if matches!(compression, Compression::Jpeg { .. }) && bits != 8 {
             return refused(&format!("JPEG coding of {bits} bits a sample"));
         }
-        if matches!(compression, Compression::Fax3 | Compression::Fax4) && (bits, samples) != (1, 1)
-        {
+        if matches!(compression, Compression::Fax(_)) && (bits, samples) != (1, 1) {
             return refused("fax compression of more than black and white in TIFF");
         }
         let needed = colors.samples();
@@ -111,19 +135,24 @@ impl Layout {
         let offsets = all_unsigned(file, offsets)?.unwrap_or_default();
         let lengths = all_unsigned(file, lengths)?.unwrap_or_default();
         let predictor = match or(unsigned(file, 317)?, 1) {
-            1 => false,
-            2 if matches!(compression, Compression::Lzw | Compression::Deflate) => true,
-            2 => false,
-            3 => return refused("samples in floating point"),
+            // Other compressions have none, whatever the tag says.
+            _ if !matches!(compression, Compression::Lzw | Compression::Deflate) => Predictor::None,
+            1 => Predictor::None,
+            2 => Predictor::Differences,
+            3 if float => Predictor::Floats,
             other => return refused(&format!("predictor {other} in TIFF")),
         };
-        if predictor && !matches!(bits, 8 | 16 | 32) {
+        if predictor != Predictor::None && !matches!(bits, 8 | 16 | 32 | 64) {
             return refused(&format!("a predictor for samples of {bits} bits in TIFF"));
+        }
+        if predictor != Predictor::None && colors.subsampling() != [1, 1] {
+            return refused("a predictor for subsampled chroma in TIFF");
         }
         let layout = Self {
             width,
             height,
             bits,
+            float,
             samples,
             colors,
             extra: all_unsigned(file, 338)?.unwrap_or_default(),
@@ -170,8 +199,36 @@ impl Colors {
     pub fn samples(&self) -> usize {
         match self {
             Self::Gray { .. } | Self::Palette(_) => 1,
-            Self::Rgb | Self::YCbCr => 3,
+            Self::Rgb | Self::YCbCr(_) | Self::Lab { .. } => 3,
             Self::Cmyk => 4,
+        }
+    }
+
+    /// How many pixels share a sample of chroma, across and down.
+    pub fn subsampling(&self) -> [usize; 2] {
+        match self {
+            Self::YCbCr(colors) => colors.subsampling,
+            _ => [1, 1],
+        }
+    }
+
+    /// Refuses samples that these colours do not come in.
+    fn check(&self, bits: u32, samples: usize, float: bool) -> Result<(), ImageProblem> {
+        match self {
+            Self::YCbCr(_) if bits != 8 => {
+                refused(&format!("luma and chroma (YCbCr) of {bits} bits in TIFF"))
+            }
+            Self::YCbCr(colors) if colors.subsampling != [1, 1] && samples != 3 => {
+                refused("subsampled chroma with more channels in TIFF")
+            }
+            Self::Lab { .. } if float || !matches!(bits, 8 | 16) => {
+                let kind = if float { "floating-point " } else { "" };
+                refused(&format!(
+                    "CIE L*a*b* in {kind}samples of {bits} bits in TIFF"
+                ))
+            }
+            Self::Palette(_) if float => refused("a palette for floating-point samples in TIFF"),
+            _ => Ok(()),
         }
     }
 }
@@ -183,16 +240,22 @@ fn refused<T>(what: &str) -> Result<T, ImageProblem> {
 fn compression(file: &mut File<'_>) -> Result<Compression, ImageProblem> {
     let name = match unsigned(file, 259)?.unwrap_or(1) {
         1 => return Ok(Compression::None),
-        2 => "fax compression without ends of lines (CCITT 1D)",
+        2 => return Ok(Compression::Fax(Fax::Lines)),
         3 => match unsigned(file, 292)?.unwrap_or(0) & 3 {
-            0 => return Ok(Compression::Fax3),
-            1 => "two-dimensional Group 3 fax compression",
+            0 => return Ok(Compression::Fax(Fax::Group3)),
+            1 => return Ok(Compression::Fax(Fax::Group3TwoDimensional)),
             _ => "fax compression with an uncompressed mode",
         },
-        4 => return Ok(Compression::Fax4),
+        4 => return Ok(Compression::Fax(Fax::Group4)),
         5 => return Ok(Compression::Lzw),
         6 => "the old JPEG compression of TIFF",
-        7 => return Ok(Compression::Jpeg(bytes(file, 347).unwrap_or_default())),
+        7 => {
+            let planar = unsigned(file, 284)? == Some(2);
+            return Ok(Compression::Jpeg {
+                tables: bytes(file, 347).unwrap_or_default(),
+                ycbcr: unsigned(file, 262)? == Some(6) && !planar,
+            });
+        }
         8 | 32_946 => return Ok(Compression::Deflate),
         32_773 => return Ok(Compression::PackBits),
         34_661..=34_663 => "JBIG compression in TIFF",
@@ -208,7 +271,7 @@ fn compression(file: &mut File<'_>) -> Result<Compression, ImageProblem> {
     refused(name)
 }
 
-fn colors(file: &mut File<'_>, jpeg: bool) -> Result<Colors, ImageProblem> {
+fn colors(file: &mut File<'_>, compression: &Compression) -> Result<Colors, ImageProblem> {
     let name = match unsigned(file, 262)?.unwrap_or(1) {
         kind @ (0 | 1) => {
             return Ok(Colors::Gray {
@@ -225,9 +288,13 @@ fn colors(file: &mut File<'_>, jpeg: bool) -> Result<Colors, ImageProblem> {
             1 => return Ok(Colors::Cmyk),
             _ => "other inks than those of CMYK",
         },
-        6 if jpeg => return Ok(Colors::YCbCr),
-        6 => "luma and chroma (YCbCr) without JPEG compression in TIFF",
-        8..=10 => "CIE L*a*b* colours",
+        6 if matches!(compression, Compression::Jpeg { ycbcr: true, .. }) => {
+            return Ok(Colors::Rgb);
+        }
+        6 => return Ok(Colors::YCbCr(YCbCr::read(file)?)),
+        8 => return Ok(Colors::Lab { icc: false }),
+        9 => return Ok(Colors::Lab { icc: true }),
+        10 => "the L*a*b* colours of fax (ITU)",
         32_803 => return Err(ImageProblem::Format("a camera's raw file")),
         other => return refused(&format!("colours of kind {other} in TIFF")),
     };

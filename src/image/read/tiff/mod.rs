@@ -3,14 +3,17 @@
 //! store them are known to it.
 
 mod colors;
+mod fax;
 mod layout;
 mod pixels;
+mod samples;
 mod unpack;
+mod ycbcr;
 
 use super::super::exif::{self, Directories, Field};
 use super::super::raster::Raster;
 use super::super::{ImageProblem, Metadata, error::innermost_message, orientation::Orientation};
-use super::{DecodeOptions, HEADER_BYTES, Size, Source, check_size, io_problem};
+use super::{DecodeOptions, HEADER_BYTES, Size, Source, check_frame, check_size, io_problem};
 use ::tiff::TiffError;
 use ::tiff::decoder::{Decoder, Limits, ifd::Value};
 use ::tiff::tags::{IfdPointer, Tag};
@@ -28,23 +31,38 @@ const ICC_PROFILE: u16 = 34_675;
 const MAX_PAGES: usize = 10_000;
 
 pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> {
-    let (mut file, _) = open(source)?;
+    let (mut file, _) = open(source, 0)?;
+    page_size(&mut file, max_pixels)
+}
+
+/// The sizes of all pages.
+pub fn page_sizes(source: &mut Source, max_pixels: u64) -> Result<Vec<Size>, ImageProblem> {
+    let (mut file, pages) = open(source, 0)?;
+    pages
+        .into_iter()
+        .map(|page| {
+            file.seek_to_image(page).map_err(problem)?;
+            page_size(&mut file, max_pixels)
+        })
+        .collect()
+}
+
+fn page_size(file: &mut File<'_>, max_pixels: u64) -> Result<Size, ImageProblem> {
     let (width, height) = file.dimensions().map_err(problem)?;
     check_size([width, height], max_pixels)?;
-    Ok(([width, height], orientation(&mut file)?))
+    Ok(([width, height], orientation(file)?))
 }
 
 pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, ImageProblem> {
     let length = super::length(source)?;
-    let (mut file, pages) = open(source)?;
-    let (width, height) = file.dimensions().map_err(problem)?;
-    check_size([width, height], options.max_pixels)?;
+    let (mut file, pages) = open(source, options.frame.unwrap_or(0))?;
+    let (_, orientation) = page_size(&mut file, options.max_pixels)?;
     let layout = Layout::read(&mut file)?;
-    let orientation = orientation(&mut file)?;
     let mut metadata = metadata(&mut file);
     let mut notes = Vec::new();
-    if let Some([number, count]) = pages {
-        notes.push(format!("page {number} of {count}; the others are left out"));
+    if pages.len() > 1 && options.frame.is_none() {
+        let count = pages.len();
+        notes.push(format!("page 1 of {count}; the others are left out"));
     }
     let pixels = pixels::read(&mut file, &layout, length, options, &mut notes)?;
     let mut raster = colors::interpret(pixels, &layout, &mut metadata.icc_profile, notes)?;
@@ -53,9 +71,9 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     Ok(raster)
 }
 
-/// Opens the first picture that is no thumbnail. Also gives the number of its
-/// page and how many there are, where there are several.
-fn open(source: &mut Source) -> Result<(File<'_>, Option<[usize; 2]>), ImageProblem> {
+/// Opens one of the pictures that are no thumbnails. Also gives the directories of
+/// all of them.
+fn open(source: &mut Source, wanted: usize) -> Result<(File<'_>, Vec<usize>), ImageProblem> {
     let length = super::length(source)? as usize;
     let limits = || {
         let mut limits = Limits::unlimited();
@@ -81,10 +99,12 @@ fn open(source: &mut Source) -> Result<(File<'_>, Option<[usize; 2]>), ImageProb
             break;
         }
     }
-    let first = pages.first().copied().unwrap_or(0);
-    file.seek_to_image(first).map_err(problem)?;
-    let several = pages.len() > 1;
-    Ok((file, several.then_some([1, pages.len()])))
+    if pages.is_empty() {
+        pages.push(0);
+    }
+    check_frame(wanted, pages.len())?;
+    file.seek_to_image(pages[wanted]).map_err(problem)?;
+    Ok((file, pages))
 }
 
 fn orientation(file: &mut File<'_>) -> Result<Orientation, ImageProblem> {
@@ -105,6 +125,26 @@ fn all_unsigned(file: &mut File<'_>, number: u16) -> Result<Option<Vec<u64>>, Im
     file.find_tag_unsigned_vec(tag(number)).map_err(problem)
 }
 
+/// The values of a tag of fractions.
+fn rationals(file: &mut File<'_>, number: u16) -> Result<Option<Vec<f64>>, ImageProblem> {
+    let Some(value) = file.find_tag(tag(number)).map_err(problem)? else {
+        return Ok(None);
+    };
+    let values = match &value {
+        Value::List(values) => values.as_slice(),
+        value => std::slice::from_ref(value),
+    };
+    Ok(values
+        .iter()
+        .map(|value| match value {
+            Value::Rational(over, under) if *under != 0 => {
+                Some(f64::from(*over) / f64::from(*under))
+            }
+            _ => None,
+        })
+        .collect())
+}
+
 /// The bytes of a tag, whatever their type.
 fn bytes(file: &mut File<'_>, number: u16) -> Option<Vec<u8>> {
     let field = field(number, &file.find_tag(tag(number)).ok()??)?;
@@ -112,12 +152,7 @@ fn bytes(file: &mut File<'_>, number: u16) -> Option<Vec<u8>> {
 }
 
 fn metadata(file: &mut File<'_>) -> Metadata {
-    let rational = |file: &mut File<'_>, number| match file.find_tag(tag(number)) {
-        Ok(Some(Value::Rational(over, under))) if under != 0 => {
-            Some(f64::from(over) / f64::from(under))
-        }
-        _ => None,
-    };
+    let rational = |file: &mut File<'_>, number| rationals(file, number).ok()??.first().copied();
     let scale = match unsigned(file, exif::RESOLUTION_UNIT).ok().flatten() {
         None | Some(2) => Some(1.0),
         Some(3) => Some(2.54),

@@ -4,6 +4,7 @@ use super::super::super::{ImageProblem, Samples};
 use super::super::{DecodeOptions, tolerate};
 use super::File;
 use super::layout::Layout;
+use super::samples::Rows;
 use super::unpack::{Unpacked, unpack};
 use std::io::{Read, Seek, SeekFrom};
 
@@ -24,6 +25,7 @@ pub fn read(
     };
     let planes = if layout.planar { layout.samples } else { 1 };
     let a_plane = layout.chunks_a_plane();
+    let mut rows = Rows::new(layout);
     let mut faults = 0;
     for index in 0..planes * a_plane {
         let place = Place::new(layout, index / a_plane, index % a_plane);
@@ -34,6 +36,7 @@ pub fn read(
             &place,
             [offset, length],
             file_length,
+            &mut rows,
             &mut all,
         )?;
         faults += usize::from(!whole);
@@ -44,6 +47,7 @@ pub fn read(
         let reason = format!("{faults} of its {count} {kind} are cut off or damaged");
         tolerate(ImageProblem::Incomplete(reason), options, notes)?;
     }
+    rows.finish(notes)?;
     Ok(all)
 }
 
@@ -58,6 +62,8 @@ struct Place {
     height: usize,
     /// What is stored: tiles are whole even where they reach over the edge.
     stored: [usize; 2],
+    /// How many pixels share a sample, across and down.
+    shared: [usize; 2],
 }
 
 impl Place {
@@ -67,17 +73,22 @@ impl Place {
         let (x, y) = (index % across * chunk_width, index / across * chunk_height);
         let width = chunk_width.min(layout.width - x);
         let height = chunk_height.min(layout.height - y);
+        let shared = match plane {
+            1 | 2 if layout.planar => layout.colors.subsampling(),
+            _ => [1, 1],
+        };
+        let stored = match layout.tiled {
+            true => layout.chunk,
+            false => [width, height],
+        };
         Self {
             sample: plane,
             x,
             y,
             width,
             height,
-            stored: if layout.tiled {
-                layout.chunk
-            } else {
-                [width, height]
-            },
+            stored: [0, 1].map(|side| stored[side].div_ceil(shared[side])),
+            shared,
         }
     }
 }
@@ -89,6 +100,7 @@ fn read_chunk(
     place: &Place,
     [offset, length]: [u64; 2],
     file_length: u64,
+    rows: &mut Rows<'_>,
     all: &mut Samples,
 ) -> Result<bool, ImageProblem> {
     let there = length.min(file_length.saturating_sub(offset));
@@ -100,127 +112,126 @@ fn read_chunk(
         .map_err(ImageProblem::Read)?;
     let samples = layout.chunk_samples();
     let row_bits = place.stored[0] * samples * layout.bits as usize;
-    let row_bytes = row_bits.div_ceil(8);
-    // Rows below the picture need not be there.
-    let wanted = row_bytes * place.height;
-    let unpacked = match unpack(data, layout, place.stored, row_bytes * place.stored[1]) {
+    let units = Units::new(layout, place);
+    let row_bytes = match &units {
+        Some(units) => units.row_bytes(),
+        None => row_bits.div_ceil(8),
+    };
+    let stored_rows = match &units {
+        Some(units) => place.stored[1].div_ceil(units.height),
+        None => place.stored[1],
+    };
+    let unpacked = match unpack(data, layout, place.stored, row_bytes * stored_rows) {
         Ok(unpacked) => unpacked,
         Err(ImageProblem::Damaged(_) | ImageProblem::Incomplete(_)) => return Ok(false),
         Err(problem) => return Err(problem),
     };
+    let [shared_x, shared_y] = place.shared;
+    // Rows below the picture need not be there.
+    let needed = match &units {
+        Some(units) => place.height.div_ceil(units.height),
+        None => place.height.div_ceil(shared_y),
+    };
     match unpacked {
         Unpacked::Jpeg(stream) => {
-            let fits = stream.width >= place.width
-                && stream.height >= place.height
+            let fits = stream.width * shared_x >= place.width
+                && stream.height >= needed
                 && stream.channels == samples;
             if !fits {
                 return Ok(false);
             }
             let whole = stream.is_whole();
             for y in 0..place.height {
-                let row = &stream.samples[y * stream.width * samples..];
-                put(all, layout, place, y, |index| u32::from(row[index]));
+                let row = &stream.samples[y / shared_y * stream.width * samples..];
+                let sample = |x: usize, sample: usize| row[x / shared_x * samples + sample].into();
+                put(all, layout, place, y, sample);
             }
             Ok(whole)
         }
         Unpacked::Bytes(mut bytes) => {
+            let wanted = row_bytes * needed;
             let whole = bytes.len() >= wanted;
             bytes.resize(wanted.max(bytes.len()), 0);
-            for (y, row) in bytes
-                .chunks_exact_mut(row_bytes)
-                .take(place.height)
-                .enumerate()
-            {
-                put_row(all, layout, place, y, row);
+            let stored = bytes.chunks_exact_mut(row_bytes).take(needed);
+            match &units {
+                Some(units) => {
+                    for (index, row) in stored.enumerate() {
+                        let start = index * units.height;
+                        for y in start..place.height.min(start + units.height) {
+                            let sample = |x, sample| row[units.index(x, y - start, sample)].into();
+                            put(all, layout, place, y, sample);
+                        }
+                    }
+                }
+                None => {
+                    for (index, row) in stored.enumerate() {
+                        rows.take(row);
+                        let start = index * shared_y;
+                        for y in start..place.height.min(start + shared_y) {
+                            put(all, layout, place, y, |x, sample| {
+                                rows.sample(x / shared_x * samples + sample)
+                            });
+                        }
+                    }
+                }
             }
             Ok(whole)
         }
     }
 }
 
-/// Undoes the predictor and puts the samples of a row into their places.
-fn put_row(all: &mut Samples, layout: &Layout, place: &Place, y: usize, row: &mut [u8]) {
-    let step = layout.chunk_samples();
-    match layout.bits {
-        8 => {
-            if layout.predictor {
-                for i in step..row.len() {
-                    row[i] = row[i].wrapping_add(row[i - step]);
-                }
-            }
-            put(all, layout, place, y, |index| u32::from(row[index]));
-        }
-        16 => {
-            let mut values: Vec<u16> = row
-                .chunks_exact(2)
-                .map(|pair| {
-                    let pair = [pair[0], pair[1]];
-                    if layout.little_endian {
-                        u16::from_le_bytes(pair)
-                    } else {
-                        u16::from_be_bytes(pair)
-                    }
-                })
-                .collect();
-            if layout.predictor {
-                for i in step..values.len() {
-                    values[i] = values[i].wrapping_add(values[i - step]);
-                }
-            }
-            put(all, layout, place, y, |index| u32::from(values[index]));
-        }
-        32 => {
-            let mut values: Vec<u32> = row
-                .chunks_exact(4)
-                .map(|word| {
-                    let word = [word[0], word[1], word[2], word[3]];
-                    if layout.little_endian {
-                        u32::from_le_bytes(word)
-                    } else {
-                        u32::from_be_bytes(word)
-                    }
-                })
-                .collect();
-            if layout.predictor {
-                for i in step..values.len() {
-                    values[i] = values[i].wrapping_add(values[i - step]);
-                }
-            }
-            // To 16 bits, rounded.
-            let narrowed = |value: u32| ((u64::from(value) + 32_768) / 65_537) as u32;
-            put(all, layout, place, y, |index| narrowed(values[index]));
-        }
-        bits => {
-            // Packed from the top bit of each byte on.
-            let largest = (1u32 << bits) - 1;
-            let value = |index: usize| {
-                let bit = index * bits as usize;
-                let window = (0..4).fold(0u32, |word, i| {
-                    word << 8 | u32::from(row.get(bit / 8 + i).copied().unwrap_or(0))
-                });
-                let value = (window >> (32 - bits as usize - bit % 8)) & largest;
-                if bits <= 8 {
-                    value
-                } else {
-                    (value * 65_535 + largest / 2) / largest
-                }
-            };
-            put(all, layout, place, y, value);
-        }
+/// How the pixels that share samples of chroma are stored: their luma row by
+/// row, then the two.
+struct Units {
+    across: usize,
+    width: usize,
+    height: usize,
+}
+
+impl Units {
+    /// Of a strip or tile that has any.
+    fn new(layout: &Layout, place: &Place) -> Option<Self> {
+        let [width, height] = layout.colors.subsampling();
+        let is_shared = !layout.planar && [width, height] != [1, 1];
+        is_shared.then(|| Self {
+            across: place.stored[0].div_ceil(width),
+            width,
+            height,
+        })
+    }
+
+    fn row_bytes(&self) -> usize {
+        self.across * (self.width * self.height + 2)
+    }
+
+    /// Where in a row of units a sample is.
+    fn index(&self, x: usize, y: usize, sample: usize) -> usize {
+        let luma = self.width * self.height;
+        let inside = match sample {
+            0 => y * self.width + x % self.width,
+            chroma => luma + chroma - 1,
+        };
+        x / self.width * (luma + 2) + inside
     }
 }
 
-/// Puts a row of a strip or tile into its place.
-fn put(all: &mut Samples, layout: &Layout, place: &Place, y: usize, value: impl Fn(usize) -> u32) {
-    let inside = layout.chunk_samples();
+/// Puts a row of a strip or tile into its place; `value` gives a sample of a
+/// pixel.
+fn put(
+    all: &mut Samples,
+    layout: &Layout,
+    place: &Place,
+    y: usize,
+    mut value: impl FnMut(usize, usize) -> u16,
+) {
     let start = ((place.y + y) * layout.width + place.x) * layout.samples + place.sample;
     for x in 0..place.width {
-        for sample in 0..inside {
+        for sample in 0..layout.chunk_samples() {
             let at = start + x * layout.samples + sample;
-            let value = value(x * inside + sample);
+            let value = value(x, sample);
             match all {
                 Samples::U8(all) => all[at] = value as u8,
-                Samples::U16(all) => all[at] = value as u16,
+                Samples::U16(all) => all[at] = value,
             }
         }
     }

@@ -2,7 +2,8 @@
 
 use super::super::super::ImageProblem;
 use super::super::jpeg::{Stream, decode_stream};
-use super::layout::{Colors, Compression, Layout};
+use super::fax;
+use super::layout::{Compression, Layout};
 use flate2::read::ZlibDecoder;
 use mozjpeg::ColorSpace;
 use std::io::Read;
@@ -23,7 +24,7 @@ pub fn unpack(
     [width, height]: [usize; 2],
     wanted: usize,
 ) -> Result<Unpacked, ImageProblem> {
-    if layout.lowest_bit_first && !matches!(layout.compression, Compression::Jpeg(_)) {
+    if layout.lowest_bit_first && !matches!(layout.compression, Compression::Jpeg { .. }) {
         data.iter_mut().for_each(|byte| *byte = byte.reverse_bits());
     }
     let bytes = match &layout.compression {
@@ -41,8 +42,10 @@ pub fn unpack(
             bytes
         }
         Compression::PackBits => packbits(&data, wanted),
-        Compression::Fax3 | Compression::Fax4 => fax(&data, layout, width, height),
-        Compression::Jpeg(tables) => return jpeg(&data, tables, layout).map(Unpacked::Jpeg),
+        Compression::Fax(kind) => fax::decode(*kind, &data, width, height)?,
+        Compression::Jpeg { tables, ycbcr } => {
+            return jpeg(&data, tables, *ycbcr).map(Unpacked::Jpeg);
+        }
     };
     Ok(Unpacked::Bytes(bytes))
 }
@@ -96,46 +99,13 @@ fn packbits(mut data: &[u8], wanted: usize) -> Vec<u8> {
     bytes
 }
 
-/// Rows of bits, 1 where the paper is black.
-fn fax(data: &[u8], layout: &Layout, width: usize, height: usize) -> Vec<u8> {
-    let row = width.div_ceil(8);
-    let mut bytes = Vec::with_capacity(row * height);
-    let (Ok(columns), Ok(lines)) = (u16::try_from(width), u16::try_from(height)) else {
-        return bytes;
-    };
-    let mut line = |changes: &[u16]| {
-        if bytes.len() == row * height {
-            return;
-        }
-        let start = bytes.len();
-        bytes.resize(start + row, 0);
-        for (x, color) in fax::decoder::pels(changes, columns).enumerate() {
-            if color == fax::Color::Black {
-                bytes[start + x / 8] |= 0x80 >> (x % 8);
-            }
-        }
-    };
-    let input = data.iter().copied();
-    // How far it got is seen by the number of lines.
-    let _ = match layout.compression {
-        Compression::Fax4 => fax::decoder::decode_g4(input, columns, Some(lines), &mut line),
-        // The decoder wants the six ends of lines that end a transmission;
-        // TIFF leaves them out.
-        _ => fax::decoder::decode_g3(input.chain([0, 1].repeat(6)), &mut line),
-    };
-    bytes
-}
-
-fn jpeg(data: &[u8], tables: &[u8], layout: &Layout) -> Result<Stream, ImageProblem> {
+fn jpeg(data: &[u8], tables: &[u8], ycbcr: bool) -> Result<Stream, ImageProblem> {
     // The tables are a stream of their own: its end marker and the start
     // marker of the other are left out.
     let stream = match tables {
         [tables @ .., 0xff, 0xd9] => [tables, data.get(2..).unwrap_or_default()].concat(),
         _ => data.to_vec(),
     };
-    let wanted = match layout.colors {
-        Colors::YCbCr if !layout.planar => Some(ColorSpace::JCS_RGB),
-        _ => None,
-    };
+    let wanted = ycbcr.then_some(ColorSpace::JCS_RGB);
     decode_stream(&stream, wanted)
 }

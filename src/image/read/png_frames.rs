@@ -1,0 +1,141 @@
+//! Frames of animated PNG files (APNG), composed as viewers show them.
+
+use super::super::{ImageProblem, Samples, samples::Sample};
+use ::png::{BlendOp, DecodingError, DisposeOp, FrameControl, Reader};
+use std::io::{BufRead, Seek};
+
+/// Decodes an animation up to frame `wanted`; `colors` channels come before
+/// alpha, if there is `alpha`. The result has alpha.
+pub fn compose<R: BufRead + Seek>(
+    reader: &mut Reader<R>,
+    wanted: usize,
+    [colors, channels]: [usize; 2],
+    is_wide: bool,
+    problem: impl Fn(DecodingError) -> ImageProblem,
+) -> Result<Samples, ImageProblem> {
+    let bytes = reader.output_buffer_size().ok_or(ImageProblem::Memory)?;
+    let mut bytes = vec![0; bytes];
+    let info = reader.info();
+    let size = [info.width, info.height].map(|side| side as usize);
+    if info.frame_control.is_none() {
+        // A picture for viewers that show no animations.
+        reader.next_frame(&mut bytes).map_err(&problem)?;
+    }
+    let mut next = || {
+        let frame = reader.next_frame(&mut bytes).map_err(&problem)?;
+        let Some(control) = reader.info().frame_control else {
+            let reason = "a frame of its animation lacks its header".to_owned();
+            return Err(ImageProblem::Damaged(reason));
+        };
+        let used = frame.line_size * frame.height as usize;
+        Ok((control, bytes[..used].to_vec()))
+    };
+    let layout = Layout { colors, channels };
+    Ok(match is_wide {
+        false => {
+            let mut canvas = Canvas::<u8>::new(size, layout);
+            for _ in 0..=wanted {
+                let (control, bytes) = next()?;
+                canvas.show(&control, &bytes);
+            }
+            canvas.pixels.into()
+        }
+        true => {
+            let mut canvas = Canvas::<u16>::new(size, layout);
+            for _ in 0..=wanted {
+                let (control, bytes) = next()?;
+                let pairs = bytes.chunks_exact(2);
+                let samples = pairs.map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+                canvas.show(&control, &samples.collect::<Vec<_>>());
+            }
+            canvas.pixels.into()
+        }
+    })
+}
+
+#[derive(Clone, Copy)]
+struct Layout {
+    /// Channels without alpha.
+    colors: usize,
+    /// Channels of frames, with alpha if they have any.
+    channels: usize,
+}
+
+struct Canvas<T> {
+    width: usize,
+    layout: Layout,
+    /// With alpha.
+    pixels: Vec<T>,
+    /// What becomes of the last frame before the next.
+    last: Option<(FrameControl, Vec<T>)>,
+}
+
+impl<T: Sample> Canvas<T> {
+    fn new([width, height]: [usize; 2], layout: Layout) -> Self {
+        Self {
+            width,
+            layout,
+            pixels: vec![T::default(); width * height * (layout.colors + 1)],
+            last: None,
+        }
+    }
+
+    /// The place of row `y` of a frame.
+    fn row(&self, control: &FrameControl, y: usize) -> std::ops::Range<usize> {
+        let step = self.layout.colors + 1;
+        let start = (control.y_offset as usize + y) * self.width + control.x_offset as usize;
+        step * start..step * (start + control.width as usize)
+    }
+
+    fn show(&mut self, control: &FrameControl, frame: &[T]) {
+        if let Some((last, before)) = self.last.take() {
+            for y in 0..last.height as usize {
+                let row = self.row(&last, y);
+                match last.dispose_op {
+                    DisposeOp::None => {}
+                    DisposeOp::Background => self.pixels[row].fill(T::default()),
+                    DisposeOp::Previous => {
+                        self.pixels[row.clone()].copy_from_slice(&before[row]);
+                    }
+                }
+            }
+        }
+        let before = match control.dispose_op {
+            DisposeOp::Previous => self.pixels.clone(),
+            _ => Vec::new(),
+        };
+        self.last = Some((*control, before));
+        let Layout { colors, channels } = self.layout;
+        let frame_rows = frame.chunks_exact(channels * control.width as usize);
+        for (y, pixels) in frame_rows.take(control.height as usize).enumerate() {
+            let row = self.row(control, y);
+            let places = self.pixels[row].chunks_exact_mut(colors + 1);
+            for (place, pixel) in places.zip(pixels.chunks_exact(channels)) {
+                let alpha = pixel.get(colors).map_or(1.0, |alpha| alpha.unit());
+                match control.blend_op {
+                    BlendOp::Over if alpha < 1.0 => lay_over(place, pixel, alpha),
+                    _ => {
+                        place[..channels].copy_from_slice(pixel);
+                        if channels == colors {
+                            place[colors] = T::from_level(T::LARGEST);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn lay_over<T: Sample>(place: &mut [T], pixel: &[T], alpha: f32) {
+    let colors = place.len() - 1;
+    let below = place[colors].unit() * (1.0 - alpha);
+    let sum = alpha + below;
+    if sum == 0.0 {
+        return;
+    }
+    for (place, &sample) in place[..colors].iter_mut().zip(pixel) {
+        let mixed = (sample.unit() * alpha + place.unit() * below) / sum;
+        *place = T::from_level(mixed * T::LARGEST);
+    }
+    place[colors] = T::from_level(sum * T::LARGEST);
+}

@@ -1,0 +1,139 @@
+//! The samples of a row of a strip or tile.
+
+use super::super::super::ImageProblem;
+use super::layout::{Layout, Predictor};
+use half::f16;
+
+/// Samples from the bytes of rows.
+pub struct Rows<'a> {
+    layout: &'a Layout,
+    /// The samples of a row as they are stored.
+    words: Vec<u64>,
+    floats: Floats,
+}
+
+/// What floating-point samples were like.
+#[derive(Default)]
+struct Floats {
+    count: usize,
+    outside: usize,
+    /// The smallest and the largest outside of 0 to 1.
+    low: f64,
+    high: f64,
+    has_nan: bool,
+}
+
+impl<'a> Rows<'a> {
+    pub fn new(layout: &'a Layout) -> Self {
+        Self {
+            layout,
+            words: Vec::new(),
+            floats: Floats::default(),
+        }
+    }
+
+    /// Takes a row, and undoes its predictor.
+    pub fn take(&mut self, row: &mut [u8]) {
+        let Self { layout, words, .. } = self;
+        let (bits, step) = (layout.bits as usize, layout.chunk_samples());
+        words.clear();
+        if !bits.is_multiple_of(8) {
+            return words.extend(packed(row, bits));
+        }
+        let bytes = bits / 8;
+        if layout.predictor == Predictor::Floats {
+            for i in step..row.len() {
+                row[i] = row[i].wrapping_add(row[i - step]);
+            }
+            // First the top bytes of all samples, then the next ones.
+            let count = row.len() / bytes;
+            let word = |i| (0..bytes).fold(0, |word, b| word << 8 | u64::from(row[b * count + i]));
+            return words.extend((0..count).map(word));
+        }
+        let join = |word, &byte: &u8| word << 8 | u64::from(byte);
+        words.extend(
+            row.chunks_exact(bytes)
+                .map(|sample| match layout.little_endian {
+                    true => sample.iter().rev().fold(0, join),
+                    false => sample.iter().fold(0, join),
+                }),
+        );
+        if layout.predictor == Predictor::Differences {
+            for i in step..words.len() {
+                words[i] = words[i].wrapping_add(words[i - step]) & (u64::MAX >> (64 - bits));
+            }
+        }
+    }
+
+    /// A sample of the row that was taken: of up to 8 bits as it is stored, of
+    /// more scaled to 16.
+    pub fn sample(&mut self, index: usize) -> u16 {
+        let word = self.words[index];
+        if self.layout.float {
+            return self.floats.level(match self.layout.bits {
+                16 => f16::from_bits(word as u16).to_f64(),
+                32 => f32::from_bits(word as u32).into(),
+                _ => f64::from_bits(word),
+            });
+        }
+        match self.layout.bits {
+            0..=8 | 16 => word as u16,
+            bits => {
+                let largest = (1u64 << bits) - 1;
+                ((word * 65_535 + largest / 2) / largest) as u16
+            }
+        }
+    }
+
+    /// Says what became of floating-point samples.
+    pub fn finish(self, notes: &mut Vec<String>) -> Result<(), ImageProblem> {
+        let Floats {
+            count,
+            outside,
+            low,
+            high,
+            has_nan,
+        } = self.floats;
+        if has_nan {
+            let what = "samples that are no numbers (NaN) in TIFF";
+            return Err(ImageProblem::Feature(what.to_owned()));
+        }
+        if self.layout.float {
+            notes.push(
+                "samples in floating point, read as 0 for black and 1 for white and rounded to 16 bits"
+                    .to_owned(),
+            );
+        }
+        if outside > 0 {
+            notes.push(format!(
+                "{outside} of its {count} samples are outside of 0 to 1 (from {low} to {high}) and were clamped"
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Floats {
+    /// A sample at 16 bits.
+    fn level(&mut self, value: f64) -> u16 {
+        self.count += 1;
+        self.has_nan |= value.is_nan();
+        if !(0.0..=1.0).contains(&value) {
+            self.outside += 1;
+            self.low = self.low.min(value);
+            self.high = self.high.max(value);
+        }
+        (value.clamp(0.0, 1.0) * 65_535.0).round() as u16
+    }
+}
+
+/// Samples packed from the top bit of each byte on.
+fn packed(row: &[u8], bits: usize) -> impl Iterator<Item = u64> {
+    (0..row.len() * 8 / bits).map(move |index| {
+        let bit = index * bits;
+        let window = (0..4).fold(0u32, |word, i| {
+            word << 8 | u32::from(row.get(bit / 8 + i).copied().unwrap_or(0))
+        });
+        u64::from((window >> (32 - bits - bit % 8)) & ((1 << bits) - 1))
+    })
+}

@@ -4,6 +4,8 @@
 //! The rows are the nodes of the published models at 160 x 160, which
 //! `tests/kernels.rs` checks on smaller images; they are made from the
 //! models' own graphs, so they cannot go stale.
+//! `-- --roofline` shows one step and the encoder of the starter model, sorted
+//! by the time that each kernel loses to the least that the peaks allow.
 //! Bytes are those of operands and results, each once; arrays that stay in a
 //! cache go faster than the measured peak, which is that of main memory.
 
@@ -22,6 +24,7 @@ use peak::Peak;
 use srdiff::exec::gpu::GpuExecutor;
 use srdiff::exec::{Backend, ExecError, Executor, PrepareError, Prepared};
 use srdiff::graph::Role;
+use srdiff::model::names;
 use srdiff::plan::{PACK, Precision};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,7 +35,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if options.quick {
         models.truncate(1);
     }
-    let rows = models::nodes(&models, 160);
+    if options.roofline {
+        models.truncate(1);
+    }
+    let side = match options.roofline {
+        true => options.size * models[0].1.scale,
+        false => 160,
+    };
+    let rows = models::nodes(&models, side);
     for device in &devices {
         println!("\n{}", device.name());
         let peak = peak::measure(device)?;
@@ -41,16 +51,61 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             peak.flops / 1e9,
             peak.bytes / 1e9
         );
+        let shown: Vec<&NodeCase> = rows
+            .iter()
+            .filter(|row| row.name.contains(&options.filter))
+            .collect();
+        if options.roofline {
+            roofline(&shown, device, &peak, options.quick)?;
+            continue;
+        }
         println!(
             "{:>10} {:>9} {:>6} {:>8} {:>6}  kernel (uses)",
             "ms", "GFLOP/s", "%peak", "GB/s", "%peak"
         );
-        let shown = rows.iter().filter(|row| row.name.contains(&options.filter));
         for row in shown {
             print_row(row, device, &peak, options.quick)?;
         }
     }
     Ok(())
+}
+
+/// What a kernel took, and what it had to do.
+struct Measured {
+    /// Seconds.
+    time: f64,
+    /// Of the operation's definition: an algorithm that needs fewer may go
+    /// beyond the peak.
+    flops: f64,
+    /// Operands and results, each once.
+    bytes: f64,
+}
+
+impl Measured {
+    fn of(row: &NodeCase, device: &Device, quick: bool) -> Result<Self, PrepareError> {
+        let case = Arc::new(row.case.clone());
+        let backend = device.backend(case.clone());
+        let target = backend.target();
+        let graphs = std::slice::from_ref(&case.graph);
+        // The node is what fusion has made of it.
+        let prepared = target.prepare_with(graphs, &*target.chooser(), false)?;
+        let (mut flops, mut bytes) = (0, 0);
+        let phases = prepared.program().phases.iter();
+        for phase in phases.filter(|phase| phase.name != PACK) {
+            flops += phase.flops();
+            bytes += phase.nodes.iter().map(|n| phase.node_bytes(n)).sum::<u64>();
+        }
+        Ok(Self {
+            time: measure(&case, &backend, prepared, quick)?.as_secs_f64(),
+            flops: flops as f64,
+            bytes: bytes as f64,
+        })
+    }
+
+    /// The least time that the peaks allow, in seconds.
+    fn limit(&self, peak: &Peak) -> f64 {
+        (self.flops / peak.flops).max(self.bytes / peak.bytes)
+    }
 }
 
 fn print_row(
@@ -59,20 +114,7 @@ fn print_row(
     peak: &Peak,
     quick: bool,
 ) -> Result<(), PrepareError> {
-    let case = Arc::new(row.case.clone());
-    let backend = device.backend(case.clone());
-    let target = backend.target();
-    let graphs = std::slice::from_ref(&case.graph);
-    // The node is what fusion has made of it.
-    let prepared = target.prepare_with(graphs, &*target.chooser(), false)?;
-    let (mut flops, mut bytes) = (0, 0);
-    let phases = prepared.program().phases.iter();
-    for phase in phases.filter(|phase| phase.name != PACK) {
-        flops += phase.flops();
-        bytes += phase.nodes.iter().map(|n| phase.node_bytes(n)).sum::<u64>();
-    }
-    let (flops, bytes) = (flops as f64, bytes as f64);
-    let time = measure(&case, &backend, prepared, quick)?.as_secs_f64();
+    let Measured { time, flops, bytes } = Measured::of(row, device, quick)?;
     let uses: Vec<String> = row
         .uses
         .iter()
@@ -88,6 +130,67 @@ fn print_row(
         row.name,
         uses.join(", ")
     );
+    Ok(())
+}
+
+/// One step and the encoder: kernels by the time that they lose to the limit
+/// of the device's peaks, and the sum.
+fn roofline(
+    rows: &[&NodeCase],
+    device: &Device,
+    peak: &Peak,
+    quick: bool,
+) -> Result<(), PrepareError> {
+    let measured: Result<Vec<_>, _> = rows
+        .iter()
+        .map(|row| Ok::<_, PrepareError>((*row, Measured::of(row, device, quick)?)))
+        .collect();
+    let measured = measured?;
+    let parts = [
+        ("one step", &[names::PREDICT, names::UPDATE][..]),
+        ("encoder", &[names::IMAGE, names::CONDITION][..]),
+    ];
+    for (part, phases) in parts {
+        // In ms, all uses of each kernel together: lost, taken, least.
+        let mut kernels: Vec<([f64; 3], &NodeCase, usize, &Measured)> = Vec::new();
+        for (row, measured) in &measured {
+            let uses = row.uses.iter().filter(|(used, _)| {
+                let phase = used.rsplit(' ').next();
+                phases.iter().any(|&name| phase == Some(name))
+            });
+            let count: usize = uses.map(|(_, count)| count).sum();
+            let times = [measured.time, measured.limit(peak)].map(|t| t * count as f64 * 1e3);
+            if count > 0 {
+                kernels.push((
+                    [times[0] - times[1], times[0], times[1]],
+                    row,
+                    count,
+                    measured,
+                ));
+            }
+        }
+        kernels.sort_by(|a, b| f64::total_cmp(&b.0[0], &a.0[0]));
+        let total = |column: usize| kernels.iter().map(|(times, ..)| times[column]).sum::<f64>();
+        let [lost, taken, least] = [total(0), total(1), total(2)];
+        println!(
+            "\n{part}: {taken:.2} ms, least {least:.2} ms ({:.0}%)",
+            100.0 * least / taken
+        );
+        println!(
+            "{:>9} {:>6} {:>9} {:>9} {:>6} {:>9} {:>9}  kernel",
+            "lost ms", "%lost", "ms", "least", "share", "MFLOP", "MB"
+        );
+        for ([lost_here, taken, least], row, count, measured) in kernels {
+            println!(
+                "{lost_here:>9.3} {:>5.0}% {taken:>9.3} {least:>9.3} {:>5.0}% {:>9.1} {:>9.2}  {count} x {}",
+                100.0 * lost_here / lost,
+                100.0 * least / taken,
+                measured.flops / 1e6,
+                measured.bytes / 1e6,
+                row.name
+            );
+        }
+    }
     Ok(())
 }
 

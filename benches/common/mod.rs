@@ -26,7 +26,11 @@ pub struct Options {
     /// Fewer rows, fewer repetitions
     #[arg(long)]
     pub quick: bool,
-    /// Size of the LR image, for the upscale benchmark
+    /// One step of the starter model and its encoder, each kernel against the
+    /// least time that the device's peaks allow, the worst first
+    #[arg(long)]
+    pub roofline: bool,
+    /// Size of the LR image, for the upscale benchmark and --roofline
     #[arg(long, value_name = "PIXELS", default_value_t = 40)]
     pub size: usize,
     /// Given by cargo bench

@@ -76,6 +76,9 @@ impl Program {
         }
         let precision = value.format.precision;
         let sizes = [shape.n, value.channel_stride, shape.h, shape.w];
+        if shape.c == 0 || sizes.contains(&0) {
+            return Err(format!("has no elements: it is {shape}"));
+        }
         let bytes = bytes_of(&sizes, precision).ok_or_else(too_large)?;
         match bytes <= slot.bytes {
             true => Ok(()),

@@ -73,6 +73,8 @@ impl Program {
         }
         let precision = value.format.precision;
         let sizes = [shape.n, stride, shape.h, shape.w];
+        let has_elements = shape.c > 0 && !sizes.contains(&0);
+        ensure!(has_elements, "has no elements: it is {shape}");
         let bytes = bytes_of(&sizes, precision).ok_or_else(too_large)?;
         let there = slot.bytes;
         ensure!(bytes <= there, "takes {bytes} bytes of a slot of {there}");

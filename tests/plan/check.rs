@@ -144,6 +144,9 @@ fn values_outside_their_slots_are_refused() {
             value(p, "phase", "y").slot = 99;
         }),
         ("value 'y' takes", &|p| value(p, "phase", "y").shape.h = 300),
+        ("value 'y' has no elements", &|p| {
+            value(p, "phase", "y").shape.h = 0;
+        }),
         ("bytes of a slot of", &|p| {
             let slot = slot_of(p, "phase", "result");
             p.slots[slot].bytes = 64;

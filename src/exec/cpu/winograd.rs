@@ -12,6 +12,7 @@
 //!    stores them.
 //!
 //! Vectors run along channels in all three, which are padded to [`LANES`].
+#![allow(clippy::needless_range_loop)] // matrices, indexed as in the formulas
 
 use super::choose::{bytes, vector, weighted};
 use super::epilogue::{BoundEpilogue, Terms};

@@ -58,7 +58,7 @@ fn matrix_product(m: usize, n: usize, k: usize) -> f64 {
                 // SAFETY: the arrays have just these extents, and y is this
                 // thread's.
                 unsafe {
-                    gemm::gemm(
+                    gemm_f32::gemm::f32::get_gemm_fn()(
                         m,
                         n,
                         k,
@@ -77,7 +77,7 @@ fn matrix_product(m: usize, n: usize, k: usize) -> f64 {
                         false,
                         false,
                         false,
-                        gemm::Parallelism::None,
+                        gemm_common::Parallelism::None,
                     );
                 }
             }

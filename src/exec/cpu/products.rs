@@ -1,6 +1,7 @@
 //! Matrix products over pixels: what convolutions are made of.
 
-use gemm::Parallelism;
+use gemm_common::Parallelism;
+use gemm_f32::gemm::f32::get_gemm_fn;
 
 /// `y[p, o] = sum_k x[p, k] * weights[k, o]`, or `y[p, o] +=` if `add`, for
 /// `sizes`: the numbers of p, k and o. Each matrix is an address and the
@@ -24,7 +25,7 @@ pub(super) unsafe fn multiply(
     // the micro-kernel run along contiguous output channels.
     // SAFETY: the caller's promise.
     unsafe {
-        gemm::gemm(
+        get_gemm_fn()(
             outputs,
             pixels,
             depth,

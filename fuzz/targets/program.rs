@@ -5,14 +5,14 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use srdiff::exec::cpu::CpuBackend;
-use srdiff::exec::{Executor, PrepareOptions, Target};
+use srdiff::exec::cpu::{CpuBackend, CpuChooser};
+use srdiff::exec::{Executor, Target};
 use srdiff::graph::{Element, Graph, GraphBuilder, ParameterError, Parameters, Role, Shape};
 use srdiff::ops::{
     Activation, Conv2d, ConvTranspose2d, Epilogue, GroupNorm, Linear, LinearAttention, Noise,
     NoiseSource, Op, Padding, Pointwise, SamplerUpdate, UpsampleBicubic, UpsampleNearest,
 };
-use srdiff::plan::Program;
+use srdiff::plan::{Program, Variant};
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
@@ -126,16 +126,19 @@ fn update() -> Graph {
 
 static PROGRAMS: LazyLock<Vec<Value>> = LazyLock::new(|| {
     let target = Target::Cpu { threads: 1 };
-    let program = |graph: &Graph| {
-        let options = PrepareOptions {
-            fuse: false,
-            trainable: false,
+    let program = |graph: &Graph, convolution| {
+        let kernels = CpuChooser {
+            convolution,
+            ..CpuChooser::new(1)
         };
-        let prepared = target.prepare(std::slice::from_ref(graph), &options);
+        let prepared = target.prepare_with(std::slice::from_ref(graph), &kernels, false);
         let program = prepared.expect("a good graph");
         serde_json::to_value(program.program()).expect("plain data")
     };
-    graphs().iter().map(program).collect()
+    let graphs = graphs();
+    let usual = graphs.iter().map(|graph| program(graph, None));
+    let winograd = program(&graphs[1], Some(Variant::Winograd));
+    usual.chain([winograd]).collect()
 });
 
 /// Collects every number of a program and its lists that can grow.

@@ -39,7 +39,8 @@ pub(super) fn dispatch(work: impl FnMut(Fma)) {
 pub(super) struct Fma(bool);
 
 impl Fma {
-    /// That of a vector instruction set; all that are dispatched to have it.
+    /// That of a set of vector instructions. Those that pulp dispatches to
+    /// have it: AVX2, AVX-512 and NEON.
     #[inline(always)]
     pub fn of<S: Simd>() -> Self {
         let has_it = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));

@@ -34,11 +34,11 @@ use std::sync::Arc;
 const LANES: usize = 16;
 /// Products of a tile for each pair of channels.
 const PRODUCTS: usize = POINTS * POINTS;
-/// Elements of a block's transformed operand and products: a quarter of a
-/// second-level cache, or half of it where so few tiles would fit that
-/// reading the weights took longer than multiplying with them.
+/// Elements of a block's transformed operand and products: 256 KiB, a part of
+/// a second-level cache; up to 512 KiB for a block of [`ENOUGH_TILES`].
 const BLOCK_ELEMENTS: [usize; 2] = [64 * 1024, 128 * 1024];
-/// Tiles that make the weights of a point worth reading.
+/// With fewer tiles in a block, reading the weights takes longer than
+/// multiplying with them.
 const ENOUGH_TILES: usize = 20;
 /// Tiles of a row that are transformed together: their columns, transformed
 /// along one axis, stay in the first-level cache.

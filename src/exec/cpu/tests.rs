@@ -149,40 +149,36 @@ fn convolutions_stay_inside() {
     }
 }
 
-/// Winograd's algorithm, which takes channels by the vector: some beyond one, and
-/// tiles that reach beyond the image.
+/// Winograd's algorithm, which takes channels by the vector: one beyond a vector,
+/// and tiles that reach beyond the image.
 #[test]
 fn convolutions_of_many_channels_stay_inside() {
-    for padding in [Padding::Zero, Padding::Reflect] {
-        let mut b = GraphBuilder::new("phase");
-        let (x, y) = (Shape::new(1, 17, 5, 3), Shape::new(1, 18, 5, 3));
-        let x = b.value("x", x, Role::Input, Element::F32).unwrap();
-        let weight = b.parameter("weight", Shape::new(18, 17, 3, 3)).unwrap();
-        let bias = b.parameter("bias", Shape::vector(18)).unwrap();
-        let y = b.value("y", y, Role::Output, Element::F32).unwrap();
-        let conv = Op::Conv2d(Conv2d {
-            kernel: 3,
-            stride: 1,
-            padding,
-            bias: true,
-            epilogue: Epilogue::none(),
-        });
-        b.push_into(&[y], conv, &[x, weight, bias]).unwrap();
-        let mut executor = load(b.build());
-        executor.write("x", &[2.0; 17 * 15]).unwrap();
-        executor.run("phase", 0).unwrap();
-        for (at, y) in executor.read("y").unwrap().into_iter().enumerate() {
-            let (row, column) = (at / 3 % 5, at % 3);
-            let covered = |place: usize, last: usize| match place == 0 || place == last {
-                true if padding == Padding::Zero => 2.0,
-                _ => 3.0,
-            };
-            let expected = 1.0 + 2.0 * 17.0 * covered(row, 4) * covered(column, 2);
-            assert!(
-                (y - expected).abs() < 1e-3,
-                "{y} at {row}, {column}, not {expected}"
-            );
-        }
+    let mut b = GraphBuilder::new("phase");
+    let (x, y) = (Shape::new(1, 16, 5, 3), Shape::new(1, 17, 5, 3));
+    let x = b.value("x", x, Role::Input, Element::F32).unwrap();
+    let weight = b.parameter("weight", Shape::new(17, 16, 3, 3)).unwrap();
+    let bias = b.parameter("bias", Shape::vector(17)).unwrap();
+    let y = b.value("y", y, Role::Output, Element::F32).unwrap();
+    let conv = Op::Conv2d(Conv2d {
+        kernel: 3,
+        stride: 1,
+        padding: Padding::Zero,
+        bias: true,
+        epilogue: Epilogue::none(),
+    });
+    b.push_into(&[y], conv, &[x, weight, bias]).unwrap();
+    let mut executor = load(b.build());
+    executor.write("x", &[2.0; 16 * 15]).unwrap();
+    executor.run("phase", 0).unwrap();
+    for (at, y) in executor.read("y").unwrap().into_iter().enumerate() {
+        let (row, column) = (at / 3 % 5, at % 3);
+        let covered = |place: usize, last: usize| match place == 0 || place == last {
+            true => 2.0,
+            false => 3.0,
+        };
+        let expected = 1.0 + 2.0 * 16.0 * covered(row, 4) * covered(column, 2);
+        let error = (y - expected).abs();
+        assert!(error < 1e-3, "{y} at {row}, {column}, not {expected}");
     }
 }
 

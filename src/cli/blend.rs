@@ -67,7 +67,7 @@ pub fn run(args: &BlendArgs) -> Result<(), Failure> {
         &mut |progress| bar.show(progress),
     );
     drop(bar);
-    let blended = blended.map_err(Failure::upscaling(input))?;
+    let blended = blended.map_err(Failure::upscaling(input.display()))?;
     blended
         .save(&output, format, &EncodeOptions::default(), args.force)
         .map_err(Failure::Output)?;

@@ -58,8 +58,13 @@ pub enum Failure {
     #[error(transparent)]
     Input(ImageError),
     /// The picture to upscale, for which there are options that may help.
-    #[error("{}{}", .0, options_for(.0))]
-    UpscaleInput(ImageError),
+    #[error("{input}: {problem}{}", options_for(problem))]
+    UpscaleInput {
+        /// The file, and which frame of it.
+        input: String,
+        /// What is wrong with it.
+        problem: ImageProblem,
+    },
     /// A folder of pictures, or one of them, that cannot be evaluated.
     #[error("{}: {reason}", path.display())]
     Unsuitable {
@@ -69,7 +74,7 @@ pub enum Failure {
         reason: String,
     },
     /// The output.
-    #[error("{}{}", .0, options_for(.0))]
+    #[error("{}{}", .0, options_for(&.0.problem))]
     Output(ImageError),
     /// Two inputs with one output.
     #[error(
@@ -96,8 +101,13 @@ pub enum Failure {
     #[error("{0}")]
     Stopped(Stopped),
     /// A panic while it worked on an image.
-    #[error("{}: srdiff itself failed ({reason}); please report it with the image", path.display())]
-    Fault { path: PathBuf, reason: String },
+    #[error("{input}: srdiff itself failed ({reason}); please report it with the image")]
+    Fault {
+        /// The image, and which frame of it.
+        input: String,
+        /// What the panic said.
+        reason: String,
+    },
     /// A result of an earlier run, whose seed was random.
     #[error(
         "{}: is there already, and the mean needs all results of one seed; give the --seed of that run, or replace them with --force",
@@ -129,10 +139,10 @@ pub enum Failure {
     #[error("{}", with_options(.0))]
     Upscaler(#[from] UpscaleError),
     /// Upscaling a picture.
-    #[error("{}: {}", path.display(), with_options(error))]
+    #[error("{input}: {}", with_options(error))]
     Picture {
-        /// The picture.
-        path: PathBuf,
+        /// The picture, and which frame of it.
+        input: String,
         /// What is wrong.
         error: Box<UpscaleError>,
     },
@@ -164,14 +174,14 @@ impl fmt::Display for Stopped {
 
 impl Failure {
     /// Names the picture that an error is about, where it is about one.
-    pub fn upscaling(path: impl Into<PathBuf>) -> impl FnOnce(UpscaleError) -> Self {
+    pub fn upscaling(input: impl fmt::Display) -> impl FnOnce(UpscaleError) -> Self {
         move |error| match error {
             UpscaleError::Device(_)
             | UpscaleError::Sampler(_)
             | UpscaleError::Option { .. }
             | UpscaleError::Unclamped(_) => Self::Upscaler(error),
             error => Self::Picture {
-                path: path.into(),
+                input: input.to_string(),
                 error: Box::new(error),
             },
         }
@@ -182,7 +192,10 @@ impl Failure {
         match self {
             Self::Stdout(_) => 1,
             Self::Usage(_) => 2,
-            Self::Input(_) | Self::UpscaleInput(_) | Self::Unsuitable { .. } | Self::List(..) => 3,
+            Self::Input(_)
+            | Self::UpscaleInput { .. }
+            | Self::Unsuitable { .. }
+            | Self::List(..) => 3,
             Self::Output(_)
             | Self::OtherSeed(_)
             | Self::Pages(..)
@@ -273,8 +286,8 @@ fn with_options(error: &UpscaleError) -> String {
 }
 
 /// Options of `upscale` that help with a picture or a place for one.
-fn options_for(error: &ImageError) -> &'static str {
-    match error.problem {
+fn options_for(problem: &ImageProblem) -> &'static str {
+    match problem {
         ImageProblem::Incomplete(_) => ", or read what is there with --tolerant",
         ImageProblem::Exists => " (--force)",
         ImageProblem::TooLarge { .. } => ", or allow more with --max-pixels",

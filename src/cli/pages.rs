@@ -31,7 +31,10 @@ pub fn manual(args: &ManArgs) -> Result<(), Failure> {
 
 /// Each page whole or not at all.
 fn write_pages(command: clap::Command, folder: &Path) -> io::Result<()> {
-    let drafts = tempfile::tempdir()?;
+    // In the same folder, so that any error is about the folder that was given.
+    let drafts = tempfile::Builder::new()
+        .prefix(".srdiff-")
+        .tempdir_in(folder)?;
     // `srdiff help` says what each page says.
     clap_mangen::generate_to(command.disable_help_subcommand(true), &drafts)?;
     for draft in fs::read_dir(&drafts)? {

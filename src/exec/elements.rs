@@ -66,6 +66,62 @@ pub(super) fn gather(value: &PlannedValue, bytes: &[u8]) -> Result<Vec<f32>, Exe
     }
 }
 
+/// Copies elements from one slot to another in any format, without an array
+/// for them in between.
+///
+/// # Panics
+/// When the values have not as many elements, or a slot is too small.
+pub(super) fn transfer(from: (&PlannedValue, &[u8]), to: (&PlannedValue, &mut [u8])) {
+    use Precision::{F16, F32};
+    let f16_of = |v| f16::from_f32(v).to_ne_bytes();
+    let of_f16 = |bytes| f16::from_ne_bytes(bytes).to_f32();
+    match (from.0.format.precision, to.0.format.precision) {
+        (F32, F32) => transfer_as(from, to, f32::from_ne_bytes, f32::to_ne_bytes),
+        (F32, F16) => transfer_as(from, to, f32::from_ne_bytes, f16_of),
+        (F16, F32) => transfer_as(from, to, of_f16, f32::to_ne_bytes),
+        (F16, F16) => transfer_as(from, to, of_f16, f16_of),
+    }
+}
+
+fn transfer_as<const FROM: usize, const TO: usize>(
+    (x, from): (&PlannedValue, &[u8]),
+    (y, to): (&PlannedValue, &mut [u8]),
+    element: impl Fn([u8; FROM]) -> f32,
+    stored: impl Fn(f32) -> [u8; TO],
+) {
+    assert_eq!(x.shape, y.shape, "from '{}' to '{}'", x.name, y.name);
+    let ((from, _), (to, _)) = (from.as_chunks(), to.as_chunks_mut());
+    let pixels = x.shape.pixels();
+    for ((x_first, x_step), (y_first, y_step)) in planes(x).zip(planes(y)) {
+        let elements = from[x_first..].iter().step_by(x_step);
+        let places = to[y_first..].iter_mut().step_by(y_step);
+        for (place, &bytes) in places.zip(elements).take(pixels) {
+            *place = stored(element(bytes));
+        }
+    }
+}
+
+/// Writes zero to all elements of a value.
+///
+/// # Panics
+/// When the slot is too small.
+pub(super) fn clear(value: &PlannedValue, bytes: &mut [u8]) {
+    match value.format.precision {
+        Precision::F32 => clear_as(value, bytes, [0; size_of::<f32>()]),
+        Precision::F16 => clear_as(value, bytes, [0; size_of::<f16>()]),
+    }
+}
+
+fn clear_as<const BYTES: usize>(value: &PlannedValue, bytes: &mut [u8], zero: [u8; BYTES]) {
+    let (slot, _) = bytes.as_chunks_mut();
+    for (first, step) in planes(value) {
+        let plane = slot[first..].iter_mut().step_by(step);
+        plane
+            .take(value.shape.pixels())
+            .for_each(|place| *place = zero);
+    }
+}
+
 fn gather_as<const BYTES: usize>(
     value: &PlannedValue,
     bytes: &[u8],

@@ -41,6 +41,7 @@ impl Upscaler {
         let lr = full.resized(lr_size[0], lr_size[1]);
         let mut result = full.without_pixels([full.width, full.height]);
         let edited = Some((&full, amount));
+        self.begin_image();
         self.upscale_again(&lr, edited, sample, progress, &mut |strip| {
             result.push(strip);
             ControlFlow::Continue(())

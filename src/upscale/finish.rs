@@ -3,6 +3,7 @@
 use super::UpscaleError;
 use super::fidelity::Fidelity;
 use super::tiling::MARGIN;
+use crate::exec::{ExecError, with_room, zeros};
 use crate::image::bicubic::Resizing;
 use crate::image::{Colors, Enlargement, Picture, Planes, Strip};
 use crate::model::Settings;
@@ -92,8 +93,8 @@ impl<'a> Finish<'a> {
         for start in (first..last).step_by(ROWS) {
             let rows = ROWS.min(last - start);
             let y = start - margin;
-            let up = self.enlarged(y, rows);
-            let mut sr = vec![0.0; 3 * rows * width];
+            let up = self.enlarged(y, rows)?;
+            let mut sr = zeros(3 * rows * width)?;
             let cropped = Planes {
                 values: canvas.values,
                 stride: canvas.stride,
@@ -125,17 +126,17 @@ impl<'a> Finish<'a> {
     }
 
     /// Rows of the bicubic enlargement in [-1, 1].
-    fn enlarged(&self, y: usize, rows: usize) -> Vec<f32> {
+    fn enlarged(&self, y: usize, rows: usize) -> Result<Vec<f32>, ExecError> {
         let scale = self.settings.scale;
         let (top, bottom) = (y / scale, (y + rows).div_ceil(scale));
         let size = [self.size[0], bottom - top];
-        let whole = enlarged(self.settings, self.colors, [0, top as isize], size);
+        let whole = enlarged(self.settings, self.colors, [0, top as isize], size)?;
         let width = size[0] * scale;
-        let planes = whole.chunks_exact(whole.len() / 3);
-        planes
-            .flat_map(|plane| &plane[(y - top * scale) * width..][..rows * width])
-            .copied()
-            .collect()
+        let mut cut = with_room(3 * rows * width)?;
+        for plane in whole.chunks_exact(whole.len() / 3) {
+            cut.extend_from_slice(&plane[(y - top * scale) * width..][..rows * width]);
+        }
+        Ok(cut)
     }
 
     /// The device found something in the result that is no number.
@@ -159,7 +160,7 @@ pub(super) fn enlarged(
     colors: &Colors<'_>,
     [x, y]: [isize; 2],
     [width, height]: [usize; 2],
-) -> Vec<f32> {
+) -> Result<Vec<f32>, ExecError> {
     // Pixels that the kernel reaches to each side.
     const REACH: usize = 2;
     let scale = settings.scale;
@@ -169,7 +170,7 @@ pub(super) fn enlarged(
     let factor = settings.up_factor();
     let resizing = Resizing::new(size, 1, size.map(|side| side * scale));
     let rows = REACH * scale..(REACH + height) * scale;
-    let mut result = Vec::with_capacity(3 * width * height * scale * scale);
+    let mut result = with_room(3 * width * height * scale * scale)?;
     for plane in lr.chunks_exact(size[0] * size[1]) {
         let finish = |v: f64| (v * factor - 1.0) as f32;
         let enlarged = resizing.rows(plane, rows.clone(), finish);
@@ -177,5 +178,5 @@ pub(super) fn enlarged(
             result.extend_from_slice(&row[REACH * scale..][..width * scale]);
         }
     }
-    result
+    Ok(result)
 }

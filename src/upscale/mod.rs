@@ -48,4 +48,4 @@ pub use select::{DeviceChoice, Selected, select};
 pub use spread::Spread;
 pub use steps::step_record;
 pub use tiling::{SMALLEST_TILE, TileChoice};
-pub use upscaler::{Report, Upscaler, UpscalerOptions};
+pub use upscaler::{NextTry, Report, Retry, Upscaler, UpscalerOptions};

@@ -181,17 +181,17 @@ impl Tiled<'_> {
         };
         update(&mut segment, &start, &self.noise());
         if let Some(start) = &self.start {
-            self.mix(&mut segment, start);
+            self.mix(&mut segment, start)?;
         }
         Ok(segment)
     }
 
     /// From noise to x_t of the image to start from.
-    fn mix(&self, segment: &mut Segment, start: &Start<'_>) {
+    fn mix(&self, segment: &mut Segment, start: &Start<'_>) -> Result<(), ExecError> {
         let scale = self.settings.scale;
         let lr_first = [0, segment.top / scale].map(|at| at as isize - MARGIN as isize);
         let lr_size = [self.width() / scale, segment.rows / scale];
-        let up = enlarged(self.settings, self.colors, lr_first, lr_size);
+        let up = enlarged(self.settings, self.colors, lr_first, lr_size)?;
         let first = lr_first.map(|at| at * scale as isize);
         let image = start.colors.window(first, [self.width(), segment.rows]);
         let rescale = self.settings.res_rescale as f32;
@@ -201,6 +201,7 @@ impl Tiled<'_> {
             let x0 = ((2.0 * image - 1.0 - up) * rescale).clamp(-1.0, 1.0);
             *x = signal * x0 + noise * *x;
         });
+        Ok(())
     }
 
     /// The LR image under a tile.

@@ -17,6 +17,7 @@ use crate::exec::{Backend, ExecError, Executor, Prepared, StepRecord};
 use crate::image::{Colors, Enlargement, Picture, Planes, Strip};
 use crate::model::{Model, names, time};
 use crate::plan::Precision;
+use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -46,8 +47,39 @@ pub struct Report {
     /// Width and height of the tiles in LR pixels, and their number; none: the
     /// image was upscaled in one piece.
     pub tiles: Option<([usize; 2], usize)>,
-    /// What went wrong before, each time that the image was run again.
-    pub retried: Vec<String>,
+    /// The tries that failed before.
+    pub retried: Vec<Retry>,
+}
+
+/// Why an image was run again, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retry {
+    /// What went wrong.
+    pub error: String,
+    pub next: NextTry,
+}
+
+/// What was changed for another try.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NextTry {
+    SmallerTiles,
+    /// The device, the precision or both.
+    On {
+        device: String,
+        precision: Precision,
+    },
+}
+
+impl fmt::Display for Retry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let error = &self.error;
+        match &self.next {
+            NextTry::SmallerTiles => write!(f, "{error}; run again in smaller tiles"),
+            NextTry::On { device, precision } => {
+                write!(f, "{error}; run again on {device} in {precision}")
+            }
+        }
+    }
 }
 
 /// A model on a device.
@@ -68,7 +100,7 @@ pub struct Upscaler {
     memory_limit: Option<u64>,
     tile: TileChoice,
     allow_mismatch: bool,
-    /// LR pixels of a tile that the device refused memory for.
+    /// LR pixels of a tile that the device refused memory for, for this image.
     refused: Option<usize>,
     backend: Backend,
     /// What was checked last.
@@ -220,7 +252,7 @@ impl Upscaler {
         progress: OnProgress<'_>,
         rows: OnRows<'_>,
     ) -> Result<Report, UpscaleError> {
-        self.holds_image = false;
+        self.begin_image();
         self.upscale_again(picture, None, sample, progress, rows)
     }
 
@@ -255,7 +287,7 @@ impl Upscaler {
         progress: &mut dyn FnMut(u32, Progress) -> ControlFlow<()>,
         rows: &mut dyn FnMut(u32, Strip) -> ControlFlow<()>,
     ) -> Result<Vec<Report>, UpscaleError> {
-        self.holds_image = false;
+        self.begin_image();
         (0..count)
             .map(|number| {
                 let sample = SampleOptions {
@@ -271,6 +303,13 @@ impl Upscaler {
                 )
             })
             .collect()
+    }
+
+    /// Forgets what holds for the image before alone. Its memory may have been
+    /// refused because other programs needed it then.
+    pub(super) fn begin_image(&mut self) {
+        self.holds_image = false;
+        self.refused = None;
     }
 
     /// Upscales an image (see [`upscale_from`](Self::upscale_from)), in smaller
@@ -296,8 +335,11 @@ impl Upscaler {
                 Err(error) => error,
             };
             if matches!(error, UpscaleError::Exec(ExecError::OutOfMemory { .. })) {
-                // In smaller tiles, and in the end not at all.
-                retried.push(error.to_string());
+                // In the end no smaller ones are left, which is another error.
+                retried.push(Retry {
+                    error: error.to_string(),
+                    next: NextTry::SmallerTiles,
+                });
                 continue;
             }
             self.has_failed = matches!(error, UpscaleError::Exec(ExecError::Device { .. }));
@@ -311,8 +353,14 @@ impl Upscaler {
             if is_bad(&error) {
                 doubted = Some((self.selected.clone(), self.precision));
             }
+            retried.push(Retry {
+                error: error.to_string(),
+                next: NextTry::On {
+                    device: selected.device.to_string(),
+                    precision,
+                },
+            });
             self.switch(selected, precision)?;
-            retried.push(error.to_string());
         }
     }
 

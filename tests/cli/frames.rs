@@ -1,6 +1,6 @@
 //! Animations and files of several pages, with `--frames`.
 
-use super::folder::Folder;
+use super::folder::{FAST, Folder};
 use image::codecs::gif::GifEncoder;
 use image::{Delay, Frame, RgbaImage};
 use serde_json::Value;
@@ -76,6 +76,30 @@ fn pages_and_samples_are_told_apart_by_name() {
     let results: Vec<_> = names.iter().filter(|name| name.contains('-')).collect();
     let expected = [1, 2, 3].map(|page| [1, 2].map(|sample| format!("scan-{page}-{sample}.png")));
     assert_eq!(results, expected.as_flattened().iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn messages_name_the_page() {
+    let folder = Folder::new();
+    let pages = fs::read("tests/data/pictures/tiff_multipage.tif").unwrap();
+    folder.write("scan.tif", &pages);
+    let args = ["scan.tif", "--frames", "--samples", "2", "--seed", "1"];
+    folder.upscale(&args);
+    fs::remove_file(folder.path("scan_x4_2_1.png")).unwrap();
+    let run = folder.upscale(&args);
+    let note = "scan.tif (2 of 3): 1 of its 2 results are there already";
+    assert!(run.stderr.contains(note), "{run:?}");
+
+    // Where the second page says that its pixels are.
+    let mut damaged = pages;
+    damaged[7074..7078].copy_from_slice(&(1u32 << 20).to_le_bytes());
+    folder.write("damaged.tif", &damaged);
+    let run = folder.run(&[&["damaged.tif", "--frames"], &FAST[..]].concat());
+    assert_eq!(run.code, 8, "{run:?}");
+    assert!(
+        run.stderr.contains("error: damaged.tif (2 of 3): "),
+        "{run:?}"
+    );
 }
 
 #[test]

@@ -85,6 +85,18 @@ fn manual_pages() {
         assert!(page.contains(part), "no {part}: {page}");
     }
     assert!(folder.path("pages/srdiff.1").is_file());
+    // Their folder alone is needed.
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_srdiff"))
+        .current_dir(folder.path(""))
+        .env("TMPDIR", folder.path("absent"))
+        .args(["man", "others"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(
+        fs::read_dir(folder.path("others")).unwrap().count(),
+        fs::read_dir(folder.path("pages")).unwrap().count()
+    );
     folder.refuses(
         &["man", "in.png/pages"],
         4,

@@ -43,7 +43,7 @@ pub fn run(args: &EvaluateArgs) -> Result<(), Failure> {
     for entry in &entries {
         let [width, height] = entry.size.map(|side| side / scale);
         let checked = upscaler.check(width, height, &samples[0]);
-        checked.map_err(Failure::upscaling(&entry.hr))?;
+        checked.map_err(Failure::upscaling(entry.hr.display()))?;
     }
     let selected = upscaler.selected();
     terminal::status(&format!("{}: {}", selected.device, selected.reason));
@@ -157,7 +157,10 @@ fn timed(
         ControlFlow::Continue(())
     });
     let time = started.elapsed();
-    Ok((result.map_err(Failure::upscaling(&entry.hr))?, time))
+    Ok((
+        result.map_err(Failure::upscaling(entry.hr.display()))?,
+        time,
+    ))
 }
 
 #[cfg(test)]

@@ -124,18 +124,16 @@ impl<'a> Compute<'a, '_> {
                 true => engine.upscale_rows(&picture, &sample, progress, rows),
                 false => engine.upscale_next(&picture, &sample, progress, rows),
             };
-            for error in result.iter().flat_map(|how| &how.retried) {
-                let device = &engine.selected().device;
-                let note = format!("{error}; run again on {device} in {}", engine.precision());
-                report.say(&format!("note: {note}"));
-                notes.push(note);
-            }
+            let retried = result.iter().flat_map(|how| &how.retried);
+            let retried: Vec<_> = retried.map(ToString::to_string).collect();
+            report.notes(job, &retried);
+            notes.extend(retried);
             let how = match result {
                 Ok(how) => how,
-                // Whoever could not write it has told.
+                // The thread that writes it has reported why it cannot.
                 Err(UpscaleError::Cancelled) if results.is_refused() => break,
                 Err(UpscaleError::Cancelled) => return Ok(ControlFlow::Break(())),
-                Err(error) => return Err(Failure::upscaling(&job.input.path)(error)),
+                Err(error) => return Err(Failure::upscaling(job.input.shown())(error)),
             };
             self.before += work;
             let done = Instant::now();

@@ -97,7 +97,7 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
         let checked = match &work.jobs[..] {
             [job] if is_single => {
                 let checked = upscaler.check(job.size[0], job.size[1], &sample);
-                checked.map_err(Failure::upscaling(&job.input.path))
+                checked.map_err(Failure::upscaling(job.input.shown()))
             }
             // What is wrong with the options is wrong for every image.
             _ => upscaler.check(1, 1, &sample).map_err(Failure::Upscaler),
@@ -150,10 +150,9 @@ fn tell_beforehand(work: &mut Work, problems: Vec<Failure>, args: &UpscaleArgs, 
         report.skipped(job);
     }
     for job in work.jobs.iter().filter(|job| !job.there.is_empty()) {
-        let (path, there, all) = (&job.input.path, job.there.len(), job.outputs().count());
-        let path = path.display();
+        let (input, there, all) = (job.input.shown(), job.there.len(), job.outputs().count());
         report.say(&format!(
-            "note: {path}: {there} of its {all} results are there already"
+            "note: {input}: {there} of its {all} results are there already"
         ));
     }
     for (job, failure) in work.failed.drain(..) {
@@ -177,7 +176,7 @@ fn measure(work: &mut Work, args: &UpscaleArgs, scale: usize, stop: &Stop) {
                     from: [width, height],
                     to: [new_width, new_height],
                 };
-                return Err(Failure::upscaling(&job.input.path)(error));
+                return Err(Failure::upscaling(job.input.shown())(error));
             }
             let output = job
                 .output
@@ -205,7 +204,11 @@ fn size(input: &Input, args: &UpscaleArgs) -> Result<[usize; 2], Failure> {
         Some(file) => dimensions_of_file(file, &input.path, args.max_pixels),
         None => dimensions_within(&input.path, args.max_pixels),
     };
-    size.map(<[usize; 2]>::from).map_err(Failure::UpscaleInput)
+    size.map(<[usize; 2]>::from)
+        .map_err(|error| Failure::UpscaleInput {
+            input: input.shown(),
+            problem: error.problem,
+        })
 }
 
 fn settings(args: &UpscaleArgs, sample: SampleOptions) -> Settings {

@@ -102,7 +102,8 @@ pub fn run(jobs: &[Job], upscaler: Upscaler, settings: &Settings, report: &Repor
     let next = AtomicUsize::new(0);
     let (to_upscale, loaded) = sync_channel(0);
     let (to_save, results) = sync_channel(0);
-    // The threads' own: were all of them gone, nobody would wait for one.
+    // Only the saving threads hold the receiver, so sending fails once they have
+    // ended.
     let results = Arc::new(Mutex::new(results));
     let folders = Mutex::new(HashSet::new());
     thread::scope(|scope| {
@@ -133,7 +134,7 @@ pub fn run(jobs: &[Job], upscaler: Upscaler, settings: &Settings, report: &Repor
 /// is dropped with it.
 pub fn caught<T>(job: &Job, work: impl FnOnce() -> T) -> Result<T, Failure> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| Failure::Fault {
-        path: job.input.path.clone(),
+        input: job.input.shown(),
         reason: message(&*payload),
     })
 }
@@ -195,7 +196,10 @@ fn load(job: &Job, settings: &Settings) -> Result<Decoded, Failure> {
     let Decoded {
         mut picture,
         mut notes,
-    } = decoded.map_err(Failure::UpscaleInput)?;
+    } = decoded.map_err(|error| Failure::UpscaleInput {
+        input: job.input.shown(),
+        problem: error.problem,
+    })?;
     if settings.strip && !picture.strip() {
         notes.push("its colour profile cannot be used, so colours stay unconverted".to_owned());
     }

@@ -116,7 +116,7 @@ impl<'a, 's> Results<'a, 's> {
         let told = self
             .writer(&last)
             .is_some_and(|w| w.made.send(made).is_ok());
-        // Else whoever could not write it has told.
+        // If not, the thread that writes has reported why it cannot.
         if told {
             self.send(last);
         }

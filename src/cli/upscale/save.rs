@@ -21,7 +21,8 @@ pub fn save_all(
     report: &Report,
 ) {
     loop {
-        // Held while waiting: the next result goes to whoever waits longest.
+        // Held while waiting, so one thread waits for a result and the others for
+        // the lock.
         let received = results
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -42,7 +43,8 @@ pub fn save_all(
                 },
             ),
             (Ok(()), None) => unreachable!("the last row comes after it"),
-            // The run ended early, and whoever ended it has told why.
+            // Upscaling failed or was stopped before the last row, which the thread
+            // that upscales reports.
             (Err(Unsaved::Image(ImageProblem::MissingRows { .. })), None) => {}
             (Err(unsaved), _) => report.failed(rows.job, unsaved.failure(&rows), 0),
         }

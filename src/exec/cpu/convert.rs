@@ -3,7 +3,7 @@
 use super::kernel::{Kernel, Loading};
 use super::memory::wrong_operand;
 use crate::exec::ExecError;
-use crate::exec::elements::{gather, scatter};
+use crate::exec::elements::{clear, transfer};
 use crate::plan::PlannedValue;
 
 /// Any format to any other, element by element: conversions are rare.
@@ -27,9 +27,8 @@ pub(super) fn load(loading: &Loading) -> Result<Kernel, ExecError> {
         // nothing else runs meanwhile.
         let (from, to) = unsafe { (from.bytes(), to.bytes_mut()) };
         if padded.shape != y.shape {
-            scatter(&padded, &vec![0.0; padded.shape.elements()], to);
+            clear(&padded, to);
         }
-        let elements = gather(&x, from).unwrap_or_else(|error| panic!("{error}"));
-        scatter(&y, &elements, to);
+        transfer((&x, from), (&y, to));
     }))
 }

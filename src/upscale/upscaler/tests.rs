@@ -100,8 +100,14 @@ fn a_lost_gpu_is_replaced_by_the_cpu() {
     for (mut upscaler, gpu) in on_adapters(true) {
         let (bytes, report) = upscale_with(&mut upscaler, || gpu.destroy()).unwrap();
         assert_eq!(bytes.len(), 3 * 32 * 32);
-        assert!(report.retried[0].contains("lost"), "{report:?}");
+        let Retry { error, next } = &report.retried[0];
+        assert!(error.contains("lost"), "{report:?}");
         assert!(matches!(upscaler.selected().device, Device::Cpu(_)));
+        let on_cpu = NextTry::On {
+            device: upscaler.selected().device.to_string(),
+            precision: Precision::F32,
+        };
+        assert_eq!(*next, on_cpu);
         // It stays there.
         let (again, report) = upscale_with(&mut upscaler, || ()).unwrap();
         assert!(report.retried.is_empty());
@@ -125,13 +131,30 @@ fn a_lost_gpu_that_was_asked_for_is_an_error_and_opened_again() {
 
 /// 60x60 pixels, in one step.
 fn upscale_large(upscaler: &mut Upscaler) -> Result<(Vec<u8>, Report), UpscaleError> {
+    upscale_large_by(upscaler, Upscaler::upscale_rows)
+}
+
+/// How an image is upscaled: as a new one, or again.
+type Way = fn(
+    &mut Upscaler,
+    &Picture,
+    &SampleOptions,
+    OnProgress<'_>,
+    OnRows<'_>,
+) -> Result<Report, UpscaleError>;
+
+fn upscale_large_by(
+    upscaler: &mut Upscaler,
+    upscale: Way,
+) -> Result<(Vec<u8>, Report), UpscaleError> {
     let image = Picture::new(60, 60, (0..10_800).map(|i| (i / 50) as u8).collect());
     let sample = SampleOptions {
         steps: 1,
         ..two_steps(upscaler)
     };
     let mut bytes = Vec::new();
-    let report = upscaler.upscale_rows(
+    let report = upscale(
+        upscaler,
         &image,
         &sample,
         &mut |_| ControlFlow::Continue(()),
@@ -161,6 +184,14 @@ fn check_without_memory(upscaler: &mut Upscaler, set: &dyn Fn(Box<dyn FnMut(u64)
     let (tile, count) = report.tiles.expect("several tiles");
     assert!(count > 1 && tile[0] * tile[1] < 68 * 68 / 2, "{report:?}");
     assert!(report.retried.is_empty(), "{report:?}");
+
+    // There is memory again: another sample of the image stays in its tiles, and
+    // the next image is tried in one piece.
+    set(Box::new(|_| false));
+    let (_, again) = upscale_large_by(upscaler, Upscaler::upscale_next).unwrap();
+    assert_eq!(again.tiles, report.tiles);
+    let (_, next) = upscale_large(upscaler).unwrap();
+    assert_eq!(next.tiles, None);
 
     // Another size, so that something has to be loaded.
     upscaler.loaded = None;
@@ -193,12 +224,12 @@ fn a_cpu_without_memory_works_in_tiles_or_says_so() {
     refusal::set(|bytes| bytes == 3 * 4 * (4 * 68 * 4 * 68));
     let (_, report) = upscale_large(&mut upscaler).unwrap();
     assert!(report.tiles.is_some(), "{report:?}");
-    let retried = &report.retried[..];
-    assert_eq!(retried, ["out of memory on the host: 1 MiB needed"]);
+    let retried = report.retried.iter().map(Retry::to_string);
+    let expected = "out of memory on the host: 1 MiB needed; run again in smaller tiles";
+    assert_eq!(retried.collect::<Vec<_>>(), [expected]);
     upscaler.tile = TileChoice::AtMost(40);
     for number in [0, 1, 2, 3, 5, 8] {
         // Loads its tile.
-        (upscaler.refused, upscaler.loaded) = (None, None);
         upscale_large(&mut upscaler).unwrap();
         let mut left = number;
         refusal::set(move |_| {
@@ -210,6 +241,31 @@ fn a_cpu_without_memory_works_in_tiles_or_says_so() {
         refusal::clear();
     }
     refusal::clear();
+}
+
+/// Refuses each of the arrays that the first 64 rows of the result are made with:
+/// no row is handed on twice then.
+#[test]
+fn rows_that_are_refused_are_made_in_smaller_tiles() {
+    let options = UpscalerOptions {
+        device: DeviceChoice::Cpu,
+        ..UpscalerOptions::default()
+    };
+    let mut upscaler = Upscaler::new(Model::starter(), &options).unwrap();
+    for number in 0..3 {
+        // Loads the program: its own memory is not meant.
+        upscale_large(&mut upscaler).unwrap();
+        let mut left = number;
+        refusal::set(move |bytes| {
+            let is_rows = bytes == 3 * 4 * (64 * 240);
+            left -= i32::from(is_rows);
+            is_rows && left == -1
+        });
+        let (_, report) = upscale_large(&mut upscaler).unwrap();
+        refusal::clear();
+        assert!(report.tiles.is_some(), "{number}: {report:?}");
+        assert_eq!(report.retried[0].next, NextTry::SmallerTiles);
+    }
 }
 
 #[cfg(feature = "gpu")]

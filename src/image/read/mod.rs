@@ -3,6 +3,7 @@
 mod bmp;
 mod jpeg;
 mod jpeg_header;
+#[cfg(feature = "jxl")]
 mod jxl;
 mod png;
 mod png_frames;
@@ -72,7 +73,8 @@ impl Picture {
     }
 }
 
-/// Reads a PNG, JPEG, JPEG XL, WebP, TIFF, BMP, GIF or PNM file.
+/// Reads a PNG, JPEG, WebP, TIFF, BMP, GIF or PNM file, or JPEG XL with the
+/// feature `jxl`.
 ///
 /// The content decides on the format, not the name. The orientation that the
 /// file asks for (EXIF, TIFF) is applied, an alpha channel that is opaque
@@ -121,6 +123,7 @@ fn decode_from(
                 Format::Bmp => bmp::decode(&mut file, options),
                 Format::Gif => simple::decode_gif(&mut file, options),
                 Format::Pnm => simple::decode_pnm(&mut file, options),
+                #[cfg(feature = "jxl")]
                 Format::Jxl => jxl::decode(&mut file, options),
             };
             raster.and_then(Raster::into_picture)
@@ -181,6 +184,7 @@ fn size_of(file: &mut Source, format: Format, max_pixels: u64) -> Result<Size, I
         Format::Bmp => bmp::size(file, max_pixels),
         Format::Gif => simple::gif_size(file, max_pixels),
         Format::Pnm => simple::pnm_size(file, max_pixels),
+        #[cfg(feature = "jxl")]
         Format::Jxl => jxl::size(file, max_pixels),
     }
 }
@@ -220,6 +224,7 @@ pub fn frames(path: &Path, max_pixels: u64) -> Result<Vec<Frame>, ImageError> {
                 Format::Png => png::durations(&mut file)?,
                 Format::WebP => webp::durations(&mut file)?,
                 Format::Gif => simple::gif_durations(&mut file, max_pixels)?,
+                #[cfg(feature = "jxl")]
                 Format::Jxl => jxl::durations(&mut file, max_pixels)?,
                 Format::Jpeg | Format::Tiff | Format::Bmp | Format::Pnm => Vec::new(),
             };

@@ -54,9 +54,8 @@ fn what_is_no_picture_is_refused() {
         (b"PF\n1 1\n-1.0\n", "a portable float map (PFM)"),
         (b"8BPS\0\x01", "a Photoshop document"),
     ] {
-        let expected = format!(
-            "is {format}, which cannot be read; convert it to one of {readable}"
-        );
+        let expected =
+            format!("is {format}, which cannot be read; convert it to one of {readable}");
         assert_eq!(refused("foreign.png", bytes), expected);
     }
 }

@@ -10,6 +10,7 @@ mod encode;
 mod files;
 #[path = "image/frames.rs"]
 mod frames;
+#[cfg(feature = "jxl")]
 #[path = "image/jxl.rs"]
 mod jxl;
 #[path = "image/kinds.rs"]

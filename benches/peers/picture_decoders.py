@@ -4,7 +4,7 @@ Needs: pip install pillow pillow-jxl-plugin numpy tifffile imagecodecs; cjpeg (p
 libjpeg-turbo-progs) for the kinds of JPEG that Pillow does not write.
 Run from the repository's root:
 
-    cargo build --release --example decode_pictures
+    cargo build --release --features jxl --example decode_pictures
     python3 benches/peers/picture_decoders.py
 
 Makes several hundred files of every kind it can, and lists those whose mean

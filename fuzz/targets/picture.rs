@@ -22,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
         tolerant: first & 1 != 0,
         frame: (first & 8 != 0).then_some(usize::from(first >> 4 & 3)),
     };
-    let _ = frames(&path, MAX_PIXELS);
+    let _ = frames(&path, &options);
     let size = dimensions_within(&path, MAX_PIXELS);
     let Ok(decoded) = decode(&path, &options) else {
         return;

@@ -3,7 +3,11 @@
 use super::error::ImageProblem;
 
 /// The formats that are read, for messages.
+#[cfg(feature = "jxl")]
 pub const READABLE: &str = "PNG, JPEG, JPEG XL, WebP, TIFF, BMP, GIF, PNM";
+/// The formats that are read, for messages.
+#[cfg(not(feature = "jxl"))]
+pub const READABLE: &str = "PNG, JPEG, WebP, TIFF, BMP, GIF, PNM";
 
 /// How many bytes of a file tell its format.
 pub const SIGNATURE: u64 = 16;
@@ -18,6 +22,7 @@ pub enum Format {
     Bmp,
     Gif,
     Pnm,
+    #[cfg(feature = "jxl")]
     Jxl,
 }
 
@@ -49,7 +54,12 @@ pub fn recognise(start: &[u8]) -> Result<Format, ImageProblem> {
         [b'P', b'1'..=b'7', b'\n' | b'\r' | b' ' | b'\t' | b'#', ..] => return Ok(Format::Pnm),
         [b'B', b'M', ..] => return Ok(Format::Bmp),
         // Bare, and in a container.
-        [0xff, 0x0a, ..] | [0, 0, 0, 12, b'J', b'X', b'L', b' ', ..] => return Ok(Format::Jxl),
+        [0xff, 0x0a, ..] | [0, 0, 0, 12, b'J', b'X', b'L', b' ', ..] => {
+            #[cfg(feature = "jxl")]
+            return Ok(Format::Jxl);
+            #[cfg(not(feature = "jxl"))]
+            return Err(ImageProblem::WithoutJxl);
+        }
         [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] => match brand {
             [b'a', b'v', b'i', b'f' | b's', ..] => "an AVIF picture",
             [b'h' | b'm', b'e' | b'i', ..] => "a HEIF picture",

@@ -20,8 +20,8 @@ mod write;
 pub use error::{ImageError, ImageProblem};
 pub use planes::{Border, Colors, Enlargement, Planes, Strip, picture_from_planes};
 pub use read::{
-    DecodeOptions, Decoded, Frame, MAX_PIXELS, decode, decode_file, dimensions, dimensions_of_file,
-    dimensions_within, frames,
+    DecodeOptions, Decoded, Frame, Frames, MAX_PIXELS, decode, decode_file, dimensions,
+    dimensions_of_file, dimensions_within, frames,
 };
 pub(crate) use row_resizing::RowResizing;
 pub use row_resizing::StripResizing;

@@ -120,3 +120,46 @@ fn what_would_lose_frames_is_refused() {
     let name = ["moving.gif", "--frames", "--name", "{stem}.{ext}"];
     folder.refuses_upscale(&name, 2, &parts);
 }
+
+/// Two frames of three, and the start of the third.
+fn cut_animation(folder: &Folder) {
+    animate(folder, "whole.gif", 3);
+    let bytes = fs::read(folder.path("whole.gif")).unwrap();
+    folder.write("cut.gif", &bytes[..bytes.len() - 8]);
+}
+
+#[test]
+fn an_animation_that_is_cut_off_is_refused() {
+    let folder = Folder::new();
+    cut_animation(&folder);
+    let reason = "cut.gif: is truncated or damaged (from frame 3 on";
+    folder.refuses_upscale(&["cut.gif", "--frames"], 3, &[reason]);
+    let run = folder.upscale(&["cut.gif", "--frames", "--tolerant"]);
+    assert!(
+        run.stderr
+            .contains("note: cut.gif: read as far as possible: from frame 3 on")
+    );
+    assert!(folder.path("cut_x4_2.png").is_file());
+    assert!(!folder.path("cut_x4_3.png").exists());
+}
+
+#[test]
+fn a_file_whose_frames_cannot_be_counted_does_not_stop_the_others() {
+    let folder = Folder::new();
+    cut_animation(&folder);
+    let args = ["upscale", "cut.gif", "in.png", "--frames", "--json"];
+    let run = folder.run(&[&args[..], &FAST].concat());
+    assert_eq!(run.code, 8, "{run:?}");
+    let lines: Vec<Value> = (run.stdout.lines())
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let states: Vec<_> = (lines.iter())
+        .map(|line| {
+            (
+                line["input"].as_str().unwrap(),
+                line["status"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(states, [("cut.gif", "failed"), ("in.png", "done")]);
+}

@@ -238,9 +238,11 @@ pub fn tiff_pages(pages: &[(&[Tag], &[u8])]) -> Vec<u8> {
         let directory = bytes.len();
         let data_at = directory + 2 + 12 * (tags.len() + 2) + 4;
         let mut outside_at = data_at + data.len().next_multiple_of(2);
+        let is_tiled = tags.iter().any(|(tag, ..)| *tag == 322);
+        let [offsets, lengths] = if is_tiled { [324, 325] } else { [273, 279] };
         let place = [
-            (273, LONG, vec![data_at as u32]),
-            (279, LONG, vec![data.len() as u32]),
+            (offsets, LONG, vec![data_at as u32]),
+            (lengths, LONG, vec![data.len() as u32]),
         ];
         let mut all = [tags, &place[..]].concat();
         all.sort_by_key(|(tag, ..)| *tag);

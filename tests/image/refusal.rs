@@ -39,7 +39,12 @@ fn what_is_no_picture_is_refused() {
         assert_eq!(message(dimensions(&path), &path), text);
         text
     };
-    let expected = "is not a picture, whatever its name says; give a PNG, JPEG, JPEG XL, WebP, TIFF, BMP, GIF, PNM file";
+    let readable = if cfg!(feature = "jxl") {
+        "PNG, JPEG, JPEG XL, WebP, TIFF, BMP, GIF, PNM"
+    } else {
+        "PNG, JPEG, WebP, TIFF, BMP, GIF, PNM"
+    };
+    let expected = format!("is not a picture, whatever its name says; give a {readable} file");
     assert_eq!(refused("text.png", b"Once upon a time"), expected);
     assert_eq!(refused("tiny.png", b"x"), expected);
     assert_eq!(refused("half a signature.png", b"\x89PNG"), expected);
@@ -49,10 +54,24 @@ fn what_is_no_picture_is_refused() {
         (b"PF\n1 1\n-1.0\n", "a portable float map (PFM)"),
         (b"8BPS\0\x01", "a Photoshop document"),
     ] {
-        let expected = format!(
-            "is {format}, which cannot be read; convert it to one of PNG, JPEG, JPEG XL, WebP, TIFF, BMP, GIF, PNM"
-        );
+        let expected =
+            format!("is {format}, which cannot be read; convert it to one of {readable}");
         assert_eq!(refused("foreign.png", bytes), expected);
+    }
+}
+
+/// Both kinds, bare and in a container.
+#[cfg(not(feature = "jxl"))]
+#[test]
+fn jpeg_xl_is_refused_with_what_to_do() {
+    let folder = Folder::new();
+    let container = b"\0\0\0\x0cJXL \x0d\x0a\x87\x0a";
+    let bare = std::fs::read("tests/data/pictures/jxl_lossy.jxl").unwrap();
+    for bytes in [&bare[..], container] {
+        let path = folder.write("photo.jxl", bytes);
+        let expected = "is a JPEG XL image, which this build of srdiff does not read; build with `cargo install --path . --features jxl`, or convert the image to PNG";
+        assert_eq!(message(Picture::open(&path), &path), expected);
+        assert_eq!(message(dimensions(&path), &path), expected);
     }
 }
 

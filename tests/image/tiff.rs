@@ -279,3 +279,47 @@ fn what_a_fax_lacks_is_told() {
     let text = refusal(tags, &[0b1011_0111]);
     assert!(text.starts_with("is truncated or damaged ("), "{text}");
 }
+
+/// A tile of `side` x `side` in a picture of 2x1.
+fn tiled(side: u32, [bits, samples]: [u32; 2], compression: u32, colors: u32) -> Tags {
+    let mut tags = page([2, 1], [bits, samples], compression, colors);
+    tags.extend([(322, LONG, vec![side]), (323, LONG, vec![side])]);
+    tags
+}
+
+#[test]
+fn absurd_tiles_are_refused() {
+    let deflate = deflated(&[7; 256]);
+    let data = &[7; 256][..];
+    for (compression, data) in [(1, data), (5, data), (8, &deflate), (32_773, data)] {
+        let tags = |side| tiled(side, [8, 1], compression, 1);
+        let text = refusal(tags(1 << 24), data);
+        assert!(
+            text.starts_with("needs more memory"),
+            "{compression}: {text}"
+        );
+        if matches!(compression, 1 | 8) {
+            assert_eq!(read(tags(16), data).picture.rgb8()[..], [7; 6]);
+        }
+    }
+    for compression in [2, 3, 4] {
+        let text = refusal(tiled(1 << 24, [1, 1], compression, 1), data);
+        assert!(
+            text.starts_with("needs more memory"),
+            "{compression}: {text}"
+        );
+    }
+}
+
+/// It would be decoded whole for the corner that is used.
+#[test]
+fn jpeg_streams_larger_than_their_tile_are_refused() {
+    let [fits, larger] = [64, 128].map(|side| super::files::jpeg([side, side], None));
+    let tags = tiled(64, [8, 3], 7, 6);
+    assert_eq!(read(tags.clone(), &fits).picture.width, 2);
+    let text = refusal(tags, &larger);
+    assert!(
+        text.contains("1 of its 1 tiles are cut off or damaged"),
+        "{text}"
+    );
+}

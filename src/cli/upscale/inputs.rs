@@ -2,8 +2,9 @@
 
 use super::UpscaleArgs;
 use crate::cli::failure::Failure;
+use crate::cli::signals::Stop;
 use srdiff::atomic_file::is_same_file;
-use srdiff::image::{Frame, frames};
+use srdiff::image::{DecodeOptions, Frame, frames};
 use std::fs::File;
 use std::io::{IsTerminal, Read, Seek};
 use std::path::{Component, Path, PathBuf};
@@ -47,6 +48,8 @@ pub struct Inputs {
     pub list: Vec<Input>,
     /// What could not be looked into.
     pub problems: Vec<Failure>,
+    /// What the user should know about them, one line each.
+    pub notes: Vec<String>,
     /// Whether one image was named, and no folder, pattern or list.
     pub is_single: bool,
 }
@@ -87,22 +90,37 @@ pub fn collect(args: &UpscaleArgs, output: Option<&Path>) -> Result<Inputs, Fail
 
 impl Inputs {
     /// Puts all frames or pages in the places of the files that have several. Files
-    /// that cannot be read stay as they are.
-    pub fn expand_frames(&mut self, max_pixels: u64) -> Result<(), Failure> {
+    /// that cannot be read become problems. Once a stop is asked for, files stay as
+    /// they are.
+    pub fn expand_frames(&mut self, options: &DecodeOptions, stop: &Stop) -> Result<(), Failure> {
         let mut all = Vec::new();
         for input in std::mem::take(&mut self.list) {
             if input.stdin.is_some() {
                 let message = "--frames: takes no standard input; give the name of a file";
                 return Err(Failure::Usage(message.to_owned()));
             }
-            let frames = frames(&input.path, max_pixels).unwrap_or_default();
-            let count = frames.len();
-            if count < 2 {
+            if stop.is_asked() {
                 all.push(input);
                 continue;
             }
+            let frames = match frames(&input.path, options) {
+                Ok(frames) => frames,
+                Err(error) => {
+                    self.problems.push(Failure::UpscaleInput(error));
+                    continue;
+                }
+            };
+            let count = frames.list.len();
+            if count < 2 {
+                // What is missing is told when it is read.
+                all.push(input);
+                continue;
+            }
+            let path = input.path.display();
+            let notes = frames.notes.iter().map(|note| format!("{path}: {note}"));
+            self.notes.extend(notes);
             self.is_single = false;
-            for (frame, number) in frames.into_iter().zip(1..) {
+            for (frame, number) in frames.list.into_iter().zip(1..) {
                 all.push(Input {
                     path: input.path.clone(),
                     stdin: None,

@@ -59,14 +59,15 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
         return terminal::answer(&dump_program(prepared.program(), &prepared.memory()));
     }
 
+    let named = inputs.is_single;
+    if args.frames {
+        inputs.expand_frames(&reading(args), &stop)?;
+    }
     let problems = std::mem::take(&mut inputs.problems);
     if inputs.list.is_empty() && problems.len() == 1 {
         return problems.into_iter().try_for_each(Err);
     }
-    let named = inputs.is_single;
-    if args.frames {
-        inputs.expand_frames(args.max_pixels)?;
-    }
+    let notes = std::mem::take(&mut inputs.notes);
     let destination = jobs::destination(args, &inputs, named)?;
     let is_single = inputs.is_single;
     let common = Common {
@@ -91,6 +92,9 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
     let costs = work.jobs.iter().map(|job| settings.cost_of(job));
     let report = Report::new(style, sample, work.jobs.len(), costs.sum());
     let total = problems.len() + work.len();
+    for note in notes {
+        report.say(&format!("note: {note}"));
+    }
     tell_beforehand(&mut work, problems, args, &report);
     if !work.jobs.is_empty() && !stop.is_asked() {
         let mut upscaler = args.engine.open_upscaler(model)?;
@@ -211,6 +215,14 @@ fn size(input: &Input, args: &UpscaleArgs) -> Result<[usize; 2], Failure> {
         })
 }
 
+fn reading(args: &UpscaleArgs) -> DecodeOptions {
+    DecodeOptions {
+        max_pixels: args.max_pixels,
+        tolerant: args.tolerant,
+        frame: None,
+    }
+}
+
 fn settings(args: &UpscaleArgs, sample: SampleOptions) -> Settings {
     let mut writing = EncodeOptions::default();
     if let Some(quality) = args.quality {
@@ -221,11 +233,7 @@ fn settings(args: &UpscaleArgs, sample: SampleOptions) -> Settings {
         target: args.scale,
         results: args.results(),
         uncertainty: args.uncertainty,
-        reading: DecodeOptions {
-            max_pixels: args.max_pixels,
-            tolerant: args.tolerant,
-            frame: None,
-        },
+        reading: reading(args),
         strip: args.strip,
         writing,
         overwrite: args.force,

@@ -167,7 +167,12 @@ impl Report {
 
     /// Something that may hold images and cannot be looked into.
     pub fn unsearched(&self, failure: Failure) {
-        if let Failure::Unsuitable { path, .. } = &failure {
+        let path = match &failure {
+            Failure::Unsuitable { path, .. } => Some(path),
+            Failure::UpscaleInput(error) => Some(&error.file),
+            _ => None,
+        };
+        if let Some(path) = path {
             self.json(Line {
                 input: path.display().to_string(),
                 status: "failed",

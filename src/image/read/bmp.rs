@@ -17,7 +17,7 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     let mut raster = match header.masks_with_alpha() {
         Some(masks) => {
             source.rewind().map_err(ImageProblem::Read)?;
-            // What is no header to others is none here.
+            // Refuse headers that the size check refuses.
             size(source, options.max_pixels)?;
             header.decode_masked(source, masks, options)?
         }

@@ -13,7 +13,7 @@ use mozjpeg_sys::{
 };
 use std::cell::RefCell;
 use std::ffi::c_int;
-use std::io::Read;
+use std::io::{self, Read};
 use std::panic::{self, AssertUnwindSafe};
 
 pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> {
@@ -50,7 +50,8 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
         3 => Some(ColorSpace::JCS_RGB),
         _ => Some(ColorSpace::JCS_CMYK),
     };
-    let stream = decode_stream(&bytes, wanted)?;
+    let most = size.map(|side| side as usize);
+    let stream = decode_stream(&bytes, wanted, most)?;
     drop(bytes);
     if stream.warned(&[JWRN_HIT_MARKER]) {
         tolerate(cut_off(), options, &mut notes)?;
@@ -119,14 +120,24 @@ impl Stream {
     }
 }
 
-/// Decodes a stream to a colour space; none: as it is stored.
-pub fn decode_stream(bytes: &[u8], wanted: Option<ColorSpace>) -> Result<Stream, ImageProblem> {
+/// Decodes a stream to a colour space; none: as it is stored. One that states more
+/// than `most` pixels a side is refused from its header.
+pub fn decode_stream(
+    bytes: &[u8],
+    wanted: Option<ColorSpace>,
+    most: [usize; 2],
+) -> Result<Stream, ImageProblem> {
     WARNINGS.take();
     // libjpeg reports errors by unwinding.
     let result = panic::catch_unwind(AssertUnwindSafe(|| {
         let decoder = Decompress::builder()
             .with_err(error_manager())
             .from_mem(bytes)?;
+        let (width, height) = decoder.size();
+        if width > most[0] || height > most[1] {
+            let reason = format!("its pixels are stored as {width}x{height}");
+            return Err(io::Error::other(reason));
+        }
         let wanted = wanted.unwrap_or_else(|| decoder.color_space());
         let channels = decoder.components().len();
         let mut started = decoder.to_colorspace(wanted)?;

@@ -129,12 +129,12 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
 }
 
 /// How long each frame is shown.
-pub fn durations(source: &mut Source, max_pixels: u64) -> Result<Vec<Duration>, ImageProblem> {
-    let options = DecodeOptions {
-        max_pixels,
-        ..DecodeOptions::default()
-    };
-    let frames = Scan::new(source, &options, &mut Vec::new())?.frames;
+pub fn durations(
+    source: &mut Source,
+    options: &DecodeOptions,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Duration>, ImageProblem> {
+    let frames = Scan::new(source, options, notes)?.frames;
     let duration = |frame: &VisibleFrameInfo| {
         Duration::try_from_secs_f64(frame.duration_ms / 1e3).unwrap_or_default()
     };

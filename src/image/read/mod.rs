@@ -1,14 +1,17 @@
 //! Picture files to pixels.
 
 mod bmp;
+mod canvas;
 mod jpeg;
 mod jpeg_header;
+#[cfg(feature = "jxl")]
 mod jxl;
 mod png;
 mod png_frames;
 mod simple;
 mod tiff;
 mod webp;
+mod webp_frames;
 
 use super::error::{ImageError, ImageProblem, innermost_message};
 use super::format::{Format, SIGNATURE, recognise};
@@ -72,7 +75,8 @@ impl Picture {
     }
 }
 
-/// Reads a PNG, JPEG, JPEG XL, WebP, TIFF, BMP, GIF or PNM file.
+/// Reads a PNG, JPEG, WebP, TIFF, BMP, GIF or PNM file, or JPEG XL with the
+/// feature `jxl`.
 ///
 /// The content decides on the format, not the name. The orientation that the
 /// file asks for (EXIF, TIFF) is applied, an alpha channel that is opaque
@@ -121,6 +125,7 @@ fn decode_from(
                 Format::Bmp => bmp::decode(&mut file, options),
                 Format::Gif => simple::decode_gif(&mut file, options),
                 Format::Pnm => simple::decode_pnm(&mut file, options),
+                #[cfg(feature = "jxl")]
                 Format::Jxl => jxl::decode(&mut file, options),
             };
             raster.and_then(Raster::into_picture)
@@ -181,6 +186,7 @@ fn size_of(file: &mut Source, format: Format, max_pixels: u64) -> Result<Size, I
         Format::Bmp => bmp::size(file, max_pixels),
         Format::Gif => simple::gif_size(file, max_pixels),
         Format::Pnm => simple::pnm_size(file, max_pixels),
+        #[cfg(feature = "jxl")]
         Format::Jxl => jxl::size(file, max_pixels),
     }
 }
@@ -202,34 +208,49 @@ pub struct Frame {
     pub duration: Option<Duration>,
 }
 
-/// The frames or pages of a file, which [`DecodeOptions::frame`] chooses from: at
-/// least one. A picture that is shown in place of an animation is none of them.
+/// The frames or pages of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frames {
+    /// At least one.
+    pub list: Vec<Frame>,
+    /// What of the file could not be read, one line each.
+    pub notes: Vec<String>,
+}
+
+/// The frames or pages of a file, which [`DecodeOptions::frame`] chooses from. A
+/// picture that is shown in place of an animation is none of them.
 ///
 /// # Errors
-/// As [`decode`], as far as the headers tell.
-pub fn frames(path: &Path, max_pixels: u64) -> Result<Vec<Frame>, ImageError> {
+/// As [`decode`], as far as the headers tell. A file whose later frames or pages
+/// cannot be found gives those before them if `options` are tolerant, and is an
+/// error otherwise.
+pub fn frames(path: &Path, options: &DecodeOptions) -> Result<Frames, ImageError> {
     let result = open_file(path).and_then(|(mut file, format)| {
         guarded(|| {
+            let mut notes = Vec::new();
             if format == Format::Tiff {
-                let pages = tiff::page_sizes(&mut file, max_pixels)?;
-                return Ok(pages.into_iter().map(|page| frame(page, None)).collect());
+                let pages = tiff::page_sizes(&mut file, options, &mut notes)?;
+                let list = pages.into_iter().map(|page| frame(page, None)).collect();
+                return Ok(Frames { list, notes });
             }
-            let size = size_of(&mut file, format, max_pixels)?;
+            let size = size_of(&mut file, format, options.max_pixels)?;
             file.rewind().map_err(ImageProblem::Read)?;
             let durations = match format {
-                Format::Png => png::durations(&mut file)?,
-                Format::WebP => webp::durations(&mut file)?,
-                Format::Gif => simple::gif_durations(&mut file, max_pixels)?,
-                Format::Jxl => jxl::durations(&mut file, max_pixels)?,
+                Format::Png => png::durations(&mut file, options, &mut notes)?,
+                Format::WebP => webp::durations(&mut file, options, &mut notes)?,
+                Format::Gif => simple::gif_durations(&mut file, options, &mut notes)?,
+                #[cfg(feature = "jxl")]
+                Format::Jxl => jxl::durations(&mut file, options, &mut notes)?,
                 Format::Jpeg | Format::Tiff | Format::Bmp | Format::Pnm => Vec::new(),
             };
-            Ok(match durations.len() {
+            let list = match durations.len() {
                 0 | 1 => vec![frame(size, None)],
                 _ => durations
                     .into_iter()
                     .map(|duration| frame(size, Some(duration)))
                     .collect(),
-            })
+            };
+            Ok(Frames { list, notes })
         })
     });
     result.map_err(|problem| problem.of(path))
@@ -257,7 +278,7 @@ fn check_frame(index: usize, count: usize) -> Result<(), ImageProblem> {
 
 /// The note of an animation that is read as one picture.
 fn first_of_animation(count: usize) -> String {
-    format!("an animation, of whose {count} frames the first is taken")
+    format!("an animation of {count} frames; only the first is used")
 }
 
 /// A file that is read.

@@ -53,9 +53,11 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     decoder.set_transformations(Transformations::EXPAND);
 
     let mut reader = decoder.read_info().map_err(problem)?;
-    if let Some(frame) = options.frame.filter(|_| !walk.durations.is_empty()) {
-        check_frame(frame, walk.durations.len())?;
-        return decode_frame(reader, walk, frame, notes);
+    if let Some(frame) = options.frame {
+        check_frame(frame, walk.durations.len().max(1))?;
+        if !walk.durations.is_empty() {
+            return decode_frame(reader, walk, frame, notes);
+        }
     }
     let bytes = reader.output_buffer_size().ok_or(ImageProblem::Memory)?;
     let mut pixels = vec![0; bytes];
@@ -133,8 +135,16 @@ fn describe(raster: &mut Raster, info: &Info<'_>, walk: Walk) -> Result<(), Imag
 }
 
 /// How long each frame is shown; none of a picture that is no animation.
-pub fn durations(source: &mut Source) -> Result<Vec<Duration>, ImageProblem> {
-    Ok(Walk::new(source)?.durations)
+pub fn durations(
+    source: &mut Source,
+    options: &DecodeOptions,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Duration>, ImageProblem> {
+    let walk = Walk::new(source)?;
+    if !walk.ended {
+        tolerate(cut_off(), options, notes)?;
+    }
+    Ok(walk.durations)
 }
 
 fn limits(pixels: u64) -> Limits {

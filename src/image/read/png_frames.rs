@@ -1,7 +1,8 @@
 //! Frames of animated PNG files (APNG), composed as viewers show them.
 
-use super::super::{ImageProblem, Samples, samples::Sample};
-use ::png::{BlendOp, DecodingError, DisposeOp, FrameControl, Reader};
+use super::super::{ImageProblem, Samples};
+use super::canvas::{Canvas, Layout};
+use ::png::{DecodingError, Reader};
 use std::io::{BufRead, Seek};
 
 /// Decodes an animation up to frame `wanted`; `colors` channels come before
@@ -27,8 +28,20 @@ pub fn compose<R: BufRead + Seek>(
             let reason = "a frame of its animation lacks its header".to_owned();
             return Err(ImageProblem::Damaged(reason));
         };
-        let used = frame.line_size * frame.height as usize;
-        Ok((control, bytes[..used].to_vec()))
+        // Rows of an interlaced frame lie as far apart as those of the whole canvas,
+        // whatever the decoder says.
+        let info = reader.info();
+        let stride = match info.interlaced {
+            true => reader.output_line_size(info.width),
+            false => Some(frame.line_size),
+        };
+        let rows = bytes.chunks(stride.ok_or(ImageProblem::Memory)?);
+        let rows = rows.take(frame.height as usize);
+        let used: Vec<u8> = rows
+            .flat_map(|row| &row[..frame.line_size])
+            .copied()
+            .collect();
+        Ok((control, used))
     };
     let layout = Layout { colors, channels };
     Ok(match is_wide {
@@ -51,91 +64,4 @@ pub fn compose<R: BufRead + Seek>(
             canvas.pixels.into()
         }
     })
-}
-
-#[derive(Clone, Copy)]
-struct Layout {
-    /// Channels without alpha.
-    colors: usize,
-    /// Channels of frames, with alpha if they have any.
-    channels: usize,
-}
-
-struct Canvas<T> {
-    width: usize,
-    layout: Layout,
-    /// With alpha.
-    pixels: Vec<T>,
-    /// What becomes of the last frame before the next.
-    last: Option<(FrameControl, Vec<T>)>,
-}
-
-impl<T: Sample> Canvas<T> {
-    fn new([width, height]: [usize; 2], layout: Layout) -> Self {
-        Self {
-            width,
-            layout,
-            pixels: vec![T::default(); width * height * (layout.colors + 1)],
-            last: None,
-        }
-    }
-
-    /// The place of row `y` of a frame.
-    fn row(&self, control: &FrameControl, y: usize) -> std::ops::Range<usize> {
-        let step = self.layout.colors + 1;
-        let start = (control.y_offset as usize + y) * self.width + control.x_offset as usize;
-        step * start..step * (start + control.width as usize)
-    }
-
-    fn show(&mut self, control: &FrameControl, frame: &[T]) {
-        if let Some((last, before)) = self.last.take() {
-            for y in 0..last.height as usize {
-                let row = self.row(&last, y);
-                match last.dispose_op {
-                    DisposeOp::None => {}
-                    DisposeOp::Background => self.pixels[row].fill(T::default()),
-                    DisposeOp::Previous => {
-                        self.pixels[row.clone()].copy_from_slice(&before[row]);
-                    }
-                }
-            }
-        }
-        let before = match control.dispose_op {
-            DisposeOp::Previous => self.pixels.clone(),
-            _ => Vec::new(),
-        };
-        self.last = Some((*control, before));
-        let Layout { colors, channels } = self.layout;
-        let frame_rows = frame.chunks_exact(channels * control.width as usize);
-        for (y, pixels) in frame_rows.take(control.height as usize).enumerate() {
-            let row = self.row(control, y);
-            let places = self.pixels[row].chunks_exact_mut(colors + 1);
-            for (place, pixel) in places.zip(pixels.chunks_exact(channels)) {
-                let alpha = pixel.get(colors).map_or(1.0, |alpha| alpha.unit());
-                match control.blend_op {
-                    BlendOp::Over if alpha < 1.0 => lay_over(place, pixel, alpha),
-                    _ => {
-                        place[..channels].copy_from_slice(pixel);
-                        if channels == colors {
-                            place[colors] = T::from_level(T::LARGEST);
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn lay_over<T: Sample>(place: &mut [T], pixel: &[T], alpha: f32) {
-    let colors = place.len() - 1;
-    let below = place[colors].unit() * (1.0 - alpha);
-    let sum = alpha + below;
-    if sum == 0.0 {
-        return;
-    }
-    for (place, &sample) in place[..colors].iter_mut().zip(pixel) {
-        let mixed = (sample.unit() * alpha + place.unit() * below) / sum;
-        *place = T::from_level(mixed * T::LARGEST);
-    }
-    place[colors] = T::from_level(sum * T::LARGEST);
 }

@@ -2,7 +2,9 @@
 
 use super::super::raster::Raster;
 use super::super::{ImageProblem, Samples, error::innermost_message, orientation::Orientation};
-use super::{DecodeOptions, HEADER_BYTES, Size, Source, check_frame, check_size, io_problem};
+use super::{
+    DecodeOptions, HEADER_BYTES, Size, Source, check_frame, check_size, io_problem, tolerate,
+};
 use ::image::codecs::{gif::GifDecoder, pnm::PnmDecoder};
 use ::image::error::ImageError as CodecError;
 use ::image::{AnimationDecoder, ColorType, ImageDecoder, Limits};
@@ -39,20 +41,34 @@ pub fn decode_gif(source: &mut Source, options: &DecodeOptions) -> Result<Raster
     let pixels = frame.map_err(problem)?.into_buffer();
     let mut raster = Raster::new(size, 4, pixels.into_raw());
     if options.frame.is_none() && frames.next().is_some() {
-        raster.note("an animation, of which the first frame is taken");
+        raster.note("an animation; only the first frame is used");
     }
     Ok(raster)
 }
 
 /// How long each frame is shown.
-pub fn gif_durations(source: &mut Source, max_pixels: u64) -> Result<Vec<Duration>, ImageProblem> {
+pub fn gif_durations(
+    source: &mut Source,
+    options: &DecodeOptions,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Duration>, ImageProblem> {
     let mut decoder = GifDecoder::new(source).map_err(problem)?;
-    let (size, _) = checked_size(&decoder, max_pixels)?;
+    let (size, _) = checked_size(&decoder, options.max_pixels)?;
     decoder.set_limits(limits(size)).map_err(problem)?;
-    let frames = decoder.into_frames();
-    frames
-        .map(|frame| Ok(frame.map_err(problem)?.delay().into()))
-        .collect()
+    let mut durations = Vec::new();
+    for frame in decoder.into_frames() {
+        match frame.map_err(problem) {
+            Ok(frame) => durations.push(frame.delay().into()),
+            Err(ImageProblem::Damaged(reason) | ImageProblem::Incomplete(reason)) => {
+                let number = durations.len() + 1;
+                let reason = format!("from frame {number} on: {reason}");
+                tolerate(ImageProblem::Incomplete(reason), options, notes)?;
+                break;
+            }
+            Err(problem) => return Err(problem),
+        }
+    }
+    Ok(durations)
 }
 
 pub fn decode_pnm(source: &mut Source, options: &DecodeOptions) -> Result<Raster, ImageProblem> {

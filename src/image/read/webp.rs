@@ -3,6 +3,8 @@
 use super::super::exif;
 use super::super::raster::Raster;
 use super::super::{ImageProblem, Metadata, orientation::Orientation};
+use super::canvas::{Canvas, Layout};
+use super::webp_frames::compose;
 use super::{
     DecodeOptions, HEADER_BYTES, Size, Source, check_frame, check_size, cut_off, damaged,
     first_of_animation, io_problem, length, tolerate,
@@ -28,11 +30,12 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     if states_more_than_there_is(source)? {
         tolerate(cut_off(), options, &mut notes)?;
     }
-    let mut decoder = WebPDecoder::new(source).map_err(problem)?;
+    let mut decoder = WebPDecoder::new(&mut *source).map_err(problem)?;
     let (width, height) = decoder.dimensions();
     check_size([width, height], options.max_pixels)?;
-    let bytes = HEADER_BYTES + PIXEL_BYTES * u64::from(width) * u64::from(height);
-    decoder.set_memory_limit(usize::try_from(bytes).unwrap_or(usize::MAX));
+    let memory = HEADER_BYTES + PIXEL_BYTES * u64::from(width) * u64::from(height);
+    let memory = usize::try_from(memory).unwrap_or(usize::MAX);
+    decoder.set_memory_limit(memory);
     let mut kept = |name: &str, data: Result<Option<Vec<u8>>, DecodingError>| match data {
         Ok(data) => data,
         Err(_) => {
@@ -44,19 +47,27 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     let exif = kept("EXIF", decoder.exif_metadata());
     let xmp = kept("XMP", decoder.xmp_metadata());
 
-    let bytes = decoder.output_buffer_size().ok_or(ImageProblem::Memory)?;
-    let mut samples = vec![0; bytes];
-    let channels = if decoder.has_alpha() { 4 } else { 3 };
     let frames = decoder.num_frames() as usize;
-    let read = match options.frame {
-        Some(frame) if frames > 1 => {
-            check_frame(frame, frames)?;
-            (0..=frame).try_for_each(|_| decoder.read_frame(&mut samples).map(drop))
-        }
-        _ => decoder.read_image(&mut samples),
+    let wanted = options.frame.unwrap_or(0);
+    check_frame(wanted, frames.max(1))?;
+    let (channels, samples, read) = if decoder.is_animated() {
+        let sides = [width, height].map(|side| side as usize);
+        let layout = Layout {
+            colors: 3,
+            channels: 4,
+        };
+        let mut canvas = Canvas::new(sides, layout);
+        let read = compose(source, &mut canvas, [width, height], wanted, memory);
+        (4, canvas.pixels, read)
+    } else {
+        let bytes = decoder.output_buffer_size().ok_or(ImageProblem::Memory)?;
+        let mut samples = vec![0; bytes];
+        let channels = if decoder.has_alpha() { 4 } else { 3 };
+        let read = decoder.read_image(&mut samples).map_err(problem);
+        (channels, samples, read)
     };
     if let Err(error) = read {
-        let reason = match problem(error) {
+        let reason = match error {
             ImageProblem::Damaged(reason) => ImageProblem::Incomplete(reason),
             reason => reason,
         };
@@ -80,18 +91,29 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
 }
 
 /// How long each frame is shown; none of a picture that is no animation.
-pub fn durations(source: &mut Source) -> Result<Vec<Duration>, ImageProblem> {
+pub fn durations(
+    source: &mut Source,
+    options: &DecodeOptions,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Duration>, ImageProblem> {
     let mut durations = Vec::new();
-    walk(source, |name, data| {
+    let is_cut = walk(source, |name, _, data| {
         // Place and size of the frame come before it.
         if name == b"ANMF" {
             let mut head = [0; 15];
-            data.read_exact(&mut head)?;
+            match data.read_exact(&mut head) {
+                // Its chunk reaches beyond the end of the file.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+                read => read?,
+            }
             let milliseconds = u32::from_le_bytes([head[12], head[13], head[14], 0]);
             durations.push(Duration::from_millis(milliseconds.into()));
         }
         Ok(())
     })?;
+    if is_cut {
+        tolerate(cut_off(), options, notes)?;
+    }
     Ok(durations)
 }
 
@@ -103,14 +125,14 @@ fn orientation(exif: Option<&[u8]>) -> Orientation {
 /// Whether the container or a chunk in it states more bytes than the file has.
 /// Leaves the file at its start.
 fn states_more_than_there_is(source: &mut Source) -> Result<bool, ImageProblem> {
-    walk(source, |_, _| Ok(()))
+    walk(source, |_, _, _| Ok(()))
 }
 
-/// Looks at all chunks: their names, and the file at their content. Gives whether
+/// Looks at all chunks: their names and lengths, and the file at their content. Gives whether
 /// they state more bytes than the file has, and leaves it at its start.
-fn walk(
+pub fn walk(
     source: &mut Source,
-    mut look: impl FnMut(&[u8], &mut Source) -> io::Result<()>,
+    mut look: impl FnMut(&[u8], u64, &mut Source) -> io::Result<()>,
 ) -> Result<bool, ImageProblem> {
     let length = length(source)?;
     let mut head = [0; 8];
@@ -118,23 +140,23 @@ fn walk(
     read.map_err(io_problem)?;
     let stated = 8 + u64::from(u32::from_le_bytes([head[4], head[5], head[6], head[7]]));
     let mut at = 12;
-    let mut beyond = stated > length;
-    while !beyond && at + 8 <= stated {
+    let mut beyond = false;
+    while !beyond && at + 8 <= stated.min(length) {
         source
             .seek(SeekFrom::Start(at))
             .map_err(ImageProblem::Read)?;
         source.read_exact(&mut head).map_err(io_problem)?;
-        look(&head[..4], source).map_err(io_problem)?;
         let size = u64::from(u32::from_le_bytes([head[4], head[5], head[6], head[7]]));
+        look(&head[..4], size, source).map_err(io_problem)?;
         at += 8 + size.next_multiple_of(2);
         // The byte that pads the last chunk is left out by some writers.
         beyond = at > length + size % 2;
     }
     source.rewind().map_err(ImageProblem::Read)?;
-    Ok(beyond)
+    Ok(beyond || stated > length)
 }
 
-fn problem(error: DecodingError) -> ImageProblem {
+pub fn problem(error: DecodingError) -> ImageProblem {
     match error {
         DecodingError::IoError(error) => io_problem(error),
         DecodingError::MemoryLimitExceeded | DecodingError::ImageTooLarge => ImageProblem::Memory,

@@ -2,6 +2,7 @@
 //! a fax machine sends; files that hold less are read here.
 
 use super::super::super::ImageProblem;
+use super::unpack::reserved;
 use fax::maps::{Mode, black, mode, white};
 use fax::{BitReader, Color};
 use std::iter;
@@ -28,11 +29,11 @@ pub fn decode(
     height: usize,
 ) -> Result<Vec<u8>, ImageProblem> {
     let row = width.div_ceil(8);
-    let mut bytes = Vec::with_capacity(row * height);
     let (Ok(columns), Ok(lines)) = (u16::try_from(width), u16::try_from(height)) else {
         let what = "fax compression of more than 65535 pixels a side in TIFF";
         return Err(ImageProblem::Feature(what.to_owned()));
     };
+    let mut bytes = reserved(row * height)?;
     let mut line = |changes: &[u16]| {
         if bytes.len() == row * height {
             return;

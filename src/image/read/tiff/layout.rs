@@ -2,9 +2,13 @@
 //! supplements).
 
 use super::super::super::ImageProblem;
+use super::super::HEADER_BYTES;
 use super::fax::Fax;
 use super::ycbcr::YCbCr;
 use super::{File, all_unsigned, bytes, unsigned};
+
+/// The most bytes of a strip or tile for each pixel that a picture may have.
+const CHUNK_BYTES_A_PIXEL: u64 = 16;
 
 /// What the tags of a directory say about its pixels.
 pub struct Layout {
@@ -75,7 +79,9 @@ pub enum Compression {
 }
 
 impl Layout {
-    pub fn read(file: &mut File<'_>) -> Result<Self, ImageProblem> {
+    /// Refuses strips and tiles that are absurdly large for a picture of at most
+    /// `max_pixels`.
+    pub fn read(file: &mut File<'_>, max_pixels: u64) -> Result<Self, ImageProblem> {
         let (width, height) = file.dimensions().map_err(super::problem)?;
         let (width, height) = (width as usize, height as usize);
         let or = |value: Option<u64>, default| value.unwrap_or(default);
@@ -131,6 +137,15 @@ impl Layout {
             let [w, h] = chunk;
             return Err(ImageProblem::Damaged(format!("strips or tiles of {w}x{h}")));
         }
+        let planar = or(unsigned(file, 284)?, 1) == 2 && samples > 1;
+        let chunk_samples = if planar { 1 } else { samples as u64 };
+        let sizes = [chunk[0] as u64, chunk[1] as u64, chunk_samples, bits.into()];
+        let chunk_bits = sizes.into_iter().try_fold(1, u64::checked_mul);
+        let most = max_pixels.saturating_mul(CHUNK_BYTES_A_PIXEL);
+        let most = most.saturating_add(HEADER_BYTES);
+        if chunk_bits.is_none_or(|chunk_bits| chunk_bits / 8 > most) {
+            return Err(ImageProblem::Memory);
+        }
         let (offsets, lengths) = if tiled { (324, 325) } else { (273, 279) };
         let offsets = all_unsigned(file, offsets)?.unwrap_or_default();
         let lengths = all_unsigned(file, lengths)?.unwrap_or_default();
@@ -157,7 +172,7 @@ impl Layout {
             colors,
             extra: all_unsigned(file, 338)?.unwrap_or_default(),
             compression,
-            planar: or(unsigned(file, 284)?, 1) == 2 && samples > 1,
+            planar,
             predictor,
             lowest_bit_first: or(unsigned(file, 266)?, 1) == 2,
             little_endian: file.byte_order() == ::tiff::tags::ByteOrder::LittleEndian,

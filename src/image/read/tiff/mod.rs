@@ -13,7 +13,9 @@ mod ycbcr;
 use super::super::exif::{self, Directories, Field};
 use super::super::raster::Raster;
 use super::super::{ImageProblem, Metadata, error::innermost_message, orientation::Orientation};
-use super::{DecodeOptions, HEADER_BYTES, Size, Source, check_frame, check_size, io_problem};
+use super::{
+    DecodeOptions, HEADER_BYTES, Size, Source, check_frame, check_size, io_problem, tolerate,
+};
 use ::tiff::TiffError;
 use ::tiff::decoder::{Decoder, Limits, ifd::Value};
 use ::tiff::tags::{IfdPointer, Tag};
@@ -36,13 +38,20 @@ pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> 
 }
 
 /// The sizes of all pages.
-pub fn page_sizes(source: &mut Source, max_pixels: u64) -> Result<Vec<Size>, ImageProblem> {
+pub fn page_sizes(
+    source: &mut Source,
+    options: &DecodeOptions,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Size>, ImageProblem> {
     let (mut file, pages) = open(source, 0)?;
+    if let Some(reason) = pages.lacking {
+        tolerate(ImageProblem::Incomplete(reason), options, notes)?;
+    }
+    let pages = pages.directories.into_iter();
     pages
-        .into_iter()
         .map(|page| {
             file.seek_to_image(page).map_err(problem)?;
-            page_size(&mut file, max_pixels)
+            page_size(&mut file, options.max_pixels)
         })
         .collect()
 }
@@ -57,12 +66,15 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     let length = super::length(source)?;
     let (mut file, pages) = open(source, options.frame.unwrap_or(0))?;
     let (_, orientation) = page_size(&mut file, options.max_pixels)?;
-    let layout = Layout::read(&mut file)?;
+    let layout = Layout::read(&mut file, options.max_pixels)?;
     let mut metadata = metadata(&mut file);
     let mut notes = Vec::new();
-    if pages.len() > 1 && options.frame.is_none() {
-        let count = pages.len();
-        notes.push(format!("page 1 of {count}; the others are left out"));
+    if options.frame.is_none() {
+        let count = pages.directories.len();
+        if count > 1 {
+            notes.push(format!("page 1 of {count}; the others are left out"));
+        }
+        notes.extend(pages.lacking);
     }
     let pixels = pixels::read(&mut file, &layout, length, options, &mut notes)?;
     let mut raster = colors::interpret(pixels, &layout, &mut metadata.icc_profile, notes)?;
@@ -71,9 +83,15 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     Ok(raster)
 }
 
-/// Opens one of the pictures that are no thumbnails. Also gives the directories of
-/// all of them.
-fn open(source: &mut Source, wanted: usize) -> Result<(File<'_>, Vec<usize>), ImageProblem> {
+/// The pictures of a file that are no thumbnails.
+struct Pages {
+    directories: Vec<usize>,
+    /// Why there may be more than these.
+    lacking: Option<String>,
+}
+
+/// Opens one of the pictures that are no thumbnails.
+fn open(source: &mut Source, wanted: usize) -> Result<(File<'_>, Pages), ImageProblem> {
     let length = super::length(source)? as usize;
     let limits = || {
         let mut limits = Limits::unlimited();
@@ -88,6 +106,7 @@ fn open(source: &mut Source, wanted: usize) -> Result<(File<'_>, Vec<usize>), Im
     }
     let mut pages = Vec::new();
     let mut index = 0;
+    let mut end = None;
     loop {
         // Bit 0: a smaller version of another; bit 2: a mask of another.
         let kind = unsigned(&mut file, NEW_SUBFILE_TYPE)?.unwrap_or(0);
@@ -95,7 +114,18 @@ fn open(source: &mut Source, wanted: usize) -> Result<(File<'_>, Vec<usize>), Im
             pages.push(index);
         }
         index += 1;
-        if index == MAX_PAGES || !file.more_images() || file.next_image().is_err() {
+        if !file.more_images() {
+            break;
+        }
+        if index == MAX_PAGES {
+            end = Some(format!("more than {MAX_PAGES} pages are not read"));
+            break;
+        }
+        if let Err(error) = file.next_image() {
+            end = Some(innermost_message(&error));
+            if let problem @ ImageProblem::Read(_) = problem(error) {
+                return Err(problem);
+            }
             break;
         }
     }
@@ -104,6 +134,11 @@ fn open(source: &mut Source, wanted: usize) -> Result<(File<'_>, Vec<usize>), Im
     }
     check_frame(wanted, pages.len())?;
     file.seek_to_image(pages[wanted]).map_err(problem)?;
+    let last = pages.len();
+    let pages = Pages {
+        directories: pages,
+        lacking: end.map(|end| format!("what follows page {last} cannot be read ({end})")),
+    };
     Ok((file, pages))
 }
 

@@ -151,7 +151,10 @@ fn read_chunk(
         Unpacked::Bytes(mut bytes) => {
             let wanted = row_bytes * needed;
             let whole = bytes.len() >= wanted;
-            bytes.resize(wanted.max(bytes.len()), 0);
+            let missing = wanted.saturating_sub(bytes.len());
+            let room = bytes.try_reserve_exact(missing);
+            room.map_err(|_| ImageProblem::Memory)?;
+            bytes.resize(bytes.len() + missing, 0);
             let stored = bytes.chunks_exact_mut(row_bytes).take(needed);
             match &units {
                 Some(units) => {

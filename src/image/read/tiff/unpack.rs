@@ -34,17 +34,17 @@ pub fn unpack(
         }
         Compression::Lzw => lzw(&data, wanted)?,
         Compression::Deflate => {
-            let mut bytes = Vec::with_capacity(wanted);
+            let mut bytes = reserved(wanted)?;
             // What was decompressed before an error counts.
             let _ = ZlibDecoder::new(&data[..])
                 .take(wanted as u64)
                 .read_to_end(&mut bytes);
             bytes
         }
-        Compression::PackBits => packbits(&data, wanted),
+        Compression::PackBits => packbits(&data, wanted)?,
         Compression::Fax(kind) => fax::decode(*kind, &data, width, height)?,
         Compression::Jpeg { tables, ycbcr } => {
-            return jpeg(&data, tables, *ycbcr).map(Unpacked::Jpeg);
+            return jpeg(&data, tables, *ycbcr, layout.chunk).map(Unpacked::Jpeg);
         }
     };
     Ok(Unpacked::Bytes(bytes))
@@ -60,7 +60,8 @@ fn lzw(data: &[u8], wanted: usize) -> Result<Vec<u8>, ImageProblem> {
         return Err(ImageProblem::Feature(what));
     }
     let mut decoder = weezl::decode::Decoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8);
-    let mut bytes = vec![0; wanted];
+    let mut bytes = reserved(wanted)?;
+    bytes.resize(wanted, 0);
     let mut done = 0;
     let mut input = data;
     while done < wanted {
@@ -76,8 +77,8 @@ fn lzw(data: &[u8], wanted: usize) -> Result<Vec<u8>, ImageProblem> {
     Ok(bytes)
 }
 
-fn packbits(mut data: &[u8], wanted: usize) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(wanted);
+fn packbits(mut data: &[u8], wanted: usize) -> Result<Vec<u8>, ImageProblem> {
+    let mut bytes = reserved(wanted)?;
     while let ([count, rest @ ..], true) = (data, bytes.len() < wanted) {
         data = match *count {
             count @ 0..=127 => {
@@ -96,10 +97,23 @@ fn packbits(mut data: &[u8], wanted: usize) -> Vec<u8> {
         };
     }
     bytes.truncate(wanted);
-    bytes
+    Ok(bytes)
 }
 
-fn jpeg(data: &[u8], tables: &[u8], ycbcr: bool) -> Result<Stream, ImageProblem> {
+/// An empty vector with room for `count` bytes.
+pub fn reserved(count: usize) -> Result<Vec<u8>, ImageProblem> {
+    let mut bytes = Vec::new();
+    let made = bytes.try_reserve_exact(count);
+    made.map_err(|_| ImageProblem::Memory)?;
+    Ok(bytes)
+}
+
+fn jpeg(
+    data: &[u8],
+    tables: &[u8],
+    ycbcr: bool,
+    chunk: [usize; 2],
+) -> Result<Stream, ImageProblem> {
     // The tables are a stream of their own: its end marker and the start
     // marker of the other are left out.
     let stream = match tables {
@@ -107,5 +121,6 @@ fn jpeg(data: &[u8], tables: &[u8], ycbcr: bool) -> Result<Stream, ImageProblem>
         _ => data.to_vec(),
     };
     let wanted = ycbcr.then_some(ColorSpace::JCS_RGB);
-    decode_stream(&stream, wanted)
+    // Some writers state whole blocks of pixels.
+    decode_stream(&stream, wanted, chunk.map(|side| side.next_multiple_of(64)))
 }

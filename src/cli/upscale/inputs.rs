@@ -106,7 +106,10 @@ impl Inputs {
             let frames = match frames(&input.path, options) {
                 Ok(frames) => frames,
                 Err(error) => {
-                    self.problems.push(Failure::UpscaleInput(error));
+                    self.problems.push(Failure::UpscaleInput {
+                        input: error.file.display().to_string(),
+                        problem: error.problem,
+                    });
                     continue;
                 }
             };

@@ -167,14 +167,14 @@ impl Report {
 
     /// Something that may hold images and cannot be looked into.
     pub fn unsearched(&self, failure: Failure) {
-        let path = match &failure {
-            Failure::Unsuitable { path, .. } => Some(path),
-            Failure::UpscaleInput(error) => Some(&error.file),
+        let input = match &failure {
+            Failure::Unsuitable { path, .. } => Some(path.display().to_string()),
+            Failure::UpscaleInput { input, .. } => Some(input.clone()),
             _ => None,
         };
-        if let Some(path) = path {
+        if let Some(input) = input {
             self.json(Line {
-                input: path.display().to_string(),
+                input,
                 status: "failed",
                 error: Some(ErrorLine::new(&failure)),
                 ..self.common()

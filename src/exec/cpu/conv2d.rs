@@ -122,10 +122,7 @@ pub(super) fn load(loading: &Loading, op: &Conv2d) -> Result<Kernel, ExecError> 
         return winograd::load(loading, op);
     }
     let [weight, bias] = packings(op, variant, x.shape.c, y.c);
-    let bias = match op.bias {
-        true => Some(loading.weight(Conv2d::BIAS, &bias)?),
-        false => None,
-    };
+    let bias = load_bias(loading, op, &bias)?;
     let (first, scratch) = conv_tile(op, variant, x.shape.c, y, loading.threads.count());
     let tiles = tiles(y, first);
     let convolution = Convolution {
@@ -144,6 +141,17 @@ pub(super) fn load(loading: &Loading, op: &Conv2d) -> Result<Kernel, ExecError> 
             _ => convolution.tile_3x3(tile, &terms),
         });
     }))
+}
+
+pub(super) fn load_bias(
+    loading: &Loading,
+    op: &Conv2d,
+    packing: &Packing,
+) -> Result<Option<View>, ExecError> {
+    match op.bias {
+        true => loading.weight(Conv2d::BIAS, packing).map(Some),
+        false => Ok(None),
+    }
 }
 
 impl Convolution {

@@ -14,7 +14,10 @@
 //! Vectors run along channels in all three, which are padded to [`LANES`].
 #![allow(clippy::needless_range_loop)] // matrices, indexed as in the formulas
 
-use super::choose::{bytes, vector, weighted};
+mod product;
+
+use super::choose::{bytes, weight_and_bias, weighted};
+use super::conv2d::load_bias;
 use super::epilogue::{BoundEpilogue, Terms};
 use super::kernel::{Kernel, Loading};
 use super::memory::{Threads, View};
@@ -24,7 +27,8 @@ use crate::exec::ExecError;
 use crate::graph::Shape;
 use crate::ops::winograd::{A, A2, B, B2, OUTPUTS, POINTS, kernel_matrix};
 use crate::ops::{Axis, Conv2d, Coordinate, Packing, Padding};
-use crate::plan::{Choice, NodeOperands, Precision, Variant};
+use crate::plan::{Choice, NodeOperands, Variant};
+use product::Product;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -43,8 +47,6 @@ const ENOUGH_TILES: usize = 20;
 /// Tiles of a row that are transformed together: their columns, transformed
 /// along one axis, stay in the first-level cache.
 const RUN: usize = 8;
-/// Tiles that one pass over the weights of a point takes at most.
-const MAX_GROUP: usize = 10;
 /// Columns that a run sees.
 const RUN_COLUMNS: usize = RUN * OUTPUTS + 2;
 
@@ -68,20 +70,17 @@ pub(super) fn choose(node: &NodeOperands, threads: usize) -> Choice {
 /// The packings of weight, `[point][blocks of LANES out channels][channels]
 /// [LANES]`, and bias.
 fn packings(channels: usize, outputs: usize) -> [Packing; 2] {
-    let weight = Packing {
-        plain: Shape::new(outputs, channels, 3, 3),
-        winograd: true,
-        axes: vec![
-            Axis::new(POINTS, Coordinate::H, 1),
-            Axis::new(POINTS, Coordinate::W, 1),
-            Axis::new(outputs.div_ceil(LANES), Coordinate::N, LANES),
-            Axis::new(channels, Coordinate::C, 1),
-            Axis::new(LANES, Coordinate::N, 1),
-        ],
-        channels: None,
-        precision: Precision::F32,
-    };
-    [weight, vector(outputs)]
+    let axes = vec![
+        Axis::new(POINTS, Coordinate::H, 1),
+        Axis::new(POINTS, Coordinate::W, 1),
+        Axis::new(outputs.div_ceil(LANES), Coordinate::N, LANES),
+        Axis::new(channels, Coordinate::C, 1),
+        Axis::new(LANES, Coordinate::N, 1),
+    ];
+    let plain = Shape::new(outputs, channels, 3, 3);
+    let [weight, bias] = weight_and_bias(plain, axes, outputs);
+    let winograd = true;
+    [Packing { winograd, ..weight }, bias]
 }
 
 /// Packs a weight as [`Packing::apply`] does, but fast: all blocks of outputs
@@ -246,10 +245,7 @@ struct Convolution {
 pub(super) fn load(loading: &Loading, op: &Conv2d) -> Result<Kernel, ExecError> {
     let (x, y) = (loading.input(Conv2d::X)?, loading.output(0)?.shape);
     let [weight, bias] = packings(x.shape.c, y.c);
-    let bias = match op.bias {
-        true => Some(loading.weight(Conv2d::BIAS, &bias)?),
-        false => None,
-    };
+    let bias = load_bias(loading, op, &bias)?;
     let blocks = Blocks::new(x.shape.c, y, loading.threads.count());
     let convolution = Convolution {
         padding: op.padding,
@@ -263,10 +259,9 @@ pub(super) fn load(loading: &Loading, op: &Conv2d) -> Result<Kernel, ExecError> 
         let terms = convolution.epilogue.terms(record);
         let blocks = convolution.blocks;
         (0..blocks.blocks).into_par_iter().for_each(|block| {
-            let [block_scratch, rest] = blocks.scratch();
             let tiles = blocks.block(block);
             let threads = &convolution.threads;
-            threads.scratch([block_scratch, rest], |block, rest| {
+            threads.scratch(blocks.scratch(), |block, rest| {
                 Arch::new().dispatch(Block {
                     convolution: &convolution,
                     terms: &terms,
@@ -354,9 +349,9 @@ fn store_lanes<S: Simd>(simd: S, into: &mut [f32], lanes: S::f32s) {
 fn to_points<S: Simd>(simd: S, d: [S::f32s; POINTS]) -> [S::f32s; POINTS] {
     let fma = |a, b, c| simd.mul_add_e_f32s(a, b, c);
     let constant = |v: f32| simd.splat_f32s(v);
-    // (x² - a²)(x² - b²) = x⁴ - (a² + b²) x² + a² b²
-    let (sum, product) = (constant(-(A2 + B2)), A2 * B2);
-    debug_assert_eq!(product, 1.0);
+    // (x² - a²)(x² - b²) = x⁴ - (a² + b²) x² + a² b², the last of which is 1.
+    const { assert!(A2 * B2 == 1.0) };
+    let sum = constant(-(A2 + B2));
     let pair = |point: f32, other: f32| {
         let even = fma(constant(-other), d[2], d[4]);
         let odd = fma(constant(-other), d[1], d[3]);
@@ -488,121 +483,6 @@ impl Convolution {
             unsafe {
                 self.epilogue
                     .store(Fma::of::<S>(), terms, &results[..columns * c], run.n, first);
-            }
-        }
-    }
-}
-
-/// Matrix products `y[t, o] = sum_c x[t, c] * weights[c, o]` over the tiles of
-/// a block.
-struct Product {
-    tiles: usize,
-    /// Channels.
-    depth: usize,
-    /// A multiple of [`LANES`].
-    outputs: usize,
-    /// Distances of tiles in x and y.
-    pitches: [usize; 2],
-}
-
-impl Product {
-    /// `weights` as in [`packings`].
-    #[inline(always)]
-    fn run<S: Simd>(&self, simd: S, x: &[f32], weights: &[f32], y: &mut [f32]) {
-        let [x_pitch, y_pitch] = self.pitches;
-        let last = self.tiles - 1;
-        assert!(x.len() >= last * x_pitch + self.depth, "winograd: x");
-        assert!(y.len() >= last * y_pitch + self.outputs, "winograd: y");
-        assert!(
-            weights.len() >= self.depth * self.outputs,
-            "winograd: weights"
-        );
-        let vectors = self.outputs / S::F32_LANES;
-        // Vector registers hold the sums of some tiles by two vectors, these
-        // two of the weights, and an element of x; other registers the
-        // addresses of the tiles.
-        let most = match S::REGISTER_COUNT >= 32 {
-            true => MAX_GROUP,
-            false => 6,
-        };
-        for vector in (0..vectors).step_by(2) {
-            let at = (x, weights, &mut *y, vector);
-            match vectors - vector {
-                1 => self.columns::<S, 1>(simd, at, MAX_GROUP),
-                _ => self.columns::<S, 2>(simd, at, most),
-            }
-        }
-    }
-
-    /// All tiles of N vectors of outputs, in groups of about `most` tiles.
-    #[inline(always)]
-    fn columns<S: Simd, const N: usize>(
-        &self,
-        simd: S,
-        (x, weights, y, vector): (&[f32], &[f32], &mut [f32], usize),
-        most: usize,
-    ) {
-        let [x_pitch, y_pitch] = self.pitches;
-        let of_block = LANES / S::F32_LANES;
-        // SAFETY: `run` has checked that all tiles, channels and outputs are there.
-        unsafe {
-            let mut starts = [weights.as_ptr(); N];
-            for (j, start) in starts.iter_mut().enumerate() {
-                let (block, part) = ((vector + j) / of_block, (vector + j) % of_block);
-                *start = start.add(block * self.depth * LANES + part * S::F32_LANES);
-            }
-            let groups = self.tiles.div_ceil(most);
-            for group in 0..groups {
-                let first = group * self.tiles / groups;
-                let count = (group + 1) * self.tiles / groups - first;
-                let x = x.as_ptr().add(first * x_pitch);
-                let y = y.as_mut_ptr().add(first * y_pitch + vector * S::F32_LANES);
-                macro_rules! by_count {
-                    ($($m:literal)*) => {
-                        match count {
-                            $($m => self.tile::<S, $m, N>(simd, x, starts, y),)*
-                            _ => unreachable!("a group of {count} tiles"),
-                        }
-                    };
-                }
-                by_count!(1 2 3 4 5 6 7 8 9 10);
-            }
-        }
-    }
-
-    /// M tiles by N vectors of outputs.
-    ///
-    /// # Safety
-    /// M tiles of x and y lie at the addresses, and the weights of all channels.
-    #[inline(always)]
-    unsafe fn tile<S: Simd, const M: usize, const N: usize>(
-        &self,
-        simd: S,
-        x: *const f32,
-        weights: [*const f32; N],
-        y: *mut f32,
-    ) {
-        let [x_pitch, y_pitch] = self.pitches;
-        let mut sums = [[simd.splat_f32s(0.0); N]; M];
-        // SAFETY: the caller's promise.
-        unsafe {
-            for c in 0..self.depth {
-                let mut w = [simd.splat_f32s(0.0); N];
-                for j in 0..N {
-                    w[j] = weights[j].add(c * LANES).cast::<S::f32s>().read_unaligned();
-                }
-                for i in 0..M {
-                    let x = simd.splat_f32s(*x.add(i * x_pitch + c));
-                    for j in 0..N {
-                        sums[i][j] = simd.mul_add_e_f32s(x, w[j], sums[i][j]);
-                    }
-                }
-            }
-            for i in 0..M {
-                for j in 0..N {
-                    let y = y.add(i * y_pitch + j * S::F32_LANES);
-                    y.cast::<S::f32s>().write_unaligned(sums[i][j]);
-                }
             }
         }
     }

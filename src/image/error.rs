@@ -189,6 +189,14 @@ impl ImageProblem {
             problem: self,
         }
     }
+
+    /// Damage found behind the header, so that what lies before it can be read.
+    pub(super) fn after_header(self) -> Self {
+        match self {
+            Self::Damaged(reason) => Self::Incomplete(reason),
+            problem => problem,
+        }
+    }
 }
 
 /// What the innermost error says, on one line and without a full stop; the

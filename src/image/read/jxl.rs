@@ -101,10 +101,7 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
             Ok(Event::BasicInfo | Event::FrameHeader) => {}
             ended => {
                 let reason = match ended {
-                    Err(error) => match problem(error) {
-                        ImageProblem::Damaged(reason) => ImageProblem::Incomplete(reason),
-                        reason => reason,
-                    },
+                    Err(error) => problem(error).after_header(),
                     Ok(_) => cut_off(),
                 };
                 tolerate(reason, options, &mut notes)?;
@@ -217,11 +214,7 @@ impl Scan {
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    let reason = match problem(error) {
-                        ImageProblem::Damaged(reason) => ImageProblem::Incomplete(reason),
-                        reason => reason,
-                    };
-                    tolerate(reason, options, notes)?;
+                    tolerate(problem(error).after_header(), options, notes)?;
                     break;
                 }
             }

@@ -65,11 +65,7 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     let read = reader.next_frame(&mut pixels);
     let read = read.and_then(|_| reader.finish());
     if let Err(error) = read {
-        let reason = match problem(error) {
-            ImageProblem::Damaged(reason) => ImageProblem::Incomplete(reason),
-            reason => reason,
-        };
-        tolerate(reason, options, &mut notes)?;
+        tolerate(problem(error).after_header(), options, &mut notes)?;
     }
     let (channels, is_wide) = layout(&reader);
     let samples: Samples = match is_wide {

@@ -67,11 +67,7 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
         (channels, samples, read)
     };
     if let Err(error) = read {
-        let reason = match error {
-            ImageProblem::Damaged(reason) => ImageProblem::Incomplete(reason),
-            reason => reason,
-        };
-        tolerate(reason, options, &mut notes)?;
+        tolerate(error.after_header(), options, &mut notes)?;
     }
     let mut raster = Raster::new([width, height], channels, samples);
     raster.notes = notes;

@@ -187,6 +187,14 @@ impl Failure {
         }
     }
 
+    /// Names the picture to upscale that cannot be read, and which frame of it.
+    pub fn reading(input: impl fmt::Display) -> impl FnOnce(ImageError) -> Self {
+        move |error| Self::UpscaleInput {
+            input: input.to_string(),
+            problem: error.problem,
+        }
+    }
+
     /// The exit code.
     pub fn exit_code(&self) -> u8 {
         match self {

@@ -100,10 +100,10 @@ pub fn entries(args: &EvaluateArgs, settings: &Settings) -> Result<Vec<Entry>, F
 /// `--tolerant` does not help here: a damaged picture measures something else.
 fn of_input(error: ImageError) -> Failure {
     match error.problem {
-        ImageProblem::TooLarge { .. } => Failure::UpscaleInput {
-            input: error.file.display().to_string(),
-            problem: error.problem,
-        },
+        ImageProblem::TooLarge { .. } => {
+            let file = error.file.display().to_string();
+            Failure::reading(file)(error)
+        }
         _ => Failure::Input(error),
     }
 }

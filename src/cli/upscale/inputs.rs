@@ -106,10 +106,8 @@ impl Inputs {
             let frames = match frames(&input.path, options) {
                 Ok(frames) => frames,
                 Err(error) => {
-                    self.problems.push(Failure::UpscaleInput {
-                        input: error.file.display().to_string(),
-                        problem: error.problem,
-                    });
+                    self.problems
+                        .push(Failure::reading(input.path.display())(error));
                     continue;
                 }
             };

@@ -209,10 +209,7 @@ fn size(input: &Input, args: &UpscaleArgs) -> Result<[usize; 2], Failure> {
         None => dimensions_within(&input.path, args.max_pixels),
     };
     size.map(<[usize; 2]>::from)
-        .map_err(|error| Failure::UpscaleInput {
-            input: input.shown(),
-            problem: error.problem,
-        })
+        .map_err(Failure::reading(input.shown()))
 }
 
 fn reading(args: &UpscaleArgs) -> DecodeOptions {

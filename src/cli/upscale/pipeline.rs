@@ -196,10 +196,7 @@ fn load(job: &Job, settings: &Settings) -> Result<Decoded, Failure> {
     let Decoded {
         mut picture,
         mut notes,
-    } = decoded.map_err(|error| Failure::UpscaleInput {
-        input: job.input.shown(),
-        problem: error.problem,
-    })?;
+    } = decoded.map_err(Failure::reading(job.input.shown()))?;
     if settings.strip && !picture.strip() {
         notes.push("its colour profile cannot be used, so colours stay unconverted".to_owned());
     }

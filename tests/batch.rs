@@ -54,7 +54,7 @@ impl Subject {
         Self {
             name: format!("{fixture} on {device}"),
             backend: match gpu {
-                None => Backend::cpu(model.clone()),
+                None => Backend::cpu(Precision::F32, model.clone()),
                 Some(gpu) => Backend::gpu(gpu.clone(), Precision::F32, model.clone()),
             },
             model,

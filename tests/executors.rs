@@ -25,9 +25,15 @@ fn load(graph: Graph) -> impl Executor {
         fuse: false,
         trainable: false,
     };
-    let prepared = Target::Cpu { threads: 2 }.prepare(&[graph], &options);
+    let prepared = Target::Cpu {
+        threads: 2,
+        precision: Precision::F32,
+    }
+    .prepare(&[graph], &options);
     let program = prepared.expect("a good graph").program().clone();
-    CpuBackend::new(Arc::new(Ones)).load(program).unwrap()
+    CpuBackend::new(Precision::F32, Arc::new(Ones))
+        .load(program)
+        .unwrap()
 }
 
 #[test]

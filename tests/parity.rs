@@ -50,7 +50,7 @@ impl Device {
     ) -> Result<Box<dyn Executor>, Failed> {
         let weights = fixture.weights.clone();
         let backend = match *self {
-            Device::Cpu => Backend::cpu(weights),
+            Device::Cpu => Backend::cpu(Precision::F32, weights),
             Device::Gpu { index, .. } => {
                 let gpu = Gpu::open(index, GpuOptions { checked: false })?;
                 Backend::gpu(Arc::new(gpu), Precision::F32, weights)

@@ -23,6 +23,9 @@ pub struct Options {
     /// Store activations and weights in f16 on GPUs
     #[arg(long)]
     pub f16: bool,
+    /// Store activations and weights in bf16 on the CPU
+    #[arg(long)]
+    pub bf16: bool,
     /// Fewer rows, fewer repetitions
     #[arg(long)]
     pub quick: bool,
@@ -40,14 +43,17 @@ pub struct Options {
 
 /// A device to measure.
 pub enum Device {
-    Cpu,
+    Cpu(Precision),
     Gpu(Arc<Gpu>, Precision),
 }
 
 impl Device {
     pub fn name(&self) -> String {
         match self {
-            Device::Cpu => upscale::Device::Cpu(CpuSummary::of_this_machine()).to_string(),
+            Device::Cpu(precision) => {
+                let cpu = upscale::Device::Cpu(CpuSummary::of_this_machine());
+                format!("{cpu}, {precision} storage")
+            }
             Device::Gpu(gpu, precision) => {
                 let s = gpu.summary();
                 let kind = s.kind.name();
@@ -62,7 +68,7 @@ impl Device {
     /// A model on this device, of which nothing is loaded yet.
     pub fn backend(&self, parameters: Arc<dyn Parameters>) -> Backend {
         match self {
-            Device::Cpu => Backend::cpu(parameters),
+            Device::Cpu(precision) => Backend::cpu(*precision, parameters),
             Device::Gpu(gpu, precision) => Backend::gpu(gpu.clone(), *precision, parameters),
         }
     }
@@ -100,7 +106,10 @@ fn devices(options: &Options) -> Result<Vec<Device>, ExecError> {
     };
     let mut devices = Vec::new();
     if matches!(wanted, None | Some("cpu")) {
-        devices.push(Device::Cpu);
+        devices.push(Device::Cpu(match options.bf16 {
+            true => Precision::Bf16,
+            false => Precision::F32,
+        }));
     }
     for summary in list_adapters() {
         let chosen = match wanted {

@@ -125,11 +125,14 @@ fn update() -> Graph {
 }
 
 static PROGRAMS: LazyLock<Vec<Value>> = LazyLock::new(|| {
-    let target = Target::Cpu { threads: 1 };
+    let target = Target::Cpu {
+        threads: 1,
+        precision: Precision::F32,
+    };
     let program = |graph: &Graph, convolution| {
         let kernels = CpuChooser {
             convolution,
-            ..CpuChooser::new(1)
+            ..CpuChooser::new(1, Precision::F32)
         };
         let prepared = target.prepare_with(std::slice::from_ref(graph), &kernels, false);
         let program = prepared.expect("a good graph");
@@ -187,7 +190,7 @@ fuzz_target!(|data: &[u8]| {
         return;
     }
     let names: Vec<String> = program.phases.iter().map(|p| p.name.clone()).collect();
-    let Ok(mut executor) = CpuBackend::new(Arc::new(Ones)).load(program) else {
+    let Ok(mut executor) = CpuBackend::new(Precision::F32, Arc::new(Ones)).load(program) else {
         return;
     };
     for name in ["x", "x0", "before"] {

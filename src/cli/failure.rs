@@ -290,6 +290,7 @@ fn with_options(error: &UpscaleError) -> String {
         DeviceError::Ambiguous { asked, .. } => format!("--device {asked}: {device}"),
         DeviceError::Software { index, .. } => format!("--device {index}: {device} (--device cpu)"),
         DeviceError::NoF16 { .. } => format!("--precision f16: {device} (--precision f32)"),
+        DeviceError::NoBf16 { .. } => format!("--precision bf16: {device} (--precision f32)"),
     }
 }
 

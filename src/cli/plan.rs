@@ -18,6 +18,7 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
     let precision = match args.engine.precision {
         Precision::F16 => Storage::F16,
         Precision::Auto | Precision::F32 => Storage::F32,
+        Precision::Bf16 => Storage::Bf16,
     };
     let export = Export::new(model.settings(), width, height, &sample, precision)?;
     let json = serde_json::to_string(&export).expect("an export is plain data");

@@ -16,6 +16,8 @@ use thiserror::Error;
 pub enum Target {
     Cpu {
         threads: usize,
+        /// How feature maps and weights are stored: f32 or bf16.
+        precision: Precision,
     },
     Gpu {
         adapter: Box<AdapterSummary>,
@@ -88,15 +90,18 @@ impl Target {
     }
 
     /// The CPU, with as many threads as rayon's current pool.
-    pub fn cpu() -> Self {
+    pub fn cpu(precision: Precision) -> Self {
         Self::Cpu {
             threads: rayon::current_num_threads(),
+            precision,
         }
     }
 
     pub fn chooser(&self) -> Box<dyn Chooser> {
         match self {
-            Self::Cpu { threads } => Box::new(cpu::CpuChooser::new((*threads).max(1))),
+            Self::Cpu { threads, precision } => {
+                Box::new(cpu::CpuChooser::new((*threads).max(1), *precision))
+            }
             Self::Gpu { precision, .. } => Box::new(gpu::GpuChooser::new(*precision)),
         }
     }
@@ -157,8 +162,8 @@ pub enum Backend {
 
 impl Backend {
     /// A model on the CPU, on the threads of rayon's current pool.
-    pub fn cpu(parameters: Arc<dyn Parameters>) -> Self {
-        Self::Cpu(CpuBackend::new(parameters))
+    pub fn cpu(precision: Precision, parameters: Arc<dyn Parameters>) -> Self {
+        Self::Cpu(CpuBackend::new(precision, parameters))
     }
 
     #[cfg(feature = "gpu")]
@@ -169,7 +174,7 @@ impl Backend {
     /// What to prepare programs for.
     pub fn target(&self) -> Target {
         match self {
-            Self::Cpu(_) => Target::cpu(),
+            Self::Cpu(cpu) => Target::cpu(cpu.precision()),
             #[cfg(feature = "gpu")]
             Self::Gpu(gpu) => Target::gpu(gpu.gpu().summary(), gpu.precision()),
         }

@@ -3,7 +3,7 @@
 
 use super::{ExecError, with_room};
 use crate::plan::{Layout, PlannedValue, Precision};
-use half::f16;
+use half::{bf16, f16};
 
 /// For each sample and channel, the index in the slot of its first pixel, and
 /// the distance of its pixels; both in elements.
@@ -32,6 +32,9 @@ pub(super) fn scatter(value: &PlannedValue, elements: &[f32], bytes: &mut [u8]) 
     match value.format.precision {
         Precision::F32 => scatter_as(value, elements, bytes, f32::to_ne_bytes),
         Precision::F16 => scatter_as(value, elements, bytes, |v| f16::from_f32(v).to_ne_bytes()),
+        Precision::Bf16 => {
+            scatter_as(value, elements, bytes, |v| bf16::from_f32(v).to_ne_bytes());
+        }
     }
 }
 
@@ -63,6 +66,7 @@ pub(super) fn gather(value: &PlannedValue, bytes: &[u8]) -> Result<Vec<f32>, Exe
     match value.format.precision {
         Precision::F32 => gather_as(value, bytes, f32::from_ne_bytes),
         Precision::F16 => gather_as(value, bytes, |v| f16::from_ne_bytes(v).to_f32()),
+        Precision::Bf16 => gather_as(value, bytes, |v| bf16::from_ne_bytes(v).to_f32()),
     }
 }
 
@@ -72,14 +76,21 @@ pub(super) fn gather(value: &PlannedValue, bytes: &[u8]) -> Result<Vec<f32>, Exe
 /// # Panics
 /// When the values have not as many elements, or a slot is too small.
 pub(super) fn transfer(from: (&PlannedValue, &[u8]), to: (&PlannedValue, &mut [u8])) {
-    use Precision::{F16, F32};
+    use Precision::{Bf16, F16, F32};
     let f16_of = |v| f16::from_f32(v).to_ne_bytes();
     let of_f16 = |bytes| f16::from_ne_bytes(bytes).to_f32();
+    let bf16_of = |v| bf16::from_f32(v).to_ne_bytes();
+    let of_bf16 = |bytes| bf16::from_ne_bytes(bytes).to_f32();
     match (from.0.format.precision, to.0.format.precision) {
         (F32, F32) => transfer_as(from, to, f32::from_ne_bytes, f32::to_ne_bytes),
         (F32, F16) => transfer_as(from, to, f32::from_ne_bytes, f16_of),
         (F16, F32) => transfer_as(from, to, of_f16, f32::to_ne_bytes),
         (F16, F16) => transfer_as(from, to, of_f16, f16_of),
+        (F32, Bf16) => transfer_as(from, to, f32::from_ne_bytes, bf16_of),
+        (Bf16, F32) => transfer_as(from, to, of_bf16, f32::to_ne_bytes),
+        (F16, Bf16) => transfer_as(from, to, of_f16, bf16_of),
+        (Bf16, F16) => transfer_as(from, to, of_bf16, f16_of),
+        (Bf16, Bf16) => transfer_as(from, to, of_bf16, bf16_of),
     }
 }
 
@@ -108,7 +119,7 @@ fn transfer_as<const FROM: usize, const TO: usize>(
 pub(super) fn clear(value: &PlannedValue, bytes: &mut [u8]) {
     match value.format.precision {
         Precision::F32 => clear_as(value, bytes, [0; size_of::<f32>()]),
-        Precision::F16 => clear_as(value, bytes, [0; size_of::<f16>()]),
+        Precision::F16 | Precision::Bf16 => clear_as(value, bytes, [0; size_of::<f16>()]),
     }
 }
 

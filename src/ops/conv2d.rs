@@ -3,6 +3,7 @@
 use super::{Epilogue, Rules, expect_at_least, expect_shape};
 use crate::graph::Shape;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// What stands beyond the border of a 3x3 convolution's operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -49,6 +50,12 @@ impl Conv2d {
     /// Number of operands before those of the epilogue.
     pub fn operands(&self) -> usize {
         2 + usize::from(self.bias)
+    }
+
+    /// The epilogue's residuals among the operands.
+    pub fn residuals(&self) -> Range<usize> {
+        let first = self.operands() + usize::from(self.epilogue.table_add);
+        first..self.operands() + self.epilogue.operands()
     }
 }
 

@@ -130,6 +130,14 @@ impl Packing {
     /// When `plain` is not of the plain shape or `packed` not of
     /// [`elements`](Self::elements).
     pub fn apply(&self, plain: &[f32], packed: &mut [f32]) {
+        self.apply_as(plain, packed, |v| v);
+    }
+
+    /// As [`apply`](Self::apply), in another number format.
+    ///
+    /// # Panics
+    /// As [`apply`](Self::apply).
+    pub fn apply_as<T>(&self, plain: &[f32], packed: &mut [T], stored: impl Fn(f32) -> T) {
         assert_eq!(plain.len(), self.plain.elements(), "pack: plain tensor");
         assert_eq!(packed.len(), self.elements(), "pack: packed array");
         let (h, w, plain) = match self.winograd {
@@ -162,10 +170,10 @@ impl Packing {
             };
             let [n, c, h, w] = [0, 1, 2, 3].map(plain_at);
             let inside = n < shape[0] && c < shape[1] && h < shape[2] && w < shape[3];
-            *value = match inside {
+            *value = stored(match inside {
                 true => plain[((n * shape[1] + c) * shape[2] + h) * shape[3] + w],
                 false => 0.0,
-            };
+            });
             // The next index, last axis first.
             for (axis, i) in self.axes.iter().zip(&mut index).rev() {
                 let coordinate = &mut at[axis.coordinate as usize];

@@ -16,14 +16,6 @@ pub enum Variant {
         pixels: usize,
         blocks: usize,
     },
-    /// A 1x1 convolution as one matrix product (CPU).
-    PointwiseProduct,
-    /// A 3x3 convolution as one matrix product for each row of the kernel,
-    /// added up as they come (CPU).
-    RowProducts,
-    /// A 3x3 convolution as one matrix product for all rows of the kernel,
-    /// added up afterwards (CPU).
-    StackedProduct,
     /// A 3x3 convolution by [`winograd`](crate::ops::winograd) (CPU).
     Winograd,
 }
@@ -33,9 +25,6 @@ impl fmt::Display for Variant {
         match self {
             Variant::Only => Ok(()),
             Variant::RegisterTile { pixels, blocks } => write!(f, "tile {pixels}x{}", 4 * blocks),
-            Variant::PointwiseProduct => f.write_str("pointwise product"),
-            Variant::RowProducts => f.write_str("row products"),
-            Variant::StackedProduct => f.write_str("stacked product"),
             Variant::Winograd => f.write_str("winograd 4x4"),
         }
     }

@@ -60,6 +60,7 @@ pub fn dump_program(program: &Program, memory: &MemoryReport) -> String {
 fn describe(value: &PlannedValue) -> String {
     let kind = match value.format.precision {
         Precision::F16 => " f16",
+        Precision::Bf16 => " bf16",
         Precision::F32 => "",
     };
     let (start, stride) = (value.channel_offset, value.channel_stride);

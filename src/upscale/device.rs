@@ -1,5 +1,6 @@
 //! Devices and their number formats.
 
+use crate::exec::cpu::has_bf16;
 use crate::exec::gpu::AdapterSummary;
 use crate::plan::Precision;
 use serde::Serialize;
@@ -15,6 +16,8 @@ pub enum PrecisionChoice {
     F32,
     /// Arithmetic stays in f32.
     F16,
+    /// On the CPU, where it multiplies bf16 itself: less precise and faster.
+    Bf16,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +34,11 @@ pub enum DeviceError {
     Software { index: usize, name: String },
     #[error("{device} has no f16; choose f32")]
     NoF16 { device: String },
+    #[error("{device} {}; choose f32", match is_gpu {
+        true => "has no bf16, which is for CPUs",
+        false => "does not multiply bf16 (AVX-512 BF16)",
+    })]
+    NoBf16 { device: String, is_gpu: bool },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -64,7 +72,7 @@ pub enum Device {
 
 impl Device {
     /// # Errors
-    /// When f16 is chosen and the device does not have it.
+    /// When f16 or bf16 is chosen and the device does not have it.
     pub fn precision(&self, choice: PrecisionChoice) -> Result<Precision, DeviceError> {
         let f16 = matches!(self, Self::Gpu(adapter) if adapter.f16);
         match choice {
@@ -73,6 +81,13 @@ impl Device {
             PrecisionChoice::F16 => Err(DeviceError::NoF16 {
                 device: self.to_string(),
             }),
+            PrecisionChoice::Bf16 => match self {
+                Self::Cpu(_) if has_bf16() => Ok(Precision::Bf16),
+                _ => Err(DeviceError::NoBf16 {
+                    device: self.to_string(),
+                    is_gpu: matches!(self, Self::Gpu(_)),
+                }),
+            },
         }
     }
 }

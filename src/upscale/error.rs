@@ -30,6 +30,7 @@ pub enum UpscaleError {
         "the model produced NaN or an infinity on {device} in {precision}; {}",
         match precision {
             Precision::F16 => "it exceeds the range of f16, so choose f32",
+            Precision::Bf16 => "it exceeds the range of bf16, or is damaged: choose f32",
             Precision::F32 => "the model is damaged, so use another",
         }
     )]

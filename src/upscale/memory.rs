@@ -40,6 +40,7 @@ impl Budget<'_> {
         let target = match self.device {
             Device::Cpu(cpu) => Target::Cpu {
                 threads: cpu.threads,
+                precision: self.precision,
             },
             Device::Gpu(adapter) => Target::gpu(adapter, self.precision),
         };

@@ -623,7 +623,7 @@ fn open(
     model: &Arc<Model>,
 ) -> Result<Backend, UpscaleError> {
     match device {
-        Device::Cpu(_) => Ok(Backend::cpu(model.clone())),
+        Device::Cpu(_) => Ok(Backend::cpu(precision, model.clone())),
         #[cfg(feature = "gpu")]
         Device::Gpu(adapter) => {
             let gpu = Gpu::open(adapter.index, GpuOptions::default())?;

@@ -62,6 +62,20 @@ fn f16_on_the_cpu() {
 }
 
 #[test]
+fn bf16_where_the_cpu_multiplies_it() {
+    let folder = Folder::new();
+    let args = ["in.png", "--device", "cpu", "--precision", "bf16"];
+    if srdiff::exec::cpu::has_bf16() {
+        let run = folder.upscale(&args);
+        assert_eq!(run.code, 0, "{run:?}");
+        assert!(run.stderr.contains("bf16"), "{run:?}");
+        return;
+    }
+    let parts = ["--precision bf16: CPU (", "AVX-512 BF16", "--precision f32"];
+    folder.refuses_upscale(&args, 7, &parts);
+}
+
+#[test]
 fn steps_out_of_range() {
     let folder = Folder::new();
     for steps in ["0", "101", "4294967296"] {

@@ -1,11 +1,11 @@
 //! The arrays of a case: which parts nodes read and write, what they hold
 //! before the run, padding included.
 
-use crate::case::Case;
+use crate::case::{Case, round};
 use crate::reference::{Tensor, pack};
 use srdiff::graph::{Graph, Role, Shape, Value, ValueId};
 use srdiff::ops::Packing;
-use srdiff::plan::{Format, Layout, PlannedNode, PlannedValue, Precision, Program};
+use srdiff::plan::{Format, Layout, PlannedNode, PlannedValue, Program};
 use std::collections::HashMap;
 
 /// The phase of the case's graph; the one before it packs the weights.
@@ -56,11 +56,7 @@ impl PackedWeight {
     /// What has to stand in the packed array.
     pub fn expected(&self, plain: &[f32]) -> Vec<f32> {
         let mut packed = pack(&self.packing, plain);
-        if self.packing.precision == Precision::F16 {
-            for v in &mut packed {
-                *v = half::f16::from_f32(*v).to_f32();
-            }
-        }
+        round(&mut packed, self.packing.precision);
         packed
     }
 }

@@ -31,6 +31,17 @@ pub enum Scale {
     Each(f64),
 }
 
+/// Rounds numbers as they are when stored.
+pub fn round(values: &mut [f32], precision: Precision) {
+    for v in values {
+        *v = match precision {
+            Precision::F32 => *v,
+            Precision::F16 => half::f16::from_f32(*v).to_f32(),
+            Precision::Bf16 => half::bf16::from_f32(*v).to_f32(),
+        };
+    }
+}
+
 /// Allowed error over scale.
 #[derive(Clone, Copy, Debug)]
 pub struct Bound {
@@ -51,6 +62,11 @@ impl Bound {
             f16: f32 + 1.02 / 2048.0,
             scale: Scale::Largest,
         }
+    }
+
+    /// Where it is stored in bf16, which has 8 bits where f16 has 11.
+    pub fn bf16(&self) -> f64 {
+        self.f32 + 8.0 * (self.f16 - self.f32).max(0.0)
     }
 }
 
@@ -206,7 +222,7 @@ impl Case {
         y
     }
 
-    /// The numbers of a filled value, rounded to f16 if they are stored in it.
+    /// The numbers of a filled value, rounded to what they are stored in.
     pub fn values(&self, value: &Value, precision: Precision) -> Vec<f32> {
         let index = self.graph.find(&value.name).map_or(0, |id| id.0) as u64;
         let mut rng = StdRng::seed_from_u64(self.seed * 1000 + index);
@@ -217,11 +233,7 @@ impl Case {
             }
             Fill::Repeated(values) => (0..count).map(|i| values[i % values.len()]).collect(),
         };
-        if precision == Precision::F16 {
-            for v in &mut values {
-                *v = half::f16::from_f32(*v).to_f32();
-            }
-        }
+        round(&mut values, precision);
         values
     }
 

@@ -18,6 +18,10 @@ use srdiff::plan::{
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// Error of Winograd's convolution over the largest result, where transformed
+/// pixels and weights are rounded to bf16.
+const WINOGRAD_BF16: f64 = 0.04;
+
 /// What stands in memory after a run.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
@@ -85,7 +89,14 @@ impl Trial {
         for weight in &packed {
             let id = case.graph.find(&weight.tensor);
             let id = id.expect("a weight of the case");
-            precisions.insert(id.0, weight.packing.precision);
+            // Transformed weights are rounded, not those of the model.
+            precisions.insert(
+                id.0,
+                match weight.packing.winograd {
+                    true => Precision::F32,
+                    false => weight.packing.precision,
+                },
+            );
         }
         let before = arrays.iter();
         let before = before.map(|(&index, array)| (index, initial(case, index, array)));
@@ -159,6 +170,7 @@ impl Trial {
                         match array.format.precision {
                             Precision::F32 => v as f32,
                             Precision::F16 => half::f16::from_f64(v).to_f32(),
+                            Precision::Bf16 => half::bf16::from_f64(v).to_f32(),
                         }
                     });
                 }
@@ -222,10 +234,19 @@ impl Trial {
 
     /// Allowed error over scale of an array.
     pub fn allowed(&self, index: usize) -> f64 {
-        match self.arrays[&index].format.precision {
-            Precision::F16 => self.case.bound.f16,
-            Precision::F32 => self.case.bound.f32,
-        }
+        // Kernels in bf16 round what they multiply, whatever it is stored in.
+        let mut packings = self.packed.iter().map(|weight| &weight.packing);
+        let rounding = match packings.clone().any(|p| p.precision == Precision::Bf16) {
+            true if packings.any(|p| p.winograd) => WINOGRAD_BF16,
+            true => 1.02 / 256.0,
+            false => 0.0,
+        };
+        rounding
+            + match self.arrays[&index].format.precision {
+                Precision::F16 => self.case.bound.f16,
+                Precision::Bf16 => self.case.bound.bf16(),
+                Precision::F32 => self.case.bound.f32,
+            }
     }
 
     fn check_array(

@@ -51,7 +51,7 @@ impl Subject {
 
     pub fn target(&self) -> Target {
         match &self.device {
-            Device::Cpu => Target::cpu(),
+            Device::Cpu => Target::cpu(self.precision()),
             Device::Gpu(gpu) => Target::gpu(gpu.summary(), self.precision()),
         }
     }
@@ -77,7 +77,7 @@ impl Subject {
     /// A model on this device.
     pub fn backend(&self, parameters: Arc<dyn Parameters>) -> Backend {
         match &self.device {
-            Device::Cpu => Backend::cpu(parameters),
+            Device::Cpu => Backend::cpu(self.precision(), parameters),
             Device::Gpu(gpu) => Backend::gpu(gpu.clone(), self.precision(), parameters),
         }
     }
@@ -87,12 +87,13 @@ impl Subject {
 /// its shaders, so that a stray one shows as a wrong element and not as luck;
 /// the others run what users run.
 pub fn subjects() -> Vec<Subject> {
-    let mut subjects = vec![Subject {
-        name: "cpu".to_owned(),
+    let cpu = |precision| Subject {
+        name: format!("cpu {precision}"),
         checked: false,
         device: Device::Cpu,
-        kernels: Box::new(cpu_kernels()),
-    }];
+        kernels: Box::new(cpu_kernels(precision)),
+    };
+    let mut subjects = vec![cpu(Precision::F32), cpu(Precision::Bf16)];
     for summary in list_adapters() {
         let variants = [
             (Precision::F32, true, "f32 checked"),
@@ -120,7 +121,7 @@ impl Subject {
     /// The same, on a device of its own for which nothing is compiled yet.
     pub fn opened_again(&self) -> Result<Subject, ExecError> {
         let (device, kernels): (Device, Box<dyn Chooser + Send + Sync>) = match &self.device {
-            Device::Cpu => (Device::Cpu, Box::new(cpu_kernels())),
+            Device::Cpu => (Device::Cpu, Box::new(cpu_kernels(self.precision()))),
             Device::Gpu(gpu) => {
                 let options = GpuOptions {
                     checked: self.checked,
@@ -139,27 +140,26 @@ impl Subject {
     }
 }
 
-fn cpu_kernels() -> CpuChooser {
-    CpuChooser::new(rayon::current_num_threads())
+fn cpu_kernels(precision: Precision) -> CpuChooser {
+    CpuChooser::new(rayon::current_num_threads(), precision)
 }
 
 /// The CPU, convolving by each variant wherever it can.
 pub fn cpu_variants() -> Vec<Subject> {
-    let variants = [
-        Variant::RowProducts,
-        Variant::StackedProduct,
-        Variant::Winograd,
-    ];
-    let subject = |variant| Subject {
-        name: format!("CPU by {variant}"),
+    let subject = |(name, variant, precision)| Subject {
+        name: format!("CPU in {precision} by {name}"),
         checked: false,
         device: Device::Cpu,
         kernels: Box::new(CpuChooser {
             convolution: Some(variant),
-            ..cpu_kernels()
+            ..cpu_kernels(precision)
         }),
     };
-    variants.map(subject).into()
+    let variants = [("products", Variant::Only), ("winograd", Variant::Winograd)];
+    let named = variants.map(|(name, variant)| {
+        [Precision::F32, Precision::Bf16].map(|precision| (name, variant, precision))
+    });
+    named.concat().into_iter().map(subject).collect()
 }
 
 /// A GPU whose convolutions make tiles of other sizes than it would choose.

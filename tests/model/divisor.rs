@@ -45,7 +45,7 @@ fn prepare(model: Model, gpu: Option<&Arc<Gpu>>) -> (Vec<f32>, Vec<f32>) {
     keep(&mut graphs, &|name| name == FEATURES);
     let model = Arc::new(model);
     let backend = match gpu {
-        None => Backend::cpu(model),
+        None => Backend::cpu(Precision::F32, model),
         Some(gpu) => Backend::gpu(gpu.clone(), Precision::F32, model),
     };
     let mut executor = backend.load(&graphs, &PrepareOptions::default()).unwrap();

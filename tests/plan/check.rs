@@ -86,7 +86,7 @@ pub fn refused(target: &Target, program: &Program) -> Option<String> {
     if !is_cpu(target) {
         return lowered;
     }
-    let Backend::Cpu(cpu) = Backend::cpu(Arc::new(Zeros)) else {
+    let Backend::Cpu(cpu) = Backend::cpu(Precision::F32, Arc::new(Zeros)) else {
         unreachable!("it is a CPU");
     };
     let loaded = cpu.load(program.clone()).err();

@@ -417,7 +417,11 @@ fn the_checker_catches_misplaced_weights_scratch_and_threads() {
 #[test]
 fn a_program_for_a_cpu_is_not_lowered() {
     let graphs = cases()[3].graphs();
-    let prepared = Target::Cpu { threads: 2 }.prepare(&graphs, &PrepareOptions::default());
+    let prepared = Target::Cpu {
+        threads: 2,
+        precision: Precision::F32,
+    }
+    .prepare(&graphs, &PrepareOptions::default());
     let prepared = prepared.unwrap();
     assert!(prepared.lowered().is_none());
     assert_eq!(prepared.memory(), prepared.program().memory);

@@ -170,7 +170,10 @@ pub struct Setup {
 
 impl Setup {
     pub fn cpu(threads: usize, fuse: bool) -> Self {
-        let target = Target::Cpu { threads };
+        let target = Target::Cpu {
+            threads,
+            precision: Precision::F32,
+        };
         Self { target, fuse }
     }
 

@@ -142,7 +142,7 @@ fn padded(value: &PlannedValue) -> usize {
 pub fn array_bytes(value: &PlannedValue) -> u64 {
     let size = match value.format.precision {
         Precision::F32 => 4,
-        Precision::F16 => 2,
+        Precision::F16 | Precision::Bf16 => 2,
     };
     let elements = match &value.packing {
         Some(packing) => packing.axes.iter().map(|axis| axis.size).product(),

@@ -5,7 +5,7 @@ use super::models::{Case, ORDER, UNWRITTEN, cases, setups};
 use srdiff::exec::{Backend, PrepareOptions};
 use srdiff::graph::{Element, Graph, GraphBuilder, ParameterError, Parameters, Role, Shape, fuse};
 use srdiff::ops::{Linear, Op};
-use srdiff::plan::{Format, Owner, PACK, Program};
+use srdiff::plan::{Format, Owner, PACK, Precision, Program};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -97,7 +97,7 @@ fn linear() -> Graph {
 
 #[test]
 fn tensors_can_be_read_written_and_packed_again_on_the_cpu() {
-    let backend = Backend::cpu(Arc::new(Fixed));
+    let backend = Backend::cpu(Precision::F32, Arc::new(Fixed));
     let load = |trainable| {
         let options = PrepareOptions {
             fuse: true,

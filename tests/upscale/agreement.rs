@@ -5,7 +5,7 @@ use crate::support_models::model;
 use srdiff::diffusion::Sampler;
 use srdiff::image::{Picture, metrics};
 use srdiff::model::Model;
-use srdiff::upscale::{PrecisionChoice, SampleOptions};
+use srdiff::upscale::{CpuSummary, Device, PrecisionChoice, SampleOptions};
 
 /// Root mean square of the difference, in steps of a byte.
 fn rms(a: &Picture, b: &Picture) -> f64 {
@@ -125,4 +125,26 @@ fn check_f16(input: &Picture, options: SampleOptions) {
             "{name}: f16 and f32 are equal to the byte"
         );
     });
+}
+
+#[test]
+fn bf16_comes_close_to_f32() {
+    let device = Device::Cpu(CpuSummary::of_this_machine());
+    if device.precision(PrecisionChoice::Bf16).is_err() {
+        println!("{device} does not multiply bf16");
+        return;
+    }
+    let kitten = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/images/kitten.png");
+    let input = Picture::open(kitten.as_ref()).unwrap();
+    for sampler in [Sampler::Ddpm, Sampler::Ddim { eta: 0.0 }] {
+        let options = sample(sampler, 5, 3);
+        let [f32, bf16] = [PrecisionChoice::F32, PrecisionChoice::Bf16].map(|precision| {
+            let mut upscaler = upscaler(Model::starter(), "cpu", precision);
+            upscale(&mut upscaler, &input, &options)
+        });
+        assert_ne!(f32, bf16, "they are the same arithmetic");
+        let psnr = -20.0 * (rms(&f32, &bf16) / 255.0).log10();
+        println!("{sampler}: PSNR {psnr:.1} dB");
+        assert!(psnr >= 45.0, "{sampler}: {psnr:.1} dB");
+    }
 }

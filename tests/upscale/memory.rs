@@ -3,7 +3,7 @@
 use srdiff::exec::{PrepareOptions, Target};
 use srdiff::model::{Model, PhaseOptions, phases};
 use srdiff::ops::NoiseSource;
-use srdiff::plan::MemoryReport;
+use srdiff::plan::{MemoryReport, Precision};
 use srdiff::upscale::{DeviceChoice, SampleOptions, UpscaleError, Upscaler, UpscalerOptions};
 
 #[test]
@@ -17,7 +17,11 @@ fn the_working_memory_of_threads_is_counted() {
     };
     let graphs = phases::build(Model::starter().settings(), &options).unwrap();
     let memory = |threads| {
-        let prepared = Target::Cpu { threads }.prepare(&graphs, &PrepareOptions::default());
+        let prepared = Target::Cpu {
+            threads,
+            precision: Precision::F32,
+        }
+        .prepare(&graphs, &PrepareOptions::default());
         prepared.unwrap().memory()
     };
     let (one, many) = (memory(1), memory(64));

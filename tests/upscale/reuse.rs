@@ -133,7 +133,7 @@ fn an_image_of_another_size_compiles_and_packs_nothing() {
             assert_eq!(work_done(backend), [weights, pipelines], "{size:?}");
         }
     };
-    check(&Backend::cpu(Arc::new(model("tiny-x4"))));
+    check(&Backend::cpu(Precision::F32, Arc::new(model("tiny-x4"))));
     for adapter in support::adapters() {
         for precision in [Precision::F32, Precision::F16] {
             if precision == Precision::F16 && !adapter.f16 {

@@ -1,5 +1,6 @@
 //! Which device a choice selects.
 
+use srdiff::exec::cpu::has_bf16;
 use srdiff::exec::gpu::{AdapterKind, AdapterSummary};
 use srdiff::plan::Precision;
 use srdiff::upscale::{CpuSummary, Device, DeviceError, PrecisionChoice, Selected, select};
@@ -94,6 +95,24 @@ fn adapters_are_chosen_by_name_or_index() {
         assert!(matches!(error, DeviceError::Unknown { .. }), "{error}");
     }
     assert_eq!(chosen("CPU", &machine()), "CPU (Test, 2 threads)");
+}
+
+#[test]
+fn bf16_needs_a_cpu_that_multiplies_it() {
+    let on_cpu = Device::Cpu(cpu()).precision(PrecisionChoice::Bf16);
+    match has_bf16() {
+        true => assert_eq!(on_cpu, Ok(Precision::Bf16)),
+        false => assert!(on_cpu.unwrap_err().to_string().contains("AVX-512 BF16")),
+    }
+    let gpu = choose("4090", &machine()).unwrap().device;
+    let error = gpu.precision(PrecisionChoice::Bf16).unwrap_err();
+    assert!(error.to_string().contains("which is for CPUs"), "{error}");
+    let auto = Device::Cpu(cpu()).precision(PrecisionChoice::Auto);
+    assert_eq!(
+        auto,
+        Ok(Precision::F32),
+        "only who asks gets less precision"
+    );
 }
 
 #[test]

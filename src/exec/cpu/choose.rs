@@ -1,50 +1,60 @@
 //! Which kernel runs each node on the CPU.
 
-use super::{conv_transpose2d, conv2d, group_norm, linear, linear_attention, upsample};
+use super::{conv_transpose2d, conv2d, epilogue, group_norm, linear, linear_attention, upsample};
 use crate::exec::choice::{self, choice};
 use crate::graph::{Element, Shape};
 use crate::ops::{Axis, Op, Packing};
-use crate::plan::{Choice, Chooser, Format, NodeOperands, Precision, Variant};
+use crate::plan::{
+    Choice, Chooser, Format, Layout, NodeOperands, Operand, Precision, Variant, Wanted,
+};
+use std::ops::Range;
 
-/// The static rule of the CPU: channels-last f32 throughout.
+/// The static rule of the CPU: channels last throughout, in f32 or, between
+/// convolutions, in bf16.
 #[derive(Clone, Copy, Debug)]
 pub struct CpuChooser {
     pub threads: usize,
     /// What convolves wherever it can; where it cannot, or if none is given,
     /// the static rule.
     pub convolution: Option<Variant>,
+    /// How feature maps and the weights of convolutions are stored: f32 or bf16.
+    pub precision: Precision,
 }
 
 impl CpuChooser {
     /// The static rule, for so many threads.
-    pub fn new(threads: usize) -> Self {
+    pub fn new(threads: usize, precision: Precision) -> Self {
         Self {
             threads,
             convolution: None,
+            precision,
         }
     }
 }
 
 impl Chooser for CpuChooser {
-    fn format(&self, _: Element) -> Format {
-        Format::PLAIN
+    fn format(&self, element: Element) -> Format {
+        match element {
+            Element::F32 => Format::PLAIN,
+            Element::Float => Format::new(Layout::ChannelsLast, self.precision),
+        }
     }
 
     fn choose(&self, node: &NodeOperands) -> Result<Choice, String> {
         Ok(match node.op {
             Op::Conv2d(op) => conv2d::choose(node, op, self),
-            Op::ConvTranspose2d(op) => conv_transpose2d::choose(node, op, self.threads),
+            Op::ConvTranspose2d(op) => conv_transpose2d::choose(node, op, self),
             // Any format to any other.
             Op::Convert(_) => choice(node, |o| o.format.unwrap_or(Format::PLAIN), []),
             Op::GroupNorm(_) => group_norm::choose(node),
             Op::Linear(_) => linear::choose(node),
             Op::LinearAttention(op) => linear_attention::choose(node, op),
             Op::Pack(op) => choice::pack(node, &op.packing),
+            Op::Pointwise(op) => epilogue::choose_pointwise(node, op, self.precision),
             Op::UpsampleBicubic(_) => upsample::choose_bicubic(node),
             Op::CountNonFinite(_)
             | Op::EstimateX0(_)
             | Op::Noise(_)
-            | Op::Pointwise(_)
             | Op::Reconstruct(_)
             | Op::SamplerUpdate(_)
             | Op::UpsampleNearest(_) => plain(node),
@@ -58,13 +68,37 @@ impl Chooser for CpuChooser {
 
 /// Every operand and result channels-last in f32, no weights, no scratch.
 pub(super) fn plain(node: &NodeOperands) -> Choice {
-    weighted(node, [])
+    weighted(node, Precision::F32, [])
 }
 
-/// As [`plain`], the parameters among the operands packed: in the order of
-/// `packings`.
-pub(super) fn weighted(node: &NodeOperands, packings: impl IntoIterator<Item = Packing>) -> Choice {
-    choice(node, |_| Format::PLAIN, packings)
+/// As [`plain`], feature maps in this precision, and the parameters among the
+/// operands packed: in the order of `packings`.
+pub(super) fn weighted(
+    node: &NodeOperands,
+    precision: Precision,
+    packings: impl IntoIterator<Item = Packing>,
+) -> Choice {
+    let format = |operand: &Operand| match operand.value.element {
+        Element::Float => Format::new(Layout::ChannelsLast, precision),
+        Element::F32 => Format::PLAIN,
+    };
+    choice(node, format, packings)
+}
+
+/// The choice of a convolution: its first operand in this precision, its
+/// residuals in that of its result.
+pub(super) fn convolution(
+    node: &NodeOperands,
+    precision: Precision,
+    residuals: Range<usize>,
+    packings: [Packing; 2],
+) -> Choice {
+    let mut choice = weighted(node, precision, packings);
+    choice.inputs[0] = Wanted::Value(Format::new(Layout::ChannelsLast, precision));
+    for residual in &mut choice.inputs[residuals] {
+        *residual = Wanted::Value(choice.outputs[0]);
+    }
+    choice
 }
 
 /// The packings of a weight, its axes in this order, and of a bias.

@@ -1,11 +1,12 @@
 //! Counts NaN and infinities; the twin of `shaders/count_non_finite.wgsl`.
 
 use super::kernel::{Kernel, Loading};
+use super::memory::View;
 use crate::exec::ExecError;
 use rayon::prelude::*;
 
 pub(super) fn load(loading: &Loading) -> Result<Kernel, ExecError> {
-    let (x, y) = (loading.input(0)?, loading.output(0)?);
+    let (x, y): (View, View) = (loading.input(0)?, loading.output(0)?);
     let width = x.shape.w;
     Ok(Box::new(move |_| {
         (0..x.shape.n * x.shape.h).into_par_iter().for_each(|row| {

@@ -1,23 +1,59 @@
 //! What a kernel does to its result before storing it; the twin of
 //! `shaders/include/epilogue.wgsl`, and of `shaders/pointwise.wgsl`: one on its own.
 
+use super::choose::weighted;
 use super::kernel::{Kernel, Loading};
 use super::memory::View;
 use super::mish::mish;
+use super::number::Number;
 use super::simd::{Fma, vectorized};
 use crate::exec::{ExecError, StepRecord};
 use crate::ops::{Activation, Epilogue, Pointwise};
+use crate::plan::{Choice, NodeOperands, PlannedValue, Precision, Wanted};
+use half::bf16;
 use rayon::prelude::*;
 
 /// An epilogue with its operands.
-pub(super) struct BoundEpilogue {
+pub(super) struct BoundEpilogue<T = f32> {
     activation: Activation,
     scale: f32,
     shift: f32,
     bias: Option<View>,
-    table: Option<View>,
-    residuals: Vec<(f32, View)>,
-    pub y: View,
+    table: Option<Table>,
+    residuals: Vec<(f32, View<T>)>,
+    pub y: View<T>,
+}
+
+/// A table of rows, as it is stored.
+enum Table {
+    F32(View),
+    Bf16(View<bf16>),
+}
+
+impl Table {
+    fn new(loading: &Loading, index: usize) -> Result<Self, ExecError> {
+        match loading.input_value(index).format.precision {
+            Precision::Bf16 => loading.input(index).map(Self::Bf16),
+            _ => loading.input(index).map(Self::F32),
+        }
+    }
+
+    /// Adds a row to `to`.
+    fn add_row(&self, row: usize, to: &mut [f32]) {
+        match self {
+            Self::F32(table) => add_row(table, row, to),
+            Self::Bf16(table) => add_row(table, row, to),
+        }
+    }
+}
+
+fn add_row<T: Number>(table: &View<T>, row: usize, to: &mut [f32]) {
+    assert!(row < table.shape.n, "row {row} of a table {}", table.shape);
+    // SAFETY: an earlier node of the program has written the table.
+    let row = unsafe { table.pixel(row) };
+    for (to, v) in to.iter_mut().zip(row) {
+        *to += v.to_f32();
+    }
 }
 
 /// What is added to each channel in one run.
@@ -28,7 +64,7 @@ pub(super) struct Terms {
     post: Vec<f32>,
 }
 
-impl BoundEpilogue {
+impl<T: Number> BoundEpilogue<T> {
     /// `first` is the index of the epilogue's first operand.
     pub fn new(
         loading: &Loading,
@@ -37,7 +73,7 @@ impl BoundEpilogue {
         bias: Option<View>,
     ) -> Result<Self, ExecError> {
         let table = match op.table_add {
-            true => Some(loading.input(first)?),
+            true => Some(Table::new(loading, first)?),
             false => None,
         };
         let residuals = op.residual_scales.iter();
@@ -60,13 +96,7 @@ impl BoundEpilogue {
         let mut post = vec![self.shift; shape.n * shape.c];
         if let Some(table) = &self.table {
             for (n, post) in post.chunks_exact_mut(shape.c).enumerate() {
-                let row = record.places[n].table_row as usize;
-                assert!(row < table.shape.n, "row {row} of a table {}", table.shape);
-                // SAFETY: an earlier node of the program has written the table.
-                let row = unsafe { table.pixel(row) };
-                for (post, v) in post.iter_mut().zip(row) {
-                    *post += v;
-                }
+                table.add_row(record.places[n].table_row as usize, post);
             }
         }
         let bias = match self.bias {
@@ -78,13 +108,20 @@ impl BoundEpilogue {
     }
 
     /// Finishes and stores pixels of sample `n` from `first` on (counted
-    /// through all samples), whose sums lie in `sums`, `channels` apart.
+    /// through all samples), whose sums lie in `sums`, `pitch` apart.
     ///
     /// # Safety
     /// Nobody else touches these pixels' channels of y, or writes those of
     /// the residuals.
     #[inline(always)]
-    pub unsafe fn store(&self, fma: Fma, terms: &Terms, sums: &[f32], n: usize, first: usize) {
+    pub unsafe fn store<X: Number>(
+        &self,
+        fma: Fma,
+        terms: &Terms,
+        sums: (&[X], usize),
+        n: usize,
+        first: usize,
+    ) {
         // SAFETY: the caller's promise, passed on.
         unsafe {
             match self.activation {
@@ -99,11 +136,11 @@ impl BoundEpilogue {
     }
 
     #[inline(always)]
-    unsafe fn map(
+    unsafe fn map<X: Number>(
         &self,
         fma: Fma,
         terms: &Terms,
-        sums: &[f32],
+        (sums, pitch): (&[X], usize),
         n: usize,
         first: usize,
         activation: impl Fn(f32) -> f32,
@@ -112,22 +149,23 @@ impl BoundEpilogue {
         let scale = self.scale;
         let bias = &terms.bias[..channels];
         let post = &terms.post[n * channels..][..channels];
-        for (pixel, sums) in (first..).zip(sums.chunks_exact(channels)) {
+        for (pixel, sums) in (first..).zip(sums.chunks(pitch)) {
             // SAFETY: the caller's promise.
             let y = unsafe { self.y.pixel_mut(pixel) };
             let (y, sums) = (&mut y[..channels], &sums[..channels]);
             match &self.residuals[..] {
                 [] => {
                     for c in 0..channels {
-                        y[c] = fma.fma(scale, activation(sums[c] + bias[c]), post[c]);
+                        let v = fma.fma(scale, activation(sums[c].to_f32() + bias[c]), post[c]);
+                        y[c] = T::from_f32(v);
                     }
                 }
                 [(s0, r0)] => {
                     // SAFETY: as above.
                     let r0 = unsafe { &r0.pixel(pixel)[..channels] };
                     for c in 0..channels {
-                        let v = fma.fma(scale, activation(sums[c] + bias[c]), post[c]);
-                        y[c] = fma.fma(*s0, r0[c], v);
+                        let v = fma.fma(scale, activation(sums[c].to_f32() + bias[c]), post[c]);
+                        y[c] = T::from_f32(fma.fma(*s0, r0[c].to_f32(), v));
                     }
                 }
                 [(s0, r0), (s1, r1), ..] => {
@@ -135,8 +173,9 @@ impl BoundEpilogue {
                     let (r0, r1) =
                         unsafe { (&r0.pixel(pixel)[..channels], &r1.pixel(pixel)[..channels]) };
                     for c in 0..channels {
-                        let v = fma.fma(scale, activation(sums[c] + bias[c]), post[c]);
-                        y[c] = fma.fma(*s1, r1[c], fma.fma(*s0, r0[c], v));
+                        let v = fma.fma(scale, activation(sums[c].to_f32() + bias[c]), post[c]);
+                        let v = fma.fma(*s0, r0[c].to_f32(), v);
+                        y[c] = T::from_f32(fma.fma(*s1, r1[c].to_f32(), v));
                     }
                 }
             }
@@ -147,9 +186,40 @@ impl BoundEpilogue {
 /// Pixels of one task.
 const CHUNK: usize = 1024;
 
+/// The operand as it is, residuals in the precision of the result.
+pub(super) fn choose_pointwise(
+    node: &NodeOperands,
+    op: &Pointwise,
+    precision: Precision,
+) -> Choice {
+    let mut choice = weighted(node, precision, []);
+    let first = Pointwise::OPERANDS + usize::from(op.epilogue.table_add);
+    let residuals = first..Pointwise::OPERANDS + op.epilogue.operands();
+    for residual in &mut choice.inputs[residuals] {
+        *residual = Wanted::Value(choice.outputs[0]);
+    }
+    choice
+}
+
 pub(super) fn load_pointwise(loading: &Loading, op: &Pointwise) -> Result<Kernel, ExecError> {
-    let x = loading.input(Pointwise::X)?;
-    let epilogue = BoundEpilogue::new(loading, &op.epilogue, Pointwise::OPERANDS, None)?;
+    use Precision::{Bf16, F32};
+    let precision = |value: &PlannedValue| value.format.precision;
+    let [x, y] = [loading.input_value(Pointwise::X), loading.output_value(0)].map(precision);
+    match (x, y) {
+        (F32, Bf16) => load_pointwise_as::<f32, bf16>(loading, op),
+        (Bf16, F32) => load_pointwise_as::<bf16, f32>(loading, op),
+        (Bf16, Bf16) => load_pointwise_as::<bf16, bf16>(loading, op),
+        _ => load_pointwise_as::<f32, f32>(loading, op),
+    }
+}
+
+fn load_pointwise_as<X: Number, Y: Number>(
+    loading: &Loading,
+    op: &Pointwise,
+) -> Result<Kernel, ExecError> {
+    let x: View<X> = loading.input(Pointwise::X)?;
+    let epilogue: BoundEpilogue<Y> =
+        BoundEpilogue::new(loading, &op.epilogue, Pointwise::OPERANDS, None)?;
     let pixels = x.shape.pixels();
     let chunks = pixels.div_ceil(CHUNK);
     Ok(Box::new(move |record| {
@@ -162,7 +232,7 @@ pub(super) fn load_pointwise(loading: &Loading, op: &Pointwise) -> Result<Kernel
                 for p in first..end {
                     // SAFETY: y is another value than x, and each of its
                     // pixels belongs to one task.
-                    unsafe { epilogue.store(fma, &terms, x.pixel(p), n, p) };
+                    unsafe { epilogue.store(fma, &terms, (x.pixel(p), x.shape.c), n, p) };
                 }
             });
         });

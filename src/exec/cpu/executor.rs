@@ -10,19 +10,22 @@ use crate::exec::elements::{gather, scatter};
 use crate::exec::{ExecError, Executor, StepRecord, lock};
 use crate::graph::{Parameters, Role, Shape};
 use crate::ops::Op;
-use crate::plan::{MemoryReport, Owner, PACK, Phase, PlannedValue, Program};
+use crate::plan::{MemoryReport, Owner, PACK, Phase, PlannedValue, Precision, Program};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 /// A model on the CPU, its weights packed once for all that it loads.
 pub struct CpuBackend {
+    precision: Precision,
     parameters: Arc<dyn Parameters>,
     packed: Mutex<HashMap<String, Arc<Memory>>>,
 }
 
 impl CpuBackend {
-    pub fn new(parameters: Arc<dyn Parameters>) -> Self {
+    /// `precision` is how feature maps and weights are stored: f32 or bf16.
+    pub fn new(precision: Precision, parameters: Arc<dyn Parameters>) -> Self {
         Self {
+            precision,
             parameters,
             packed: Mutex::default(),
         }
@@ -86,6 +89,10 @@ impl CpuBackend {
             }
         }
         Ok(executor)
+    }
+
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     pub fn packed_weights(&self) -> usize {

@@ -8,7 +8,7 @@ use super::simd::vectorized;
 use crate::exec::{ExecError, choice};
 use crate::graph::Shape;
 use crate::ops::GroupNorm;
-use crate::plan::{Choice, NodeOperands};
+use crate::plan::{Choice, NodeOperands, Precision};
 use rayon::prelude::*;
 
 /// Pixels of one task. Sums are always split here, whatever the number of
@@ -20,7 +20,7 @@ pub(super) fn choose(node: &NodeOperands) -> Choice {
     Choice {
         scratch: choice::scratch("partial_sums", partial_sums(shape)),
         thread_bytes: bytes(CHUNK.min(shape.pixels()) * shape.c),
-        ..weighted(node, [vector(shape.c), vector(shape.c)])
+        ..weighted(node, Precision::F32, [vector(shape.c), vector(shape.c)])
     }
 }
 
@@ -34,7 +34,8 @@ pub(super) fn load(loading: &Loading, op: &GroupNorm) -> Result<Kernel, ExecErro
     let channels = x.shape.c;
     let weight = loading.weight(GroupNorm::WEIGHT, &vector(channels))?;
     let bias = loading.weight(GroupNorm::BIAS, &vector(channels))?;
-    let epilogue = BoundEpilogue::new(loading, &op.epilogue, GroupNorm::OPERANDS, Some(bias))?;
+    let epilogue: BoundEpilogue =
+        BoundEpilogue::new(loading, &op.epilogue, GroupNorm::OPERANDS, Some(bias))?;
     let partial = loading.scratch([1, partial_sums(x.shape)])?;
     let threads = loading.thread_scratch(CHUNK.min(x.shape.pixels()) * channels)?;
     let (groups, epsilon) = (op.groups, f64::from(op.epsilon));
@@ -62,7 +63,7 @@ pub(super) fn load(loading: &Loading, op: &GroupNorm) -> Result<Kernel, ExecErro
                             }
                         }
                         // SAFETY: each pixel belongs to one task.
-                        unsafe { epilogue.store(fma, &terms, normalised, n, first) };
+                        unsafe { epilogue.store(fma, &terms, (normalised, channels), n, first) };
                     });
                 });
             });

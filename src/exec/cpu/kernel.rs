@@ -2,6 +2,7 @@
 
 use super::choose::bytes;
 use super::memory::{Memory, Threads, View, failure, wrong_operand};
+use super::number::Number;
 use crate::exec::{ExecError, StepRecord};
 use crate::ops::Packing;
 use crate::plan::{Phase, PlannedNode, PlannedValue};
@@ -32,18 +33,18 @@ impl<'a> Loading<'a> {
     }
 
     /// An operand that is no weight.
-    pub fn input(&self, index: usize) -> Result<View, ExecError> {
+    pub fn input<T: Number>(&self, index: usize) -> Result<View<T>, ExecError> {
         let value = self.input_value(index);
         View::new(value, self.slot(value))
     }
 
-    pub fn output(&self, index: usize) -> Result<View, ExecError> {
+    pub fn output<T: Number>(&self, index: usize) -> Result<View<T>, ExecError> {
         let value = self.output_value(index);
         View::new(value, self.slot(value))
     }
 
     /// A weight, which must be packed as the kernel reads it.
-    pub fn weight(&self, index: usize, packing: &Packing) -> Result<View, ExecError> {
+    pub fn weight<T: Number>(&self, index: usize, packing: &Packing) -> Result<View<T>, ExecError> {
         let value = self.input_value(index);
         if value.packing.as_ref() != Some(packing) {
             return Err(wrong_operand(value, "is not packed for its kernel"));

@@ -2,11 +2,12 @@
 
 use super::choose::{weight_and_bias, weighted};
 use super::kernel::{Kernel, Loading};
+use super::memory::View;
 use super::products::multiply;
 use crate::exec::ExecError;
 use crate::graph::Shape;
 use crate::ops::{Axis, Coordinate, Linear, Packing};
-use crate::plan::{Choice, NodeOperands};
+use crate::plan::{Choice, NodeOperands, Precision};
 use rayon::prelude::*;
 
 /// Rows of one task.
@@ -14,7 +15,7 @@ const CHUNK: usize = 32;
 
 pub(super) fn choose(node: &NodeOperands) -> Choice {
     let (x, y) = (node.inputs[Linear::X].shape(), node.outputs[0].shape());
-    weighted(node, packings(x.c, y.c))
+    weighted(node, Precision::F32, packings(x.c, y.c))
 }
 
 /// The packings of weight, `[inputs][outputs]`, and bias.
@@ -27,11 +28,11 @@ fn packings(inputs: usize, outputs: usize) -> [Packing; 2] {
 }
 
 pub(super) fn load(loading: &Loading) -> Result<Kernel, ExecError> {
-    let (x, y) = (loading.input(Linear::X)?, loading.output(0)?);
+    let (x, y): (View, View) = (loading.input(Linear::X)?, loading.output(0)?);
     let (rows, outputs) = (x.shape.n, y.shape.c);
     let [weight, bias] = packings(x.shape.c, outputs);
-    let weight = loading.weight(Linear::WEIGHT, &weight)?;
-    let bias = loading.weight(Linear::BIAS, &bias)?;
+    let weight: View = loading.weight(Linear::WEIGHT, &weight)?;
+    let bias: View = loading.weight(Linear::BIAS, &bias)?;
     Ok(Box::new(move |_| {
         // SAFETY: weights are packed before anything runs.
         let (weight, bias) = unsafe { (weight.pixel(0), bias.pixel(0)) };

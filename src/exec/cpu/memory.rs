@@ -1,8 +1,9 @@
 //! Slots and views of them.
 
+use super::number::Number;
 use crate::exec::ExecError;
 use crate::graph::Shape;
-use crate::plan::{Format, PlannedValue, Precision};
+use crate::plan::{Format, Layout, PlannedValue};
 use bytemuck::{Zeroable, allocation::try_zeroed_slice_box};
 use std::cell::UnsafeCell;
 use std::sync::Arc;
@@ -71,7 +72,7 @@ pub(super) fn wrong_operand(value: &PlannedValue, reason: &str) -> ExecError {
     failure(format!("value '{}' {} {reason}", value.name, value.shape))
 }
 
-/// A channels-last f32 value in its slot: pixel `p` of sample `n` has its
+/// A channels-last value in its slot: pixel `p` of sample `n` has its
 /// `shape.c` channels at `base + (n * pixels + p) * pitch`.
 ///
 /// A packed weight and a scratch array are views, too: of one pixel, or of rows.
@@ -80,8 +81,8 @@ pub(super) fn wrong_operand(value: &PlannedValue, reason: &str) -> ExecError {
 /// what another operand of that node reads, and every kernel that no two of
 /// its threads write one element.
 #[derive(Clone, Copy)]
-pub(super) struct View {
-    base: *mut f32,
+pub(super) struct View<T = f32> {
+    base: *mut T,
     pub shape: Shape,
     /// Distance of pixels, in elements.
     pub pitch: usize,
@@ -89,21 +90,22 @@ pub(super) struct View {
 
 // SAFETY: a view is an address; what may be done with it, and when, is said
 // at the methods that follow it.
-unsafe impl Send for View {}
+unsafe impl<T: Number> Send for View<T> {}
 // SAFETY: as above.
-unsafe impl Sync for View {}
+unsafe impl<T: Number> Sync for View<T> {}
 
-impl View {
+impl<T: Number> View<T> {
     pub fn new(value: &PlannedValue, slot: &Memory) -> Result<Self, ExecError> {
-        if value.format != Format::PLAIN || value.packing.is_some() {
-            return Err(wrong_operand(value, "is not channels-last in f32"));
+        let wanted = Format::new(Layout::ChannelsLast, T::PRECISION);
+        if value.format != wanted || value.packing.is_some() {
+            return Err(wrong_operand(value, &format!("is not {wanted}")));
         }
         let (first, pitch, shape) = (value.channel_offset, value.channel_stride, value.shape);
         if first + shape.c > pitch || value.array_bytes() > slot.len() as u64 {
             return Err(wrong_operand(value, "exceeds its slot"));
         }
         // SAFETY: the offset lies inside the slot, as just checked.
-        let base = unsafe { slot.address().add(first) };
+        let base = unsafe { slot.address().cast::<T>().add(first) };
         Ok(Self { base, shape, pitch })
     }
 
@@ -113,19 +115,19 @@ impl View {
         [count, len]: [usize; 2],
         slot: &Memory,
     ) -> Result<Self, ExecError> {
-        let fits = count * len <= slot.len() / size_of::<f32>();
-        if value.format.precision != Precision::F32 || !fits {
+        let fits = count * len <= slot.len() / size_of::<T>();
+        if value.format.precision != T::PRECISION || !fits {
             return Err(wrong_operand(value, "exceeds its slot"));
         }
         Ok(Self {
-            base: slot.address(),
+            base: slot.address().cast(),
             shape: Shape::matrix(count, len),
             pitch: len,
         })
     }
 
     /// Address of the first channel of a pixel, counted through all samples.
-    pub fn address(&self, pixel: usize) -> *mut f32 {
+    pub fn address(&self, pixel: usize) -> *mut T {
         debug_assert!(pixel < self.shape.n * self.shape.pixels());
         // SAFETY: `new` has checked that every pixel lies in the slot.
         unsafe { self.base.add(pixel * self.pitch) }
@@ -136,7 +138,7 @@ impl View {
     /// # Safety
     /// The slot is alive, and nobody writes these channels meanwhile.
     #[inline(always)]
-    pub unsafe fn pixel<'a>(&self, pixel: usize) -> &'a [f32] {
+    pub unsafe fn pixel<'a>(&self, pixel: usize) -> &'a [T] {
         // SAFETY: in the slot; the rest is the caller's.
         unsafe { std::slice::from_raw_parts(self.address(pixel), self.shape.c) }
     }
@@ -146,7 +148,7 @@ impl View {
     /// # Safety
     /// The slot is alive, and nobody else reads or writes these channels meanwhile.
     #[inline(always)]
-    pub unsafe fn pixel_mut<'a>(&self, pixel: usize) -> &'a mut [f32] {
+    pub unsafe fn pixel_mut<'a>(&self, pixel: usize) -> &'a mut [T] {
         // SAFETY: in the slot; the rest is the caller's.
         unsafe { std::slice::from_raw_parts_mut(self.address(pixel), self.shape.c) }
     }

@@ -20,7 +20,9 @@ mod linear;
 mod linear_attention;
 mod memory;
 mod mish;
+mod number;
 mod pack;
+mod product;
 mod products;
 mod sampling;
 mod simd;
@@ -34,4 +36,5 @@ pub use choose::CpuChooser;
 pub use executor::{CpuBackend, CpuExecutor};
 #[cfg(test)]
 pub(crate) use memory::refusal;
+pub use number::has_bf16;
 pub(crate) use sampling::next_x;

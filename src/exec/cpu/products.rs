@@ -1,4 +1,4 @@
-//! Matrix products over pixels: what convolutions are made of.
+//! Matrix products of linear layers and attention.
 
 use gemm_common::Parallelism;
 use gemm_f32::gemm::f32::get_gemm_fn;
@@ -46,37 +46,5 @@ pub(super) unsafe fn multiply(
             false,
             Parallelism::None,
         );
-    }
-}
-
-/// Products over several views of one array, added up: with pixel `p` of view
-/// `u` at `x[starts[u] + p * x_pitch..]`,
-/// `y[p, o] = sum_u sum_k x_u[p, k] * weights[u, k, o]`, pixels of y `outputs` apart.
-///
-/// # Panics
-/// When a view or y is too short.
-pub(super) fn multiply_views(
-    pixels: usize,
-    (x, x_pitch): (&[f32], usize),
-    starts: &[usize],
-    weights: &[f32],
-    (y, outputs): (&mut [f32], usize),
-) {
-    let of_view = weights.len() / starts.len();
-    let depth = of_view / outputs;
-    assert!(y.len() >= pixels * outputs, "products: y of {}", y.len());
-    for (u, (&start, weights)) in starts.iter().zip(weights.chunks_exact(of_view)).enumerate() {
-        let (x, len) = (&x[start..], (pixels - 1) * x_pitch + depth);
-        assert!(x.len() >= len, "products: view {u} of {}", x.len());
-        // SAFETY: x and y are long enough, by the assertions, and y is ours.
-        unsafe {
-            multiply(
-                [pixels, depth, outputs],
-                (x.as_ptr(), [x_pitch, 1]),
-                (weights.as_ptr(), outputs),
-                (y.as_mut_ptr(), outputs),
-                u > 0,
-            );
-        }
     }
 }

@@ -67,3 +67,23 @@ pub(super) fn has_16_lanes() -> bool {
     #[cfg(not(target_arch = "x86_64"))]
     return false;
 }
+
+/// Up to [`Simd::F32_LANES`] elements, then zeros.
+#[inline(always)]
+pub(super) fn load_lanes<S: Simd>(simd: S, from: &[f32]) -> S::f32s {
+    match from.len() >= S::F32_LANES {
+        // SAFETY: long enough, as just checked; any bits are numbers.
+        true => unsafe { from.as_ptr().cast::<S::f32s>().read_unaligned() },
+        false => simd.partial_load_f32s(from),
+    }
+}
+
+/// The first lanes, as many as there is room for.
+#[inline(always)]
+pub(super) fn store_lanes<S: Simd>(simd: S, into: &mut [f32], lanes: S::f32s) {
+    match into.len() >= S::F32_LANES {
+        // SAFETY: long enough, as just checked.
+        true => unsafe { into.as_mut_ptr().cast::<S::f32s>().write_unaligned(lanes) },
+        false => simd.partial_store_f32s(into, lanes),
+    }
+}

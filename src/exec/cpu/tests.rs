@@ -7,7 +7,7 @@ use crate::ops::{
     Activation, Conv2d, ConvTranspose2d, Epilogue, GroupNorm, Noise, NoiseSource, Op, Padding,
     Pointwise, SamplerUpdate, UpsampleNearest,
 };
-use crate::plan::Program;
+use crate::plan::{Precision, Program};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -24,12 +24,16 @@ fn program(graph: Graph) -> Program {
         fuse: false,
         trainable: false,
     };
-    let prepared = Target::Cpu { threads: 2 }.prepare(&[graph], &options);
+    let prepared = Target::Cpu {
+        threads: 2,
+        precision: Precision::F32,
+    }
+    .prepare(&[graph], &options);
     prepared.expect("a good graph").program().clone()
 }
 
 fn load(graph: Graph) -> impl Executor {
-    CpuBackend::new(Arc::new(Ones))
+    CpuBackend::new(Precision::F32, Arc::new(Ones))
         .load(program(graph))
         .unwrap()
 }
@@ -203,7 +207,7 @@ fn a_state_is_updated_in_place() {
 /// Every slot of a program is refused once; the backend stays as good as new.
 #[test]
 fn no_memory_for_any_slot_is_an_error_and_no_more() {
-    let backend = CpuBackend::new(Arc::new(Ones));
+    let backend = CpuBackend::new(Precision::F32, Arc::new(Ones));
     let program = program(block());
     let mut failures = 0;
     let executor = loop {

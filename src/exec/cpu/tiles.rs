@@ -1,6 +1,7 @@
 //! Images cut into tiles that fit the cache, one task each.
 
 use super::memory::View;
+use super::number::Number;
 use crate::graph::Shape;
 use crate::ops::Padding;
 
@@ -75,24 +76,27 @@ pub(super) fn tiles(shape: Shape, Tile { rows, columns, .. }: Tile) -> Vec<Tile>
 
 /// Copies what a 3x3 kernel of this stride sees of sample `tile.n` of x for
 /// the results of a tile, border included, to `into`: `[rows][columns][channels]`
-/// for as many rows and columns as [`Tile::seen`].
+/// for as many rows and columns as [`Tile::seen`], channels padded to a multiple
+/// of [`Number::DEPTH`] with zeros.
 ///
 /// # Safety
 /// Nobody writes x meanwhile.
-pub(super) unsafe fn copy_seen(
-    x: &View,
+pub(super) unsafe fn copy_seen<T: Number>(
+    x: &View<T>,
     tile: &Tile,
     stride: usize,
     padding: Padding,
-    into: &mut [f32],
+    into: &mut [T],
 ) {
     let (rows, columns) = tile.seen(stride);
     let [top, left] = [tile.top, tile.left].map(|first| (first * stride) as isize - 1);
     let Shape { c, h, w, .. } = x.shape;
     let first = tile.n * h * w;
-    for (row, into) in into.chunks_exact_mut(columns * c).take(rows).enumerate() {
+    let padded = c.next_multiple_of(T::DEPTH);
+    let bands = into.chunks_exact_mut(columns * padded).take(rows);
+    for (row, into) in bands.enumerate() {
         let Some(i) = source(top + row as isize, h, padding) else {
-            into.fill(0.0);
+            into.fill(T::zeroed());
             continue;
         };
         // Columns inside the image, which lie side by side.
@@ -100,28 +104,36 @@ pub(super) unsafe fn copy_seen(
         let end = (w as isize - left).clamp(begin as isize, columns as isize) as usize;
         let start = first + i * w + (left + begin as isize) as usize;
         for column in (0..begin).chain(end..columns) {
-            let pixel = &mut into[column * c..][..c];
+            let pixel = &mut into[column * padded..][..padded];
             match source(left + column as isize, w, padding) {
                 // SAFETY: readable, by the caller's promise.
-                Some(j) => pixel.copy_from_slice(unsafe { x.pixel(first + i * w + j) }),
-                None => pixel.fill(0.0),
+                Some(j) => copy_pixel(pixel, unsafe { x.pixel(first + i * w + j) }),
+                None => pixel.fill(T::zeroed()),
             }
         }
         if begin == end {
             continue;
         }
-        let inside = &mut into[begin * c..end * c];
-        if x.is_contiguous() {
+        let inside = &mut into[begin * padded..end * padded];
+        if x.is_contiguous() && padded == c {
             // SAFETY: these pixels follow one another inside the slot.
             let run = unsafe { std::slice::from_raw_parts(x.address(start), inside.len()) };
             inside.copy_from_slice(run);
         } else {
-            for (k, pixel) in inside.chunks_exact_mut(c).enumerate() {
+            for (k, pixel) in inside.chunks_exact_mut(padded).enumerate() {
                 // SAFETY: readable, by the caller's promise.
-                pixel.copy_from_slice(unsafe { x.pixel(start + k) });
+                copy_pixel(pixel, unsafe { x.pixel(start + k) });
             }
         }
     }
+}
+
+/// Copies the channels of a pixel; those beyond become zero.
+#[inline(always)]
+pub(super) fn copy_pixel<T: Number>(into: &mut [T], from: &[T]) {
+    let (channels, padding) = into.split_at_mut(from.len());
+    channels.copy_from_slice(from);
+    padding.fill(T::zeroed());
 }
 
 /// The coordinate whose pixel stands at `i` of an axis of `n`, or none for zero.

@@ -11,7 +11,7 @@ use crate::plan::{Choice, NodeOperands};
 use rayon::prelude::*;
 
 pub(super) fn load_nearest(loading: &Loading, op: &UpsampleNearest) -> Result<Kernel, ExecError> {
-    let (x, y) = (loading.input(0)?, loading.output(0)?);
+    let (x, y): (View, View) = (loading.input(0)?, loading.output(0)?);
     let factor = op.factor;
     Ok(Box::new(move |_| {
         (0..y.shape.n * y.shape.h).into_par_iter().for_each(|row| {

@@ -14,33 +14,30 @@
 //! Vectors run along channels in all three, which are padded to [`LANES`].
 #![allow(clippy::needless_range_loop)] // matrices, indexed as in the formulas
 
-mod product;
-
-use super::choose::{bytes, weight_and_bias, weighted};
+use super::choose::{bytes, convolution, vector};
 use super::conv2d::load_bias;
 use super::epilogue::{BoundEpilogue, Terms};
 use super::kernel::{Kernel, Loading};
 use super::memory::{Threads, View};
-use super::simd::{Fma, vectorized};
+use super::number::{LANES, Number, words};
+use super::product::{self, Factor, Product};
+use super::simd::{Fma, load_lanes, store_lanes, vectorized};
 use super::tiles::source;
 use crate::exec::ExecError;
 use crate::graph::Shape;
 use crate::ops::winograd::{A, A2, B, B2, OUTPUTS, POINTS, kernel_matrix};
 use crate::ops::{Axis, Conv2d, Coordinate, Packing, Padding};
 use crate::plan::{Choice, NodeOperands, Variant};
-use product::Product;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Channels are padded to a multiple of this, the widest vector.
-const LANES: usize = 16;
 /// Products of a tile for each pair of channels.
 const PRODUCTS: usize = POINTS * POINTS;
-/// Elements of a block's transformed operand and products: 256 KiB, a part of
+/// Words of a block's transformed operand and products: 256 KiB, a part of
 /// a second-level cache; up to 512 KiB for a block of [`ENOUGH_TILES`].
-const BLOCK_ELEMENTS: [usize; 2] = [64 * 1024, 128 * 1024];
+const BLOCK_WORDS: [usize; 2] = [64 * 1024, 128 * 1024];
 /// With fewer tiles in a block, reading the weights takes longer than
 /// multiplying with them.
 const ENOUGH_TILES: usize = 20;
@@ -57,30 +54,27 @@ pub(super) fn pays(channels: usize, outputs: usize) -> bool {
     channels >= LANES && outputs >= LANES
 }
 
-pub(super) fn choose(node: &NodeOperands, threads: usize) -> Choice {
+pub(super) fn choose<T: Number>(node: &NodeOperands, op: &Conv2d, threads: usize) -> Choice {
     let (x, y) = (node.inputs[Conv2d::X].shape(), node.outputs[0].shape());
-    let blocks = Blocks::new(x.c, y, threads);
+    let blocks = Blocks::new::<T>(x.c, y, threads);
     Choice {
         variant: Variant::Winograd,
-        thread_bytes: bytes(blocks.scratch().iter().sum()),
-        ..weighted(node, packings(x.c, y.c))
+        thread_bytes: bytes(blocks.scratch::<T>().iter().sum()),
+        ..convolution(node, T::PRECISION, op.residuals(), packings::<T>(x.c, y.c))
     }
 }
 
-/// The packings of weight, `[point][blocks of LANES out channels][channels]
-/// [LANES]`, and bias.
-fn packings(channels: usize, outputs: usize) -> [Packing; 2] {
-    let axes = vec![
+/// The packings of weight, a [product](product::packing) at each point, and bias.
+fn packings<T: Number>(channels: usize, outputs: usize) -> [Packing; 2] {
+    let points = [
         Axis::new(POINTS, Coordinate::H, 1),
         Axis::new(POINTS, Coordinate::W, 1),
-        Axis::new(outputs.div_ceil(LANES), Coordinate::N, LANES),
-        Axis::new(channels, Coordinate::C, 1),
-        Axis::new(LANES, Coordinate::N, 1),
     ];
     let plain = Shape::new(outputs, channels, 3, 3);
-    let [weight, bias] = weight_and_bias(plain, axes, outputs);
+    let sizes = [(outputs, Coordinate::N), (channels, Coordinate::C)];
+    let weight = product::packing::<T>(plain, &points, &[], sizes);
     let winograd = true;
-    [Packing { winograd, ..weight }, bias]
+    [Packing { winograd, ..weight }, vector(outputs)]
 }
 
 /// Packs a weight as [`Packing::apply`] does, but fast: all blocks of outputs
@@ -88,22 +82,22 @@ fn packings(channels: usize, outputs: usize) -> [Packing; 2] {
 ///
 /// # Panics
 /// When `plain` or `packed` has not the length that the packing says.
-pub(super) fn pack([outputs, channels]: [usize; 2], plain: &[f32], packed: &mut [f32]) {
+pub(super) fn pack<T: Number>([outputs, channels]: [usize; 2], plain: &[f32], packed: &mut [T]) {
     assert_eq!(
         plain.len(),
         outputs * channels * 9,
         "winograd: plain tensor"
     );
     let blocks = outputs.div_ceil(LANES);
-    assert_eq!(
-        packed.len(),
-        PRODUCTS * blocks * channels * LANES,
-        "winograd: packed array"
-    );
+    let depth = channels.next_multiple_of(T::DEPTH);
+    let of_point = blocks * depth * LANES;
+    assert_eq!(packed.len(), PRODUCTS * of_point, "winograd: packed array");
+    packed.fill(T::zeroed());
     let g = kernel_matrix();
     vectorized!({
         for at in 0..blocks * channels {
-            let (first, c) = (at / channels * LANES, at % channels);
+            let (block, c) = (at / channels, at % channels);
+            let first = block * LANES;
             let mut kernels = [[0.0; LANES]; 9];
             for lane in 0..LANES.min(outputs - first) {
                 let kernel = &plain[((first + lane) * channels + c) * 9..][..9];
@@ -111,20 +105,22 @@ pub(super) fn pack([outputs, channels]: [usize; 2], plain: &[f32], packed: &mut 
                     lanes[lane] = f64::from(w);
                 }
             }
-            for (u, row) in g.iter().enumerate() {
+            let row = (block * depth + c / T::DEPTH * T::DEPTH) * LANES + c % T::DEPTH;
+            for (u, across) in g.iter().enumerate() {
                 let mut along_columns = [[0.0; LANES]; 3];
                 for (j, lanes) in along_columns.iter_mut().enumerate() {
                     for (k, sum) in lanes.iter_mut().enumerate() {
                         let [upper, middle, lower] = [0, 3, 6].map(|i| kernels[i + j][k]);
-                        *sum = row[0] * upper + row[1] * middle + row[2] * lower;
+                        *sum = across[0] * upper + across[1] * middle + across[2] * lower;
                     }
                 }
                 let [left, middle, right] = &along_columns;
-                for (v, row) in g.iter().enumerate() {
+                for (v, down) in g.iter().enumerate() {
                     let point = u * POINTS + v;
-                    let packed = &mut packed[(point * blocks * channels + at) * LANES..][..LANES];
-                    for (k, sum) in packed.iter_mut().enumerate() {
-                        *sum = (row[0] * left[k] + row[1] * middle[k] + row[2] * right[k]) as f32;
+                    let packed = packed[point * of_point + row..].iter_mut();
+                    for (k, place) in packed.step_by(T::DEPTH).take(LANES).enumerate() {
+                        let sum = down[0] * left[k] + down[1] * middle[k] + down[2] * right[k];
+                        *place = T::from_f32(sum as f32);
                     }
                 }
             }
@@ -133,9 +129,9 @@ pub(super) fn pack([outputs, channels]: [usize; 2], plain: &[f32], packed: &mut 
 }
 
 /// The outputs and channels of a weight that is packed for this kernel.
-pub(super) fn packed_for(packing: &Packing) -> Option<[usize; 2]> {
+pub(super) fn packed_for<T: Number>(packing: &Packing) -> Option<[usize; 2]> {
     let Shape { n, c, .. } = packing.plain;
-    (*packing == packings(c, n)[0]).then_some([n, c])
+    (*packing == packings::<T>(c, n)[0]).then_some([n, c])
 }
 
 /// How the tiles of a result are divided.
@@ -149,7 +145,7 @@ struct Blocks {
 }
 
 impl Blocks {
-    fn new(channels: usize, y: Shape, threads: usize) -> Self {
+    fn new<T: Number>(channels: usize, y: Shape, threads: usize) -> Self {
         let grid = [y.h, y.w].map(|size| size.div_ceil(OUTPUTS));
         let mut blocks = Self {
             channels,
@@ -157,8 +153,8 @@ impl Blocks {
             grid,
             blocks: 1,
         };
-        let of_tile = blocks.x_pitch() + blocks.product_pitch();
-        let [few, most] = BLOCK_ELEMENTS.map(|elements| elements / of_tile);
+        let of_tile = words::<T>(blocks.x_pitch()) + blocks.product_pitch();
+        let [few, most] = BLOCK_WORDS.map(|words| words / of_tile);
         let fitting = few.max(most.min(ENOUGH_TILES)).max(1);
         let tiles = blocks.tiles();
         // A multiple of the threads, so that none waits long.
@@ -188,14 +184,14 @@ impl Blocks {
         PRODUCTS * self.y.c.next_multiple_of(LANES) + LANES
     }
 
-    /// Elements that a thread works in: transformed pixels and products; zeros
+    /// Words that a thread works in: transformed pixels and products; zeros
     /// for pixels outside the image, and the results of a run.
-    fn scratch(&self) -> [usize; 2] {
+    fn scratch<T: Number>(&self) -> [usize; 2] {
         let tiles = self.tiles().div_ceil(self.blocks);
         let results = OUTPUTS * RUN * OUTPUTS * self.y.c;
         [
-            tiles * (self.x_pitch() + self.product_pitch()),
-            self.channels.next_multiple_of(LANES) + results,
+            tiles * (words::<T>(self.x_pitch()) + self.product_pitch()),
+            words::<T>(self.channels.next_multiple_of(LANES)) + results,
         ]
     }
 
@@ -232,28 +228,29 @@ struct Run {
     len: usize,
 }
 
-struct Convolution {
+struct Convolution<T> {
     padding: Padding,
-    x: View,
+    x: View<T>,
     /// In the order of [`packings`].
-    weights: View,
+    weights: View<T>,
     blocks: Blocks,
-    epilogue: BoundEpilogue,
+    epilogue: BoundEpilogue<T>,
     threads: Arc<Threads>,
 }
 
-pub(super) fn load(loading: &Loading, op: &Conv2d) -> Result<Kernel, ExecError> {
-    let (x, y) = (loading.input(Conv2d::X)?, loading.output(0)?.shape);
-    let [weight, bias] = packings(x.shape.c, y.c);
+pub(super) fn load<T: Factor>(loading: &Loading, op: &Conv2d) -> Result<Kernel, ExecError> {
+    let x: View<T> = loading.input(Conv2d::X)?;
+    let y = loading.output_value(0).shape;
+    let [weight, bias] = packings::<T>(x.shape.c, y.c);
     let bias = load_bias(loading, op, &bias)?;
-    let blocks = Blocks::new(x.shape.c, y, loading.threads.count());
+    let blocks = Blocks::new::<T>(x.shape.c, y, loading.threads.count());
     let convolution = Convolution {
         padding: op.padding,
         x,
         weights: loading.weight(Conv2d::WEIGHT, &weight)?,
         blocks,
         epilogue: BoundEpilogue::new(loading, &op.epilogue, op.operands(), bias)?,
-        threads: loading.thread_scratch(blocks.scratch().iter().sum())?,
+        threads: loading.thread_scratch(blocks.scratch::<T>().iter().sum())?,
     };
     Ok(Box::new(move |record| {
         let terms = convolution.epilogue.terms(record);
@@ -261,7 +258,7 @@ pub(super) fn load(loading: &Loading, op: &Conv2d) -> Result<Kernel, ExecError> 
         (0..blocks.blocks).into_par_iter().for_each(|block| {
             let tiles = blocks.block(block);
             let threads = &convolution.threads;
-            threads.scratch(blocks.scratch(), |block, rest| {
+            threads.scratch(blocks.scratch::<T>(), |block, rest| {
                 Arch::new().dispatch(Block {
                     convolution: &convolution,
                     terms: &terms,
@@ -275,8 +272,8 @@ pub(super) fn load(loading: &Loading, op: &Conv2d) -> Result<Kernel, ExecError> 
 }
 
 /// A block at work.
-struct Block<'a> {
-    convolution: &'a Convolution,
+struct Block<'a, T> {
+    convolution: &'a Convolution<T>,
     terms: &'a Terms,
     tiles: Range<usize>,
     /// Transformed pixels and products.
@@ -284,7 +281,7 @@ struct Block<'a> {
     rest: &'a mut [f32],
 }
 
-impl WithSimd for Block<'_> {
+impl<T: Factor> WithSimd for Block<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -294,9 +291,12 @@ impl WithSimd for Block<'_> {
         } = self.convolution;
         let channels = blocks.channels.next_multiple_of(LANES);
         let (pitch, product_pitch) = (blocks.x_pitch(), blocks.product_pitch());
-        let (points, products) = self.block.split_at_mut(self.tiles.len() * pitch);
-        let (zeros, results) = self.rest.split_at_mut(channels);
+        let points = words::<T>(self.tiles.len() * pitch);
+        let (points, products) = self.block.split_at_mut(points);
+        let (zeros, results) = self.rest.split_at_mut(words::<T>(channels));
+        let points: &mut [T] = bytemuck::cast_slice_mut(points);
         zeros.fill(0.0);
+        let zeros: &[T] = bytemuck::cast_slice(zeros);
         for run in blocks.runs(self.tiles.clone()) {
             let points = &mut points[run.first * pitch..];
             self.convolution.transform(simd, &run, zeros, points);
@@ -304,9 +304,10 @@ impl WithSimd for Block<'_> {
         // SAFETY: weights are packed before anything runs.
         let weights = unsafe { weights.pixel(0) };
         let product = Product {
-            tiles: self.tiles.len(),
-            depth: blocks.channels,
+            pixels: self.tiles.len(),
+            depth: blocks.channels.next_multiple_of(T::DEPTH),
             outputs: blocks.y.c.next_multiple_of(LANES),
+            starts: &[0],
             pitches: [pitch, product_pitch],
         };
         let of_point = weights.len() / PRODUCTS;
@@ -323,24 +324,6 @@ impl WithSimd for Block<'_> {
             self.convolution
                 .finish(simd, self.terms, &run, products, results);
         }
-    }
-}
-
-#[inline(always)]
-fn load_lanes<S: Simd>(simd: S, from: &[f32]) -> S::f32s {
-    match from.len() >= S::F32_LANES {
-        // SAFETY: long enough, as just checked; any bits are numbers.
-        true => unsafe { from.as_ptr().cast::<S::f32s>().read_unaligned() },
-        false => simd.partial_load_f32s(from),
-    }
-}
-
-#[inline(always)]
-fn store_lanes<S: Simd>(simd: S, into: &mut [f32], lanes: S::f32s) {
-    match into.len() >= S::F32_LANES {
-        // SAFETY: long enough, as just checked.
-        true => unsafe { into.as_mut_ptr().cast::<S::f32s>().write_unaligned(lanes) },
-        false => simd.partial_store_f32s(into, lanes),
     }
 }
 
@@ -385,10 +368,10 @@ fn to_results<S: Simd>(simd: S, m: [S::f32s; POINTS]) -> [S::f32s; OUTPUTS] {
     ]
 }
 
-impl Convolution {
+impl<T: Factor> Convolution<T> {
     /// Transforms the pixels that a run of tiles sees.
     #[inline(always)]
-    fn transform<S: Simd>(&self, simd: S, run: &Run, zeros: &[f32], points: &mut [f32]) {
+    fn transform<S: Simd>(&self, simd: S, run: &Run, zeros: &[T], points: &mut [T]) {
         let Shape { c, h, w, .. } = self.x.shape;
         let (padded, pitch) = (c.next_multiple_of(LANES), self.blocks.x_pitch());
         let columns = run.len * OUTPUTS + 2;
@@ -414,7 +397,7 @@ impl Convolution {
                 let mut d = [simd.splat_f32s(0.0); POINTS];
                 for i in 0..POINTS {
                     if first < end {
-                        d[i] = load_lanes(simd, &pixels[i][j][first..end]);
+                        d[i] = T::load(simd, &pixels[i][j][first..end]);
                     }
                 }
                 let transformed = to_points(simd, d);
@@ -430,7 +413,7 @@ impl Convolution {
                     let transformed = to_points(simd, d);
                     for (j, value) in transformed.into_iter().enumerate() {
                         let at = (i * POINTS + j) * padded + first;
-                        store_lanes(simd, &mut points[at..][..S::F32_LANES], value);
+                        T::store(simd, &mut points[at..][..S::F32_LANES], value);
                     }
                 }
             }
@@ -481,8 +464,9 @@ impl Convolution {
             // SAFETY: no two tiles share a pixel, and the program lets no
             // operand of a node share elements with its result.
             unsafe {
+                let sums = (&results[..columns * c], c);
                 self.epilogue
-                    .store(Fma::of::<S>(), terms, &results[..columns * c], run.n, first);
+                    .store(Fma::of::<S>(), terms, sums, run.n, first);
             }
         }
     }
@@ -491,19 +475,24 @@ impl Convolution {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use half::bf16;
 
     #[test]
     fn weights_are_packed_as_their_packing_says() {
-        for [outputs, channels] in [[16, 16], [17, 3], [1, 5], [40, 33]] {
-            let [packing, _] = packings(channels, outputs);
-            let sizes = packed_for(&packing).expect("a weight of this kernel");
+        fn check<T: Number + std::fmt::Debug + PartialEq>([outputs, channels]: [usize; 2]) {
+            let [packing, _] = packings::<T>(channels, outputs);
+            let sizes = packed_for::<T>(&packing).expect("a weight of this kernel");
             let element = |i: usize| ((i * 7919) % 1009) as f32 / 1009.0 - 0.5;
             let plain: Vec<f32> = (0..packing.plain.elements()).map(element).collect();
-            let mut expected = vec![f32::NAN; packing.elements()];
+            let mut expected = vec![T::from_f32(f32::NAN); packing.elements()];
             let mut packed = expected.clone();
-            packing.apply(&plain, &mut expected);
+            packing.apply_as(&plain, &mut expected, T::from_f32);
             pack(sizes, &plain, &mut packed);
             assert_eq!(packed, expected, "{outputs} x {channels}");
+        }
+        for sizes in [[16, 16], [17, 3], [1, 5], [40, 33]] {
+            check::<f32>(sizes);
+            check::<bf16>(sizes);
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::exec::ExecError;
 use crate::graph::Role;
 use crate::ops::{Op, ensure};
 use crate::plan::{
-    Layout, MemoryReport, PACK, Phase, PlanError, PlannedNode, PlannedValue, Program,
+    Layout, MemoryReport, PACK, Phase, PlanError, PlannedNode, PlannedValue, Precision, Program,
 };
 use naga::ScalarKind;
 use std::collections::BTreeMap;
@@ -114,7 +114,8 @@ fn check_layouts(phase: &Phase, node: &PlannedNode) -> Result<(), String> {
             packing,
             ..
         } = &phase.values[id];
-        let is_known = packing.is_some() || format.layout == Layout::ChannelBlocks4;
+        let has_layout = packing.is_some() || format.layout == Layout::ChannelBlocks4;
+        let is_known = has_layout && format.precision != Precision::Bf16;
         ensure!(is_known, "reads or writes '{name}' in {format}");
     }
     Ok(())

@@ -21,7 +21,7 @@ fn an_image_that_was_checked_is_not_prepared_again() {
     let mut program = prepared.program().clone();
     program.memory.host_bytes += 1;
     let marked = program.memory.host_bytes;
-    upscaler.prepared = Some((size, Target::cpu().lower(program).unwrap()));
+    upscaler.prepared = Some((size, Target::cpu(Precision::F32).lower(program).unwrap()));
 
     upscaler.check(4, 4, &sample).unwrap();
     let image = Picture::new(4, 4, vec![128; 48]);

@@ -43,6 +43,7 @@ pub fn lower(source: &Source, op: &Pack) -> Result<Kernel, String> {
     let (f16, words) = match packing.precision {
         Precision::F32 => (0, packing.elements()),
         Precision::F16 => (1, packing.elements().div_ceil(2)),
+        Precision::Bf16 => return Err(format!("of '{}' has no bf16 on a GPU", packed.name)),
     };
     let workgroups = words.div_ceil(WORKGROUP);
     let columns = workgroups.clamp(1, MAX_COLUMNS);

@@ -23,10 +23,18 @@ const RUNS: usize = 2;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (options, devices) = common::start()?;
-    let model = Arc::new(Model::starter());
+    let model = Arc::new(match &options.model {
+        Some(path) => Model::open(path)?,
+        None => Model::starter(),
+    });
     let scale = model.settings().scale;
     let size = model.settings().padded_lr_side(options.size);
-    println!("starter model, {size} x {size} to {0} x {0}", size * scale);
+    let hidden = model.settings().hidden;
+    println!(
+        "{}, {hidden} channels, {size} x {size} to {1} x {1}",
+        model.file(),
+        size * scale
+    );
     for device in &devices {
         println!("\n{}", device.name());
         measure(&model, device, size, options.quick, &options.filter)?;

@@ -8,6 +8,7 @@ use srdiff::graph::Parameters;
 use srdiff::plan::Precision;
 use srdiff::upscale::{self, CpuSummary};
 use std::error::Error;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Options of the benchmarks: `cargo bench --bench kernels -- --device cpu`.
@@ -33,6 +34,9 @@ pub struct Options {
     /// least time that the device's peaks allow, the worst first
     #[arg(long)]
     pub roofline: bool,
+    /// A model file for the upscale benchmark, other than the starter
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
     /// Size of the LR image, for the upscale benchmark and --roofline
     #[arg(long, value_name = "PIXELS", default_value_t = 40)]
     pub size: usize,

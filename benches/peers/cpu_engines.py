@@ -1,12 +1,13 @@
 """Times one U-Net step of a model on the CPU in srdiff and in the engines that
 people install: PyTorch, ONNX Runtime, OpenVINO (f32 and bf16) and ncnn.
 
-    python benches/peers/cpu_engines.py [--size 160] [--threads N] [--rounds 5]
+    python benches/peers/cpu_engines.py [--size 160] [--threads N] [--rounds 5] [--wide]
 
 Installs the engines from PyPI into an environment of its own
 (target/peers), once. In each round every engine runs in turn; what is
-printed are medians over the rounds of each round's median, and the ratio of
-srdiff's to them. Each engine's result is compared with PyTorch's first.
+printed are medians over the rounds of each round's median, and the ratios of
+srdiff's (in f32 and in bf16) to them. --wide takes a model of twice as many
+channels, with random weights. Each engine's result is compared with PyTorch's first.
 
 srdiff's time is that of `cargo bench --bench upscale`: with the sampler's
 update, which the others leave out.
@@ -48,14 +49,38 @@ def median_time(work, seconds):
     return statistics.median(times)
 
 
-def srdiff(size, threads):
+def srdiff(arguments, *options):
     """Median step of one run of the benchmark, in ms."""
-    command = ["cargo", "bench", "--bench", "upscale", "--", "--device", "cpu", "--quick", "--size", str(size // 4)]
-    environment = {**os.environ, "RAYON_NUM_THREADS": str(threads)}
+    command = ["cargo", "bench", "--bench", "upscale", "--", "--device", "cpu", "--quick", "--size", str(arguments.size // 4)]
+    command += ["--model", str(arguments.model), *options]
+    environment = {**os.environ, "RAYON_NUM_THREADS": str(arguments.threads)}
     result = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
     # sampler, steps, seconds of model, image, start, step, ...
     rows = re.findall(r"^ +(?:ddpm|ddim|dpm\+\+) +\d+ +\S+ +\S+ +\S+ +(\S+)", result.stdout, re.MULTILINE)
     return min(float(step) for step in rows) * 1e3
+
+
+def write_wide(source, path):
+    """A model like `source` with twice as many channels in the U-Net, its weights random."""
+    import json
+    import math
+
+    import safetensors.torch
+    import torch
+    from safetensors import safe_open
+
+    with safe_open(source, "pt") as file:
+        config = json.loads(file.metadata()["config"])
+        shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}
+    config["hidden_size"] *= 2
+    tensors = {}
+    for name, shape in shapes.items():
+        if name.startswith("denoise_fn."):
+            features = name == "denoise_fn.cond_proj.weight"
+            shape = [side * 2 if side >= 32 and not (features and axis == 0) else side for axis, side in enumerate(shape)]
+        scale = 1 / math.sqrt(math.prod(shape[1:])) if len(shape) > 1 else 0.1
+        tensors[name] = torch.randn(shape) * scale
+    safetensors.torch.save_file(tensors, path, {"config": json.dumps(config)})
 
 
 def engines(arguments, folder):
@@ -141,6 +166,7 @@ def engines(arguments, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default=ROOT / "weights" / "srdiff-s-x4.safetensors")
+    parser.add_argument("--wide", action="store_true", help="twice as many channels, random weights")
     parser.add_argument("--size", type=int, default=160, help="height and width of the result")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rounds", type=int, default=5)
@@ -151,19 +177,25 @@ def main():
     import torch
 
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
+        if arguments.wide:
+            torch.manual_seed(0)
+            wide = pathlib.Path(folder) / "wide.safetensors"
+            write_wide(arguments.model, wide)
+            arguments.model = wide
         runs, versions = engines(arguments, pathlib.Path(folder))
-        times = {name: [] for name in ["srdiff", *runs]}
+        times = {name: [] for name in ["srdiff", "srdiff bf16", *runs]}
         for _ in range(arguments.rounds):
-            times["srdiff"].append(srdiff(arguments.size, arguments.threads))
+            times["srdiff"].append(srdiff(arguments))
+            times["srdiff bf16"].append(srdiff(arguments, "--bf16"))
             for name, run in runs.items():
                 times[name].append(median_time(run, arguments.seconds))
     print(", ".join(f"{name} {version}" for name, version in versions.items()))
-    print(f"one U-Net step, {arguments.size}x{arguments.size}, {arguments.threads} threads, {arguments.rounds} rounds")
-    print(f"{'engine':24}{'ms':>8}{'least':>8}{'most':>8}   srdiff / engine")
-    ours = statistics.median(times["srdiff"])
+    print(f"one U-Net step{' of the wide model' if arguments.wide else ''}, {arguments.size}x{arguments.size}, {arguments.threads} threads, {arguments.rounds} rounds")
+    print(f"{'engine':24}{'ms':>8}{'least':>8}{'most':>8}   srdiff / engine   srdiff bf16 / engine")
+    ours, bf16 = (statistics.median(times[name]) for name in ["srdiff", "srdiff bf16"])
     for name, values in times.items():
         median = statistics.median(values)
-        print(f"{name:24}{median:8.1f}{min(values):8.1f}{max(values):8.1f}   {ours / median:.2f}")
+        print(f"{name:24}{median:8.1f}{min(values):8.1f}{max(values):8.1f}   {ours / median:15.2f}   {bf16 / median:20.2f}")
 
 
 if __name__ == "__main__":

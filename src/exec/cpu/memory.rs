@@ -98,7 +98,8 @@ impl<T: Number> View<T> {
     pub fn new(value: &PlannedValue, slot: &Memory) -> Result<Self, ExecError> {
         let wanted = Format::new(Layout::ChannelsLast, T::PRECISION);
         if value.format != wanted || value.packing.is_some() {
-            return Err(wrong_operand(value, &format!("is not {wanted}")));
+            let reason = format!("is not channels-last in {}", T::PRECISION);
+            return Err(wrong_operand(value, &reason));
         }
         let (first, pitch, shape) = (value.channel_offset, value.channel_stride, value.shape);
         if first + shape.c > pitch || value.array_bytes() > slot.len() as u64 {

@@ -4,8 +4,8 @@
 //! The rows are the nodes of the published models at 160 x 160, which
 //! `tests/kernels.rs` checks on smaller images; they are made from the
 //! models' own graphs, so they cannot go stale.
-//! `-- --roofline` shows one step and the encoder of the starter model, sorted
-//! by the time that each kernel loses to the least that the peaks allow.
+//! `-- --roofline` shows one step and the encoder of a model, the starter or
+//! `--model FILE`, sorted by the time that each kernel loses to the least that the peaks allow.
 //! Bytes are those of operands and results, each once; arrays that stay in a
 //! cache go faster than the measured peak, which is that of main memory.
 
@@ -24,7 +24,7 @@ use peak::Peak;
 use srdiff::exec::gpu::GpuExecutor;
 use srdiff::exec::{Backend, ExecError, Executor, PrepareError, Prepared};
 use srdiff::graph::Role;
-use srdiff::model::names;
+use srdiff::model::{Model, names};
 use srdiff::plan::{PACK, Precision};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,10 +32,11 @@ use std::time::{Duration, Instant};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (options, devices) = common::start()?;
     let mut models = models::published();
-    if options.quick {
-        models.truncate(1);
+    if let Some(path) = &options.model {
+        let settings = Model::open(path)?.settings().clone();
+        models = vec![(path.display().to_string(), settings)];
     }
-    if options.roofline {
+    if options.quick || options.roofline {
         models.truncate(1);
     }
     let side = match options.roofline {

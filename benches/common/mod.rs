@@ -30,11 +30,12 @@ pub struct Options {
     /// Fewer rows, fewer repetitions
     #[arg(long)]
     pub quick: bool,
-    /// One step of the starter model and its encoder, each kernel against the
+    /// One step of a model and its encoder, each kernel against the
     /// least time that the device's peaks allow, the worst first
     #[arg(long)]
     pub roofline: bool,
-    /// A model file for the upscale benchmark, other than the starter
+    /// A model file, for the upscale benchmark and --roofline; the default is the
+    /// starter
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
     /// Size of the LR image, for the upscale benchmark and --roofline

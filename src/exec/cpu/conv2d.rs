@@ -234,7 +234,7 @@ impl<T: Factor, Y: Number> AtWork<'_, T, Y> {
                     // SAFETY: as above.
                     copy_pixel(pixel, unsafe { x.pixel(first + k) });
                 }
-                (&self.source, depth)
+                (self.source, depth)
             };
             let product = Product {
                 pixels: columns,
@@ -242,6 +242,7 @@ impl<T: Factor, Y: Number> AtWork<'_, T, Y> {
                 outputs,
                 starts: &[0],
                 pitches: [pitch, outputs],
+                fetches: false,
             };
             // SAFETY: weights are packed before anything runs.
             let weights = unsafe { self.convolution.weights.pixel(0) };
@@ -276,6 +277,7 @@ impl<T: Factor, Y: Number> AtWork<'_, T, Y> {
             outputs,
             starts: &starts,
             pitches: [stride * depth, outputs],
+            fetches: false,
         };
         let source = &self.source[..rows * columns * depth];
         for row in 0..products {

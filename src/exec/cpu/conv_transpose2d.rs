@@ -171,6 +171,7 @@ impl<T: Factor, Y: Number> WithSimd for AtWork<'_, T, Y> {
                 outputs,
                 starts: &[0, columns * depth],
                 pitches: [depth, outputs],
+                fetches: false,
             };
             let source = &self.source[(top * columns + left) * depth..rows * columns * depth];
             let weights = &weights[offset * of_offset..][..of_offset];

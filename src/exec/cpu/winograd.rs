@@ -41,6 +41,9 @@ const BLOCK_WORDS: [usize; 2] = [64 * 1024, 128 * 1024];
 /// With fewer tiles in a block, reading the weights takes longer than
 /// multiplying with them.
 const ENOUGH_TILES: usize = 20;
+/// Bytes of weights that stay in a second-level cache from block to block, beside
+/// what a block works on.
+const CACHED_WEIGHTS: usize = 512 * 1024;
 /// Tiles of a row that are transformed together: their columns, transformed
 /// along one axis, stay in the first-level cache.
 const RUN: usize = 8;
@@ -309,6 +312,7 @@ impl<T: Factor> WithSimd for Block<'_, T> {
             outputs: blocks.y.c.next_multiple_of(LANES),
             starts: &[0],
             pitches: [pitch, product_pitch],
+            fetches: size_of_val(weights) > CACHED_WEIGHTS,
         };
         let of_point = weights.len() / PRODUCTS;
         for (point, weights) in weights.chunks_exact(of_point).enumerate() {

@@ -8,10 +8,11 @@ Run from the repository's root:
     python3 benches/peers/picture_decoders.py [jpegs] [tiffs] [avifs] [others]
 
 Makes several hundred files of every kind it can, and lists those whose mean
-error is a level of 8 bits or more, and those that are refused.
+error is a level of 8 bits or more (AVIF: see `limit`), and those that are refused.
 """
 
 import itertools
+import re
 import struct
 import subprocess
 import sys
@@ -343,6 +344,15 @@ def expected(path):
         return levels(np.asarray(source.convert("RGBA")))
 
 
+def limit(name):
+    """The mean error of a file that is wrong."""
+    kind = re.match(r"avif(8|10|12)-.*-(\d)\.avif", name)
+    if kind and (kind[1] != "8" or kind[2] in "047"):
+        return 0.2
+    # libavif leaves the other kinds of 8 bits to libyuv, which is coarse at the borders of small pictures.
+    return 1.5 if name.endswith(".avif") else 1
+
+
 def main():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -367,7 +377,7 @@ def main():
                 seen = want[:, :, 3:] > 0
                 error = np.abs((want - got) * seen).mean()
             worst = max(worst, error)
-            if error >= 1:
+            if error >= limit(file.name):
                 wrong.append(f"{file.name}: mean error {error:.2f}; {line}")
         print(f"{len(files)} files, {len(refused)} refused, {len(wrong)} wrong, worst mean error {worst:.3f}")
         print("\n".join(refused + wrong))

@@ -236,14 +236,16 @@ fn what_is_wrong_with_a_file_is_told() {
     };
     let text = message(decode(&path, &options), &path);
     assert!(text.starts_with("states a size of 102x76 pixels"), "{text}");
-    // A frame that is larger than the header says.
-    let bytes = patched("avif_420_limited.avif", b"ispe", 4, &[0, 0, 0, 16]);
-    let path = folder.write("smaller.avif", bytes);
-    let text = message(Picture::open(&path), &path);
-    assert!(
-        text.starts_with("is truncated or damaged (its AV1"),
-        "{text}"
-    );
+    // A frame that is larger or smaller than the header says.
+    for width in [16, 18] {
+        let bytes = patched("avif_420_limited.avif", b"ispe", 4, &[0, 0, 0, width]);
+        let path = folder.write("other.avif", bytes);
+        let text = message(Picture::open(&path), &path);
+        assert!(
+            text.starts_with("is truncated or damaged (its AV1"),
+            "{text}"
+        );
+    }
 }
 
 /// The last tiles are missing, of colours or only of alpha.
@@ -290,8 +292,8 @@ fn damage_anywhere_is_survived() {
             };
             let results = [decode(&path, &options).err(), frames(&path, &options).err()];
             for error in results.into_iter().flatten() {
-                let is_caught = matches!(error.problem, ImageProblem::Codec(_));
-                assert!(!is_caught, "{name}, {at}: {error}");
+                let has_panicked = matches!(error.problem, ImageProblem::Codec(_));
+                assert!(!has_panicked, "{name}, {at}: {error}");
             }
         }
     }

@@ -1,5 +1,8 @@
 //! Pictures: files in and out, resizing, measures, and images as planes.
 
+#[cfg(feature = "avif")]
+#[path = "image/avif.rs"]
+mod avif;
 #[path = "image/bicubic.rs"]
 mod bicubic;
 #[path = "image/decode.rs"]

@@ -227,8 +227,38 @@ pub fn high_dynamic_range(name: &str) -> ImageProblem {
     ImageProblem::Feature(format!("colours of high dynamic range ({name})"))
 }
 
+/// Refuses what code points for video (ITU-T H.273) call brighter than white.
+pub fn check_transfer(transfer: u8) -> Result<(), ImageProblem> {
+    match transfer {
+        16 => Err(high_dynamic_range("PQ")),
+        18 => Err(high_dynamic_range("HLG")),
+        _ => Ok(()),
+    }
+}
+
+/// The profile of the code points by which a file names its colours, in a place of the
+/// given name; none for sRGB. Not everything can be a profile.
+pub fn profile_of_named(
+    [primaries, transfer]: [u8; 2],
+    place: &str,
+    can_be_profile: bool,
+    notes: &mut Vec<String>,
+) -> Option<Vec<u8>> {
+    // BT.709's primaries with sRGB's curve.
+    if (primaries, transfer) == (1, 13) {
+        return None;
+    }
+    let name = format!("its colour space ({place} {primaries}/{transfer})");
+    let profile = can_be_profile.then(|| profile_of_code_points(primaries, transfer));
+    notes.push(match profile {
+        Some(Some(_)) => format!("{name} became a colour profile"),
+        _ => format!("{name} is not known and was left out"),
+    });
+    profile.flatten()
+}
+
 /// The profile of code points for video (ITU-T H.273).
-pub fn profile_of_code_points(primaries: u8, transfer: u8) -> Option<Vec<u8>> {
+fn profile_of_code_points(primaries: u8, transfer: u8) -> Option<Vec<u8>> {
     let code_points = CicpProfile {
         color_primaries: CicpColorPrimaries::try_from(primaries).ok()?,
         transfer_characteristics: TransferCharacteristics::try_from(transfer).ok()?,

@@ -42,11 +42,16 @@ pub enum ImageProblem {
     /// A picture in a format that is not read.
     #[error("is {0}, which cannot be read; convert it to one of {READABLE}")]
     Format(&'static str),
-    /// A JPEG XL file, in a build without the feature `jxl`.
+    /// A picture in a format that is read with a feature that is not built.
     #[error(
-        "is a JPEG XL image, which this build of srdiff does not read; build with `cargo install --path . --features jxl`, or convert the image to PNG"
+        "is {format} image, which this build of srdiff does not read; build with `cargo install --path . --features {feature}`, or convert the image to PNG"
     )]
-    WithoutJxl,
+    NotBuilt {
+        /// The format, with its article.
+        format: &'static str,
+        /// The feature of this crate.
+        feature: &'static str,
+    },
     /// A variant of a format that is not read.
     #[error("uses {0}, which cannot be read; save it as an ordinary 8-bit or 16-bit PNG")]
     Feature(String),

@@ -2,15 +2,37 @@
 
 use super::error::ImageProblem;
 
+/// A name for the list of formats, if their feature is built.
+macro_rules! if_built {
+    ($feature:literal, $name:ident, $text:literal) => {
+        #[cfg(feature = $feature)]
+        macro_rules! $name {
+            () => {
+                $text
+            };
+        }
+        #[cfg(not(feature = $feature))]
+        macro_rules! $name {
+            () => {
+                ""
+            };
+        }
+    };
+}
+if_built!("jxl", jxl, "JPEG XL, ");
+if_built!("avif", avif, "AVIF, ");
+
 /// The formats that are read, for messages.
-#[cfg(feature = "jxl")]
-pub const READABLE: &str = "PNG, JPEG, JPEG XL, WebP, TIFF, BMP, GIF, PNM";
-/// The formats that are read, for messages.
-#[cfg(not(feature = "jxl"))]
-pub const READABLE: &str = "PNG, JPEG, WebP, TIFF, BMP, GIF, PNM";
+pub const READABLE: &str = concat!(
+    "PNG, JPEG, ",
+    jxl!(),
+    "WebP, ",
+    avif!(),
+    "TIFF, BMP, GIF, PNM"
+);
 
 /// How many bytes of a file tell its format.
-pub const SIGNATURE: u64 = 16;
+pub const SIGNATURE: u64 = 64;
 
 /// A format that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +46,8 @@ pub enum Format {
     Pnm,
     #[cfg(feature = "jxl")]
     Jxl,
+    #[cfg(feature = "avif")]
+    Avif,
 }
 
 /// The format of a file that starts with these bytes.
@@ -58,10 +82,21 @@ pub fn recognise(start: &[u8]) -> Result<Format, ImageProblem> {
             #[cfg(feature = "jxl")]
             return Ok(Format::Jxl);
             #[cfg(not(feature = "jxl"))]
-            return Err(ImageProblem::WithoutJxl);
+            return Err(ImageProblem::NotBuilt {
+                format: "a JPEG XL",
+                feature: "jxl",
+            });
         }
-        [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] => match brand {
-            [b'a', b'v', b'i', b'f' | b's', ..] => "an AVIF picture",
+        [a, b, c, d, b'f', b't', b'y', b'p', brand @ ..] => match brand {
+            _ if is_avif([*a, *b, *c, *d], brand) => {
+                #[cfg(feature = "avif")]
+                return Ok(Format::Avif);
+                #[cfg(not(feature = "avif"))]
+                return Err(ImageProblem::NotBuilt {
+                    format: "an AVIF",
+                    feature: "avif",
+                });
+            }
             [b'h' | b'm', b'e' | b'i', ..] => "a HEIF picture",
             _ => "a video",
         },
@@ -86,4 +121,15 @@ pub fn recognise(start: &[u8]) -> Result<Format, ImageProblem> {
         _ => return Err(ImageProblem::NotAPicture),
     };
     Err(ImageProblem::Format(foreign))
+}
+
+/// Whether a file of boxes is AVIF by the first of its brands, which a box of a size
+/// holds. The second is a version.
+fn is_avif(size: [u8; 4], brands: &[u8]) -> bool {
+    let size = (u32::from_be_bytes(size) as usize).saturating_sub(8);
+    let brands = brands[..size.min(brands.len())].chunks_exact(4);
+    let mut named = brands
+        .enumerate()
+        .filter_map(|(index, brand)| (index != 1).then_some(brand));
+    named.any(|brand| matches!(brand, b"avif" | b"avis"))
 }

@@ -39,18 +39,19 @@ fn what_is_no_picture_is_refused() {
         assert_eq!(message(dimensions(&path), &path), text);
         text
     };
-    let readable = if cfg!(feature = "jxl") {
-        "PNG, JPEG, JPEG XL, WebP, TIFF, BMP, GIF, PNM"
-    } else {
-        "PNG, JPEG, WebP, TIFF, BMP, GIF, PNM"
+    let readable = match (cfg!(feature = "jxl"), cfg!(feature = "avif")) {
+        (false, false) => "PNG, JPEG, WebP, TIFF, BMP, GIF, PNM",
+        (true, false) => "PNG, JPEG, JPEG XL, WebP, TIFF, BMP, GIF, PNM",
+        (false, true) => "PNG, JPEG, WebP, AVIF, TIFF, BMP, GIF, PNM",
+        (true, true) => "PNG, JPEG, JPEG XL, WebP, AVIF, TIFF, BMP, GIF, PNM",
     };
     let expected = format!("is not a picture, whatever its name says; give a {readable} file");
     assert_eq!(refused("text.png", b"Once upon a time"), expected);
     assert_eq!(refused("tiny.png", b"x"), expected);
     assert_eq!(refused("half a signature.png", b"\x89PNG"), expected);
     for (bytes, format) in [
-        (&b"\0\0\0\x1cftypavif\0\0\0\0"[..], "an AVIF picture"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIF picture"),
+        (&b"\0\0\0\x18ftypheic\0\0\0\0"[..], "a HEIF picture"),
+        (b"\0\0\0\x14ftypisom\0\0\0\0avc1avif", "a video"),
         (b"PF\n1 1\n-1.0\n", "a portable float map (PFM)"),
         (b"8BPS\0\x01", "a Photoshop document"),
     ] {
@@ -70,6 +71,23 @@ fn jpeg_xl_is_refused_with_what_to_do() {
     for bytes in [&bare[..], container] {
         let path = folder.write("photo.jxl", bytes);
         let expected = "is a JPEG XL image, which this build of srdiff does not read; build with `cargo install --path . --features jxl`, or convert the image to PNG";
+        assert_eq!(message(Picture::open(&path), &path), expected);
+        assert_eq!(message(dimensions(&path), &path), expected);
+    }
+}
+
+/// By any of its brands.
+#[cfg(not(feature = "avif"))]
+#[test]
+fn avif_is_refused_with_what_to_do() {
+    let folder = Folder::new();
+    for bytes in [
+        &std::fs::read("tests/data/pictures/avif_lossless.avif").unwrap()[..],
+        b"\0\0\0\x18ftypavis\0\0\0\0msf1miaf",
+        b"\0\0\0\x18ftypmif1\0\0\0\0miafavif",
+    ] {
+        let path = folder.write("photo.avif", bytes);
+        let expected = "is an AVIF image, which this build of srdiff does not read; build with `cargo install --path . --features avif`, or convert the image to PNG";
         assert_eq!(message(Picture::open(&path), &path), expected);
         assert_eq!(message(dimensions(&path), &path), expected);
     }

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 /// Arguments of `upscale`.
 #[derive(Debug, Args)]
 pub struct UpscaleArgs {
-    /// Images (PNG, JPEG, WebP, TIFF, BMP, GIF or PNM; JPEG XL if built with the feature
-    /// jxl), folders of them, patterns such as 'scans/**/*.tif', or - for standard input
+    /// Images (PNG, JPEG, WebP, TIFF, BMP, GIF or PNM; JPEG XL and AVIF if built with the
+    /// features jxl and avif), folders of them, patterns such as 'scans/**/*.tif', or - for standard input
     #[arg(value_name = "INPUT", required_unless_present = "from_file")]
     pub inputs: Vec<PathBuf>,
     /// Also take images from subfolders

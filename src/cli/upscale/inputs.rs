@@ -13,9 +13,9 @@ use walkdir::{DirEntry, WalkDir};
 
 /// The extensions by which images are found in folders. Files that are named
 /// are read whatever they are called.
-const EXTENSIONS: [&str; 16] = [
-    "png", "jpg", "jpeg", "jpe", "jfif", "jxl", "webp", "tif", "tiff", "bmp", "dib", "gif", "pnm",
-    "pbm", "pgm", "ppm",
+const EXTENSIONS: [&str; 17] = [
+    "avif", "png", "jpg", "jpeg", "jpe", "jfif", "jxl", "webp", "tif", "tiff", "bmp", "dib", "gif",
+    "pnm", "pbm", "pgm", "ppm",
 ];
 
 /// An image to upscale.

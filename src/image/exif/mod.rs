@@ -38,6 +38,18 @@ pub fn without_header(block: &[u8]) -> &[u8] {
     block.strip_prefix(b"Exif\0\0").unwrap_or(block)
 }
 
+/// The block of containers that say first how far into it it begins.
+#[cfg(any(feature = "avif", feature = "jxl"))]
+pub fn at_stated_start(block: &[u8]) -> Option<&[u8]> {
+    // Some writers forget to.
+    if block.starts_with(b"II*\0") || block.starts_with(b"MM\0*") {
+        return Some(block);
+    }
+    let (start, block) = block.split_first_chunk::<4>()?;
+    let block = block.get(u32::from_be_bytes(*start) as usize..)?;
+    Some(without_header(block))
+}
+
 /// A block that is looked at where it lies.
 struct Block<'a> {
     bytes: &'a [u8],

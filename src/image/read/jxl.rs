@@ -227,15 +227,8 @@ impl Scan {
             }
             data
         };
-        let exif = found(JxlAuxBoxType::EXIF, "EXIF").and_then(|block| {
-            // Says first how far into it the block begins, but some writers forget.
-            if block.starts_with(b"II*\0") || block.starts_with(b"MM\0*") {
-                return Some(block);
-            }
-            let (start, block) = block.split_first_chunk::<4>()?;
-            let block = block.get(u32::from_be_bytes(*start) as usize..)?;
-            Some(exif::without_header(block).to_vec())
-        });
+        let exif = found(JxlAuxBoxType::EXIF, "EXIF")
+            .and_then(|block| exif::at_stated_start(&block).map(<[u8]>::to_vec));
         let xmp = found(JxlAuxBoxType::XMP, "XMP");
         Ok(Self {
             frames: decoder.scanned_frames().to_vec(),

@@ -1,5 +1,7 @@
 //! Picture files to pixels.
 
+#[cfg(feature = "avif")]
+mod avif;
 mod bmp;
 mod canvas;
 mod jpeg;
@@ -75,11 +77,11 @@ impl Picture {
     }
 }
 
-/// Reads a PNG, JPEG, WebP, TIFF, BMP, GIF or PNM file, or JPEG XL with the
-/// feature `jxl`.
+/// Reads a PNG, JPEG, WebP, TIFF, BMP, GIF or PNM file, JPEG XL with the
+/// feature `jxl`, or AVIF with the feature `avif`.
 ///
 /// The content decides on the format, not the name. The orientation that the
-/// file asks for (EXIF, TIFF) is applied, an alpha channel that is opaque
+/// file asks for (EXIF, TIFF, AVIF) is applied, an alpha channel that is opaque
 /// everywhere is dropped, and of several pictures the first is taken. Samples
 /// of up to 8 bits become 8, of more 16; those in floating point are clamped to
 /// [0, 1] and become 16 bits. Colours are not converted, except those of CMYK and
@@ -127,6 +129,8 @@ fn decode_from(
                 Format::Pnm => simple::decode_pnm(&mut file, options),
                 #[cfg(feature = "jxl")]
                 Format::Jxl => jxl::decode(&mut file, options),
+                #[cfg(feature = "avif")]
+                Format::Avif => avif::decode(&mut file, options),
             };
             raster.and_then(Raster::into_picture)
         })
@@ -188,6 +192,8 @@ fn size_of(file: &mut Source, format: Format, max_pixels: u64) -> Result<Size, I
         Format::Pnm => simple::pnm_size(file, max_pixels),
         #[cfg(feature = "jxl")]
         Format::Jxl => jxl::size(file, max_pixels),
+        #[cfg(feature = "avif")]
+        Format::Avif => avif::size(file, max_pixels),
     }
 }
 
@@ -241,6 +247,8 @@ pub fn frames(path: &Path, options: &DecodeOptions) -> Result<Frames, ImageError
                 Format::Gif => simple::gif_durations(&mut file, options, &mut notes)?,
                 #[cfg(feature = "jxl")]
                 Format::Jxl => jxl::durations(&mut file, options, &mut notes)?,
+                #[cfg(feature = "avif")]
+                Format::Avif => Vec::new(),
                 Format::Jpeg | Format::Tiff | Format::Bmp | Format::Pnm => Vec::new(),
             };
             let list = match durations.len() {

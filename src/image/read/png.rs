@@ -117,13 +117,8 @@ fn decode_frame<R: BufRead + Seek>(
 /// Adds what the file says about its pixels.
 fn describe(raster: &mut Raster, info: &Info<'_>, walk: Walk) -> Result<(), ImageProblem> {
     raster.orientation = walk.orientation();
-    match info
-        .coding_independent_code_points
-        .map(|points| points.transfer_function)
-    {
-        Some(16) => return Err(color::high_dynamic_range("PQ")),
-        Some(18) => return Err(color::high_dynamic_range("HLG")),
-        _ => {}
+    if let Some(points) = info.coding_independent_code_points {
+        color::check_transfer(points.transfer_function)?;
     }
     let gray = raster.channels <= 2;
     raster.metadata = metadata(info, walk.exif, gray, &mut raster.notes);
@@ -250,20 +245,9 @@ fn metadata(
 /// 4.3): cICP, iCCP, sRGB, gAMA with cHRM.
 fn profile(info: &Info<'_>, gray: bool, notes: &mut Vec<String>) -> Option<Vec<u8>> {
     if let Some(points) = &info.coding_independent_code_points {
-        let (primaries, transfer) = (points.color_primaries, points.transfer_function);
-        // BT.709's primaries with sRGB's curve.
-        if (primaries, transfer) == (1, 13) {
-            return None;
-        }
-        let name = format!("its colour space (cICP {primaries}/{transfer})");
-        let profile = (!gray && points.is_video_full_range_image)
-            .then(|| color::profile_of_code_points(primaries, transfer));
-        if let Some(profile) = profile.flatten() {
-            notes.push(format!("{name} became a colour profile"));
-            return Some(profile);
-        }
-        notes.push(format!("{name} is not known and was left out"));
-        return None;
+        let can_be_profile = !gray && points.is_video_full_range_image;
+        let points = [points.color_primaries, points.transfer_function];
+        return color::profile_of_named(points, "cICP", can_be_profile, notes);
     }
     if let Some(profile) = &info.icc_profile {
         return Some(profile.to_vec());

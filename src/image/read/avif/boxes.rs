@@ -1,0 +1,412 @@
+//! The container of AVIF files (ISO/IEC 14496-12, 23008-12): items, where their
+//! bytes are, and what the file says about them.
+
+use super::super::{HEADER_BYTES, Source, cut_off, length};
+use crate::image::ImageProblem;
+use std::collections::BTreeMap;
+use std::io::{Read, Seek, SeekFrom};
+
+/// The type of a box, an item, a reference or a property.
+pub type Name = [u8; 4];
+
+/// A part of a file that is an image of its own, or says something about one.
+#[derive(Debug, Default)]
+pub struct Item {
+    pub kind: Name,
+    /// The MIME type, of an item of the type `mime`.
+    pub content_type: Vec<u8>,
+    place: Place,
+    /// Numbers of properties, from 1.
+    properties: Vec<Association>,
+    references: Vec<(Name, Vec<u32>)>,
+}
+
+/// Where the bytes of an item are: offsets and lengths.
+#[derive(Debug, Default)]
+struct Place {
+    method: u64,
+    other_file: bool,
+    extents: Vec<(u64, u64)>,
+}
+
+#[derive(Debug)]
+struct Association {
+    essential: bool,
+    number: usize,
+}
+
+impl Item {
+    /// The items that it refers to for some purpose.
+    pub fn references(&self, kind: Name) -> &[u32] {
+        let found = self.references.iter().find(|(name, _)| *name == kind);
+        found.map_or(&[], |(_, items)| items)
+    }
+}
+
+/// What a file holds.
+#[derive(Debug, Default)]
+pub struct Container {
+    pub primary: u32,
+    pub items: BTreeMap<u32, Item>,
+    properties: Vec<(Name, Vec<u8>)>,
+    /// Bytes of items that are kept in the header.
+    data: Vec<u8>,
+    /// How many frames the animation has; 0 where there is none.
+    pub frames: usize,
+    /// Whether the file ends before its last box.
+    pub is_cut: bool,
+}
+
+impl Container {
+    pub fn read(source: &mut Source) -> Result<Self, ImageProblem> {
+        let mut container = Self::default();
+        let length = length(source)?;
+        let (mut at, mut found) = (0, false);
+        while at < length {
+            let Some((name, head, size)) = box_at(source, at, length)? else {
+                container.is_cut = true;
+                break;
+            };
+            let end = at.saturating_add(size);
+            let is_cut = end > length;
+            if &name == b"mini" {
+                let what = "a minimized header (mini)";
+                return Err(ImageProblem::Feature(what.to_owned()));
+            }
+            if (&name == b"meta" && !found) || &name == b"moov" {
+                if is_cut {
+                    return Err(cut_off());
+                }
+                if size > HEADER_BYTES {
+                    return Err(ImageProblem::Memory);
+                }
+                let body = read_at(source, at + head, size - head)?;
+                if &name == b"meta" {
+                    found = true;
+                    container.meta(&body).ok_or_else(wrong_header)?;
+                } else if let Some(frames) = frames_of(&body) {
+                    container.frames = frames;
+                }
+            }
+            container.is_cut |= is_cut;
+            at = end;
+        }
+        match found {
+            true => Ok(container),
+            false if container.is_cut => Err(cut_off()),
+            false => Err(ImageProblem::Feature(
+                "no still picture, but a video".to_owned(),
+            )),
+        }
+    }
+
+    fn meta(&mut self, body: &[u8]) -> Option<()> {
+        let mut body = Bytes(body);
+        body.number(4)?;
+        while let Some((name, content)) = body.next_box()? {
+            let mut content = Bytes(content);
+            match &name {
+                b"pitm" => {
+                    let (version, _) = content.version()?;
+                    self.primary = content.id(version > 0)?;
+                }
+                b"iinf" => self.infos(content)?,
+                b"iloc" => self.places(content)?,
+                b"iref" => self.all_references(content)?,
+                b"iprp" => self.item_properties(content)?,
+                b"idat" => self.data = content.0.to_vec(),
+                _ => {}
+            }
+        }
+        Some(())
+    }
+
+    fn item(&mut self, id: u32) -> &mut Item {
+        self.items.entry(id).or_default()
+    }
+
+    fn infos(&mut self, mut content: Bytes<'_>) -> Option<()> {
+        let (version, _) = content.version()?;
+        content.number(if version == 0 { 2 } else { 4 })?;
+        while let Some((name, info)) = content.next_box()? {
+            let mut info = Bytes(info);
+            let (version, _) = info.version()?;
+            if &name != b"infe" || version < 2 {
+                continue;
+            }
+            let id = info.id(version > 2)?;
+            info.number(2)?;
+            let kind = info.name()?;
+            info.text();
+            let item = self.item(id);
+            item.kind = kind;
+            if &kind == b"mime" {
+                item.content_type = info.text().to_vec();
+            }
+        }
+        Some(())
+    }
+
+    fn places(&mut self, mut content: Bytes<'_>) -> Option<()> {
+        let (version, _) = content.version()?;
+        let sizes = content.number(2)?;
+        let size = |shift: u32| (sizes >> shift & 15) as usize;
+        let index_size = if version == 0 { 0 } else { size(0) };
+        let count = content.number(if version < 2 { 2 } else { 4 })?;
+        for _ in 0..count {
+            let id = content.id(version > 1)?;
+            let method = if version == 0 { 0 } else { content.number(2)? };
+            let other_file = content.number(2)? != 0;
+            let base = content.number(size(4))?;
+            let mut extents = Vec::new();
+            for _ in 0..content.number(2)? {
+                content.number(index_size)?;
+                let offset = base.checked_add(content.number(size(12))?)?;
+                extents.push((offset, content.number(size(8))?));
+                // Extents of no bytes in the file would cost nothing but memory.
+                if sizes & 0xff00 == 0 && extents.len() > 1 {
+                    return None;
+                }
+            }
+            self.item(id).place = Place {
+                method: method & 15,
+                other_file,
+                extents,
+            };
+        }
+        Some(())
+    }
+
+    fn all_references(&mut self, mut content: Bytes<'_>) -> Option<()> {
+        let (version, _) = content.version()?;
+        while let Some((kind, list)) = content.next_box()? {
+            let mut list = Bytes(list);
+            let from = list.id(version > 0)?;
+            let count = list.number(2)?;
+            let to = (0..count).map(|_| list.id(version > 0));
+            let to = to.collect::<Option<Vec<u32>>>()?;
+            self.item(from).references.push((kind, to));
+        }
+        Some(())
+    }
+
+    fn item_properties(&mut self, mut content: Bytes<'_>) -> Option<()> {
+        while let Some((name, part)) = content.next_box()? {
+            let mut part = Bytes(part);
+            match &name {
+                b"ipco" => {
+                    while let Some((name, property)) = part.next_box()? {
+                        self.properties.push((name, property.to_vec()));
+                    }
+                }
+                b"ipma" => {
+                    let (version, flags) = part.version()?;
+                    for _ in 0..part.number(4)? {
+                        let id = part.id(version > 0)?;
+                        for _ in 0..part.number(1)? {
+                            let bytes = if flags & 1 == 0 { 1 } else { 2 };
+                            let value = part.number(bytes)?;
+                            let essential = 1 << (8 * bytes - 1);
+                            self.item(id).properties.push(Association {
+                                essential: value & essential != 0,
+                                number: (value & (essential - 1)) as usize,
+                            });
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        Some(())
+    }
+
+    fn properties_of<'a>(&'a self, item: &'a Item) -> impl Iterator<Item = (bool, Name, &'a [u8])> {
+        item.properties.iter().filter_map(|association| {
+            let (name, content) = self.properties.get(association.number.checked_sub(1)?)?;
+            Some((association.essential, *name, &content[..]))
+        })
+    }
+
+    /// What an item's properties of one kind hold.
+    pub fn properties<'a>(&'a self, item: &'a Item, kind: Name) -> impl Iterator<Item = Bytes<'a>> {
+        let all = self.properties_of(item);
+        all.filter(move |&(_, name, _)| name == kind)
+            .map(|(_, _, content)| Bytes(content))
+    }
+
+    /// Refuses an item that cannot be shown without something that is not known.
+    pub fn check_essential(&self, item: &Item) -> Result<(), ImageProblem> {
+        const KNOWN: [&Name; 15] = [
+            b"av1C", b"ispe", b"pixi", b"colr", b"auxC", b"irot", b"imir", b"clap", b"pasp",
+            b"a1op", b"a1lx", b"lsel", b"clli", b"mdcv", b"cclv",
+        ];
+        let mut all = self.properties_of(item);
+        match all.find(|(essential, name, _)| *essential && !KNOWN.contains(&name)) {
+            None => Ok(()),
+            Some((_, name, _)) => {
+                let name = String::from_utf8_lossy(&name).into_owned();
+                Err(ImageProblem::Feature(format!("the AVIF property {name}")))
+            }
+        }
+    }
+
+    /// The bytes of an item.
+    pub fn content(&self, source: &mut Source, item: &Item) -> Result<Vec<u8>, ImageProblem> {
+        let place = &item.place;
+        if place.other_file || place.method > 1 {
+            let what = "data that is in another file or item";
+            return Err(ImageProblem::Feature(what.to_owned()));
+        }
+        let available = match place.method {
+            0 => length(source)?,
+            _ => self.data.len() as u64,
+        };
+        let mut content = Vec::new();
+        for &(offset, size) in &place.extents {
+            let rest = available.checked_sub(offset).ok_or_else(cut_off)?;
+            let size = if size == 0 { rest } else { size };
+            if size > rest {
+                return Err(cut_off());
+            }
+            // The same bytes again and again would be more than there are.
+            if content.len() as u64 + size > available {
+                return Err(wrong_header());
+            }
+            match place.method {
+                0 => content.extend(read_at(source, offset, size)?),
+                _ => content.extend(&self.data[offset as usize..][..size as usize]),
+            }
+        }
+        Ok(content)
+    }
+}
+
+pub fn wrong_header() -> ImageProblem {
+    ImageProblem::Damaged("its header contradicts itself".to_owned())
+}
+
+/// The type of a box, and the bytes of its head and of the whole; none where the file
+/// ends.
+fn box_at(
+    source: &mut Source,
+    at: u64,
+    length: u64,
+) -> Result<Option<(Name, u64, u64)>, ImageProblem> {
+    let start = read_at(source, at, (length - at).min(16))?;
+    let mut start = Bytes(&start);
+    let mut head = || {
+        let size = start.number(4)?;
+        let name = start.name()?;
+        Some(match size {
+            0 => (name, 8, length - at),
+            1 => (name, 16, start.number(8)?),
+            size => (name, 8, size),
+        })
+    };
+    match head() {
+        Some((_, head, size)) if size < head => Err(wrong_header()),
+        found => Ok(found),
+    }
+}
+
+fn read_at(source: &mut Source, at: u64, size: u64) -> Result<Vec<u8>, ImageProblem> {
+    let mut bytes = Vec::new();
+    source
+        .seek(SeekFrom::Start(at))
+        .and_then(|_| source.take(size).read_to_end(&mut bytes))
+        .map_err(ImageProblem::Read)?;
+    match bytes.len() as u64 == size {
+        true => Ok(bytes),
+        false => Err(cut_off()),
+    }
+}
+
+/// How many frames the first track of pictures has.
+fn frames_of(moov: &[u8]) -> Option<usize> {
+    let mut moov = Bytes(moov);
+    while let Some((name, track)) = moov.next_box()? {
+        let frames = || {
+            let media = Bytes(track).child(b"mdia")?;
+            let mut handler = Bytes(media.child(b"hdlr")?.0);
+            handler.number(8)?;
+            let shown = matches!(&handler.name()?, b"pict" | b"vide");
+            let table = media.child(b"minf")?.child(b"stbl")?;
+            let mut sizes = table.child(b"stsz")?;
+            sizes.number(8)?;
+            shown.then(|| sizes.number(4))?
+        };
+        if let (b"trak", Some(frames)) = (&name, frames()) {
+            return usize::try_from(frames).ok();
+        }
+    }
+    None
+}
+
+/// Bytes that are read from their start.
+#[derive(Clone, Copy)]
+pub struct Bytes<'a>(pub &'a [u8]);
+
+impl<'a> Bytes<'a> {
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    /// A number of up to 8 bytes, the first the largest.
+    pub fn number(&mut self, bytes: usize) -> Option<u64> {
+        let bytes = self.take(bytes)?;
+        (bytes.len() <= 8).then(|| bytes.iter().fold(0, |n, &byte| n << 8 | u64::from(byte)))
+    }
+
+    pub fn u32(&mut self) -> Option<u32> {
+        self.number(4).map(|number| number as u32)
+    }
+
+    pub fn name(&mut self) -> Option<Name> {
+        self.take(4)?.try_into().ok()
+    }
+
+    /// Text up to a zero or the end.
+    pub fn text(&mut self) -> &'a [u8] {
+        let end = self.0.iter().position(|&byte| byte == 0);
+        let text = &self.0[..end.unwrap_or(self.0.len())];
+        self.0 = &self.0[(text.len() + 1).min(self.0.len())..];
+        text
+    }
+
+    /// The version and flags that some boxes begin with.
+    pub fn version(&mut self) -> Option<(u64, u64)> {
+        Some((self.number(1)?, self.number(3)?))
+    }
+
+    fn id(&mut self, wide: bool) -> Option<u32> {
+        self.number(if wide { 4 } else { 2 }).map(|id| id as u32)
+    }
+
+    /// The next box and its content; within, none at the end.
+    fn next_box(&mut self) -> Option<Option<(Name, &'a [u8])>> {
+        if self.0.is_empty() {
+            return Some(None);
+        }
+        let mut rest = *self;
+        let (size, name) = (rest.number(4)?, rest.name()?);
+        let (head, size) = match size {
+            0 => (8, self.0.len()),
+            1 => (16, usize::try_from(rest.number(8)?).ok()?),
+            size => (8, size as usize),
+        };
+        let content = self.take(size)?.get(head..)?;
+        Some(Some((name, content)))
+    }
+
+    /// The content of the first box of a kind.
+    fn child(mut self, kind: &Name) -> Option<Self> {
+        while let Some((name, content)) = self.next_box()? {
+            if &name == kind {
+                return Some(Self(content));
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,234 @@
+//! AVIF files.
+
+mod av1;
+mod boxes;
+mod mosaic;
+mod pixels;
+
+use super::super::color;
+use super::super::exif;
+use super::super::raster::Raster;
+use super::super::{ImageProblem, Metadata, orientation::Orientation};
+use super::{DecodeOptions, Size, Source, check_frame, cut_off, first_of_animation, tolerate};
+use av1::CodePoints;
+use boxes::{Container, Item, wrong_header};
+use mosaic::{Mosaic, size_of};
+use pixels::Alpha;
+use std::ops::Range;
+
+pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> {
+    let container = Container::read(source)?;
+    let primary = primary(&container)?;
+    let size = size_of(&container, primary, max_pixels)?;
+    let shown = shown(&container, primary, size)?;
+    let size = shown.map(|range| range.len() as u32);
+    Ok((size, orientation(&container, primary)))
+}
+
+pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, ImageProblem> {
+    let mut notes = Vec::new();
+    let container = Container::read(source)?;
+    if container.is_cut {
+        tolerate(cut_off(), options, &mut notes)?;
+    }
+    if let Some(wanted) = options.frame {
+        check_frame(wanted, container.frames.max(1))?;
+        if wanted > 0 {
+            let what = "a frame of an AVIF animation after the first";
+            return Err(ImageProblem::Feature(what.to_owned()));
+        }
+    }
+    let primary = primary(&container)?;
+    let size = size_of(&container, primary, options.max_pixels)?;
+    let shown = shown(&container, primary, size)?;
+    let stated = code_points(&container, primary);
+    if let Some(points) = stated {
+        color::check_transfer(points.transfer)?;
+    }
+
+    let color = Mosaic::decode(source, &container, primary, options, &mut notes)?;
+    let points = stated.or_else(|| color.any_frame().map(|frame| frame.code_points()));
+    let points = points.ok_or_else(wrong_header)?;
+    color::check_transfer(points.transfer)?;
+    let alpha = match alpha(source, &container, options, &mut notes) {
+        Ok(Some(alpha)) if alpha.plane.size != color.size => return Err(wrong_header()),
+        Ok(alpha) => alpha,
+        Err(problem) => {
+            tolerate(problem.after_header(), options, &mut notes)?;
+            None
+        }
+    };
+    let (channels, samples) = pixels::samples(&color, alpha.as_ref(), points, &shown)?;
+    let mut raster = Raster::new(shown.map(|range| range.len() as u32), channels, samples);
+    raster.orientation = orientation(&container, primary);
+    raster.notes = notes;
+    if container.frames > 1 {
+        raster.note(first_of_animation(container.frames));
+    }
+    let icc_profile = match icc_profile(&container, primary) {
+        Some(profile) => Some(profile),
+        None => color::profile_of_named(
+            [
+                or_default(points.primaries, 1),
+                or_default(points.transfer, 13),
+            ],
+            "nclx",
+            channels > 2,
+            &mut raster.notes,
+        ),
+    };
+    raster.metadata = Metadata {
+        icc_profile,
+        ..described(source, &container, &mut raster.notes)
+    };
+    Ok(raster)
+}
+
+/// The image that is shown.
+fn primary(container: &Container) -> Result<&Item, ImageProblem> {
+    let item = container.items.get(&container.primary);
+    let item = item.ok_or_else(wrong_header)?;
+    match &item.kind {
+        b"av01" | b"grid" => Ok(item),
+        kind => {
+            let kind = String::from_utf8_lossy(kind).into_owned();
+            Err(ImageProblem::Feature(format!(
+                "an AVIF item of the type {kind}"
+            )))
+        }
+    }
+}
+
+/// Columns and rows that are shown: all, or a clean aperture.
+fn shown(
+    container: &Container,
+    item: &Item,
+    size: [u32; 2],
+) -> Result<[Range<usize>; 2], ImageProblem> {
+    let Some(mut aperture) = container.properties(item, *b"clap").next() else {
+        return Ok(size.map(|side| 0..side as usize));
+    };
+    let mut fraction = || Some([aperture.u32()? as i32, aperture.u32()? as i32].map(i128::from));
+    let fractions = [fraction(), fraction(), fraction(), fraction()];
+    // The offset is that of its centre from the picture's.
+    let range = |side: u32, length: Option<[i128; 2]>, offset: Option<[i128; 2]>| {
+        let ([length, of], [offset, parts]) = (length?, offset?);
+        let length = length.checked_div(of).filter(|_| length % of == 0)?;
+        let twice = (i128::from(side) - length) * parts + 2 * offset;
+        let start = twice.checked_div(2 * parts)?;
+        let is_inside = start >= 0 && length > 0 && start + length <= side.into();
+        (twice % (2 * parts) == 0 && is_inside).then_some(start as usize..(start + length) as usize)
+    };
+    let [width, height, x, y] = fractions;
+    match (range(size[0], width, x), range(size[1], height, y)) {
+        (Some(columns), Some(rows)) => Ok([columns, rows]),
+        _ => Err(wrong_header()),
+    }
+}
+
+/// A quarter turn or several, and then a mirror. What EXIF says does not count.
+fn orientation(container: &Container, item: &Item) -> Orientation {
+    let number = |kind| {
+        let mut all = container.properties(item, kind);
+        all.next().and_then(|mut property| property.number(1))
+    };
+    // Anticlockwise.
+    let turns = number(*b"irot").unwrap_or(0) & 3;
+    Orientation::new(match (turns, number(*b"imir").map(|axis| axis & 1)) {
+        (0, None) => 1,
+        (1, None) => 8,
+        (2, None) => 3,
+        (_, None) => 6,
+        // Top and bottom are exchanged.
+        (0, Some(0)) => 4,
+        (1, Some(0)) => 5,
+        (2, Some(0)) => 2,
+        (_, Some(0)) => 7,
+        (0, Some(_)) => 2,
+        (1, Some(_)) => 7,
+        (2, Some(_)) => 4,
+        (_, Some(_)) => 5,
+    })
+}
+
+/// What the header says about colours, for which frames have statements of their own.
+fn code_points(container: &Container, item: &Item) -> Option<CodePoints> {
+    container.properties(item, *b"colr").find_map(|mut color| {
+        if &color.name()? != b"nclx" {
+            return None;
+        }
+        let mut number = || u8::try_from(color.number(2)?).ok();
+        Some(CodePoints {
+            primaries: number()?,
+            transfer: number()?,
+            matrix: number()?,
+            is_full_range: color.number(1)? & 0x80 != 0,
+        })
+    })
+}
+
+fn icc_profile(container: &Container, item: &Item) -> Option<Vec<u8>> {
+    container.properties(item, *b"colr").find_map(|mut color| {
+        let is_profile = matches!(&color.name()?, b"prof" | b"rICC");
+        is_profile.then(|| color.0.to_vec())
+    })
+}
+
+/// A code point, or what stands for 2: that it is not stated.
+fn or_default(point: u8, default: u8) -> u8 {
+    if point == 2 { default } else { point }
+}
+
+/// Items that say something about the image, and their numbers.
+fn about_primary(container: &Container, reference: [u8; 4]) -> impl Iterator<Item = &Item> {
+    let all = container.items.values();
+    all.filter(move |item| item.references(reference).contains(&container.primary))
+}
+
+fn alpha(
+    source: &mut Source,
+    container: &Container,
+    options: &DecodeOptions,
+    notes: &mut Vec<String>,
+) -> Result<Option<Alpha>, ImageProblem> {
+    const KINDS: [&[u8]; 2] = [
+        b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha",
+        b"urn:mpeg:hevc:2015:auxid:1",
+    ];
+    let is_alpha = |item: &&Item| {
+        let mut kinds = container.properties(item, *b"auxC");
+        kinds.any(|mut kind| kind.version().is_some() && KINDS.contains(&kind.text()))
+    };
+    let Some(item) = about_primary(container, *b"auxl").find(is_alpha) else {
+        return Ok(None);
+    };
+    let plane = Mosaic::decode(source, container, item, options, notes)?;
+    let is_full_range = plane.any_frame().is_none_or(|frame| frame.is_full_range());
+    let primary = container.items.get(&container.primary);
+    Ok(Some(Alpha {
+        plane,
+        is_full_range,
+        is_premultiplied: primary.is_some_and(|item| !item.references(*b"prem").is_empty()),
+    }))
+}
+
+/// EXIF and XMP.
+fn described(source: &mut Source, container: &Container, notes: &mut Vec<String>) -> Metadata {
+    let mut found = |name: &str, is_wanted: fn(&Item) -> bool| {
+        let item = about_primary(container, *b"cdsc").find(|item| is_wanted(item))?;
+        let content = container.content(source, item).ok();
+        if content.is_none() {
+            notes.push(format!("its {name} cannot be read and was left out"));
+        }
+        content
+    };
+    let exif = found("EXIF", |item| &item.kind == b"Exif");
+    let xmp = found("XMP", |item| {
+        &item.kind == b"mime" && item.content_type == b"application/rdf+xml"
+    });
+    Metadata {
+        exif: exif.and_then(|block| exif::at_stated_start(&block).map(<[u8]>::to_vec)),
+        xmp,
+        ..Metadata::default()
+    }
+}

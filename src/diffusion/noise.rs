@@ -32,7 +32,7 @@ const KEY_INCREMENTS: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 const CHANNEL_BLOCK_BITS: u32 = 12;
 
 /// Four random words from a counter and a key (Philox4x32-10).
-#[inline]
+#[inline(always)]
 pub fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
     let [mut c0, mut c1, mut c2, mut c3] = counter;
     let [mut k0, mut k1] = key;
@@ -56,7 +56,7 @@ pub fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
 ///
 /// # Panics
 /// In debug builds, when `step` is 2^20 or more or `channel_block` 4096 or more.
-#[inline]
+#[inline(always)]
 pub fn normal4(seed: u64, x: u32, y: u32, sample: u32, step: u32, channel_block: u32) -> [f32; 4] {
     debug_assert!(
         step < 1 << (32 - CHANNEL_BLOCK_BITS) && channel_block < 1 << CHANNEL_BLOCK_BITS,
@@ -66,19 +66,33 @@ pub fn normal4(seed: u64, x: u32, y: u32, sample: u32, step: u32, channel_block:
     normals_from_words(philox4x32(counter, [seed as u32, (seed >> 32) as u32]))
 }
 
+/// [`normal4`] of pixels that lie side by side, given the arguments of the first
+/// behind the seed. In code compiled for wide vectors, it takes several at once.
+#[inline(always)]
+pub fn normals_of_run(
+    seed: u64,
+    ([x, y], sample, step, channel_block): ([u32; 2], u32, u32, u32),
+    normals: &mut [[f32; 4]],
+) {
+    for (i, normals) in normals.iter_mut().enumerate() {
+        let x = x.wrapping_add(i as u32);
+        *normals = normal4(seed, x, y, sample, step, channel_block);
+    }
+}
+
 /// Four standard normal numbers from four uniform words: the Box-Muller
 /// transform `sqrt(-2 ln u) (cos a, sin a)` of words 0, 1 and of words 2, 3.
 ///
 /// `u` uses all 32 bits of a pair's first word, so that the tail reaches 6.76;
 /// the angle `a` uses the upper 26 bits of the second.
-#[inline]
+#[inline(always)]
 pub fn normals_from_words(words: [u32; 4]) -> [f32; 4] {
     let [a, b] = box_muller(words[0], words[1]);
     let [c, d] = box_muller(words[2], words[3]);
     [a, b, c, d]
 }
 
-#[inline]
+#[inline(always)]
 fn box_muller(radius_word: u32, angle_word: u32) -> [f32; 2] {
     let radius = square_root(2.0 * negative_log(radius_word));
     let [cos, sin] = cos_sin(angle_word);
@@ -87,7 +101,7 @@ fn box_muller(radius_word: u32, angle_word: u32) -> [f32; 2] {
 
 /// `sqrt(v)` for `v` > 0. The Newton step corrects a GPU's built-in root, which
 /// may be off by several units in the last place.
-#[inline]
+#[inline(always)]
 fn square_root(v: f32) -> f32 {
     let r = v.sqrt();
     r - (r * r - v) * (0.5 / r)
@@ -99,7 +113,7 @@ fn square_root(v: f32) -> f32 {
 /// Computed as `k ln 2 - ln(1 + z)` with `1 + z` in [sqrt(1/2), sqrt(2)). Both
 /// `k` and `z` come from integers, so `z` keeps its relative precision where the
 /// argument is near 1 and the logarithm is about `z`.
-#[inline]
+#[inline(always)]
 fn negative_log(word: u32) -> f32 {
     // The argument is n / 2^(33 - top). A word of 32 bits loses its half here
     // and gets it back below, where it matters.
@@ -107,20 +121,20 @@ fn negative_log(word: u32) -> f32 {
     let n = if top == 1 { word } else { 2 * word + 1 };
     let zeros = n.leading_zeros();
     let mantissa = n << zeros;
-    let (z, k) = if mantissa >= SQRT_HALF {
-        // 1 + z = mantissa / 2^32.
-        (
-            -(leading_24_bits(!mantissa) + 0.5) * TWO_POW_MINUS_32,
-            1 + zeros - top,
-        )
+    // 1 + z = mantissa / 2^32, or 2^31 below sqrt(1/2).
+    let is_low = mantissa < SQRT_HALF;
+    let bits = leading_24_bits(if is_low {
+        mantissa & !(1 << 31)
     } else {
-        // 1 + z = mantissa / 2^31.
-        (
-            leading_24_bits(mantissa - (1 << 31)) * TWO_POW_MINUS_31,
-            2 + zeros - top,
-        )
+        !mantissa
+    });
+    let z = match is_low {
+        true => bits * TWO_POW_MINUS_31,
+        false => -(bits + 0.5) * TWO_POW_MINUS_32,
     };
-    k as f32 * std::f32::consts::LN_2 - log1p(z)
+    let k = 1 + u32::from(is_low) + zeros - top;
+    // Below 2^31, which a vector converts faster as a signed number.
+    k as i32 as f32 * std::f32::consts::LN_2 - log1p(z)
 }
 
 /// sqrt(1/2) as a fraction of 2^32.
@@ -129,7 +143,7 @@ const TWO_POW_MINUS_31: f32 = 1.0 / 2_147_483_648.0;
 const TWO_POW_MINUS_32: f32 = 1.0 / 4_294_967_296.0;
 
 /// `n` with all but its 24 leading significant bits cleared: exact in f32.
-#[inline]
+#[inline(always)]
 fn leading_24_bits(n: u32) -> f32 {
     let dropped = 8 - n.leading_zeros().min(8);
     (n >> dropped << dropped) as f32
@@ -137,7 +151,7 @@ fn leading_24_bits(n: u32) -> f32 {
 
 /// `ln(1 + z)` for `1 + z` in [sqrt(1/2), sqrt(2)]: `z - z^2 / 2 + z^3 P(z)`,
 /// `P` minimax for the relative error (6e-9 before rounding).
-#[inline]
+#[inline(always)]
 fn log1p(z: f32) -> f32 {
     let mut p = -0.076_344_94_f32;
     p = p * z + 0.127_615_75;
@@ -156,7 +170,7 @@ fn log1p(z: f32) -> f32 {
 ///
 /// The angle is a multiple of a quarter turn plus `t` in [-pi/4, pi/4]; the
 /// polynomials in `t^2` are minimax (2e-9 before rounding).
-#[inline]
+#[inline(always)]
 fn cos_sin(word: u32) -> [f32; 2] {
     let n = word >> 6;
     let quarter = (n + (1 << 23)) >> 24;
@@ -174,12 +188,11 @@ fn cos_sin(word: u32) -> [f32; 2] {
     q = q * square + 0.041_666_646;
     let cos = 1.0 - (0.5 * square - square * square * q);
 
-    match quarter & 3 {
-        0 => [cos, sin],
-        1 => [-sin, cos],
-        2 => [-cos, -sin],
-        _ => [sin, -cos],
-    }
+    // Without branches, so that a loop over pixels becomes vectors.
+    let swap = quarter & 1 == 1;
+    let (x, y) = (if swap { -sin } else { cos }, if swap { cos } else { sin });
+    let turn = quarter & 2 == 2;
+    [if turn { -x } else { x }, if turn { -y } else { y }]
 }
 
 /// pi / 2 / 2^24.

@@ -4,35 +4,51 @@
 
 use super::kernel::{Kernel, Loading};
 use super::memory::View;
-use crate::diffusion::noise::normal4;
+use super::simd::vectorized;
+use crate::diffusion::noise::normals_of_run;
 use crate::exec::{ExecError, StepRecord};
+use crate::graph::Shape;
 use crate::ops::{EstimateX0, NoiseSource, Reconstruct, SamplerUpdate};
 use rayon::prelude::*;
 
 pub(super) fn load_noise(loading: &Loading) -> Result<Kernel, ExecError> {
-    let x = loading.output(0)?;
+    let x: View = loading.output(0)?;
     Ok(Box::new(move |record| {
-        (0..x.shape.n * x.shape.h).into_par_iter().for_each(|row| {
-            for column in 0..x.shape.w {
+        let Shape { n, c, h, w } = x.shape;
+        (0..n * h).into_par_iter().for_each(|row| {
+            let mut z = vec![0.0; w * c];
+            draw(record, x.shape, row, &mut z);
+            for (column, z) in z.chunks_exact(c).enumerate() {
                 // SAFETY: each row belongs to one task.
-                let x_pixel = unsafe { x.pixel_mut(row * x.shape.w + column) };
-                draw(record, &x, row, column, x_pixel);
+                unsafe { x.pixel_mut(row * w + column) }.copy_from_slice(z);
             }
         });
     }))
 }
 
-/// Draws the noise of every channel of one pixel: column `column` of row
-/// `row`, counted through all samples.
-#[inline]
-fn draw(record: &StepRecord, of: &View, row: usize, column: usize, into: &mut [f32]) {
+/// Pixels whose noise is drawn at once.
+const RUN: usize = 64;
+
+/// Draws the noise of row `row`, counted through all samples, to `z`:
+/// `[columns][channels]`.
+fn draw(record: &StepRecord, shape: Shape, row: usize, z: &mut [f32]) {
     let seed = u64::from(record.seed_high) << 32 | u64::from(record.seed_low);
-    let place = record.places[row / of.shape.h];
-    let x = place.x.wrapping_add(column as u32);
-    let y = place.y.wrapping_add((row % of.shape.h) as u32);
-    for (block, lanes) in into.chunks_mut(4).enumerate() {
-        let normals = normal4(seed, x, y, place.sample, record.noise_step, block as u32);
-        lanes.copy_from_slice(&normals[..lanes.len()]);
+    let (place, step) = (record.places[row / shape.h], record.noise_step);
+    let y = place.y.wrapping_add((row % shape.h) as u32);
+    let mut normals = [[0.0; 4]; RUN];
+    for (run, z) in z.chunks_mut(RUN * shape.c).enumerate() {
+        let x = place.x.wrapping_add((run * RUN) as u32);
+        for block in 0..shape.c.div_ceil(4) {
+            vectorized!({
+                let counter = ([x, y], place.sample, step, block as u32);
+                normals_of_run(seed, counter, &mut normals);
+            });
+            for (z, normals) in z.chunks_exact_mut(shape.c).zip(&normals) {
+                let lanes = &mut z[4 * block..];
+                let count = lanes.len().min(4);
+                lanes[..count].copy_from_slice(&normals[..count]);
+            }
+        }
     }
 }
 
@@ -50,33 +66,34 @@ pub(super) fn load_sampler_update(
     loading: &Loading,
     op: &SamplerUpdate,
 ) -> Result<Kernel, ExecError> {
-    let x = loading.output(SamplerUpdate::X)?;
-    let previous = loading.output(SamplerUpdate::KEPT)?;
-    let x0 = loading.input(SamplerUpdate::X0)?;
-    let replayed = match op.noise {
+    let x: View = loading.output(SamplerUpdate::X)?;
+    let previous: View = loading.output(SamplerUpdate::KEPT)?;
+    let x0: View = loading.input(SamplerUpdate::X0)?;
+    let replayed: Option<View> = match op.noise {
         NoiseSource::Generated => None,
         NoiseSource::Replayed => Some(loading.input(SamplerUpdate::Z)?),
     };
     Ok(Box::new(move |record| {
-        let shape = x.shape;
-        (0..shape.n * shape.h).into_par_iter().for_each(|row| {
-            let mut z = vec![0.0; shape.c];
-            for column in 0..shape.w {
-                let p = row * shape.w + column;
-                if record.sigma != 0.0 {
-                    match replayed {
-                        // SAFETY: nothing writes z meanwhile.
-                        Some(replayed) => z.copy_from_slice(unsafe { replayed.pixel(p) }),
-                        None => draw(record, &x, row, column, &mut z),
-                    }
-                }
+        let Shape { n, c, h, w } = x.shape;
+        (0..n * h).into_par_iter().for_each(|row| {
+            let mut noise = vec![0.0; w * c];
+            if record.sigma != 0.0 && replayed.is_none() {
+                draw(record, x.shape, row, &mut noise);
+            }
+            for (column, noise) in noise.chunks_exact(c).enumerate() {
+                let p = row * w + column;
+                let z = match replayed {
+                    // SAFETY: nothing writes z meanwhile.
+                    Some(z) if record.sigma != 0.0 => unsafe { z.pixel(p) },
+                    _ => noise,
+                };
                 // SAFETY: x and previous are values of their own, and each row
                 // of them belongs to one task; nothing writes x0 meanwhile.
                 let (x, previous, x0) =
                     unsafe { (x.pixel_mut(p), previous.pixel_mut(p), x0.pixel(p)) };
-                for c in 0..shape.c {
-                    x[c] = next_x(record, x[c], x0[c], previous[c], z[c]);
-                    previous[c] = x0[c];
+                for i in 0..c {
+                    x[i] = next_x(record, x[i], x0[i], previous[i], z[i]);
+                    previous[i] = x0[i];
                 }
             }
         });

@@ -1,9 +1,9 @@
 //! Fully connected layer; the twin of `shaders/linear.wgsl`.
 
 use super::choose::{weight_and_bias, weighted};
+use super::gemm::multiply;
 use super::kernel::{Kernel, Loading};
 use super::memory::View;
-use super::products::multiply;
 use crate::exec::ExecError;
 use crate::graph::Shape;
 use crate::ops::{Axis, Coordinate, Linear, Packing};

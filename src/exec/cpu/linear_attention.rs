@@ -1,10 +1,10 @@
 //! Linear attention; the twin of `shaders/linear_attention.wgsl`.
 
 use super::choose::{bytes, plain};
+use super::gemm::multiply;
 use super::kernel::{Kernel, Loading};
 use super::memory::{Threads, View};
 use super::mish::exp;
-use super::products::multiply;
 use super::simd::vectorized;
 use crate::exec::{ExecError, choice};
 use crate::graph::Shape;

@@ -1,7 +1,7 @@
 //! The native CPU executor: the same programs as on a GPU.
 //!
-//! Arrays are channels-last, so a convolution is a handful of matrix products
-//! over pixels (`products`), or `winograd`; everything else runs along contiguous
+//! Arrays are channels-last, so a convolution is a matrix product over pixels
+//! (`product`), or several of them (`winograd`); everything else runs along contiguous
 //! channels, vectorised for the machine's instruction set at run time (pulp).
 //! Images are cut into tiles that fit the cache; rayon spreads the tiles over
 //! the cores. Each kernel's file says which formats, packing and scratch memory
@@ -14,6 +14,7 @@ mod convert;
 mod count_non_finite;
 mod epilogue;
 mod executor;
+mod gemm;
 mod group_norm;
 mod kernel;
 mod linear;
@@ -23,7 +24,7 @@ mod mish;
 mod number;
 mod pack;
 mod product;
-mod products;
+
 mod sampling;
 mod simd;
 #[cfg(test)]

@@ -15,6 +15,9 @@ mod frames;
 mod jxl;
 #[path = "image/kinds.rs"]
 mod kinds;
+#[cfg(target_os = "linux")]
+#[path = "image/memory.rs"]
+mod memory;
 #[path = "image/metadata.rs"]
 mod metadata;
 #[path = "image/metrics.rs"]

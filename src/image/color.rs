@@ -34,7 +34,7 @@ pub struct Cmyk {
 
 /// To sRGB through a profile, for samples of 8 bits or of 16.
 enum Through {
-    U8(Arc<dyn TransformExecutor<u8> + Send + Sync>, [u8; 256]),
+    U8(Arc<dyn TransformExecutor<u8> + Send + Sync>, Box<[u8; 256]>),
     U16(Arc<dyn TransformExecutor<u16> + Send + Sync>, [u8; 3]),
 }
 
@@ -63,7 +63,7 @@ impl Through {
         }
         let level = without_black(black);
         let levels = std::array::from_fn(|v| u8::from_level(255.0 * level(v as f32 / 255.0)));
-        Some(Self::U8(to_rgb, levels))
+        Some(Self::U8(to_rgb, Box::new(levels)))
     }
 }
 
@@ -201,7 +201,7 @@ pub fn convert_to_srgb(picture: &mut Picture, profile: &[u8]) -> Result<bool, No
 }
 
 /// Converts R, G and B of each pixel in place, some pixels at a time.
-fn transform<T: Sample + Copy + Default>(
+fn transform<T: Sample>(
     to_srgb: &(dyn TransformExecutor<T> + Send + Sync),
     from: Layout,
     rgb: &mut [T],

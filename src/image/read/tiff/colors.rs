@@ -125,7 +125,7 @@ impl<'a> Interpreter<'a> {
             }
             Colors::Cmyk => {
                 scale(&mut pixels, layout.bits);
-                pixels = self.from_cmyk(&pixels);
+                pixels = self.cmyk_to_rgb(&pixels);
             }
         }
         if let Some(Alpha {
@@ -141,7 +141,7 @@ impl<'a> Interpreter<'a> {
         Cow::Owned(pixels)
     }
 
-    fn from_cmyk(&self, cmyk: &Samples) -> Samples {
+    fn cmyk_to_rgb(&self, cmyk: &Samples) -> Samples {
         let count = cmyk.len() / 4 * 3;
         match (cmyk, &self.cmyk) {
             (Samples::U8(cmyk), Some(to_rgb)) => {

@@ -4,6 +4,7 @@ pub mod atomic_file;
 pub mod diffusion;
 pub mod exec;
 pub mod graph;
+mod host_memory;
 pub mod image;
 pub mod model;
 pub mod ops;

@@ -150,7 +150,7 @@ fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
 /// A result as bytes.
 fn bytes(sr: &[f32], scale: usize) -> Vec<u8> {
     let like = Picture::new(WIDTH, HEIGHT, vec![0; 3 * WIDTH * HEIGHT]);
-    let picture = picture_from_planes(sr, scale * WIDTH, &like, scale);
+    let picture = picture_from_planes(sr, scale * WIDTH, &like, scale).unwrap();
     picture.rgb8().into_owned()
 }
 

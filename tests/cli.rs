@@ -20,6 +20,9 @@ mod frames;
 mod full_disk;
 #[path = "cli/inputs.rs"]
 mod inputs;
+#[cfg(target_os = "linux")]
+#[path = "cli/memory.rs"]
+mod memory;
 #[path = "cli/models.rs"]
 mod models;
 #[path = "cli/options.rs"]

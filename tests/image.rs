@@ -18,6 +18,9 @@ mod frames;
 mod jxl;
 #[path = "image/kinds.rs"]
 mod kinds;
+#[cfg(target_os = "linux")]
+#[path = "image/memory.rs"]
+mod memory;
 #[path = "image/metadata.rs"]
 mod metadata;
 #[path = "image/metrics.rs"]

@@ -46,11 +46,14 @@ pub fn run(device: DeviceChoice) -> Result<([f32; 3], f32), Box<dyn Error>> {
         sample.sample = index;
         let large = upscaler.upscale(&images[0], &sample, &mut |_| ControlFlow::Continue(()))?;
         match &mut spread {
-            None => spread = Some(Spread::new(&large)),
+            None => spread = Some(Spread::new(&large)?),
             Some(spread) => spread.add(&large),
         }
     }
-    let sigma = spread.map(|spread| spread.sigma()).unwrap_or_default();
+    let sigma = match spread {
+        Some(spread) => spread.sigma()?,
+        None => Vec::new(),
+    };
     Ok((means, sigma.iter().sum::<f32>() / sigma.len() as f32))
 }
 

@@ -199,6 +199,13 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Stdout(_) => 1,
+            Self::Input(ImageError { problem, .. })
+            | Self::UpscaleInput { problem, .. }
+            | Self::Output(ImageError { problem, .. })
+                if matches!(problem, ImageProblem::NoMemory) =>
+            {
+                6
+            }
             Self::Usage(_) => 2,
             Self::Input(_)
             | Self::UpscaleInput { .. }

@@ -1,7 +1,8 @@
 //! Elements of a value between the host's order, `[n, c, h, w]`, and the bytes
 //! of its slot.
 
-use super::{ExecError, with_room};
+use super::ExecError;
+use crate::host_memory::with_room;
 use crate::plan::{Layout, PlannedValue, Precision};
 use half::{bf16, f16};
 

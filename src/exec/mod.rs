@@ -19,6 +19,7 @@ pub use backend::{Backend, PrepareError, PrepareOptions, Prepared, Target};
 pub use records::{Place, StepRecord};
 
 use crate::graph::{ParameterError, Shape};
+use crate::host_memory::NoMemory;
 use crate::plan::{MemoryReport, PlanError};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use thiserror::Error;
@@ -89,31 +90,14 @@ pub enum ExecError {
     Device { device: String, reason: String },
 }
 
-/// An empty vector with room for so many elements. Where there is no memory, the
-/// usual ways to make one end the program.
-pub(crate) fn with_room<T>(count: usize) -> Result<Vec<T>, ExecError> {
-    let bytes = count.saturating_mul(size_of::<T>()) as u64;
-    let mut vector = Vec::new();
-    let made = vector.try_reserve_exact(count);
-    #[cfg(test)]
-    let made = made.map(|()| cpu::refusal::refuses(bytes));
-    #[cfg(not(test))]
-    let made = made.map(|()| false);
-    match made {
-        Ok(false) => Ok(vector),
-        _ => Err(ExecError::OutOfMemory {
+impl From<NoMemory> for ExecError {
+    fn from(NoMemory { bytes }: NoMemory) -> Self {
+        Self::OutOfMemory {
             device: "the host".to_owned(),
             needed_mib: bytes.div_ceil(1 << 20),
             hint: String::new(),
-        }),
+        }
     }
-}
-
-/// So many zeros, as [`with_room`].
-pub(crate) fn zeros<T: Copy + Default>(count: usize) -> Result<Vec<T>, ExecError> {
-    let mut vector = with_room(count)?;
-    vector.resize(count, T::default());
-    Ok(vector)
 }
 
 /// Locks what a panic elsewhere leaves whole.

@@ -10,7 +10,9 @@
 //! agrees with.
 
 use super::{Picture, Samples};
+use crate::host_memory::{NoMemory, probe, with_room, zeros};
 use crate::ops::{keys_cubic, symmetric};
+use bytemuck::Zeroable;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -21,7 +23,15 @@ use std::ops::Range;
 ///
 /// # Panics
 /// When a length is 0 or `samples` has not `width * height * channels`.
-pub fn resize<T>(samples: &[T], size: [usize; 2], channels: usize, new_size: [usize; 2]) -> Vec<f64>
+///
+/// # Errors
+/// When the system has no memory for the result.
+pub fn resize<T>(
+    samples: &[T],
+    size: [usize; 2],
+    channels: usize,
+    new_size: [usize; 2],
+) -> Result<Vec<f64>, NoMemory>
 where
     T: Copy + Into<f64> + Sync,
 {
@@ -32,12 +42,15 @@ where
 ///
 /// # Panics
 /// As [`resize`].
+///
+/// # Errors
+/// As [`resize`].
 pub fn resize_u8(
     samples: &[u8],
     size: [usize; 2],
     channels: usize,
     new_size: [usize; 2],
-) -> Vec<u8> {
+) -> Result<Vec<u8>, NoMemory> {
     // The conversion clamps.
     resize_with(samples, size, channels, new_size, |value| {
         value.round() as u8
@@ -53,28 +66,30 @@ fn resize_samples(
     size: [usize; 2],
     channels: usize,
     new_size: [usize; 2],
-) -> Samples {
-    Resizing::new(size, channels, new_size).samples(samples, 0..new_size[1])
+) -> Result<Samples, NoMemory> {
+    Resizing::new(size, channels, new_size)?.samples(samples, 0..new_size[1])
 }
 
 impl Picture {
-    /// The picture resized, opacity included.
+    /// The image resized, opacity included.
     ///
     /// # Panics
     /// When a side would be 0.
-    pub fn resized(&self, width: usize, height: usize) -> Self {
+    ///
+    /// # Errors
+    /// When the system has no memory for the result.
+    pub fn resized(&self, width: usize, height: usize) -> Result<Self, NoMemory> {
         let (size, new_size) = ([self.width, self.height], [width, height]);
-        Self {
+        let alpha = self.alpha.as_ref();
+        let alpha = alpha.map(|alpha| resize_samples(alpha, size, 1, new_size));
+        Ok(Self {
             width,
             height,
-            rgb: resize_samples(&self.rgb, size, 3, new_size),
+            rgb: resize_samples(&self.rgb, size, 3, new_size)?,
             gray: self.gray,
-            alpha: self
-                .alpha
-                .as_ref()
-                .map(|alpha| resize_samples(alpha, size, 1, new_size)),
+            alpha: alpha.transpose()?,
             metadata: self.metadata.clone(),
-        }
+        })
     }
 }
 
@@ -84,12 +99,12 @@ fn resize_with<T, O>(
     channels: usize,
     new_size: [usize; 2],
     finish: impl Fn(f64) -> O + Sync,
-) -> Vec<O>
+) -> Result<Vec<O>, NoMemory>
 where
     T: Copy + Into<f64> + Sync,
-    O: Copy + Default + Send,
+    O: Copy + Zeroable + Send,
 {
-    Resizing::new(size, channels, new_size).rows(samples, 0..new_size[1], finish)
+    Resizing::new(size, channels, new_size)?.rows(samples, 0..new_size[1], finish)
 }
 
 /// A resizing of pictures of one size to another, any rows at a time.
@@ -107,17 +122,17 @@ impl Resizing {
         [width, height]: [usize; 2],
         channels: usize,
         [new_width, new_height]: [usize; 2],
-    ) -> Self {
+    ) -> Result<Self, NoMemory> {
         assert!(
             width > 0 && height > 0 && channels > 0 && new_width > 0 && new_height > 0,
             "resize: {width}x{height}x{channels} to {new_width}x{new_height}"
         );
-        Self {
+        Ok(Self {
             size: [width, height],
             channels,
-            columns: Axis::new(width, new_width),
-            rows: Axis::new(height, new_height),
-        }
+            columns: Axis::new(width, new_width)?,
+            rows: Axis::new(height, new_height)?,
+        })
     }
 
     /// Rows of the result, all of them.
@@ -129,12 +144,12 @@ impl Resizing {
     ///
     /// # Panics
     /// When `samples` are not those of the whole picture.
-    pub fn samples(&self, samples: &Samples, rows: Range<usize>) -> Samples {
+    pub fn samples(&self, samples: &Samples, rows: Range<usize>) -> Result<Samples, NoMemory> {
         // The conversions clamp.
-        match samples {
-            Samples::U8(samples) => self.rows(samples, rows, |v| v.round() as u8).into(),
-            Samples::U16(samples) => self.rows(samples, rows, |v| v.round() as u16).into(),
-        }
+        Ok(match samples {
+            Samples::U8(samples) => self.rows(samples, rows, |v| v.round() as u8)?.into(),
+            Samples::U16(samples) => self.rows(samples, rows, |v| v.round() as u16)?.into(),
+        })
     }
 
     /// Output rows are independent: each is a weighted sum of input rows,
@@ -144,16 +159,18 @@ impl Resizing {
         samples: &[T],
         rows: Range<usize>,
         finish: impl Fn(f64) -> O + Sync,
-    ) -> Vec<O>
+    ) -> Result<Vec<O>, NoMemory>
     where
         T: Copy + Into<f64> + Sync,
-        O: Copy + Default + Send,
+        O: Copy + Zeroable + Send,
     {
         let ([width, height], channels) = (self.size, self.channels);
         let row = width * channels;
         assert_eq!(samples.len(), row * height, "resize: number of samples");
         let new_row = self.columns.length() * channels;
-        let mut result = vec![O::default(); new_row * rows.len()];
+        let mut result: Vec<O> = zeros(new_row * rows.len())?;
+        // A row of each thread.
+        probe(row * size_of::<f64>() * rayon::current_num_threads())?;
         result.par_chunks_mut(new_row).enumerate().for_each_init(
             || vec![0.0; row],
             |mixed, (y, output)| {
@@ -175,7 +192,7 @@ impl Resizing {
                 }
             },
         );
-        result
+        Ok(result)
     }
 }
 
@@ -192,7 +209,7 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    pub fn new(length: usize, new_length: usize) -> Self {
+    pub fn new(length: usize, new_length: usize) -> Result<Self, NoMemory> {
         let scale = new_length as f64 / length as f64;
         let squeeze = scale.min(1.0);
         let width = 4.0 / squeeze;
@@ -200,8 +217,8 @@ impl Axis {
         let mut axis = Self {
             taken: length,
             support,
-            indices: Vec::with_capacity(support * new_length),
-            weights: Vec::with_capacity(support * new_length),
+            indices: with_room(support * new_length)?,
+            weights: with_room(support * new_length)?,
         };
         for i in 0..new_length {
             let centre = (i as f64 + 0.5) / scale - 0.5;
@@ -215,12 +232,17 @@ impl Axis {
                 axis.weights.push(weight(k) / total);
             }
         }
-        axis
+        Ok(axis)
     }
 
     /// The number of input samples.
     pub fn taken(&self) -> usize {
         self.taken
+    }
+
+    /// How many taps all output samples have.
+    pub fn taps_in_all(&self) -> usize {
+        self.indices.len()
     }
 
     /// The number of output samples.

@@ -1,10 +1,12 @@
 //! Colours from one space to another.
 
 use super::{ImageProblem, Picture, Sample, Samples};
+use crate::host_memory::{NoMemory, with_room};
 use moxcms::{
     CicpColorPrimaries, CicpProfile, ColorProfile, DataColorSpace, Layout, MatrixCoefficients,
-    TransferCharacteristics, TransformOptions, curve_from_gamma,
+    TransferCharacteristics, TransformExecutor, TransformOptions, curve_from_gamma,
 };
+use std::sync::Arc;
 
 /// What the colours of an ICC profile are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,45 +27,102 @@ pub fn space(profile: &[u8]) -> Space {
     }
 }
 
-/// CMYK, the largest sample full ink, as sRGB through a profile; none where the
-/// profile cannot be used.
-fn cmyk_through(profile: &[u8], cmyk: &Samples) -> Option<Samples> {
-    let profile = ColorProfile::new_from_slice(profile).ok()?;
-    if profile.color_space != DataColorSpace::Cmyk {
-        return None;
-    }
-    let srgb = ColorProfile::new_srgb();
-    let options = TransformOptions::default();
-    // Four channels are CMYK where the profile says so.
-    let to_rgb = profile
-        .create_transform_8bit(Layout::Rgba, &srgb, Layout::Rgb, options)
-        .ok()?;
-    // Ink on paper is never as dark as a screen. All ink there is becomes
-    // black, as other programs have it; else pictures look washed out.
-    let mut black = [0; 3];
-    to_rgb.transform(&[255; 4], &mut black).ok()?;
-    let level = without_black(black);
-    Some(match cmyk {
-        Samples::U8(cmyk) => {
-            let mut rgb = vec![0u8; cmyk.len() / 4 * 3];
-            to_rgb.transform(cmyk, &mut rgb).ok()?;
-            let levels: [u8; 256] =
-                std::array::from_fn(|v| u8::from_level(255.0 * level(v as f32 / 255.0)));
-            rgb.iter_mut().for_each(|v| *v = levels[usize::from(*v)]);
-            rgb.into()
+/// CMYK, the largest sample full ink, to RGB.
+pub struct Cmyk {
+    through: Option<Through>,
+}
+
+/// To sRGB through a profile, for samples of 8 bits or of 16.
+enum Through {
+    U8(Arc<dyn TransformExecutor<u8> + Send + Sync>, Box<[u8; 256]>),
+    U16(Arc<dyn TransformExecutor<u16> + Send + Sync>, [u8; 3]),
+}
+
+impl Through {
+    /// None where the profile cannot be used.
+    fn new(profile: &[u8], bits: u32) -> Option<Self> {
+        let profile = ColorProfile::new_from_slice(profile).ok()?;
+        if profile.color_space != DataColorSpace::Cmyk {
+            return None;
         }
-        Samples::U16(cmyk) => {
+        let srgb = ColorProfile::new_srgb();
+        let options = TransformOptions::default();
+        // Four channels are CMYK where the profile says so.
+        let to_rgb = profile
+            .create_transform_8bit(Layout::Rgba, &srgb, Layout::Rgb, options)
+            .ok()?;
+        // Ink on paper is never as dark as a screen. All ink there is becomes
+        // black, as other programs have it; else images look washed out.
+        let mut black = [0; 3];
+        to_rgb.transform(&[255; 4], &mut black).ok()?;
+        if bits == 16 {
             let to_rgb = profile
                 .create_transform_16bit(Layout::Rgba, &srgb, Layout::Rgb, options)
                 .ok()?;
-            let mut rgb = vec![0u16; cmyk.len() / 4 * 3];
-            to_rgb.transform(cmyk, &mut rgb).ok()?;
-            for value in &mut rgb {
-                *value = u16::from_level(u16::LARGEST * level(value.unit()));
-            }
-            rgb.into()
+            return Some(Self::U16(to_rgb, black));
         }
-    })
+        let level = without_black(black);
+        let levels = std::array::from_fn(|v| u8::from_level(255.0 * level(v as f32 / 255.0)));
+        Some(Self::U8(to_rgb, Box::new(levels)))
+    }
+}
+
+impl Cmyk {
+    /// For samples of so many bits, through a profile where there is one; what
+    /// there is to say about that goes to `notes`.
+    pub fn new(profile: Option<&[u8]>, bits: u32, notes: &mut Vec<String>) -> Self {
+        let through = profile.and_then(|profile| Through::new(profile, bits));
+        notes.push(
+            match (profile, &through) {
+                (_, Some(_)) => "CMYK, converted to sRGB through its colour profile",
+                (Some(_), None) => {
+                    "CMYK with a colour profile that cannot be used, converted to RGB without it"
+                }
+                (None, None) => "CMYK without a colour profile, converted to RGB naively",
+            }
+            .to_owned(),
+        );
+        Self { through }
+    }
+
+    /// Converts pixels of 8 bits.
+    pub fn to_rgb(&self, cmyk: &[u8], rgb: &mut [u8]) {
+        match &self.through {
+            Some(Through::U8(to_rgb, levels)) if to_rgb.transform(cmyk, rgb).is_ok() => {
+                rgb.iter_mut().for_each(|v| *v = levels[usize::from(*v)]);
+            }
+            _ => multiply(cmyk, rgb, 255, |light| light as u8),
+        }
+    }
+
+    /// Converts pixels of 16 bits.
+    pub fn to_rgb16(&self, cmyk: &[u16], rgb: &mut [u16]) {
+        match &self.through {
+            Some(Through::U16(to_rgb, black)) if to_rgb.transform(cmyk, rgb).is_ok() => {
+                let level = without_black(*black);
+                for value in rgb {
+                    *value = u16::from_level(u16::LARGEST * level(value.unit()));
+                }
+            }
+            _ => multiply(cmyk, rgb, 65_535, |light| light as u16),
+        }
+    }
+}
+
+/// CMYK as RGB by multiplication, which knows nothing of any ink.
+fn multiply<T: Copy + Into<u64>>(
+    cmyk: &[T],
+    rgb: &mut [T],
+    largest: u64,
+    narrow: impl Fn(u64) -> T,
+) {
+    for (cmyk, rgb) in cmyk.chunks_exact(4).zip(rgb.chunks_exact_mut(3)) {
+        let light = |ink: T| largest - ink.into();
+        let paper = light(cmyk[3]);
+        for (value, &ink) in rgb.iter_mut().zip(cmyk) {
+            *value = narrow((light(ink) * paper + largest / 2) / largest);
+        }
+    }
 }
 
 /// Levels of sRGB, in [0, 1], with `black` taken as no light at all.
@@ -108,85 +167,58 @@ pub fn lab_to_srgb() -> impl Fn([f32; 3]) -> [f32; 3] {
     }
 }
 
-/// CMYK, the largest sample full ink, as RGB by multiplication, which knows
-/// nothing of any ink.
-fn cmyk_naively(cmyk: &Samples) -> Samples {
-    fn run<T: Copy, U>(
-        cmyk: &[T],
-        largest: u64,
-        light: impl Fn(T) -> u64,
-        narrow: impl Fn(u64) -> U,
-    ) -> Vec<U> {
-        let mut rgb = Vec::with_capacity(cmyk.len() / 4 * 3);
-        for pixel in cmyk.chunks_exact(4) {
-            let paper = light(pixel[3]);
-            let mixed = |&ink: &T| (light(ink) * paper + largest / 2) / largest;
-            rgb.extend(pixel[..3].iter().map(mixed).map(&narrow));
-        }
-        rgb
-    }
-    match cmyk {
-        Samples::U8(cmyk) => run(cmyk, 255, |ink| (!ink).into(), |light| light as u8).into(),
-        Samples::U16(cmyk) => run(cmyk, 65_535, |ink| (!ink).into(), |light| light as u16).into(),
-    }
-}
-
-/// CMYK as RGB, through its profile where there is one; what there is to say
-/// about that goes to `notes`.
-pub fn cmyk_to_rgb(profile: Option<&[u8]>, cmyk: &Samples, notes: &mut Vec<String>) -> Samples {
-    if let Some(profile) = profile {
-        if let Some(rgb) = cmyk_through(profile, cmyk) {
-            notes.push("CMYK, converted to sRGB through its colour profile".to_owned());
-            return rgb;
-        }
-        notes.push(
-            "CMYK with a colour profile that cannot be used, converted to RGB without it"
-                .to_owned(),
-        );
-    } else {
-        notes.push("CMYK without a colour profile, converted to RGB naively".to_owned());
-    }
-    cmyk_naively(cmyk)
-}
-
-/// Converts the colours of a picture from `profile` to sRGB; false where that
-/// cannot be done. A gray picture stays gray.
-pub fn convert_to_srgb(picture: &mut Picture, profile: &[u8]) -> bool {
-    converted(picture, profile).is_some_and(|rgb| {
-        picture.rgb = rgb;
-        true
-    })
-}
-
-fn converted(picture: &Picture, profile: &[u8]) -> Option<Samples> {
-    let profile = ColorProfile::new_from_slice(profile).ok()?;
-    let is_gray = match profile.color_space {
-        DataColorSpace::Gray if picture.gray => true,
-        DataColorSpace::Rgb => false,
-        _ => return None,
+/// Converts the colours of an image from `profile` to sRGB; false where that
+/// cannot be done. A gray image stays gray.
+pub fn convert_to_srgb(picture: &mut Picture, profile: &[u8]) -> Result<bool, NoMemory> {
+    let Ok(profile) = ColorProfile::new_from_slice(profile) else {
+        return Ok(false);
+    };
+    let from = match profile.color_space {
+        DataColorSpace::Gray if picture.gray => Layout::Gray,
+        DataColorSpace::Rgb => Layout::Rgb,
+        _ => return Ok(false),
     };
     let srgb = ColorProfile::new_srgb();
     let options = TransformOptions::default();
-    let from = if is_gray { Layout::Gray } else { Layout::Rgb };
-    let taken = if is_gray { &[0][..] } else { &[0, 1, 2] };
-    let mut result = match picture.rgb.picked(3, taken) {
-        Samples::U8(input) => {
-            let mut output = vec![0u8; picture.rgb.len()];
-            let transform = profile.create_transform_8bit(from, &srgb, Layout::Rgb, options);
-            transform.ok()?.transform(&input, &mut output).ok()?;
-            Picture::new(picture.width, picture.height, output)
+    let is_done = match &mut picture.rgb {
+        Samples::U8(rgb) => {
+            match profile.create_transform_8bit(from, &srgb, Layout::Rgb, options) {
+                Ok(to_srgb) => transform(&*to_srgb, from, rgb)?,
+                Err(_) => false,
+            }
         }
-        Samples::U16(input) => {
-            let mut output = vec![0u16; picture.rgb.len()];
-            let transform = profile.create_transform_16bit(from, &srgb, Layout::Rgb, options);
-            transform.ok()?.transform(&input, &mut output).ok()?;
-            Picture::with_samples(picture.width, picture.height, output.into())
+        Samples::U16(rgb) => {
+            match profile.create_transform_16bit(from, &srgb, Layout::Rgb, options) {
+                Ok(to_srgb) => transform(&*to_srgb, from, rgb)?,
+                Err(_) => false,
+            }
         }
     };
     if picture.gray {
-        result = result.into_gray();
+        picture.make_gray();
     }
-    Some(result.rgb)
+    Ok(is_done)
+}
+
+/// Converts R, G and B of each pixel in place, some pixels at a time.
+fn transform<T: Sample>(
+    to_srgb: &(dyn TransformExecutor<T> + Send + Sync),
+    from: Layout,
+    rgb: &mut [T],
+) -> Result<bool, NoMemory> {
+    const PIXELS: usize = 1 << 16;
+    let mut input: Vec<T> = with_room(3 * PIXELS)?;
+    for part in rgb.chunks_mut(3 * PIXELS) {
+        input.clear();
+        match from {
+            Layout::Gray => input.extend(part.iter().step_by(3)),
+            _ => input.extend_from_slice(part),
+        }
+        if to_srgb.transform(&input, part).is_err() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The profile of colours that were encoded with an exponent (0.45455 for a

@@ -2,6 +2,7 @@
 
 use super::{OutputFormat, format::READABLE};
 use crate::atomic_file::Fault;
+use crate::host_memory::NoMemory;
 use std::{
     error::Error,
     io,
@@ -100,6 +101,9 @@ pub enum ImageProblem {
         "needs more memory to decode than a picture should; crop or shrink it, or save it as an ordinary PNG"
     )]
     Memory,
+    /// The system refuses the memory that it takes.
+    #[error("takes more memory than the system gives; free memory, or crop or shrink it")]
+    NoMemory,
     /// An extension that names no format that is written.
     #[error(
         "has no extension that says which format to write; end its name in one of {}",
@@ -174,6 +178,12 @@ fn write_advice(error: &io::Error) -> &'static str {
     }
 }
 
+impl From<NoMemory> for ImageProblem {
+    fn from(_: NoMemory) -> Self {
+        Self::NoMemory
+    }
+}
+
 impl From<Fault> for ImageProblem {
     fn from(fault: Fault) -> Self {
         match fault {
@@ -189,9 +199,18 @@ impl From<Fault> for ImageProblem {
 impl ImageProblem {
     /// Names the file it is a problem of.
     pub(crate) fn of(self, file: &Path) -> ImageError {
+        let problem = match self {
+            // Readers and writers say so, too.
+            Self::Read(error) | Self::Write(error)
+                if error.kind() == io::ErrorKind::OutOfMemory =>
+            {
+                Self::NoMemory
+            }
+            problem => problem,
+        };
         ImageError {
             file: file.to_owned(),
-            problem: self,
+            problem,
         }
     }
 

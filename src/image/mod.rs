@@ -10,6 +10,7 @@ mod format;
 mod guard;
 pub mod metrics;
 mod orientation;
+mod pixels;
 mod planes;
 mod raster;
 mod read;
@@ -17,6 +18,8 @@ mod row_resizing;
 mod samples;
 mod write;
 
+pub use crate::host_memory::NoMemory;
+use crate::host_memory::collected;
 pub use error::{ImageError, ImageProblem};
 pub use planes::{Border, Colors, Enlargement, Planes, Strip, picture_from_planes};
 pub use read::{
@@ -145,6 +148,13 @@ impl Picture {
     /// The picture as grayscale: each pixel becomes the rounded mean of its
     /// R, G and B. Meant for results that should be gray and nearly are.
     pub fn into_gray(mut self) -> Self {
+        self.make_gray();
+        self.gray = true;
+        self
+    }
+
+    /// Gives each pixel the rounded mean of its R, G and B.
+    fn make_gray(&mut self) {
         match &mut self.rgb {
             Samples::U8(rgb) => rgb.chunks_exact_mut(3).for_each(|pixel| {
                 let sum: u32 = pixel.iter().map(|&v| u32::from(v)).sum();
@@ -155,34 +165,43 @@ impl Picture {
                 pixel.fill(((2 * sum + 3) / 6) as u16);
             }),
         }
-        self.gray = true;
-        self
     }
 
     /// The top left `width` x `height`, its colours alone.
     ///
     /// # Panics
-    /// When the picture is smaller.
-    pub fn cropped(&self, width: usize, height: usize) -> Self {
-        fn run<T: Copy>(rgb: &[T], row: usize, width: usize, height: usize) -> Vec<T> {
+    /// When the image is smaller.
+    ///
+    /// # Errors
+    /// When the system has no memory for the result.
+    pub fn cropped(&self, width: usize, height: usize) -> Result<Self, NoMemory> {
+        fn run<T: Copy>(
+            rgb: &[T],
+            row: usize,
+            [width, height]: [usize; 2],
+        ) -> Result<Vec<T>, NoMemory> {
             let rows = rgb.chunks_exact(3 * row).take(height);
-            rows.flat_map(|row| &row[..3 * width]).copied().collect()
+            let taken = rows.flat_map(|row| &row[..3 * width]).copied();
+            collected(3 * width * height, taken)
         }
         let rgb = match &self.rgb {
-            Samples::U8(rgb) => run(rgb, self.width, width, height).into(),
-            Samples::U16(rgb) => run(rgb, self.width, width, height).into(),
+            Samples::U8(rgb) => run(rgb, self.width, [width, height])?.into(),
+            Samples::U16(rgb) => run(rgb, self.width, [width, height])?.into(),
         };
-        Self::with_samples(width, height, rgb)
+        Ok(Self::with_samples(width, height, rgb))
     }
 
     /// Drops all metadata. Colours of another space than sRGB are converted
     /// to it, since they would look different without their profile; false
     /// where the profile cannot be used for that, and is dropped all the same.
-    pub fn strip(&mut self) -> bool {
+    ///
+    /// # Errors
+    /// When the system has no memory for it.
+    pub fn strip(&mut self) -> Result<bool, NoMemory> {
         let metadata = std::mem::take(&mut self.metadata);
         match &metadata.icc_profile {
             Some(profile) => color::convert_to_srgb(self, profile),
-            None => true,
+            None => Ok(true),
         }
     }
 }

@@ -1,9 +1,6 @@
 //! The eight ways that a camera may have been held.
 
-use super::Samples;
-use super::samples::Sample;
-
-/// How a stored picture is turned to be upright; the numbers are those of
+/// How a stored image is turned to be upright; the numbers are those of
 /// EXIF and TIFF. 1, and any that is not from 1 to 8, is upright already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Orientation(u8);
@@ -29,41 +26,21 @@ impl Orientation {
         }
     }
 
-    /// Stored samples of `channels` interleaved channels as shown.
-    pub fn apply(self, samples: Samples, size: [usize; 2], channels: usize) -> Samples {
-        if self == Self::UPRIGHT {
-            return samples;
-        }
-        match samples {
-            Samples::U8(samples) => self.turned(&samples, size, channels).into(),
-            Samples::U16(samples) => self.turned(&samples, size, channels).into(),
-        }
-    }
-
-    fn turned<T: Sample>(
-        self,
-        samples: &[T],
-        [width, height]: [usize; 2],
-        channels: usize,
-    ) -> Vec<T> {
-        let [new_width, new_height] = self.shown_size([width, height]);
+    /// Where the pixels of a stored image of this size lie in the upright one,
+    /// row by row: the place of the first, and how far each next one across and
+    /// each next row down are from there.
+    pub fn places(self, [width, height]: [usize; 2]) -> (isize, [isize; 2]) {
+        let (width, height) = (width as isize, height as isize);
         let (right, bottom) = (width - 1, height - 1);
-        let mut result = Vec::with_capacity(samples.len());
-        for y in 0..new_height {
-            for x in 0..new_width {
-                let (x, y) = match self.0 {
-                    2 => (right - x, y),
-                    3 => (right - x, bottom - y),
-                    4 => (x, bottom - y),
-                    5 => (y, x),
-                    6 => (y, bottom - x),
-                    7 => (right - y, bottom - x),
-                    8 => (right - y, x),
-                    _ => (x, y),
-                };
-                result.extend_from_slice(&samples[channels * (y * width + x)..][..channels]);
-            }
+        match self.0 {
+            2 => (right, [-1, width]),
+            3 => (right + bottom * width, [-1, -width]),
+            4 => (bottom * width, [1, -width]),
+            5 => (0, [height, 1]),
+            6 => (bottom, [height, -1]),
+            7 => (bottom + right * height, [-height, -1]),
+            8 => (right * height, [-height, 1]),
+            _ => (0, [1, width]),
         }
-        result
     }
 }

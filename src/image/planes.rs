@@ -1,19 +1,20 @@
-//! Pictures to the planes of reals that the model works on, and back.
+//! Images to the planes of reals that the model works on, and back.
 
 use super::bicubic::Resizing;
 use super::bleed;
 use super::samples::Sample;
 use super::{Picture, Samples};
+use crate::host_memory::{NoMemory, collected, zeros};
 use rayon::prelude::*;
 use std::borrow::Cow;
 
-/// What lies beyond a picture's edges.
+/// What lies beyond an image's edges.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Border {
     /// Its reflection, the edge pixel repeated, as bicubic enlargement has it.
     #[default]
     Reflected,
-    /// The picture again.
+    /// The image again.
     Wrapped,
 }
 
@@ -27,7 +28,7 @@ impl Border {
     }
 }
 
-/// The colours of a picture, as far as the eye can reach in every direction.
+/// The colours of an image, as far as the eye can reach in every direction.
 ///
 /// Pixels that are not visible take the colours of those around them.
 pub struct Colors<'a> {
@@ -37,17 +38,26 @@ pub struct Colors<'a> {
 }
 
 impl<'a> Colors<'a> {
-    pub fn new(picture: &'a Picture, border: Border) -> Self {
-        Self {
-            rgb: bleed::visible_colors(picture),
+    /// # Errors
+    /// When the system has no memory for the colours that are filled in.
+    pub fn new(picture: &'a Picture, border: Border) -> Result<Self, NoMemory> {
+        Ok(Self {
+            rgb: bleed::visible_colors(picture)?,
             size: [picture.width, picture.height],
             border,
-        }
+        })
     }
 
     /// The R, G and B planes in [0, 1] of a window of `width x height`, whose
     /// top left pixel is at `x`, `y`.
-    pub fn window(&self, [x, y]: [isize; 2], [width, height]: [usize; 2]) -> Vec<f32> {
+    ///
+    /// # Errors
+    /// When the system has no memory for them.
+    pub fn window(
+        &self,
+        [x, y]: [isize; 2],
+        [width, height]: [usize; 2],
+    ) -> Result<Vec<f32>, NoMemory> {
         match &*self.rgb {
             Samples::U8(rgb) => self.planes(rgb, [x, y], [width, height]),
             Samples::U16(rgb) => self.planes(rgb, [x, y], [width, height]),
@@ -59,11 +69,11 @@ impl<'a> Colors<'a> {
         rgb: &[T],
         [left, top]: [isize; 2],
         [width, height]: [usize; 2],
-    ) -> Vec<f32> {
+    ) -> Result<Vec<f32>, NoMemory> {
         let [full_width, full_height] = self.size;
         let column = |x: usize| self.border.fold(left + x as isize, full_width);
-        let columns: Vec<usize> = (0..width).map(column).collect();
-        let mut planes = vec![0.0; 3 * width * height];
+        let columns = collected(width, (0..width).map(column))?;
+        let mut planes = zeros(3 * width * height)?;
         let rows = planes.par_chunks_mut(width.max(1)).enumerate();
         rows.for_each(|(row, output)| {
             let (channel, y) = (row / height, row % height);
@@ -73,11 +83,11 @@ impl<'a> Colors<'a> {
                 *value = input[3 * x + channel].unit();
             }
         });
-        planes
+        Ok(planes)
     }
 }
 
-/// Some rows of an enlarged picture.
+/// Some rows of an enlarged image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Strip {
     /// The first row's number.
@@ -89,11 +99,26 @@ pub struct Strip {
     pub alpha: Option<Samples>,
 }
 
-/// Turns the planes that the model gives into the enlarged picture, as many
+impl Strip {
+    /// A copy.
+    ///
+    /// # Errors
+    /// When the system has no memory for it.
+    pub fn copied(&self) -> Result<Self, NoMemory> {
+        let alpha = self.alpha.as_ref().map(Samples::copied);
+        Ok(Self {
+            rgb: self.rgb.copied()?,
+            alpha: alpha.transpose()?,
+            ..*self
+        })
+    }
+}
+
+/// Turns the planes that the model gives into the enlarged image, as many
 /// rows at a time as there are.
 ///
 /// The result has the bits a sample, the opacity (enlarged bicubically) and the
-/// metadata of the picture; where that has no colours, each pixel is the mean
+/// metadata of the image; where that has no colours, each pixel is the mean
 /// of the three planes.
 pub struct Enlargement<'a> {
     picture: &'a Picture,
@@ -103,15 +128,18 @@ pub struct Enlargement<'a> {
 }
 
 impl<'a> Enlargement<'a> {
-    pub fn new(picture: &'a Picture, scale: usize) -> Self {
+    /// # Errors
+    /// When the system has no memory for the weights of its rows and columns.
+    pub fn new(picture: &'a Picture, scale: usize) -> Result<Self, NoMemory> {
         let size = [picture.width, picture.height];
         let new_size = size.map(|side| side * scale);
-        Self {
+        let resizing = (picture.alpha.is_some()).then(|| Resizing::new(size, 1, new_size));
+        Ok(Self {
             picture,
             scale,
             neutral: picture.is_neutral(),
-            alpha: (picture.alpha.is_some()).then(|| Resizing::new(size, 1, new_size)),
-        }
+            alpha: resizing.transpose()?,
+        })
     }
 
     pub fn width(&self) -> usize {
@@ -131,51 +159,60 @@ impl<'a> Enlargement<'a> {
     ///
     /// # Panics
     /// When the planes are smaller than that.
-    pub fn strip(&self, y: usize, rows: usize, planes: &Planes<'_>) -> Strip {
+    ///
+    /// # Errors
+    /// When the system has no memory for them.
+    pub fn strip(&self, y: usize, rows: usize, planes: &Planes<'_>) -> Result<Strip, NoMemory> {
         let width = self.width();
         let rgb = match self.picture.rgb {
-            Samples::U8(_) => interleaved::<u8>(planes, [width, rows], self.neutral).into(),
-            Samples::U16(_) => interleaved::<u16>(planes, [width, rows], self.neutral).into(),
+            Samples::U8(_) => interleaved::<u8>(planes, [width, rows], self.neutral)?.into(),
+            Samples::U16(_) => interleaved::<u16>(planes, [width, rows], self.neutral)?.into(),
         };
         let alpha = self.picture.alpha.as_ref().zip(self.alpha.as_ref());
         let alpha = alpha.map(|(samples, resizing)| resizing.samples(samples, y..y + rows));
-        Strip {
+        Ok(Strip {
             y,
             rows,
             rgb,
-            alpha,
-        }
+            alpha: alpha.transpose()?,
+        })
     }
 }
 
 impl Picture {
     /// All rows, some at a time.
-    pub(crate) fn strips(&self) -> impl Iterator<Item = Strip> {
+    pub(crate) fn strips(&self) -> impl Iterator<Item = Result<Strip, NoMemory>> {
         const ROWS: usize = 64;
         (0..self.height).step_by(ROWS).map(|y| {
             let rows = ROWS.min(self.height - y);
             let pixels = y * self.width..(y + rows) * self.width;
-            Strip {
+            let alpha = self.alpha.as_ref().map(|alpha| alpha.part(pixels.clone()));
+            Ok(Strip {
                 y,
                 rows,
-                rgb: self.rgb.part(3 * pixels.start..3 * pixels.end),
-                alpha: self.alpha.as_ref().map(|alpha| alpha.part(pixels)),
-            }
+                rgb: self.rgb.part(3 * pixels.start..3 * pixels.end)?,
+                alpha: alpha.transpose()?,
+            })
         })
     }
 
-    /// Adds rows below those that the picture has; row 0 begins it anew.
+    /// Adds rows below those that the image has; row 0 begins it anew.
     ///
     /// # Panics
     /// When the samples are of another type.
-    pub fn push(&mut self, strip: Strip) {
+    ///
+    /// # Errors
+    /// When the system has no memory for all rows of the image.
+    pub fn push(&mut self, strip: Strip) -> Result<(), NoMemory> {
         if strip.y == 0 {
             *self = self.without_pixels([self.width, self.height]);
         }
-        self.rgb.append(strip.rgb);
+        let pixels = self.width * self.height;
+        self.rgb.append(strip.rgb, 3 * pixels)?;
         if let (Some(alpha), Some(more)) = (&mut self.alpha, strip.alpha) {
-            alpha.append(more);
+            alpha.append(more, pixels)?;
         }
+        Ok(())
     }
 }
 
@@ -197,14 +234,22 @@ impl Planes<'_> {
     }
 }
 
-/// The picture that `like` becomes when it is enlarged by `scale` to `planes`
+/// The image that `like` becomes when it is enlarged by `scale` to `planes`
 /// of about [-1, 1] in rows of `stride`, of which the top left is taken; see
 /// [`Enlargement`].
 ///
 /// # Panics
 /// When the planes are smaller than the result.
-pub fn picture_from_planes(planes: &[f32], stride: usize, like: &Picture, scale: usize) -> Picture {
-    let enlargement = Enlargement::new(like, scale);
+///
+/// # Errors
+/// When the system has no memory for the result.
+pub fn picture_from_planes(
+    planes: &[f32],
+    stride: usize,
+    like: &Picture,
+    scale: usize,
+) -> Result<Picture, NoMemory> {
+    let enlargement = Enlargement::new(like, scale)?;
     let (width, height) = (enlargement.width(), enlargement.height());
     assert!(
         width <= stride && 3 * height * stride <= planes.len(),
@@ -217,16 +262,16 @@ pub fn picture_from_planes(planes: &[f32], stride: usize, like: &Picture, scale:
         first: [0, 0],
     };
     let mut picture = enlargement.empty();
-    picture.push(enlargement.strip(0, height, &planes));
-    picture
+    picture.push(enlargement.strip(0, height, &planes)?)?;
+    Ok(picture)
 }
 
 fn interleaved<T: Sample>(
     planes: &Planes<'_>,
     [width, height]: [usize; 2],
     neutral: bool,
-) -> Vec<T> {
-    let mut rgb = vec![T::default(); 3 * width * height];
+) -> Result<Vec<T>, NoMemory> {
+    let mut rgb = zeros(3 * width * height)?;
     let rows = rgb.par_chunks_mut(3 * width).enumerate();
     rows.for_each(|(y, output)| {
         let [r, g, b] = [0, 1, 2].map(|channel| planes.row(channel, y, width));
@@ -240,5 +285,5 @@ fn interleaved<T: Sample>(
             }
         }
     });
-    rgb
+    Ok(rgb)
 }

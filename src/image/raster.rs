@@ -1,22 +1,17 @@
-//! What a decoder gives, and the picture that it becomes.
+//! What a decoder gives, and the image that it becomes.
 
 use super::color::{self, Space};
-use super::error::ImageProblem;
 use super::orientation::Orientation;
-use super::{Metadata, Picture, Samples, exif};
+use super::pixels::Pixels;
+use super::{Metadata, Picture, exif};
 
 /// The most bytes of an ICC profile that is kept: what a JPEG file can hold,
 /// in 255 segments.
 const MAX_PROFILE: usize = 255 * 65_519;
 
-/// Decoded pixels as they are stored.
+/// What a file holds.
 pub struct Raster {
-    pub width: usize,
-    pub height: usize,
-    /// `channels` samples a pixel: gray, gray and alpha, RGB, or RGBA.
-    pub samples: Samples,
-    pub channels: usize,
-    pub orientation: Orientation,
+    pub pixels: Pixels,
     pub metadata: Metadata,
     /// What the user should know about how the file was read.
     pub notes: Vec<String>,
@@ -24,14 +19,9 @@ pub struct Raster {
 
 impl Raster {
     /// Pixels without metadata.
-    pub fn new(size: [u32; 2], channels: usize, samples: impl Into<Samples>) -> Self {
-        let [width, height] = size.map(|side| side as usize);
+    pub fn new(pixels: Pixels) -> Self {
         Self {
-            width,
-            height,
-            samples: samples.into(),
-            channels,
-            orientation: Orientation::UPRIGHT,
+            pixels,
             metadata: Metadata::default(),
             notes: Vec::new(),
         }
@@ -41,43 +31,29 @@ impl Raster {
         self.notes.push(note.into());
     }
 
-    /// The picture, turned upright, and the notes.
-    pub fn into_picture(self) -> Result<(Picture, Vec<String>), ImageProblem> {
-        let size = [self.width, self.height];
-        let expected = self.channels * self.width * self.height;
-        if self.samples.len() != expected {
-            let found = self.samples.len();
-            let text = format!("{found} samples in place of {expected}");
-            return Err(ImageProblem::Damaged(text));
-        }
-        let samples = self.orientation.apply(self.samples, size, self.channels);
-        let [width, height] = self.orientation.shown_size(size);
-        let gray = self.channels <= 2;
-        let rgb = match self.channels {
-            3 => None,
-            1 | 2 => Some([0, 0, 0]),
-            _ => Some([0, 1, 2]),
-        };
-        let has_alpha = self.channels.is_multiple_of(2);
-        let alpha = has_alpha.then(|| samples.picked(self.channels, &[self.channels - 1]));
+    /// The image and the notes.
+    pub fn into_picture(self) -> (Picture, Vec<String>) {
+        let Self {
+            pixels,
+            metadata,
+            mut notes,
+        } = self;
+        let [width, height] = pixels.size();
+        let (gray, orientation) = (pixels.is_gray(), pixels.orientation());
         let mut picture = Picture {
             width,
             height,
-            rgb: match rgb {
-                Some(taken) => samples.picked(self.channels, &taken),
-                None => samples,
-            },
+            rgb: pixels.rgb,
             gray,
-            alpha: alpha.filter(|alpha| !alpha.all_largest()),
-            metadata: self.metadata,
+            alpha: pixels.alpha.filter(|alpha| !alpha.all_largest()),
+            metadata,
         };
-        let mut notes = self.notes;
-        finish_metadata(&mut picture, self.orientation, &mut notes);
-        Ok((picture, notes))
+        finish_metadata(&mut picture, orientation, &mut notes);
+        (picture, notes)
     }
 }
 
-/// Makes the metadata true of the picture as it is now.
+/// Makes the metadata true of the image as it is now.
 fn finish_metadata(picture: &mut Picture, turned: Orientation, notes: &mut Vec<String>) {
     let Metadata {
         icc_profile,

@@ -1,5 +1,7 @@
 //! Samples of 8 or 16 bits.
 
+use crate::host_memory::{NoMemory, collected, copied, reserve};
+use bytemuck::Zeroable;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -34,14 +36,27 @@ impl Samples {
         }
     }
 
-    /// Adds samples at the end.
+    /// A copy.
+    pub(crate) fn copied(&self) -> Result<Self, NoMemory> {
+        self.part(0..self.len())
+    }
+
+    /// Adds samples at the end, where there will be `all` of them.
     ///
     /// # Panics
     /// When they are of another type.
-    pub(super) fn append(&mut self, more: Self) {
+    pub(super) fn append(&mut self, more: Self, all: usize) -> Result<(), NoMemory> {
+        fn run<T>(samples: &mut Vec<T>, more: Vec<T>, all: usize) -> Result<(), NoMemory> {
+            if samples.capacity() - samples.len() < more.len() {
+                let missing = all.max(samples.len() + more.len()) - samples.len();
+                reserve(samples, missing)?;
+            }
+            samples.extend(more);
+            Ok(())
+        }
         match (self, more) {
-            (Self::U8(samples), Self::U8(more)) => samples.extend(more),
-            (Self::U16(samples), Self::U16(more)) => samples.extend(more),
+            (Self::U8(samples), Self::U8(more)) => run(samples, more, all),
+            (Self::U16(samples), Self::U16(more)) => run(samples, more, all),
             _ => panic!("samples of 8 bits and of 16"),
         }
     }
@@ -50,11 +65,26 @@ impl Samples {
     ///
     /// # Panics
     /// When there are not so many.
-    pub(super) fn part(&self, range: Range<usize>) -> Self {
-        match self {
-            Self::U8(samples) => Self::U8(samples[range].to_vec()),
-            Self::U16(samples) => Self::U16(samples[range].to_vec()),
-        }
+    pub(super) fn part(&self, range: Range<usize>) -> Result<Self, NoMemory> {
+        Ok(match self {
+            Self::U8(samples) => Self::U8(copied(&samples[range])?),
+            Self::U16(samples) => Self::U16(copied(&samples[range])?),
+        })
+    }
+
+    /// The samples at 8 or 16 bits.
+    pub(crate) fn with_bits(self, bits: u32) -> Result<Self, NoMemory> {
+        Ok(match (self, bits) {
+            (Self::U16(samples), 8) => Self::U8(collected(
+                samples.len(),
+                samples.iter().map(|&v| narrowed(v)),
+            )?),
+            (Self::U8(samples), 16) => {
+                let wide = samples.iter().map(|&v| u16::from(v) * 257);
+                Self::U16(collected(samples.len(), wide)?)
+            }
+            (samples, _) => samples,
+        })
     }
 
     /// The samples rounded to 8 bits.
@@ -78,6 +108,14 @@ impl Samples {
         match self {
             Self::U8(samples) => samples[index],
             Self::U16(samples) => narrowed(samples[index]),
+        }
+    }
+
+    /// One sample, in [0, 1].
+    pub(crate) fn unit_at(&self, index: usize) -> f32 {
+        match self {
+            Self::U8(samples) => samples[index].unit(),
+            Self::U16(samples) => samples[index].unit(),
         }
     }
 
@@ -132,9 +170,22 @@ fn narrowed(sample: u16) -> u8 {
 }
 
 /// A type of samples, for code that is the same for both.
-pub(super) trait Sample: Copy + Default + Send + Sync + PartialEq + Into<f64> {
+pub(super) trait Sample:
+    Copy + Default + Send + Sync + PartialEq + Into<f64> + Zeroable
+{
+    /// The largest value.
+    const MAX: Self;
+
     /// The largest value, as a float.
     const LARGEST: f32;
+
+    fn samples(samples: Vec<Self>) -> Samples;
+
+    /// Samples of this type.
+    ///
+    /// # Panics
+    /// When they are of another.
+    fn of_mut(samples: &mut Samples) -> &mut [Self];
 
     /// In [0, 1].
     fn unit(self) -> f32;
@@ -147,7 +198,19 @@ pub(super) trait Sample: Copy + Default + Send + Sync + PartialEq + Into<f64> {
 }
 
 impl Sample for u8 {
+    const MAX: Self = Self::MAX;
     const LARGEST: f32 = 255.0;
+
+    fn samples(samples: Vec<Self>) -> Samples {
+        Samples::U8(samples)
+    }
+
+    fn of_mut(samples: &mut Samples) -> &mut [Self] {
+        match samples {
+            Samples::U8(samples) => samples,
+            Samples::U16(_) => panic!("samples of 16 bits where 8 are meant"),
+        }
+    }
 
     fn unit(self) -> f32 {
         f32::from(self) * (1.0 / 255.0)
@@ -163,7 +226,19 @@ impl Sample for u8 {
 }
 
 impl Sample for u16 {
+    const MAX: Self = Self::MAX;
     const LARGEST: f32 = 65_535.0;
+
+    fn samples(samples: Vec<Self>) -> Samples {
+        Samples::U16(samples)
+    }
+
+    fn of_mut(samples: &mut Samples) -> &mut [Self] {
+        match samples {
+            Samples::U16(samples) => samples,
+            Samples::U8(_) => panic!("samples of 8 bits where 16 are meant"),
+        }
+    }
 
     fn unit(self) -> f32 {
         f32::from(self) * (1.0 / 65_535.0)

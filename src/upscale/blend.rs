@@ -2,9 +2,10 @@
 //! part of it.
 
 use super::reverse::{OnProgress, SampleOptions};
+use super::upscaler::collect_rows;
 use super::{UpscaleError, Upscaler};
+use crate::host_memory::{NoMemory, collected};
 use crate::image::{Border, Colors, Picture, Samples};
-use std::ops::ControlFlow;
 
 impl Upscaler {
     /// Blends pasted content into an image of full size: noise is added to it as
@@ -37,53 +38,60 @@ impl Upscaler {
         }
         let scale = self.model().settings().scale;
         let lr_size = [width, height].map(|side| side.div_ceil(scale));
-        let full = padded(image, lr_size.map(|side| side * scale));
-        let lr = full.resized(lr_size[0], lr_size[1]);
+        let full = padded(image, lr_size.map(|side| side * scale))?;
+        let lr = full.resized(lr_size[0], lr_size[1])?;
         let mut result = full.without_pixels([full.width, full.height]);
         let edited = Some((&full, amount));
         self.begin_image();
-        self.upscale_again(&lr, edited, sample, progress, &mut |strip| {
-            result.push(strip);
-            ControlFlow::Continue(())
+        collect_rows(&mut result, |rows| {
+            self.upscale_again(&lr, edited, sample, progress, rows)
         })?;
-        let mut result = result.cropped(width, height);
+        let mut result = result.cropped(width, height)?;
         if let Some(mask) = mask {
-            mix(&mut result.rgb, &image.rgb, &mask.to_f32());
+            mix(&mut result.rgb, &image.rgb, &mask.rgb);
         }
+        let alpha = image.alpha.as_ref().map(Samples::copied);
         Ok(Picture {
             rgb: result.rgb,
-            ..image.clone()
+            alpha: alpha.transpose()?,
+            ..image.without_pixels([width, height])
         })
     }
 }
 
 /// The colours of an image, continued to the right and below by their
 /// reflection.
-fn padded(image: &Picture, [width, height]: [usize; 2]) -> Picture {
-    let planes = Colors::new(image, Border::Reflected).window([0, 0], [width, height]);
+fn padded(image: &Picture, [width, height]: [usize; 2]) -> Result<Picture, NoMemory> {
+    let planes = Colors::new(image, Border::Reflected)?;
+    let planes = planes.window([0, 0], [width, height])?;
     let pixels = width * height;
     let interleaved = (0..pixels).flat_map(|p| [0, 1, 2].map(|c| planes[c * pixels + p]));
-    match image.rgb {
+    let rgb = match image.rgb {
         Samples::U8(_) => {
-            let rgb = interleaved.map(|v| (v * 255.0).round() as u8).collect();
-            Picture::new(width, height, rgb)
+            let rgb = interleaved.map(|v| (v * 255.0).round() as u8);
+            collected(3 * pixels, rgb)?.into()
         }
-        Samples::U16(_) => Picture::from_f32(width, height, &interleaved.collect::<Vec<f32>>()),
-    }
+        Samples::U16(_) => {
+            let rgb = interleaved.map(|v| (v * 65_535.0).round() as u16);
+            collected(3 * pixels, rgb)?.into()
+        }
+    };
+    Ok(Picture::with_samples(width, height, rgb))
 }
 
 /// `result * weight + image * (1 - weight)`.
-fn mix(result: &mut Samples, image: &Samples, weights: &[f32]) {
+fn mix(result: &mut Samples, image: &Samples, weights: &Samples) {
+    let weights = (0..weights.len()).map(|index| weights.unit_at(index));
     let mixed = |result: f32, image: f32, weight: f32| image + weight * (result - image);
     match (result, image) {
         (Samples::U8(result), Samples::U8(image)) => {
             for ((result, image), weight) in result.iter_mut().zip(image).zip(weights) {
-                *result = mixed((*result).into(), (*image).into(), *weight).round() as u8;
+                *result = mixed((*result).into(), (*image).into(), weight).round() as u8;
             }
         }
         (Samples::U16(result), Samples::U16(image)) => {
             for ((result, image), weight) in result.iter_mut().zip(image).zip(weights) {
-                *result = mixed((*result).into(), (*image).into(), *weight).round() as u16;
+                *result = mixed((*result).into(), (*image).into(), weight).round() as u16;
             }
         }
         _ => unreachable!("the result has the image's samples"),

@@ -4,6 +4,7 @@ use super::device::DeviceError;
 use crate::diffusion::{SamplerError, ScheduleError};
 use crate::exec::{ExecError, PrepareError};
 use crate::graph::GraphError;
+use crate::host_memory::NoMemory;
 use crate::plan::{PlanError, Precision};
 use std::fmt;
 
@@ -73,6 +74,12 @@ pub enum UpscaleError {
     Graph(#[from] GraphError),
     #[error("the model's graph cannot be planned: {0}")]
     Plan(#[from] PlanError),
+}
+
+impl From<NoMemory> for UpscaleError {
+    fn from(error: NoMemory) -> Self {
+        Self::Exec(error.into())
+    }
 }
 
 impl From<PrepareError> for UpscaleError {

@@ -1,5 +1,6 @@
 //! Whether a result still shows its input.
 
+use crate::host_memory::NoMemory;
 use crate::image::{Colors, Planes, RowResizing};
 
 /// A result is refused when it differs from its input by more than this many
@@ -23,26 +24,26 @@ pub(super) struct Fidelity<'a> {
 }
 
 impl<'a> Fidelity<'a> {
-    pub fn new(colors: &'a Colors<'a>, size: [usize; 2], scale: usize) -> Self {
-        Self {
+    pub fn new(colors: &'a Colors<'a>, size: [usize; 2], scale: usize) -> Result<Self, NoMemory> {
+        Ok(Self {
             colors,
             size,
             width: size[0] * scale,
-            shrinking: RowResizing::new(size.map(|side| side * scale), size),
+            shrinking: RowResizing::new(size.map(|side| side * scale), size)?,
             squares: [0.0; 2],
-        }
+        })
     }
 
     /// Takes the next rows of the result and of the enlarged input, both in
     /// about [-1, 1].
-    pub fn push(&mut self, rows: usize, sr: &Planes<'_>, up: &Planes<'_>) {
+    pub fn push(&mut self, rows: usize, sr: &Planes<'_>, up: &Planes<'_>) -> Result<(), NoMemory> {
         for row in 0..rows {
             let planes: [&[f32]; 6] = std::array::from_fn(|plane| {
                 let of = if plane < 3 { sr } else { up };
                 of.row(plane % 3, row, self.width)
             });
             self.shrinking.push(&planes, |y, shrunk| {
-                let lr = self.colors.window([0, y as isize], [self.size[0], 1]);
+                let lr = self.colors.window([0, y as isize], [self.size[0], 1])?;
                 for (plane, shrunk) in shrunk.iter().enumerate() {
                     let lr = &lr[plane % 3 * self.size[0]..];
                     for (&lr, &shrunk) in lr.iter().zip(shrunk) {
@@ -51,8 +52,10 @@ impl<'a> Fidelity<'a> {
                         self.squares[plane / 3] += (level - f64::from(lr)).powi(2);
                     }
                 }
-            });
+                Ok(())
+            })?;
         }
+        Ok(())
     }
 
     /// Root mean squares of the differences, in levels of 255: of the result,

@@ -3,7 +3,7 @@
 use super::UpscaleError;
 use super::fidelity::Fidelity;
 use super::tiling::MARGIN;
-use crate::exec::{ExecError, with_room, zeros};
+use crate::host_memory::{NoMemory, with_room, zeros};
 use crate::image::bicubic::Resizing;
 use crate::image::{Colors, Enlargement, Picture, Planes, Strip};
 use crate::model::Settings;
@@ -43,17 +43,17 @@ impl<'a> Finish<'a> {
         picture: &'a Picture,
         colors: &'a Colors<'a>,
         on_rows: OnRows<'a>,
-    ) -> Self {
+    ) -> Result<Self, NoMemory> {
         let size = [picture.width, picture.height];
-        Self {
+        Ok(Self {
             settings,
             colors,
             size,
-            enlargement: Enlargement::new(picture, settings.scale),
-            fidelity: Fidelity::new(colors, size, settings.scale),
+            enlargement: Enlargement::new(picture, settings.scale)?,
+            fidelity: Fidelity::new(colors, size, settings.scale)?,
             on_rows,
             is_finite: true,
-        }
+        })
     }
 
     /// Takes rows of x_0, from the canvas's row `top` on.
@@ -117,8 +117,9 @@ impl<'a> Finish<'a> {
                 stride: width,
                 first: [0, 0],
             });
-            self.fidelity.push(rows, &sr, &up);
-            if (self.on_rows)(self.enlargement.strip(y, rows, &sr)).is_break() {
+            self.fidelity.push(rows, &sr, &up)?;
+            let strip = self.enlargement.strip(y, rows, &sr)?;
+            if (self.on_rows)(strip).is_break() {
                 return Err(UpscaleError::Cancelled);
             }
         }
@@ -126,7 +127,7 @@ impl<'a> Finish<'a> {
     }
 
     /// Rows of the bicubic enlargement in [-1, 1].
-    fn enlarged(&self, y: usize, rows: usize) -> Result<Vec<f32>, ExecError> {
+    fn enlarged(&self, y: usize, rows: usize) -> Result<Vec<f32>, NoMemory> {
         let scale = self.settings.scale;
         let (top, bottom) = (y / scale, (y + rows).div_ceil(scale));
         let size = [self.size[0], bottom - top];
@@ -160,20 +161,20 @@ pub(super) fn enlarged(
     colors: &Colors<'_>,
     [x, y]: [isize; 2],
     [width, height]: [usize; 2],
-) -> Result<Vec<f32>, ExecError> {
+) -> Result<Vec<f32>, NoMemory> {
     // Pixels that the kernel reaches to each side.
     const REACH: usize = 2;
     let scale = settings.scale;
     let size = [width + 2 * REACH, height + 2 * REACH];
     let reach = REACH as isize;
-    let lr = colors.window([x - reach, y - reach], size);
+    let lr = colors.window([x - reach, y - reach], size)?;
     let factor = settings.up_factor();
-    let resizing = Resizing::new(size, 1, size.map(|side| side * scale));
+    let resizing = Resizing::new(size, 1, size.map(|side| side * scale))?;
     let rows = REACH * scale..(REACH + height) * scale;
     let mut result = with_room(3 * width * height * scale * scale)?;
     for plane in lr.chunks_exact(size[0] * size[1]) {
         let finish = |v: f64| (v * factor - 1.0) as f32;
-        let enlarged = resizing.rows(plane, rows.clone(), finish);
+        let enlarged = resizing.rows(plane, rows.clone(), finish)?;
         for row in enlarged.chunks_exact(size[0] * scale) {
             result.extend_from_slice(&row[REACH * scale..][..width * scale]);
         }

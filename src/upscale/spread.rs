@@ -1,5 +1,6 @@
 //! How much the samples of an image differ from each other.
 
+use crate::host_memory::{NoMemory, collected, zeros};
 use crate::image::{Picture, Samples};
 use rayon::prelude::*;
 
@@ -16,17 +17,21 @@ pub struct Spread {
 
 impl Spread {
     /// Of one sample.
-    pub fn new(first: &Picture) -> Self {
-        let mean = levels(&first.rgb);
-        Self {
+    ///
+    /// # Errors
+    /// When the system has no memory for it.
+    pub fn new(first: &Picture) -> Result<Self, NoMemory> {
+        let alpha = first.alpha.as_ref().map(Samples::copied);
+        let count = first.rgb.len();
+        Ok(Self {
             like: Picture {
-                rgb: Samples::U8(Vec::new()),
-                ..first.clone()
+                alpha: alpha.transpose()?,
+                ..first.without_pixels([first.width, first.height])
             },
             count: 1,
-            squares: vec![0.0; mean.len()],
-            mean,
-        }
+            mean: collected(count, (0..count).map(|index| level(&first.rgb, index)))?,
+            squares: zeros(count)?,
+        })
     }
 
     /// Adds a sample.
@@ -34,12 +39,13 @@ impl Spread {
     /// # Panics
     /// When it has another size.
     pub fn add(&mut self, sample: &Picture) {
-        let values = levels(&sample.rgb);
-        assert_eq!(values.len(), self.mean.len(), "samples of one image");
+        let rgb = &sample.rgb;
+        assert_eq!(rgb.len(), self.mean.len(), "samples of one image");
         self.count += 1;
         let part = 1.0 / self.count as f32;
         let sums = self.mean.par_iter_mut().zip(&mut self.squares);
-        sums.zip(values).for_each(|((mean, squares), value)| {
+        sums.enumerate().for_each(|(index, (mean, squares))| {
+            let value = level(rgb, index);
             let before = value - *mean;
             *mean += before * part;
             *squares += before * (value - *mean);
@@ -47,43 +53,53 @@ impl Spread {
     }
 
     /// The mean of the samples, of 8 bits.
-    pub fn mean(&self) -> Picture {
-        let rgb = self.mean.iter().map(|v| v.round() as u8).collect();
-        Picture {
-            rgb: Samples::U8(rgb),
-            alpha: self
+    ///
+    /// # Errors
+    /// When the system has no memory for it.
+    pub fn mean(&self) -> Result<Picture, NoMemory> {
+        let rgb = self.mean.iter().map(|v| v.round() as u8);
+        let alpha = self.like.alpha.as_ref().map(Samples::copied);
+        let alpha = alpha.map(|alpha| alpha?.with_bits(8));
+        Ok(Picture {
+            rgb: Samples::U8(collected(self.mean.len(), rgb)?),
+            alpha: alpha.transpose()?,
+            ..self
                 .like
-                .alpha
-                .as_ref()
-                .map(|a| a.to_u8().into_owned().into()),
-            ..self.like.clone()
-        }
+                .without_pixels([self.like.width, self.like.height])
+        })
     }
 
     /// Standard deviation of each pixel in levels of 255, over all channels.
-    pub fn sigma(&self) -> Vec<f32> {
+    ///
+    /// # Errors
+    /// When the system has no memory for it.
+    pub fn sigma(&self) -> Result<Vec<f32>, NoMemory> {
         let degrees = (self.count.max(2) - 1) as f32 * 3.0;
-        let pixels = self.squares.par_chunks_exact(3);
-        pixels
-            .map(|p| (p.iter().sum::<f32>() / degrees).sqrt())
-            .collect()
+        let pixels = self.squares.chunks_exact(3);
+        let sigma = pixels.map(|p| (p.iter().sum::<f32>() / degrees).sqrt());
+        collected(self.squares.len() / 3, sigma)
     }
 
     /// [`sigma`](Self::sigma) as an image, from black (0) over red and yellow to
     /// white (`brightest` levels and more).
-    pub fn heat_map(&self, brightest: f32) -> Picture {
+    ///
+    /// # Errors
+    /// When the system has no memory for it.
+    pub fn heat_map(&self, brightest: f32) -> Result<Picture, NoMemory> {
         let color = |sigma: f32| {
             let heat = 3.0 * sigma / brightest.max(f32::MIN_POSITIVE);
             [heat, heat - 1.0, heat - 2.0].map(|v| (v.clamp(0.0, 1.0) * 255.0).round() as u8)
         };
-        let rgb: Vec<u8> = self.sigma().into_iter().flat_map(color).collect();
-        Picture::new(self.like.width, self.like.height, rgb)
+        let rgb = self.sigma()?.into_iter().flat_map(color);
+        let rgb = collected(self.squares.len(), rgb)?;
+        Ok(Picture::new(self.like.width, self.like.height, rgb))
     }
 }
 
-fn levels(samples: &Samples) -> Vec<f32> {
+/// A sample in levels of 255.
+fn level(samples: &Samples, index: usize) -> f32 {
     match samples {
-        Samples::U8(samples) => samples.iter().map(|&v| f32::from(v)).collect(),
-        Samples::U16(samples) => samples.iter().map(|&v| f32::from(v) / 257.0).collect(),
+        Samples::U8(samples) => f32::from(samples[index]),
+        Samples::U16(samples) => f32::from(samples[index]) / 257.0,
     }
 }

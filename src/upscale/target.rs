@@ -3,7 +3,9 @@
 use super::finish::OnRows;
 use super::reverse::{OnProgress, SampleOptions};
 use super::{Report, UpscaleError, Upscaler};
-use crate::image::{Picture, StripResizing};
+use crate::host_memory::NoMemory;
+use crate::image::{Picture, Strip, StripResizing};
+use std::ops::ControlFlow;
 
 impl Upscaler {
     /// Width and height that an image grows to, and how often the model runs for
@@ -52,15 +54,26 @@ impl Upscaler {
         if full == size {
             return self.upscale_rows(image, sample, progress, rows);
         }
-        let mut resizing = StripResizing::new(full, size);
-        self.upscale_rows(image, sample, progress, &mut |strip| {
+        let mut resizing = StripResizing::new(full, size)?;
+        let mut resized = |strip: Strip| -> Result<Option<Strip>, NoMemory> {
             if strip.y == 0 {
-                resizing = StripResizing::new(full, size);
+                resizing = StripResizing::new(full, size)?;
             }
-            match resizing.push(&strip) {
-                Some(resized) => rows(resized),
-                None => std::ops::ControlFlow::Continue(()),
-            }
-        })
+            resizing.push(&strip)
+        };
+        let mut refused = None;
+        let upscaled =
+            self.upscale_rows(image, sample, progress, &mut |strip| match resized(strip) {
+                Ok(Some(resized)) => rows(resized),
+                Ok(None) => ControlFlow::Continue(()),
+                Err(error) => {
+                    refused = Some(error);
+                    ControlFlow::Break(())
+                }
+            });
+        match refused {
+            Some(error) => Err(error.into()),
+            None => upscaled,
+        }
     }
 }

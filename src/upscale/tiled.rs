@@ -24,7 +24,8 @@ use super::tiling::{MARGIN, Tiling};
 use super::{UpscaleError, steps};
 use crate::diffusion::noise::normal4;
 use crate::exec::cpu::next_x;
-use crate::exec::{ExecError, Executor, StepRecord, zeros};
+use crate::exec::{Executor, StepRecord};
+use crate::host_memory::{NoMemory, zeros};
 use crate::image::{Border, Colors, Planes};
 use crate::model::{Settings, names};
 use rayon::prelude::*;
@@ -49,7 +50,7 @@ pub(super) struct Tiled<'a> {
 
 /// An image of the result's size to start from.
 pub(super) struct Start<'a> {
-    pub colors: Colors<'a>,
+    pub colors: &'a Colors<'a>,
     /// Factors of its x_0 and of the noise.
     pub parts: [f32; 2],
 }
@@ -157,7 +158,7 @@ impl Tiled<'_> {
     }
 
     /// A segment of pure noise, x_T.
-    fn segment(&self, row: usize) -> Result<Segment, ExecError> {
+    fn segment(&self, row: usize) -> Result<Segment, NoMemory> {
         let (axis, scale) = (self.tiling.rows, self.settings.scale);
         let rows = match row + 1 == axis.count {
             true => axis.tile,
@@ -187,13 +188,13 @@ impl Tiled<'_> {
     }
 
     /// From noise to x_t of the image to start from.
-    fn mix(&self, segment: &mut Segment, start: &Start<'_>) -> Result<(), ExecError> {
+    fn mix(&self, segment: &mut Segment, start: &Start<'_>) -> Result<(), NoMemory> {
         let scale = self.settings.scale;
         let lr_first = [0, segment.top / scale].map(|at| at as isize - MARGIN as isize);
         let lr_size = [self.width() / scale, segment.rows / scale];
         let up = enlarged(self.settings, self.colors, lr_first, lr_size)?;
         let first = lr_first.map(|at| at * scale as isize);
-        let image = start.colors.window(first, [self.width(), segment.rows]);
+        let image = start.colors.window(first, [self.width(), segment.rows])?;
         let rescale = self.settings.res_rescale as f32;
         let [signal, noise] = start.parts;
         let values = segment.x.par_iter_mut().zip(image).zip(up);
@@ -205,7 +206,7 @@ impl Tiled<'_> {
     }
 
     /// The LR image under a tile.
-    fn lr(&self, column: usize, row: usize) -> Vec<f32> {
+    fn lr(&self, column: usize, row: usize) -> Result<Vec<f32>, NoMemory> {
         let first = [
             column * self.tiling.columns.stride(),
             row * self.tiling.rows.stride(),
@@ -223,7 +224,7 @@ impl Tiled<'_> {
         (0..self.tiling.columns.count)
             .map(|column| {
                 counter.show()?;
-                let lr = self.lr(column, row);
+                let lr = self.lr(column, row)?;
                 self.executor.write(names::LR, &lr)?;
                 self.executor.run(names::IMAGE, steps::START)?;
                 Ok(Encoded {
@@ -269,7 +270,7 @@ impl Tiled<'_> {
             self.executor.run(names::PREDICT, steps::START + 1 + step)?;
             let mut x0 = self.executor.read(names::X0)?;
             if let Some(consistency) = &self.consistency {
-                consistency.correct(&mut x0, &self.lr(column, row));
+                consistency.correct(&mut x0, &self.lr(column, row)?)?;
             }
 
             let column_weights = columns.weights(column, scale);

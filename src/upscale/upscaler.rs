@@ -14,7 +14,7 @@ use crate::exec::gpu::list_adapters;
 #[cfg(feature = "gpu")]
 use crate::exec::gpu::{Gpu, GpuOptions};
 use crate::exec::{Backend, ExecError, Executor, Prepared, StepRecord};
-use crate::image::{Colors, Enlargement, Picture, Planes, Strip};
+use crate::image::{Colors, Picture, Planes, Strip};
 use crate::model::{Model, names, time};
 use crate::plan::Precision;
 use std::fmt;
@@ -229,10 +229,11 @@ impl Upscaler {
         progress: OnProgress<'_>,
     ) -> Result<Picture, UpscaleError> {
         self.check_picture(picture)?;
-        let mut result = Enlargement::new(picture, self.model.settings().scale).empty();
-        self.upscale_rows(picture, sample, progress, &mut |strip| {
-            result.push(strip);
-            ControlFlow::Continue(())
+        let scale = self.model.settings().scale;
+        let size = [picture.width, picture.height].map(|side| side * scale);
+        let mut result = picture.without_pixels(size);
+        collect_rows(&mut result, |rows| {
+            self.upscale_rows(picture, sample, progress, rows)
         })?;
         Ok(result)
     }
@@ -326,11 +327,19 @@ impl Upscaler {
             // A driver that was reset may work again.
             self.switch(self.selected.clone(), self.precision)?;
         }
+        self.check_picture(picture)?;
+        let colors = Colors::new(picture, sample.border)?;
+        let edited = match edited {
+            Some((image, amount)) => Some((Colors::new(image, sample.border)?, amount)),
+            None => None,
+        };
         let mut retried = Vec::new();
         // The GPU whose result was bad.
         let mut doubted = None;
         loop {
-            let error = match self.upscale_from(picture, edited, sample, progress, rows) {
+            let edited = edited.as_ref().map(|(image, amount)| (image, *amount));
+            let upscaled = self.upscale_from(picture, &colors, edited, sample, progress, rows);
+            let error = match upscaled {
                 Ok(report) => return Ok(Report { retried, ..report }),
                 Err(error) => error,
             };
@@ -409,51 +418,56 @@ impl Upscaler {
     fn upscale_from(
         &mut self,
         picture: &Picture,
-        edited: Option<(&Picture, f64)>,
+        colors: &Colors<'_>,
+        edited: Option<(&Colors<'_>, f64)>,
         sample: &SampleOptions,
         progress: OnProgress<'_>,
         rows: OnRows<'_>,
     ) -> Result<Report, UpscaleError> {
-        self.check_picture(picture)?;
         let amount = edited.map_or(1.0, |(_, amount)| amount);
         let (records, parts) = steps::records_from(self.model.settings(), sample, amount)?;
         let tiling = self.load([picture.width, picture.height], &records, progress)?;
         let model = self.model.clone();
         let settings = model.settings();
-        let colors = Colors::new(picture, sample.border);
-        let mut finish = Finish::new(settings, picture, &colors, rows);
         // Not there while it runs: after an error or a panic it may be in any state.
         let (tile, mut loaded) = self.loaded.take().expect("just loaded");
         let executor = &mut *loaded;
-        let start = edited.map(|(image, _)| Start {
-            colors: Colors::new(image, sample.border),
-            parts,
-        });
-        let result = if tiling.count() == 1 && !sample.needs_canvas() && start.is_none() {
-            let in_flight = match self.selected.device {
-                // A run is done when it returns.
-                Device::Cpu(_) => 0,
-                Device::Gpu(_) => STEPS_IN_FLIGHT,
-            };
-            let lr = (!self.holds_image).then(|| {
+        let start = edited.map(|(colors, _)| Start { colors, parts });
+        let run = || -> Result<Findings, UpscaleError> {
+            let mut finish = Finish::new(settings, picture, colors, rows)?;
+            if tiling.count() == 1 && !sample.needs_canvas() && start.is_none() {
+                let in_flight = match self.selected.device {
+                    // A run is done when it returns.
+                    Device::Cpu(_) => 0,
+                    Device::Gpu(_) => STEPS_IN_FLIGHT,
+                };
                 let margin = MARGIN as isize;
-                colors.window([-margin, -margin], tiling.tile())
-            });
-            whole(executor, &records, lr, in_flight, &mut finish, progress)
-        } else {
-            Tiled {
-                settings,
-                tiling,
-                executor,
-                records: &records,
-                colors: &colors,
-                size: [picture.width, picture.height],
-                sample,
-                start,
-                consistency: (sample.consistent).then(|| Consistency::new(settings, tiling.tile())),
+                let lr = match self.holds_image {
+                    true => None,
+                    false => Some(colors.window([-margin, -margin], tiling.tile())?),
+                };
+                whole(executor, &records, lr, in_flight, &mut finish, progress)?;
+            } else {
+                let consistency = match sample.consistent {
+                    true => Some(Consistency::new(settings, tiling.tile())?),
+                    false => None,
+                };
+                Tiled {
+                    settings,
+                    tiling,
+                    executor,
+                    records: &records,
+                    colors,
+                    size: [picture.width, picture.height],
+                    sample,
+                    start,
+                    consistency,
+                }
+                .run(&mut finish, progress)?;
             }
-            .run(&mut finish, progress)
+            Ok(finish.findings())
         };
+        let result = run();
         match result {
             Err(UpscaleError::Exec(ExecError::OutOfMemory { .. })) => {
                 self.refused = Some(tile[0] * tile[1]);
@@ -462,13 +476,12 @@ impl Upscaler {
             _ => self.loaded = Some((tile, loaded)),
         }
         self.holds_image = result.is_ok() && tiling.count() == 1;
-        result?;
-        let (device, precision) = (self.selected.device.to_string(), self.precision);
         let Findings {
             is_finite,
             is_lost,
             lr_psnr,
-        } = finish.findings();
+        } = result?;
+        let (device, precision) = (self.selected.device.to_string(), self.precision);
         if !is_finite {
             return Err(UpscaleError::NotFinite { device, precision });
         }
@@ -607,6 +620,25 @@ fn whole(
         first: [0, 0],
     };
     finish.result(0, shape.h, &planes)
+}
+
+/// Adds the rows that `upscale` gives to an image without pixels.
+pub(super) fn collect_rows<T>(
+    result: &mut Picture,
+    upscale: impl FnOnce(OnRows<'_>) -> Result<T, UpscaleError>,
+) -> Result<T, UpscaleError> {
+    let mut refused = None;
+    let upscaled = upscale(&mut |strip| match result.push(strip) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => {
+            refused = Some(error);
+            ControlFlow::Break(())
+        }
+    });
+    match refused {
+        Some(error) => Err(error.into()),
+        None => upscaled,
+    }
 }
 
 /// Whether a device did its work, but what it gave is no result.

@@ -47,7 +47,7 @@ fn a_bad_border_changes_no_luma_measure() {
     let folder = with_pictures(&["hr/a.png"]);
     let hr = Picture::open(&folder.path("hr/a.png")).unwrap();
     fs::create_dir(folder.path("lr")).unwrap();
-    save(&folder, "lr/a.png", &hr.resized(10, 8));
+    save(&folder, "lr/a.png", &hr.resized(10, 8).unwrap());
     let of = |json: &serde_json::Value, key: &str| {
         let means = json["results"].as_array().unwrap().iter();
         means
@@ -86,7 +86,7 @@ fn lr_pictures_are_found_by_name_and_used() {
     let folder = with_pictures(&["hr/a.png", "hr/b_HR_x4.png"]);
     fs::create_dir(folder.path("lr")).unwrap();
     let hr = Picture::open(&folder.path("hr/a.png")).unwrap();
-    let lr = hr.resized(10, 8);
+    let lr = hr.resized(10, 8).unwrap();
     save(&folder, "lr/ax4.png", &lr);
     save(&folder, "lr/b_LRBI_x4.png", &lr);
     let own = evaluate(&folder, &["hr"]);

@@ -35,7 +35,9 @@ impl Measures {
 
     /// What the measures give for the pair, beside what they should.
     fn compared(&self, [a, b]: &[Picture; 2]) -> [(&'static str, f64, f64); 5] {
-        let lr = self.pair()[0].resized(self.width / self.scale, self.height / self.scale);
+        let lr = self.pair()[0]
+            .resized(self.width / self.scale, self.height / self.scale)
+            .unwrap();
         let border = self.border;
         [
             ("psnr_rgb", psnr_rgb(a, b, border).unwrap(), self.psnr_rgb),

@@ -6,9 +6,9 @@ use srdiff::image::metrics::{MetricError, pixel_sigma, ssimulacra2};
 
 #[test]
 fn ssimulacra2_falls_with_damage() {
-    let picture = noise_picture(40, 33, 1).resized(80, 66);
-    let blurred = picture.resized(40, 33).resized(80, 66);
-    let coarse = picture.resized(20, 16).resized(80, 66);
+    let picture = noise_picture(40, 33, 1).resized(80, 66).unwrap();
+    let blurred = picture.resized(40, 33).unwrap().resized(80, 66).unwrap();
+    let coarse = picture.resized(20, 16).unwrap().resized(80, 66).unwrap();
     let score = |result: &Picture| ssimulacra2(result, &picture).unwrap();
     assert_eq!(score(&picture), 100.0);
     assert!(score(&blurred) < 99.0 && score(&coarse) < score(&blurred) - 5.0);

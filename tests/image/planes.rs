@@ -13,7 +13,10 @@ fn coordinates(width: usize, height: usize) -> Picture {
 
 /// The planes of a window that begins with the picture.
 fn planes_padded(picture: &Picture, width: usize, height: usize) -> Vec<f32> {
-    Colors::new(picture, Border::Reflected).window([0, 0], [width, height])
+    Colors::new(picture, Border::Reflected)
+        .unwrap()
+        .window([0, 0], [width, height])
+        .unwrap()
 }
 
 /// The first row of red and the first column of green, as bytes.
@@ -53,7 +56,10 @@ fn padding_can_be_longer_than_the_picture() {
 fn windows_reach_beyond_every_edge() {
     let picture = coordinates(3, 2);
     let window = |border| {
-        let planes = Colors::new(&picture, border).window([-2, -1], [7, 4]);
+        let planes = Colors::new(&picture, border)
+            .unwrap()
+            .window([-2, -1], [7, 4])
+            .unwrap();
         columns_and_rows(&planes, 7)
     };
     let reflected = (vec![1, 0, 0, 1, 2, 2, 1], vec![0, 0, 1, 1]);
@@ -65,7 +71,7 @@ fn windows_reach_beyond_every_edge() {
 #[test]
 #[should_panic(expected = "crop: 8x8 from 168 values in rows of 8")]
 fn cropping_to_more_is_a_mistake() {
-    picture_from_planes(&[0.0; 3 * 56], 8, &coordinates(4, 4), 2);
+    picture_from_planes(&[0.0; 3 * 56], 8, &coordinates(4, 4), 2).unwrap();
 }
 
 #[test]
@@ -73,7 +79,7 @@ fn results_are_rounded_to_the_nearest_level() {
     let narrow = Picture::new(1, 1, vec![0, 0, 1]);
     let wide = Picture::with_samples(1, 1, vec![0u16, 0, 1].into());
     for (like, largest) in [(&narrow, 255.0), (&wide, 65_535.0)] {
-        let level = |v: f32| picture_from_planes(&[v; 3], 1, like, 1).rgb;
+        let level = |v: f32| picture_from_planes(&[v; 3], 1, like, 1).unwrap().rgb;
         let bits = like.rgb.bits();
         let expected = |v: u16| match bits {
             8 => Samples::U8(vec![v as u8; 3]),
@@ -102,10 +108,16 @@ fn a_picture_comes_back_at_both_depths() {
         let wide = Picture::with_samples(width, height, wide);
         for picture in [narrow.clone(), wide] {
             let planes = signed(&planes_padded(&picture, stride, padded));
-            assert_eq!(picture_from_planes(&planes, stride, &picture, 1), picture);
+            assert_eq!(
+                picture_from_planes(&planes, stride, &picture, 1).unwrap(),
+                picture
+            );
             let mut wrong = planes;
             wrong[stride * (height - 1) + width - 1] += 0.05;
-            assert_ne!(picture_from_planes(&wrong, stride, &picture, 1), picture);
+            assert_ne!(
+                picture_from_planes(&wrong, stride, &picture, 1).unwrap(),
+                picture
+            );
         }
     }
 }
@@ -114,7 +126,7 @@ fn a_picture_comes_back_at_both_depths() {
 fn values_are_clamped_and_rounded() {
     let like = Picture::new(2, 1, vec![1, 2, 3, 4, 5, 6]);
     let planes = [-3.0, -1.0, 0.0, 1.0, 0.998, 3.0];
-    let result = picture_from_planes(&planes, 2, &like, 1);
+    let result = picture_from_planes(&planes, 2, &like, 1).unwrap();
     assert_eq!(result.rgb8()[..], [0, 128, 255, 0, 255, 255]);
 }
 
@@ -129,12 +141,16 @@ fn gray_and_neutral_pictures_stay_without_colour() {
     // Reddish planes: the mean of the three counts.
     let planes = [1.0, 0.2, 0.0, 0.2, -1.0, -0.4];
     for like in [neutral, gray] {
-        let result = picture_from_planes(&planes, 2, &like, 1);
+        let result = picture_from_planes(&planes, 2, &like, 1).unwrap();
         assert_eq!(result.rgb8()[..], [128, 128, 128, 128, 128, 128]);
         assert_eq!(result.gray, like.gray);
     }
     let coloured = Picture::new(2, 1, vec![10, 10, 11, 90, 90, 90]);
-    assert!(!picture_from_planes(&planes, 2, &coloured, 1).is_neutral());
+    assert!(
+        !picture_from_planes(&planes, 2, &coloured, 1)
+            .unwrap()
+            .is_neutral()
+    );
 }
 
 #[test]
@@ -147,7 +163,7 @@ fn opacity_is_enlarged_and_metadata_are_carried() {
         xmp: Some(vec![3]),
         dpi: Some([300.0, 150.0]),
     };
-    let result = picture_from_planes(&vec![0.0; 3 * 7 * 4], 7, &like, 2);
+    let result = picture_from_planes(&vec![0.0; 3 * 7 * 4], 7, &like, 2).unwrap();
     assert_eq!((result.width, result.height), (6, 4));
     assert_eq!(result.alpha, Some(vec![200u16; 24].into()));
     assert_eq!(result.metadata, like.metadata);
@@ -220,7 +236,7 @@ fn gray_is_the_rounded_mean() {
 #[test]
 fn cropping_keeps_the_top_left() {
     let picture = Picture::new(5, 3, (0..45).collect());
-    let part = picture.cropped(4, 2);
+    let part = picture.cropped(4, 2).unwrap();
     assert_eq!((part.width, part.height), (4, 2));
     assert_eq!(part.rgb8()[..12], picture.rgb8()[..12]);
     assert_eq!(part.rgb8()[12..], picture.rgb8()[15..27]);
@@ -232,11 +248,11 @@ fn opacity_is_enlarged_bicubically() {
     let mut picture = noise_picture(7, 6, 4);
     let alpha = noise_picture(7, 2, 9).rgb8().into_owned();
     picture.alpha = Some(alpha.into());
-    let expected = picture.resized(28, 24).alpha;
-    let whole = picture_from_planes(&vec![0.0; 3 * 28 * 24], 28, &picture, 4);
+    let expected = picture.resized(28, 24).unwrap().alpha;
+    let whole = picture_from_planes(&vec![0.0; 3 * 28 * 24], 28, &picture, 4).unwrap();
     assert_eq!(whole.alpha, expected);
 
-    let enlargement = Enlargement::new(&picture, 4);
+    let enlargement = Enlargement::new(&picture, 4).unwrap();
     let mut alpha = Vec::new();
     for (y, rows) in [(0, 5), (5, 1), (6, 18)] {
         let values = vec![0.0; 3 * 28 * rows];
@@ -245,7 +261,7 @@ fn opacity_is_enlarged_bicubically() {
             stride: 28,
             first: [0, 0],
         };
-        let strip = enlargement.strip(y, rows, &planes);
+        let strip = enlargement.strip(y, rows, &planes).unwrap();
         alpha.extend_from_slice(&strip.alpha.unwrap().to_u8());
     }
     assert_eq!(Some(Samples::U8(alpha)), expected);

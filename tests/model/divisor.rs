@@ -54,7 +54,10 @@ fn prepare(model: Model, gpu: Option<&Arc<Gpu>>) -> (Vec<f32>, Vec<f32>) {
     executor
         .write(
             names::LR,
-            &Colors::new(&image, Border::Reflected).window([0, 0], SIZE),
+            &Colors::new(&image, Border::Reflected)
+                .unwrap()
+                .window([0, 0], SIZE)
+                .unwrap(),
         )
         .unwrap();
     executor.run(names::IMAGE, 0).unwrap();
@@ -69,7 +72,7 @@ fn prepare(model: Model, gpu: Option<&Arc<Gpu>>) -> (Vec<f32>, Vec<f32>) {
 /// The host's enlargement of u8 / `divisor` * 2 - 1, `[3, h, w]`.
 fn enlarged(divisor: f64) -> Vec<f64> {
     let size = SIZE.map(|side| 4 * side);
-    let pixels = bicubic::resize(&rgb(), SIZE, 3, size);
+    let pixels = bicubic::resize(&rgb(), SIZE, 3, size).unwrap();
     let of_channel = |c: usize| pixels.iter().skip(c).step_by(3);
     (0..3)
         .flat_map(of_channel)

@@ -21,7 +21,7 @@ fn rms(a: &Picture, b: &Picture) -> f64 {
 /// A result tells something about arithmetic where neither the residual nor
 /// the byte was clamped; checks that a third of it does.
 fn assert_telling(result: &Picture, input: &Picture) {
-    let up = input.resized(result.width, result.height);
+    let up = input.resized(result.width, result.height).unwrap();
     let tells = |(&sr, &up): (&u8, &u8)| sr.abs_diff(up) < 62 && sr > 0 && sr < 255;
     let telling = result
         .rgb8()

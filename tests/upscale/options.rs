@@ -16,7 +16,7 @@ fn starter() -> Upscaler {
 
 /// PSNR of a result, shrunk, against the image.
 fn lr_psnr(result: &Picture, input: &Picture) -> f64 {
-    let shrunk = result.resized(input.width, input.height);
+    let shrunk = result.resized(input.width, input.height).unwrap();
     metrics::psnr_rgb(&shrunk, input, 0).unwrap()
 }
 
@@ -148,13 +148,13 @@ fn samples_share_one_encoding_and_are_what_they_are_alone() {
         let alone = upscale(&mut starter(), &input, &alone);
         assert!(*alone.rgb8() == rgb, "sample {number}");
         match &mut spread {
-            None => spread = Some(Spread::new(&alone)),
+            None => spread = Some(Spread::new(&alone).unwrap()),
             Some(spread) => spread.add(&alone),
         }
     }
     let spread = spread.unwrap();
-    assert!(spread.sigma().iter().sum::<f32>() > 100.0);
-    assert_eq!(spread.mean().width, 80);
+    assert!(spread.sigma().unwrap().iter().sum::<f32>() > 100.0);
+    assert_eq!(spread.mean().unwrap().width, 80);
 }
 
 #[test]
@@ -165,16 +165,21 @@ fn the_spread_of_samples_is_that_of_the_textbook() {
         [12, 26, 30, 0, 0, 0],
     ];
     let images = levels.map(|rgb| Picture::new(2, 1, rgb.to_vec()));
-    let mut spread = Spread::new(&images[0]);
-    assert_eq!(spread.sigma(), [0.0, 0.0]);
+    let mut spread = Spread::new(&images[0]).unwrap();
+    assert_eq!(spread.sigma().unwrap(), [0.0, 0.0]);
     spread.add(&images[1]);
     spread.add(&images[2]);
-    assert_eq!(*spread.mean().rgb8(), [12, 22, 31, 0, 3, 0]);
+    assert_eq!(*spread.mean().unwrap().rgb8(), [12, 22, 31, 0, 3, 0]);
     // Variances 4, 12, 3 and 0, 27, 0.
-    for (found, variance) in spread.sigma().into_iter().zip([19.0f32 / 3.0, 9.0]) {
+    for (found, variance) in spread
+        .sigma()
+        .unwrap()
+        .into_iter()
+        .zip([19.0f32 / 3.0, 9.0])
+    {
         assert!((found - variance.sqrt()).abs() < 1e-5, "{found}");
     }
-    let map = spread.heat_map(3.0);
+    let map = spread.heat_map(3.0).unwrap();
     assert_eq!(*map.rgb8(), [255, 255, 132, 255, 255, 255]);
 }
 
@@ -208,7 +213,7 @@ fn blending_changes_as_much_as_is_asked_for_and_only_where() {
         assert_eq!(found, expected, "{i}");
     }
 
-    let small = mask.cropped(49, 37);
+    let small = mask.cropped(49, 37).unwrap();
     assert!(matches!(
         blend(Some(&small), 0.5),
         Err(UpscaleError::Mask { .. })

@@ -23,7 +23,7 @@ fn strips_are_resized_as_whole_images_are() {
     let image = scene(61, 47);
     for size in [[61, 47], [30, 20], [7, 46], [100, 90], [1, 1]] {
         for rows in [1, 5, 47] {
-            let mut resizing = StripResizing::new([61, 47], size);
+            let mut resizing = StripResizing::new([61, 47], size).unwrap();
             let mut strips = Vec::new();
             for y in (0..47).step_by(rows) {
                 let rows = rows.min(47 - y);
@@ -34,10 +34,10 @@ fn strips_are_resized_as_whole_images_are() {
                     rgb: rgb.into(),
                     alpha: None,
                 };
-                strips.extend(resizing.push(&strip));
+                strips.extend(resizing.push(&strip).unwrap());
             }
             let found = assembled(size, &strips);
-            let expected = image.resized(size[0], size[1]);
+            let expected = image.resized(size[0], size[1]).unwrap();
             let same = found
                 .rgb8()
                 .iter()
@@ -79,7 +79,7 @@ fn any_size_is_reached_by_shrinking_or_by_running_twice() {
         report.unwrap();
         assert_eq!(runs, expected_runs, "{size:?}");
         let result = assembled(size, &strips);
-        let like = four_times.resized(size[0], size[1]);
+        let like = four_times.resized(size[0], size[1]).unwrap();
         let psnr = metrics::psnr_rgb(&result, &like, 0).unwrap();
         assert!(
             psnr > if runs == 1 { 55.0 } else { 25.0 },

@@ -118,7 +118,7 @@ fn no_seam_shows_between_tiles() {
     let mut patched = result.clone();
     let alone = upscale(
         &mut upscaler,
-        &input.cropped(40, 40),
+        &input.cropped(40, 40).unwrap(),
         &sample(Sampler::Ddpm, 5, 9),
     );
     let rgb = patched.rgb.as_u8_mut().unwrap();

@@ -3,7 +3,7 @@
 use super::args::EvaluateArgs;
 use crate::cli::failure::Failure;
 use srdiff::image::{
-    DecodeOptions, ImageError, ImageProblem, Picture, decode, dimensions_within, metrics,
+    DecodeOptions, ImageError, ImageProblem, NoMemory, Picture, decode, dimensions_within, metrics,
 };
 use srdiff::model::Settings;
 use std::collections::BTreeMap;
@@ -47,7 +47,13 @@ impl Entry {
         name.to_string_lossy().into_owned()
     }
 
+    /// What it says when the system has no memory for the image.
+    pub fn refused(&self, error: NoMemory) -> Failure {
+        Failure::upscaling(self.hr.display())(error.into())
+    }
+
     pub fn open(&self, scale: usize, max_pixels: u64) -> Result<Pair, Failure> {
+        let refused = |error: NoMemory| self.refused(error);
         let read = |path: &Path, least: [usize; 2]| {
             let options = DecodeOptions {
                 max_pixels,
@@ -58,13 +64,13 @@ impl Entry {
             if picture.width < least[0] || picture.height < least[1] {
                 return Err(unsuitable(path, "has become smaller; start again"));
             }
-            Ok(picture.cropped(least[0], least[1]))
+            picture.cropped(least[0], least[1]).map_err(refused)
         };
         let hr = read(&self.hr, self.size)?;
         let small = self.size.map(|side| side / scale);
         let lr = match &self.lr {
             Some(path) => read(path, small)?,
-            None => hr.resized(small[0], small[1]),
+            None => hr.resized(small[0], small[1]).map_err(refused)?,
         };
         Ok(Pair { hr, lr })
     }

@@ -30,8 +30,9 @@ impl Measures {
         seconds: Option<f64>,
     ) -> Result<Self, Failure> {
         let scale = pair.hr.width / pair.lr.width;
-        let failed = |error: metrics::MetricError| {
-            unsuitable(&entry.hr, format!("cannot be measured: {error}"))
+        let failed = |error: metrics::MetricError| match error {
+            metrics::MetricError::NoMemory(error) => entry.refused(error),
+            error => unsuitable(&entry.hr, format!("cannot be measured: {error}")),
         };
         let one = |result: &Picture| {
             Ok(Self {

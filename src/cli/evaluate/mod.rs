@@ -54,6 +54,7 @@ pub fn run(args: &EvaluateArgs) -> Result<(), Failure> {
     for entry in &entries {
         let pair = entry.open(scale, args.max_pixels)?;
         let enlarged = pair.lr.resized(pair.hr.width, pair.hr.height);
+        let enlarged = enlarged.map_err(|error| entry.refused(error))?;
         let image = |measures| Image {
             image: entry.name(),
             measures,

@@ -6,7 +6,7 @@ use super::report::{Kind, Made, Report};
 use super::rows::{Results, Rows};
 use crate::cli::failure::Failure;
 use crate::cli::signals::Stop;
-use srdiff::image::{Decoded, OutputFormat, Picture, Strip};
+use srdiff::image::{Decoded, NoMemory, OutputFormat, Picture, Strip};
 use srdiff::upscale::{Spread, UpscaleError, Upscaler};
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, SyncSender};
@@ -110,9 +110,13 @@ impl<'a> Compute<'a, '_> {
                     false => report.show(progress, before, work),
                 }
             };
+            let mut refused = None;
             let rows = &mut |strip: Strip| {
-                if let Some(whole) = &mut whole {
-                    whole.push(strip.clone());
+                if let Some(whole) = &mut whole
+                    && let Err(error) = strip.copied().and_then(|strip| whole.push(strip))
+                {
+                    refused = Some(error);
+                    return ControlFlow::Break(());
                 }
                 match is_there {
                     true => ControlFlow::Continue(()),
@@ -128,12 +132,16 @@ impl<'a> Compute<'a, '_> {
             let retried: Vec<_> = retried.map(ToString::to_string).collect();
             report.notes(job, &retried);
             notes.extend(retried);
+            let failed = Failure::upscaling(job.input.shown());
+            if let Some(error) = refused {
+                return Err(failed(error.into()));
+            }
             let how = match result {
                 Ok(how) => how,
                 // The thread that writes it has reported why it cannot.
                 Err(UpscaleError::Cancelled) if results.is_refused() => break,
                 Err(UpscaleError::Cancelled) => return Ok(ControlFlow::Break(())),
-                Err(error) => return Err(Failure::upscaling(job.input.shown())(error)),
+                Err(error) => return Err(failed(error)),
             };
             self.before += work;
             let done = Instant::now();
@@ -152,27 +160,29 @@ impl<'a> Compute<'a, '_> {
             results.finish(made.clone());
             if let Some(whole) = &whole {
                 match &mut spread {
-                    None => spread = Some(Spread::new(whole)),
+                    None => spread = Some(Spread::new(whole).map_err(no_memory(job))?),
                     Some(spread) => spread.add(whole),
                 }
             }
             if number + 1 == settings.results
                 && let Some(spread) = spread.take()
             {
-                self.write_spread(job, &spread, made);
+                self.write_spread(job, &spread, made)
+                    .map_err(no_memory(job))?;
             }
         }
         Ok(ControlFlow::Continue(()))
     }
 
     /// Writes the mean of all samples and their deviation.
-    fn write_spread(&self, job: &'a Job, spread: &Spread, made: Made) {
+    fn write_spread(&self, job: &'a Job, spread: &Spread, made: Made) -> Result<(), NoMemory> {
         let samples = self.settings.results as usize;
         let write = |number, format, image: Picture, kind| {
             if job.is_there(samples + number) {
                 return;
             }
-            let results = Results::new(job, samples + number, image.clone(), &self.to_save);
+            let head = image.without_pixels([image.width, image.height]);
+            let results = Results::new(job, samples + number, head, &self.to_save);
             let made = Made {
                 kind,
                 how: None,
@@ -183,8 +193,8 @@ impl<'a> Compute<'a, '_> {
             };
             results.whole(format, image, made);
         };
-        write(0, job.format, spread.mean(), Kind::Mean);
-        let mut sigma = spread.sigma();
+        write(0, job.format, spread.mean()?, Kind::Mean);
+        let mut sigma = spread.sigma()?;
         let average = sigma.iter().map(|&v| f64::from(v)).sum::<f64>() / sigma.len() as f64;
         // A few pixels that differ far more than all others would leave these dark.
         let place = (sigma.len() - 1) * 99 / 100;
@@ -194,8 +204,14 @@ impl<'a> Compute<'a, '_> {
             mean: average,
             white,
         };
-        write(1, OutputFormat::Png, spread.heat_map(white), kind);
+        write(1, OutputFormat::Png, spread.heat_map(white)?, kind);
+        Ok(())
     }
+}
+
+/// Names the image that there is no memory for.
+fn no_memory(job: &Job) -> impl FnOnce(NoMemory) -> Failure {
+    |error| Failure::upscaling(job.input.shown())(error.into())
 }
 
 /// One line: which device runs and why, and how.

@@ -14,7 +14,7 @@ use super::save::save_all;
 use super::target::Target;
 use crate::cli::failure::Failure;
 use crate::cli::signals::Stop;
-use srdiff::image::{DecodeOptions, Decoded, EncodeOptions, decode, decode_file};
+use srdiff::image::{DecodeOptions, Decoded, EncodeOptions, NoMemory, decode, decode_file};
 use srdiff::upscale::{SampleOptions, Upscaler};
 use std::any::Any;
 use std::collections::HashSet;
@@ -197,7 +197,11 @@ fn load(job: &Job, settings: &Settings) -> Result<Decoded, Failure> {
         mut picture,
         mut notes,
     } = decoded.map_err(Failure::reading(job.input.shown()))?;
-    if settings.strip && !picture.strip() {
+    let refused = |error: NoMemory| Failure::UpscaleInput {
+        input: job.input.shown(),
+        problem: error.into(),
+    };
+    if settings.strip && !picture.strip().map_err(refused)? {
         notes.push("its colour profile cannot be used, so colours stay unconverted".to_owned());
     }
     notes.extend(job.format.losses(&picture));

@@ -3,6 +3,7 @@
 use super::number::Number;
 use crate::exec::ExecError;
 use crate::graph::Shape;
+use crate::host_memory;
 use crate::plan::{Format, Layout, PlannedValue};
 use bytemuck::{Zeroable, allocation::try_zeroed_slice_box};
 use std::cell::UnsafeCell;
@@ -25,11 +26,12 @@ impl Memory {
     /// `bytes` zeros, or nothing where there is no memory for them.
     pub fn zeroed(bytes: u64) -> Option<Self> {
         #[cfg(test)]
-        if refusal::refuses(bytes) {
+        if host_memory::refusal::refuses(bytes) {
             return None;
         }
         let lines = usize::try_from(bytes).ok()?.div_ceil(size_of::<Line>());
-        try_zeroed_slice_box(lines).ok().map(Self)
+        let memory = try_zeroed_slice_box(lines).ok()?;
+        host_memory::has_spare().then_some(Self(memory))
     }
 
     pub fn len(&self) -> usize {
@@ -200,31 +202,5 @@ impl Threads {
         let (first, second) = part.split_at_mut(first);
         work(first, second);
         busy.store(false, Ordering::Release);
-    }
-}
-
-/// Memory that a test lets run out.
-#[cfg(test)]
-pub(crate) mod refusal {
-    use std::cell::RefCell;
-
-    type Refuse = Box<dyn FnMut(u64) -> bool>;
-
-    thread_local! {
-        static REFUSE: RefCell<Option<Refuse>> = const { RefCell::new(None) };
-    }
-
-    /// Asks `refuse` from now on, for each slot and each large array that this
-    /// thread allocates, whether there is no memory for so many bytes.
-    pub fn set(refuse: impl FnMut(u64) -> bool + 'static) {
-        REFUSE.set(Some(Box::new(refuse)));
-    }
-
-    pub fn clear() {
-        REFUSE.set(None);
-    }
-
-    pub fn refuses(bytes: u64) -> bool {
-        REFUSE.with_borrow_mut(|refuse| refuse.as_mut().is_some_and(|refuse| refuse(bytes)))
     }
 }

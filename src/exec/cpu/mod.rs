@@ -33,9 +33,9 @@ mod tiles;
 mod upsample;
 mod winograd;
 
+#[cfg(test)]
+pub(crate) use crate::host_memory::refusal;
 pub use choose::CpuChooser;
 pub use executor::{CpuBackend, CpuExecutor};
-#[cfg(test)]
-pub(crate) use memory::refusal;
 pub use number::has_bf16;
 pub(crate) use sampling::next_x;

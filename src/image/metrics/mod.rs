@@ -20,6 +20,7 @@ pub use perceptual::{pixel_sigma, ssimulacra2};
 pub use ssim::{SSIM_WINDOW, ssim_rgb, ssim_y};
 
 use super::{Picture, bicubic};
+use crate::host_memory::{NoMemory, probe};
 use rayon::prelude::*;
 use thiserror::Error;
 
@@ -55,6 +56,9 @@ pub enum MetricError {
     /// Too few results to differ.
     #[error("{0} results for one picture do not tell how much results differ; give 2 or more")]
     Samples(usize),
+    /// The system has no memory to compare them.
+    #[error(transparent)]
+    NoMemory(#[from] NoMemory),
     /// One is no whole enlargement of the other.
     #[error(
         "a picture of {width}x{height} pixels is no whole enlargement of one of {lr_width}x{lr_height}; give the picture it was made from"
@@ -112,7 +116,7 @@ pub fn lr_psnr(sr: &Picture, lr: &Picture) -> Result<f64, MetricError> {
         });
     }
     let (size, lr_size) = ([sr.width, sr.height], [lr.width, lr.height]);
-    let shrunk = bicubic::resize_u8(&sr.rgb8(), size, 3, lr_size);
+    let shrunk = bicubic::resize_u8(&sr.rgb8(), size, 3, lr_size)?;
     psnr_rgb(&Picture::new(lr.width, lr.height, shrunk), lr, 0)
 }
 
@@ -138,7 +142,7 @@ fn psnr<const CHANNELS: usize>(
     Ok(10.0 * (255.0 * 255.0 / mean).log10())
 }
 
-/// The part of two pictures that is compared.
+/// The part of two images that is compared.
 struct Area {
     border: usize,
     /// Width of what is left inside the border.
@@ -172,6 +176,11 @@ impl Area {
             width: a.width - 2 * border,
             height: a.height - 2 * border,
         })
+    }
+
+    /// Checks that there is memory for so many bytes a pixel.
+    fn check_memory(&self, a_pixel: usize) -> Result<(), NoMemory> {
+        probe(a_pixel.saturating_mul(self.width * self.height))
     }
 
     /// The pixels of row `y` of the area.

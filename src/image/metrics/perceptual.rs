@@ -8,6 +8,9 @@ use ssimulacra2::{ColorPrimaries, Rgb, TransferCharacteristic, compute_frame_ssi
 /// Pixels that a side must have at least for [`ssimulacra2`].
 const SSIMULACRA2_LEAST: usize = 8;
 
+/// The memory that it takes for each pixel, about.
+const SSIMULACRA2_BYTES: usize = 200;
+
 /// SSIMULACRA2 of a result against the picture it should be, both taken for
 /// sRGB and nothing shaved: 100 for equal pictures, 90 where no difference is
 /// seen, 50 for medium quality; it can be negative.
@@ -16,6 +19,7 @@ const SSIMULACRA2_LEAST: usize = 8;
 /// When the sizes differ, or a side is shorter than 8 pixels.
 pub fn ssimulacra2(result: &Picture, original: &Picture) -> Result<f64, MetricError> {
     let area = Area::new(result, original, 0, SSIMULACRA2_LEAST)?;
+    area.check_memory(SSIMULACRA2_BYTES)?;
     let rgb = |picture: &Picture| {
         let pixels = (0..area.height).flat_map(|y| area.row(picture, y));
         let data = pixels.map(|pixel| pixel.map(|v| f32::from(v) / 255.0));

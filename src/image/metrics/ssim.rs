@@ -9,6 +9,9 @@ use rayon::prelude::*;
 const C1: f64 = 6.5025;
 const C2: f64 = 58.5225;
 
+/// The memory of two planes, one of which grows.
+const PLANE_BYTES: usize = 32;
+
 /// Pixels that a side must have at least for [`ssim_y`], its border left out.
 pub const SSIM_WINDOW: usize = 11;
 
@@ -27,6 +30,7 @@ pub fn ssim_y(a: &Picture, b: &Picture, border: usize) -> Result<f64, MetricErro
         variance_scale: 1.0,
     };
     let area = Area::new(a, b, border, window.weights.len())?;
+    area.check_memory(PLANE_BYTES)?;
     Ok(window.similarity(&area, &plane(a, &area, luma), &plane(b, &area, luma)))
 }
 
@@ -43,6 +47,7 @@ pub fn ssim_rgb(a: &Picture, b: &Picture) -> Result<f64, MetricError> {
         variance_scale: 49.0 / 48.0,
     };
     let area = Area::new(a, b, 0, window.weights.len())?;
+    area.check_memory(PLANE_BYTES)?;
     let similarity = |channel: usize| {
         let value = |pixel: [u8; 3]| f64::from(pixel[channel]);
         window.similarity(&area, &plane(a, &area, value), &plane(b, &area, value))

@@ -1,9 +1,11 @@
 //! BMP files.
 
+use super::super::pixels::Pixels;
 use super::super::raster::Raster;
-use super::super::{ImageProblem, Metadata};
+use super::super::{ImageProblem, Metadata, Samples, orientation::Orientation};
 use super::simple::{checked_size, decode_whole, problem};
 use super::{DecodeOptions, Size, Source, check_size, io_problem};
+use crate::host_memory::{with_room, zeros};
 use ::image::codecs::bmp::BmpDecoder;
 use std::io::{Read, Seek, SeekFrom};
 
@@ -111,31 +113,27 @@ impl Header {
         let row = (size[0] as usize * bytes).next_multiple_of(4);
         let start = SeekFrom::Start(self.u32(10).into());
         source.seek(start).map_err(ImageProblem::Read)?;
-        let mut rows = Vec::new();
-        for _ in 0..size[1] {
-            let mut stored = vec![0; row];
+        // Rows go upwards unless the height is negative.
+        let orientation = Orientation::new(if height > 0 { 4 } else { 1 });
+        let mut pixels = Pixels::new(size, 4, 8, orientation, true)?;
+        let (mut stored, mut samples) = (zeros(row)?, with_room(4 * size[0] as usize)?);
+        for y in 0..size[1] as usize {
             source.read_exact(&mut stored).map_err(io_problem)?;
-            let mut pixels = Vec::with_capacity(4 * size[0] as usize);
+            samples.clear();
             for pixel in stored.chunks_exact(bytes).take(size[0] as usize) {
                 let mut word = [0; 4];
                 word[..bytes].copy_from_slice(pixel);
                 let word = u32::from_le_bytes(word);
-                pixels.extend(masks.map(|mask| masked(word, mask)));
+                samples.extend(masks.map(|mask| masked(word, mask)));
             }
-            rows.push(pixels);
+            pixels.put([0, y], 1, &samples)?;
         }
-        // Rows go upwards unless the height is negative.
-        if height > 0 {
-            rows.reverse();
+        // Nobody saves an image of nothing: the channel was not filled in.
+        let is_nothing = |alpha: &Samples| (0..alpha.len()).all(|i| alpha.at_u8(i) == 0);
+        if self.u32(30) == UNCOMPRESSED && pixels.alpha.as_ref().is_some_and(is_nothing) {
+            pixels.alpha = None;
         }
-        let mut pixels = rows.concat();
-        // Nobody saves a picture of nothing: the channel was not filled in.
-        let empty = pixels.iter().skip(3).step_by(4).all(|&alpha| alpha == 0);
-        if empty && self.u32(30) == UNCOMPRESSED {
-            let alphas = pixels.iter_mut().skip(3).step_by(4);
-            alphas.for_each(|alpha| *alpha = 255);
-        }
-        Ok(Raster::new(size, 4, pixels))
+        Ok(Raster::new(pixels))
     }
 }
 

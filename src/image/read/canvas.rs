@@ -1,6 +1,7 @@
 //! The canvas that frames of animations are laid on, as viewers do it.
 
 use super::super::samples::Sample;
+use crate::host_memory::{NoMemory, copied, zeros};
 use ::png::{BlendOp, DisposeOp, FrameControl};
 
 #[derive(Clone, Copy)]
@@ -21,13 +22,13 @@ pub struct Canvas<T> {
 }
 
 impl<T: Sample> Canvas<T> {
-    pub fn new([width, height]: [usize; 2], layout: Layout) -> Self {
-        Self {
+    pub fn new([width, height]: [usize; 2], layout: Layout) -> Result<Self, NoMemory> {
+        Ok(Self {
             width,
             layout,
-            pixels: vec![T::default(); width * height * (layout.colors + 1)],
+            pixels: zeros(width * height * (layout.colors + 1))?,
             last: None,
-        }
+        })
     }
 
     /// The place of row `y` of a frame.
@@ -38,7 +39,7 @@ impl<T: Sample> Canvas<T> {
     }
 
     /// Lays the next frame on what is there.
-    pub fn show(&mut self, control: &FrameControl, frame: &[T]) {
+    pub fn show(&mut self, control: &FrameControl, frame: &[T]) -> Result<(), NoMemory> {
         if let Some((last, before)) = self.last.take() {
             for y in 0..last.height as usize {
                 let row = self.row(&last, y);
@@ -52,7 +53,7 @@ impl<T: Sample> Canvas<T> {
             }
         }
         let before = match control.dispose_op {
-            DisposeOp::Previous => self.pixels.clone(),
+            DisposeOp::Previous => copied(&self.pixels)?,
             _ => Vec::new(),
         };
         self.last = Some((*control, before));
@@ -74,6 +75,7 @@ impl<T: Sample> Canvas<T> {
                 }
             }
         }
+        Ok(())
     }
 }
 

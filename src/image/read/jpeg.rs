@@ -1,19 +1,21 @@
 //! JPEG files, by libjpeg.
 
-use super::super::color;
+use super::super::color::Cmyk;
 use super::super::exif;
+use super::super::pixels::Pixels;
 use super::super::raster::Raster;
-use super::super::{ImageProblem, Metadata, Samples, orientation::Orientation};
+use super::super::{ImageProblem, Metadata, orientation::Orientation};
 use super::jpeg_header::{Header, Profile};
-use super::{DecodeOptions, HEADER_BYTES, Size, Source, check_size, cut_off, tolerate};
-use mozjpeg::{ColorSpace, Decompress};
+use super::{DecodeOptions, Size, Source, check_size, cut_off, io_problem, tolerate};
+use crate::host_memory::zeros;
+use mozjpeg::{ColorSpace, ColorSpaceExt, Decompress};
 use mozjpeg_sys::{
     J_MESSAGE_CODE, JWRN_EXTRANEOUS_DATA, JWRN_HIT_MARKER, JWRN_HUFF_BAD_CODE, JWRN_MUST_RESYNC,
     jpeg_common_struct, jpeg_error_mgr, jpeg_std_error,
 };
 use std::cell::RefCell;
 use std::ffi::c_int;
-use std::io::{self, Read};
+use std::io::BufRead;
 use std::panic::{self, AssertUnwindSafe};
 
 pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> {
@@ -37,22 +39,47 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
         tolerate(ImageProblem::Incomplete(reason), options, &mut notes)?;
     }
 
-    let mut bytes = Vec::new();
-    // Anything may follow the picture.
-    let most = HEADER_BYTES + 16 * u64::from(size[0]) * u64::from(size[1]);
-    let mut limited = source.by_ref().take(most);
-    limited
-        .read_to_end(&mut bytes)
-        .map_err(ImageProblem::Read)?;
+    let profile = match header.profile() {
+        Profile::None => None,
+        Profile::Whole(profile) => Some(profile),
+        Profile::Broken => {
+            notes.push("its colour profile is incomplete and was left out".to_owned());
+            None
+        }
+    };
     let channels = header.components.len();
     let wanted = match channels {
         1 => Some(ColorSpace::JCS_GRAYSCALE),
         3 => Some(ColorSpace::JCS_RGB),
         _ => Some(ColorSpace::JCS_CMYK),
     };
+    let cmyk = (channels == 4).then(|| Cmyk::new(profile.as_deref(), 8, &mut notes));
+    let orientation = orientation(&header);
+    let mut pixels = Pixels::new(size, channels.min(3), 8, orientation, true)?;
+    let width = size[0] as usize;
+    let mut samples = zeros(3 * width)?;
+    let mut take = |y: usize, row: &mut [u8]| {
+        let row = match &cmyk {
+            Some(cmyk) => {
+                if header.adobe {
+                    row.iter_mut().for_each(|sample| *sample = !*sample);
+                }
+                cmyk.to_rgb(row, &mut samples);
+                &samples
+            }
+            None => &*row,
+        };
+        Ok(pixels.put([0, y], 1, row)?)
+    };
     let most = size.map(|side| side as usize);
-    let stream = decode_stream(&bytes, wanted, most)?;
-    drop(bytes);
+    let stream = decode_stream(source, wanted, most, &mut take)?;
+    if [stream.width, stream.height] != most {
+        let reason = format!(
+            "its pixels are stored as {}x{}",
+            stream.width, stream.height
+        );
+        return Err(ImageProblem::Damaged(reason));
+    }
     if stream.warned(&[JWRN_HIT_MARKER]) {
         tolerate(cut_off(), options, &mut notes)?;
     } else if !header.ended {
@@ -66,28 +93,11 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
         notes.push("there are more pixels in the file than its size says".to_owned());
     }
 
-    let profile = match header.profile() {
-        Profile::None => None,
-        Profile::Whole(profile) => Some(profile),
-        Profile::Broken => {
-            notes.push("its colour profile is incomplete and was left out".to_owned());
-            None
-        }
-    };
-    let mut samples = Samples::U8(stream.samples);
-    let mut icc_profile = profile;
-    if channels == 4 {
-        if let (Samples::U8(samples), true) = (&mut samples, header.adobe) {
-            samples.iter_mut().for_each(|sample| *sample = !*sample);
-        }
-        samples = color::cmyk_to_rgb(icc_profile.as_deref(), &samples, &mut notes);
-        icc_profile = None;
-    }
-    let mut raster = Raster::new(size, channels.min(3), samples);
-    raster.orientation = orientation(&header);
+    let mut raster = Raster::new(pixels);
     raster.notes = notes;
     raster.metadata = Metadata {
-        icc_profile,
+        // Through which CMYK became sRGB.
+        icc_profile: profile.filter(|_| channels < 4),
         exif: header.exif,
         xmp: header.xmp,
         dpi: header.dpi,
@@ -105,7 +115,6 @@ pub struct Stream {
     pub width: usize,
     pub height: usize,
     pub channels: usize,
-    pub samples: Vec<u8>,
     warnings: Vec<J_MESSAGE_CODE>,
 }
 
@@ -120,42 +129,51 @@ impl Stream {
     }
 }
 
-/// Decodes a stream to a colour space; none: as it is stored. One that states more
-/// than `most` pixels a side is refused from its header.
+/// Takes row `y` of an image.
+pub type OnRow<'a> = &'a mut dyn FnMut(usize, &mut [u8]) -> Result<(), ImageProblem>;
+
+/// Decodes a stream to a colour space (none: as it is stored) and gives its rows
+/// to `take`. One that states more than `most` pixels a side is refused from its
+/// header.
 pub fn decode_stream(
-    bytes: &[u8],
+    source: impl BufRead,
     wanted: Option<ColorSpace>,
     most: [usize; 2],
+    take: OnRow<'_>,
 ) -> Result<Stream, ImageProblem> {
     WARNINGS.take();
     // libjpeg reports errors by unwinding.
-    let result = panic::catch_unwind(AssertUnwindSafe(|| {
+    let result = panic::catch_unwind(AssertUnwindSafe(|| -> Result<Stream, ImageProblem> {
         let decoder = Decompress::builder()
             .with_err(error_manager())
-            .from_mem(bytes)?;
+            .from_reader(source)
+            .map_err(io_problem)?;
         let (width, height) = decoder.size();
         if width > most[0] || height > most[1] {
             let reason = format!("its pixels are stored as {width}x{height}");
-            return Err(io::Error::other(reason));
+            return Err(ImageProblem::Damaged(reason));
         }
         let wanted = wanted.unwrap_or_else(|| decoder.color_space());
         let channels = decoder.components().len();
-        let mut started = decoder.to_colorspace(wanted)?;
+        let mut started = decoder.to_colorspace(wanted).map_err(io_problem)?;
         let (width, height) = (started.width(), started.height());
-        let samples = started.read_scanlines::<u8>()?;
-        started.finish()?;
+        let mut row = zeros(width * started.color_space().num_components())?;
+        for y in 0..height {
+            started.read_scanlines_into(&mut row).map_err(io_problem)?;
+            take(y, &mut row)?;
+        }
+        started.finish().map_err(io_problem)?;
         Ok(Stream {
             width,
             height,
             channels,
-            samples,
             warnings: Vec::new(),
         })
     }));
     let warnings = WARNINGS.take();
     match result {
         Ok(Ok(stream)) => Ok(Stream { warnings, ..stream }),
-        Ok(Err(error)) => Err(super::io_problem(error)),
+        Ok(Err(problem)) => Err(problem),
         Err(payload) => match payload.downcast::<Fatal>() {
             Ok(fatal) => Err(fatal.problem()),
             Err(payload) => panic::resume_unwind(payload),
@@ -171,6 +189,9 @@ impl Fatal {
         let foreign = ["not implemented", "Unsupported", "not supported", "Sorry"];
         if foreign.iter().any(|word| self.0.contains(word)) {
             return ImageProblem::Feature(format!("a kind of JPEG coding ({})", self.0));
+        }
+        if self.0.starts_with("Insufficient memory") {
+            return ImageProblem::NoMemory;
         }
         ImageProblem::Damaged(self.0)
     }

@@ -2,12 +2,14 @@
 
 use super::super::color;
 use super::super::exif;
+use super::super::pixels::Pixels;
 use super::super::raster::Raster;
 use super::super::{ImageProblem, Metadata, Samples, orientation::Orientation};
 use super::{
     DecodeOptions, HEADER_BYTES, Size, Source, check_frame, check_size, cut_off, damaged,
     first_of_animation, io_problem, tolerate,
 };
+use crate::host_memory::probe;
 use brotli_decompressor::Decompressor;
 use jxl::api::{
     AlphaMode, Endianness, Event, ExtraChannel, JxlAuxBox, JxlAuxBoxType, JxlBasicInfo,
@@ -78,10 +80,9 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     let [width, height] = size.map(|side| side as usize);
     let channels = color_type.samples_per_pixel();
     let count = channels * width * height;
-    let mut samples = match wide {
-        true => Samples::U16(vec![0; count]),
-        false => Samples::U8(vec![0; count]),
-    };
+    // The decoder holds strips and its own channels in floating point.
+    probe(count.saturating_mul(8))?;
+    let mut samples = Samples::zeros(count, if wide { 16 } else { 8 })?;
     let row = channels * width * samples.bits() as usize / 8;
     let bytes = match &mut samples {
         Samples::U8(samples) => samples.as_mut_slice(),
@@ -111,7 +112,9 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
             }
         }
     }
-    let mut raster = Raster::new(size, channels, samples);
+    // The decoder turns images upright.
+    let pixels = Pixels::whole(size, channels, samples, Orientation::UPRIGHT)?;
+    let mut raster = Raster::new(pixels);
     raster.notes = notes;
     if scan.frames.len() > 1 && options.frame.is_none() {
         raster.note(first_of_animation(scan.frames.len()));
@@ -277,9 +280,8 @@ fn profile_of(
 fn problem(error: Error) -> ImageProblem {
     match error {
         Error::IOError(error) => io_problem(error),
-        Error::OutOfMemory(_) | Error::ImageOutOfMemory(..) | Error::ImageSizeTooLarge(..) => {
-            ImageProblem::Memory
-        }
+        Error::OutOfMemory(_) | Error::ImageOutOfMemory(..) => ImageProblem::NoMemory,
+        Error::ImageSizeTooLarge(..) => ImageProblem::Memory,
         error => damaged(&error),
     }
 }

@@ -18,7 +18,6 @@ mod webp_frames;
 use super::error::{ImageError, ImageProblem, innermost_message};
 use super::format::{Format, SIGNATURE, recognise};
 use super::guard::guarded;
-use super::raster::Raster;
 use super::{Picture, orientation::Orientation};
 use std::error::Error;
 use std::fs::{self, File};
@@ -132,7 +131,7 @@ fn decode_from(
                 #[cfg(feature = "avif")]
                 Format::Avif => avif::decode(&mut file, options),
             };
-            raster.and_then(Raster::into_picture)
+            Ok(raster?.into_picture())
         })
     });
     result
@@ -364,6 +363,8 @@ fn cut_off() -> ImageProblem {
 fn io_problem(error: io::Error) -> ImageProblem {
     if error.kind() == io::ErrorKind::UnexpectedEof {
         cut_off()
+    } else if error.kind() == io::ErrorKind::OutOfMemory {
+        ImageProblem::NoMemory
     } else if error.raw_os_error().is_some() {
         ImageProblem::Read(error)
     } else {

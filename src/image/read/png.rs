@@ -2,12 +2,14 @@
 
 use super::super::color;
 use super::super::exif;
+use super::super::pixels::Pixels;
 use super::super::raster::Raster;
-use super::super::{ImageProblem, Metadata, Samples, orientation::Orientation};
+use super::super::{ImageProblem, Metadata, orientation::Orientation};
 use super::{
     DecodeOptions, HEADER_BYTES, Size, Source, check_frame, check_size, cut_off, damaged,
     first_of_animation, io_problem, png_frames, tolerate,
 };
+use crate::host_memory::probe;
 use ::png::{
     BitDepth, ColorType, Decoder, DecodingError, Info, Limits, Reader, Transformations, Unit,
 };
@@ -16,6 +18,9 @@ use std::time::Duration;
 
 /// The memory for each pixel, rows and the intermediate ones of interlacing.
 const PIXEL_BYTES: u64 = 16;
+
+/// How many rows the decoder and what is around it hold, and more.
+const ROWS: usize = 8;
 
 /// The most bytes of EXIF that are read: more than JPEG can hold.
 const MAX_EXIF: u32 = 16 << 20;
@@ -59,30 +64,72 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
             return decode_frame(reader, walk, frame, notes);
         }
     }
-    let bytes = reader.output_buffer_size().ok_or(ImageProblem::Memory)?;
-    let mut pixels = vec![0; bytes];
-    // The checksum of the pixels comes at their end, and texts after it.
-    let read = reader.next_frame(&mut pixels);
-    let read = read.and_then(|_| reader.finish());
-    if let Err(error) = read {
-        tolerate(problem(error).after_header(), options, &mut notes)?;
-    }
     let (channels, is_wide) = layout(&reader);
-    let samples: Samples = match is_wide {
-        true => {
-            let pairs = pixels.chunks_exact(2);
-            let samples = pairs.map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
-            samples.collect::<Vec<u16>>().into()
-        }
-        false => pixels.into(),
-    };
-    let mut raster = Raster::new([width, height], channels, samples);
+    let bits = if is_wide { 16 } else { 8 };
+    let (orientation, is_whole) = (walk.orientation(), !options.tolerant);
+    let mut pixels = Pixels::new([width, height], channels, bits, orientation, is_whole)?;
+    // Its own rows, as they are stored and as samples, those above them and ours.
+    let row_bytes = reader.output_line_size(width);
+    let row_bytes = row_bytes.ok_or(ImageProblem::Memory)?;
+    probe(row_bytes.saturating_mul(ROWS))?;
+    // The checksum of the pixels comes at their end, and texts after it.
+    let read = read_rows(&mut reader, [width, height], is_wide, &mut pixels);
+    let read = read.and_then(|()| reader.finish().map_err(problem));
+    if let Err(problem) = read {
+        tolerate(problem.after_header(), options, &mut notes)?;
+    }
+    let mut raster = Raster::new(pixels);
     raster.notes = notes;
     if walk.durations.len() > 1 {
         raster.note(first_of_animation(walk.durations.len()));
     }
     describe(&mut raster, reader.info(), walk)?;
     Ok(raster)
+}
+
+/// The passes of an interlaced image: first column, columns from pixel to pixel,
+/// first row, rows from one to the next.
+const PASSES: [[usize; 4]; 7] = [
+    [0, 8, 0, 8],
+    [4, 8, 0, 8],
+    [0, 4, 4, 8],
+    [2, 4, 0, 4],
+    [0, 2, 2, 4],
+    [1, 2, 0, 2],
+    [0, 1, 1, 2],
+];
+
+fn read_rows<R: BufRead + Seek>(
+    reader: &mut Reader<R>,
+    [width, height]: [u32; 2],
+    is_wide: bool,
+    pixels: &mut Pixels,
+) -> Result<(), ImageProblem> {
+    let passes = match reader.info().interlaced {
+        true => &PASSES[..],
+        false => &[[0, 1, 0, 1]],
+    };
+    // Passes without pixels are not there.
+    let passes = passes.iter().filter(|[x, ..]| *x < width as usize);
+    let places = passes.flat_map(|&[x, step, first, down]| {
+        let rows = (first..height as usize).step_by(down);
+        rows.map(move |y| ([x, y], step))
+    });
+    let mut samples: Vec<u16> = Vec::new();
+    for (place, step) in places {
+        let row = reader.next_row().map_err(problem)?.ok_or_else(cut_off)?;
+        match is_wide {
+            true => {
+                samples.clear();
+                let (pairs, _) = row.data().as_chunks();
+                samples.extend(pairs.iter().map(|&pair| u16::from_be_bytes(pair)));
+                pixels.put(place, step, &samples)?;
+            }
+            false => pixels.put(place, step, row.data())?,
+        }
+    }
+    // What belongs to them up to their checksum.
+    reader.next_row().map_err(problem).map(drop)
 }
 
 /// Channels a pixel, and whether they have 16 bits.
@@ -108,7 +155,9 @@ fn decode_frame<R: BufRead + Seek>(
     let colors = if channels <= 2 { 1 } else { 3 };
     let samples = png_frames::compose(&mut reader, frame, [colors, channels], is_wide, problem)?;
     let info = reader.info();
-    let mut raster = Raster::new([info.width, info.height], colors + 1, samples);
+    let size = [info.width, info.height];
+    let pixels = Pixels::whole(size, colors + 1, samples, walk.orientation())?;
+    let mut raster = Raster::new(pixels);
     raster.notes = notes;
     describe(&mut raster, info, walk)?;
     Ok(raster)
@@ -116,11 +165,10 @@ fn decode_frame<R: BufRead + Seek>(
 
 /// Adds what the file says about its pixels.
 fn describe(raster: &mut Raster, info: &Info<'_>, walk: Walk) -> Result<(), ImageProblem> {
-    raster.orientation = walk.orientation();
     if let Some(points) = info.coding_independent_code_points {
         color::check_transfer(points.transfer_function)?;
     }
-    let gray = raster.channels <= 2;
+    let gray = raster.pixels.is_gray();
     raster.metadata = metadata(info, walk.exif, gray, &mut raster.notes);
     Ok(())
 }

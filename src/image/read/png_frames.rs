@@ -2,6 +2,7 @@
 
 use super::super::{ImageProblem, Samples};
 use super::canvas::{Canvas, Layout};
+use crate::host_memory::{collected, zeros};
 use ::png::{DecodingError, Reader};
 use std::io::{BufRead, Seek};
 
@@ -15,7 +16,7 @@ pub fn compose<R: BufRead + Seek>(
     problem: impl Fn(DecodingError) -> ImageProblem,
 ) -> Result<Samples, ImageProblem> {
     let bytes = reader.output_buffer_size().ok_or(ImageProblem::Memory)?;
-    let mut bytes = vec![0; bytes];
+    let mut bytes = zeros(bytes)?;
     let info = reader.info();
     let size = [info.width, info.height].map(|side| side as usize);
     if info.frame_control.is_none() {
@@ -37,29 +38,27 @@ pub fn compose<R: BufRead + Seek>(
         };
         let rows = bytes.chunks(stride.ok_or(ImageProblem::Memory)?);
         let rows = rows.take(frame.height as usize);
-        let used: Vec<u8> = rows
-            .flat_map(|row| &row[..frame.line_size])
-            .copied()
-            .collect();
-        Ok((control, used))
+        let used = rows.flat_map(|row| &row[..frame.line_size]).copied();
+        let count = frame.line_size * frame.height as usize;
+        Ok((control, collected(count, used)?))
     };
     let layout = Layout { colors, channels };
     Ok(match is_wide {
         false => {
-            let mut canvas = Canvas::<u8>::new(size, layout);
+            let mut canvas = Canvas::<u8>::new(size, layout)?;
             for _ in 0..=wanted {
                 let (control, bytes) = next()?;
-                canvas.show(&control, &bytes);
+                canvas.show(&control, &bytes)?;
             }
             canvas.pixels.into()
         }
         true => {
-            let mut canvas = Canvas::<u16>::new(size, layout);
+            let mut canvas = Canvas::<u16>::new(size, layout)?;
             for _ in 0..=wanted {
                 let (control, bytes) = next()?;
                 let pairs = bytes.chunks_exact(2);
                 let samples = pairs.map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
-                canvas.show(&control, &samples.collect::<Vec<_>>());
+                canvas.show(&control, &collected(bytes.len() / 2, samples)?)?;
             }
             canvas.pixels.into()
         }

@@ -1,10 +1,12 @@
 //! Formats whose decoders need no help: GIF and PNM.
 
+use super::super::pixels::Pixels;
 use super::super::raster::Raster;
 use super::super::{ImageProblem, Samples, error::innermost_message, orientation::Orientation};
 use super::{
     DecodeOptions, HEADER_BYTES, Size, Source, check_frame, check_size, io_problem, tolerate,
 };
+use crate::host_memory::probe;
 use ::image::codecs::{gif::GifDecoder, pnm::PnmDecoder};
 use ::image::error::ImageError as CodecError;
 use ::image::{AnimationDecoder, ColorType, ImageDecoder, Limits};
@@ -25,6 +27,8 @@ pub fn decode_gif(source: &mut Source, options: &DecodeOptions) -> Result<Raster
     let mut decoder = GifDecoder::new(source).map_err(problem)?;
     let (size, _) = checked_size(&decoder, options.max_pixels)?;
     decoder.set_limits(limits(size)).map_err(problem)?;
+    // The canvas and a frame.
+    probe(8 * size[0] as usize * size[1] as usize)?;
     let mut frames = decoder.into_frames();
     let wanted = options.frame.unwrap_or(0);
     for index in 0..wanted {
@@ -39,7 +43,8 @@ pub fn decode_gif(source: &mut Source, options: &DecodeOptions) -> Result<Raster
         return Err(none());
     };
     let pixels = frame.map_err(problem)?.into_buffer();
-    let mut raster = Raster::new(size, 4, pixels.into_raw());
+    let pixels = Pixels::whole(size, 4, pixels.into_raw().into(), Orientation::UPRIGHT)?;
+    let mut raster = Raster::new(pixels);
     if options.frame.is_none() && frames.next().is_some() {
         raster.note("an animation; only the first frame is used");
     }
@@ -55,6 +60,7 @@ pub fn gif_durations(
     let mut decoder = GifDecoder::new(source).map_err(problem)?;
     let (size, _) = checked_size(&decoder, options.max_pixels)?;
     decoder.set_limits(limits(size)).map_err(problem)?;
+    probe(8 * size[0] as usize * size[1] as usize)?;
     let mut durations = Vec::new();
     for frame in decoder.into_frames() {
         match frame.map_err(problem) {
@@ -84,23 +90,24 @@ pub fn decode_whole(
     let (size, _) = checked_size(&decoder, options.max_pixels)?;
     decoder.set_limits(limits(size)).map_err(problem)?;
     let color = decoder.color_type();
-    let mut bytes = vec![0; decoder.total_bytes() as usize];
-    decoder.read_image(&mut bytes).map_err(problem)?;
-    let channels = usize::from(color.channel_count());
-    let samples: Samples = match color {
-        ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8 => bytes.into(),
-        ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16 => {
-            let pairs = bytes.chunks_exact(2);
-            let samples = pairs.map(|pair| u16::from_ne_bytes([pair[0], pair[1]]));
-            samples.collect::<Vec<u16>>().into()
-        }
+    let bits = match color {
+        ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8 => 8,
+        ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16 => 16,
         _ => {
             return Err(ImageProblem::Feature(
                 "samples in floating point".to_owned(),
             ));
         }
     };
-    Ok(Raster::new(size, channels, samples))
+    let channels = usize::from(color.channel_count());
+    let mut samples = Samples::zeros(channels * size[0] as usize * size[1] as usize, bits)?;
+    let bytes = match &mut samples {
+        Samples::U8(samples) => samples.as_mut_slice(),
+        Samples::U16(samples) => bytemuck::cast_slice_mut(samples),
+    };
+    decoder.read_image(bytes).map_err(problem)?;
+    let pixels = Pixels::whole(size, channels, samples, Orientation::UPRIGHT)?;
+    Ok(Raster::new(pixels))
 }
 
 /// The size that a decoder has read from the header.

@@ -1,6 +1,7 @@
 //! WebP files.
 
 use super::super::exif;
+use super::super::pixels::Pixels;
 use super::super::raster::Raster;
 use super::super::{ImageProblem, Metadata, orientation::Orientation};
 use super::canvas::{Canvas, Layout};
@@ -9,6 +10,7 @@ use super::{
     DecodeOptions, HEADER_BYTES, Size, Source, check_frame, check_size, cut_off, damaged,
     first_of_animation, io_problem, length, tolerate,
 };
+use crate::host_memory::{probe, zeros};
 use image_webp::{DecodingError, WebPDecoder};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::time::Duration;
@@ -50,18 +52,24 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     let frames = decoder.num_frames() as usize;
     let wanted = options.frame.unwrap_or(0);
     check_frame(wanted, frames.max(1))?;
+    // Many writers put JPEG's header before the block.
+    let exif = exif.map(|block| exif::without_header(&block).to_vec());
+    let orientation = orientation(exif.as_deref());
+    let count = width as usize * height as usize;
     let (channels, samples, read) = if decoder.is_animated() {
         let sides = [width, height].map(|side| side as usize);
         let layout = Layout {
             colors: 3,
             channels: 4,
         };
-        let mut canvas = Canvas::new(sides, layout);
+        let mut canvas = Canvas::new(sides, layout)?;
         let read = compose(source, &mut canvas, [width, height], wanted, memory);
         (4, canvas.pixels, read)
     } else {
         let bytes = decoder.output_buffer_size().ok_or(ImageProblem::Memory)?;
-        let mut samples = vec![0; bytes];
+        // Lossless ones are decoded to RGBA in any case, lossy ones to planes.
+        probe(bytes.saturating_add(count.saturating_mul(5)))?;
+        let mut samples = zeros(bytes)?;
         let channels = if decoder.has_alpha() { 4 } else { 3 };
         let read = decoder.read_image(&mut samples).map_err(problem);
         (channels, samples, read)
@@ -69,14 +77,12 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     if let Err(error) = read {
         tolerate(error.after_header(), options, &mut notes)?;
     }
-    let mut raster = Raster::new([width, height], channels, samples);
+    let pixels = Pixels::whole([width, height], channels, samples.into(), orientation)?;
+    let mut raster = Raster::new(pixels);
     raster.notes = notes;
     if frames > 1 && options.frame.is_none() {
         raster.note(first_of_animation(frames));
     }
-    // Many writers put JPEG's header before the block.
-    let exif = exif.map(|block| exif::without_header(&block).to_vec());
-    raster.orientation = orientation(exif.as_deref());
     raster.metadata = Metadata {
         icc_profile,
         exif,

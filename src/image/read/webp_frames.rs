@@ -5,6 +5,7 @@ use super::super::ImageProblem;
 use super::canvas::Canvas;
 use super::webp::{problem, walk};
 use super::{Source, cut_off};
+use crate::host_memory::{collected, probe, zeros};
 use ::png::{BlendOp, DisposeOp, FrameControl};
 use image_webp::WebPDecoder;
 use std::io::{Cursor, Read, Seek, SeekFrom};
@@ -43,7 +44,7 @@ pub fn compose(
             let reason = "a frame reaches beyond the picture".to_owned();
             return Err(ImageProblem::Damaged(reason));
         }
-        canvas.show(&control, &decode(&control, head, data, memory_limit)?);
+        canvas.show(&control, &decode(&control, head, data, memory_limit)?)?;
     }
     Ok(())
 }
@@ -93,13 +94,14 @@ fn decode(
     }
     decoder.set_memory_limit(memory_limit);
     let bytes = decoder.output_buffer_size().ok_or(ImageProblem::Memory)?;
-    let mut pixels = vec![0; bytes];
+    let count = control.width as usize * control.height as usize;
+    probe(bytes.saturating_add(count.saturating_mul(5)))?;
+    let mut pixels = zeros(bytes)?;
     decoder.read_image(&mut pixels).map_err(problem)?;
     if decoder.has_alpha() {
         return Ok(pixels);
     }
     let pixels = pixels.chunks_exact(3);
-    Ok(pixels
-        .flat_map(|rgb| [rgb[0], rgb[1], rgb[2], 255])
-        .collect())
+    let pixels = pixels.flat_map(|rgb| [rgb[0], rgb[1], rgb[2], 255]);
+    Ok(collected(4 * count, pixels)?)
 }

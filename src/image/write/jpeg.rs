@@ -3,6 +3,7 @@
 use super::super::{ImageProblem, Picture, error::innermost_message};
 use super::output::Output;
 use super::rows::Rows;
+use crate::host_memory::probe;
 use mozjpeg::{ColorSpace, Compress, Marker, PixelDensity, PixelDensityUnit};
 
 const EXIF_HEADER: &[u8] = b"Exif\0\0";
@@ -26,11 +27,15 @@ pub fn encode(
         1 => ColorSpace::JCS_GRAYSCALE,
         _ => ColorSpace::JCS_RGB,
     };
+    let pixels = head.width * head.height;
+    // All coefficients, if they are collected; else some rows.
+    let is_optimized = pixels <= MOST_OPTIMIZED && probe(6 * pixels).is_ok();
+    probe(64 * rows.row_samples())?;
     let mut compress = Compress::new(color);
     compress.set_size(head.width, head.height);
     // The others take many times longer for a few percent of the size.
     compress.set_fastest_defaults();
-    compress.set_optimize_coding(head.width * head.height <= MOST_OPTIMIZED);
+    compress.set_optimize_coding(is_optimized);
     compress.set_quality(quality.into());
     if rows.channels == 3 {
         compress.set_chroma_sampling_pixel_sizes((1, 1), (1, 1));

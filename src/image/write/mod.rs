@@ -11,6 +11,7 @@ use super::color::{self, Space};
 use super::guard::guarded;
 use super::{ImageError, ImageProblem, Picture, Strip};
 use crate::atomic_file::{self, Draft};
+use crate::host_memory::NoMemory;
 use output::{Output, WriteSeek};
 use rows::Rows;
 use std::fmt;
@@ -170,10 +171,21 @@ pub fn save_rows(
     overwrite: bool,
     strips: &mut dyn Iterator<Item = Strip>,
 ) -> Result<(), ImageError> {
+    save_strips(head, path, format, options, overwrite, &mut strips.map(Ok))
+}
+
+fn save_strips(
+    head: &Picture,
+    path: &Path,
+    format: OutputFormat,
+    options: &EncodeOptions,
+    overwrite: bool,
+    strips: Strips<'_>,
+) -> Result<(), ImageError> {
     format.check(path, head.width, head.height)?;
     let mut save = || -> Result<(), ImageProblem> {
         let mut draft = Draft::create(path, overwrite)?;
-        encode_rows(head, format, options, draft.file(), strips)?;
+        encode_to(head, format, options, draft.file(), strips)?;
         Ok(draft.commit()?)
     };
     save().map_err(|problem| problem.of(path))
@@ -191,15 +203,18 @@ pub fn encode_rows(
     file: &mut (impl Write + Seek),
     strips: &mut dyn Iterator<Item = Strip>,
 ) -> Result<(), ImageProblem> {
-    encode_to(head, format, options, file, strips)
+    encode_to(head, format, options, file, &mut strips.map(Ok))
 }
+
+/// Rows as they come, or why there are none.
+type Strips<'a> = &'a mut dyn Iterator<Item = Result<Strip, NoMemory>>;
 
 fn encode_to(
     head: &Picture,
     format: OutputFormat,
     options: &EncodeOptions,
     file: &mut dyn WriteSeek,
-    strips: &mut dyn Iterator<Item = Strip>,
+    strips: Strips<'_>,
 ) -> Result<(), ImageProblem> {
     let quality = options.jpeg_quality;
     if !(1..=100).contains(&quality) {
@@ -236,16 +251,17 @@ fn encode_as_srgb(
     format: OutputFormat,
     options: &EncodeOptions,
     file: &mut dyn WriteSeek,
-    strips: &mut dyn Iterator<Item = Strip>,
+    strips: Strips<'_>,
 ) -> Result<(), ImageProblem> {
     let mut picture = head.clone();
     let mut found = 0;
     for strip in strips {
+        let strip = strip?;
         if strip.y != found {
             break;
         }
         found += strip.rows;
-        picture.push(strip);
+        picture.push(strip)?;
     }
     if !picture.is_consistent() {
         return Err(ImageProblem::MissingRows {
@@ -254,7 +270,7 @@ fn encode_as_srgb(
         });
     }
     if let Some(profile) = picture.metadata.icc_profile.take() {
-        color::convert_to_srgb(&mut picture, &profile);
+        color::convert_to_srgb(&mut picture, &profile)?;
     }
     let (head, strips) = (
         picture.without_pixels([picture.width, picture.height]),
@@ -284,7 +300,7 @@ impl Picture {
             self.without_pixels([self.width, self.height]),
             &mut self.strips(),
         );
-        save_rows(&head, path, format, options, overwrite, strips)
+        save_strips(&head, path, format, options, overwrite, strips)
     }
 
     /// The bytes of a file of this format, as [`save`](Self::save) writes it.
@@ -301,7 +317,7 @@ impl Picture {
             self.without_pixels([self.width, self.height]),
             &mut self.strips(),
         );
-        encode_rows(&head, format, options, &mut bytes, strips)?;
+        encode_to(&head, format, options, &mut bytes, strips)?;
         Ok(bytes.into_inner())
     }
 }

@@ -3,6 +3,7 @@
 use super::super::{ImageProblem, Samples, error::innermost_message};
 use super::output::Output;
 use super::rows::Rows;
+use crate::host_memory::{collected, probe};
 use ::png::{BitDepth, ColorType, Encoder, EncodingError, Info, PixelDimensions, Unit};
 use std::borrow::Cow;
 use std::io::Write;
@@ -29,6 +30,8 @@ pub fn encode(rows: &mut Rows<'_>, output: &mut Output<'_>) -> Result<(), ImageP
         let unit = Unit::Meter;
         PixelDimensions { xppu, yppu, unit }
     });
+    // Rows that it filters in several ways.
+    probe(16 * rows.row_samples())?;
     let mut encoder = Encoder::with_info(output, info).map_err(refused)?;
     if let Some(xmp) = metadata.xmp.as_deref().and_then(|x| str::from_utf8(x).ok()) {
         let keyword = "XML:com.adobe.xmp".to_owned();
@@ -41,7 +44,10 @@ pub fn encode(rows: &mut Rows<'_>, output: &mut Output<'_>) -> Result<(), ImageP
     while let Some(samples) = rows.next()? {
         let bytes: Cow<'_, [u8]> = match &samples {
             Samples::U8(samples) => Cow::Borrowed(samples),
-            Samples::U16(samples) => samples.iter().flat_map(|v| v.to_be_bytes()).collect(),
+            Samples::U16(samples) => {
+                let bytes = samples.iter().flat_map(|v| v.to_be_bytes());
+                collected(2 * samples.len(), bytes)?.into()
+            }
         };
         stream
             .write_all(&bytes)

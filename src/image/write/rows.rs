@@ -3,12 +3,13 @@
 use super::super::color::{self, Space};
 use super::super::samples::Sample;
 use super::super::{ImageProblem, Picture, Samples, Strip};
-use super::OutputFormat;
+use super::{OutputFormat, Strips};
+use crate::host_memory::{NoMemory, with_room};
 
 /// Rows from top to bottom, their samples interleaved.
 pub struct Rows<'a> {
     pub head: &'a Picture,
-    strips: &'a mut dyn Iterator<Item = Strip>,
+    strips: Strips<'a>,
     /// Rows that were taken.
     taken: usize,
     /// Gray, gray and alpha, RGB, or RGBA.
@@ -20,11 +21,7 @@ pub struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    pub fn new(
-        head: &'a Picture,
-        format: OutputFormat,
-        strips: &'a mut dyn Iterator<Item = Strip>,
-    ) -> Self {
+    pub fn new(head: &'a Picture, format: OutputFormat, strips: Strips<'a>) -> Self {
         // A profile of RGB colours needs three channels, even if they are equal.
         let profile = head.metadata.icc_profile.as_deref();
         let needs_rgb = profile.is_some_and(|profile| color::space(profile) == Space::Rgb);
@@ -58,7 +55,7 @@ impl<'a> Rows<'a> {
             height,
         };
         let width = self.head.width;
-        let strip = self.strips.next().filter(|strip| {
+        let strip = self.strips.next().transpose()?.filter(|strip| {
             let pixels = strip.rows * width;
             strip.y == self.taken
                 && (1..=height - self.taken).contains(&strip.rows)
@@ -69,28 +66,27 @@ impl<'a> Rows<'a> {
         });
         let strip = strip.ok_or(incomplete)?;
         self.taken += strip.rows;
-        Ok(Some(self.interleaved(strip)))
+        Ok(Some(self.interleaved(strip)?))
     }
 
-    fn interleaved(&self, strip: Strip) -> Samples {
+    fn interleaved(&self, strip: Strip) -> Result<Samples, NoMemory> {
         let Strip { rgb, alpha, .. } = strip;
         if self.channels == 3 && !self.flattened {
-            return match self.bits == rgb.bits() {
-                true => rgb,
-                false => rgb.to_u8().into_owned().into(),
-            };
+            return rgb.with_bits(self.bits);
         }
         let (colors, flattened) = (if self.channels < 3 { 1 } else { 3 }, self.flattened);
-        match self.bits {
-            16 => {
-                let alpha = alpha.as_ref().map(Samples::to_u16);
-                interleaved(&rgb.to_u16(), alpha.as_deref(), colors, flattened).into()
+        let rgb = rgb.with_bits(self.bits)?;
+        let alpha = alpha.map(|alpha| alpha.with_bits(self.bits)).transpose()?;
+        Ok(match (&rgb, &alpha) {
+            (Samples::U8(rgb), Some(Samples::U8(alpha))) => {
+                interleaved(rgb, Some(alpha), colors, flattened)?.into()
             }
-            _ => {
-                let alpha = alpha.as_ref().map(Samples::to_u8);
-                interleaved(&rgb.to_u8(), alpha.as_deref(), colors, flattened).into()
+            (Samples::U16(rgb), Some(Samples::U16(alpha))) => {
+                interleaved(rgb, Some(alpha), colors, flattened)?.into()
             }
-        }
+            (Samples::U8(rgb), _) => interleaved(rgb, None, colors, flattened)?.into(),
+            (Samples::U16(rgb), _) => interleaved(rgb, None, colors, flattened)?.into(),
+        })
     }
 }
 
@@ -101,8 +97,8 @@ fn interleaved<T: Sample>(
     alpha: Option<&[T]>,
     colors: usize,
     flattened: bool,
-) -> Vec<T> {
-    let mut result = Vec::with_capacity(rgb.len() / 3 * (colors + 1));
+) -> Result<Vec<T>, NoMemory> {
+    let mut result = with_room(rgb.len() / 3 * (colors + 1))?;
     for (index, pixel) in rgb.chunks_exact(3).enumerate() {
         let pixel = pixel.iter().take(colors);
         match alpha.map(|alpha| alpha[index]) {
@@ -119,5 +115,5 @@ fn interleaved<T: Sample>(
             }
         }
     }
-    result
+    Ok(result)
 }

@@ -7,6 +7,7 @@ use super::super::exif::{self, Field};
 use super::super::{ImageProblem, Samples, error::innermost_message};
 use super::output::Output;
 use super::rows::Rows;
+use crate::host_memory::{probe, reserve};
 use ::tiff::encoder::{
     DirectoryEncoder, Rational, TiffEncoder, TiffKind, TiffKindBig, TiffKindStandard, TiffValue,
 };
@@ -49,12 +50,15 @@ fn write<K: TiffKind>(
     let tall = rows.head.height;
     let strip_rows = STRIP.div_ceil(row_bytes).min(tall);
     let mut image = header(&mut encoder, rows, strip_rows).map_err(refused)?;
+    // A strip and what becomes of it.
+    probe(3 * strip_rows * row_bytes)?;
     let (mut offsets, mut sizes) = (Vec::new(), Vec::new());
     let mut waiting = Vec::new();
     loop {
         let more = rows.next()?;
         let is_last = more.is_none();
         if let Some(samples) = more {
+            reserve(&mut waiting, samples.len() * rows.bits as usize / 8)?;
             predict(&samples, rows.row_samples(), rows.channels, &mut waiting);
         }
         let mut done = 0;

@@ -3,14 +3,18 @@
 use super::super::{ImageProblem, Samples, error::innermost_message, exif};
 use super::output::Output;
 use super::rows::Rows;
+use crate::host_memory::probe;
 use image_webp::{ColorType, WebPEncoder};
 
 /// The encoder takes the whole image. A side has at most 16,383 pixels.
 pub fn encode(rows: &mut Rows<'_>, output: &mut Output<'_>) -> Result<(), ImageProblem> {
+    let pixels = rows.head.width * rows.head.height;
     let mut samples = Samples::U8(Vec::new());
     while let Some(more) = rows.next()? {
-        samples.append(more);
+        samples.append(more, pixels * rows.channels)?;
     }
+    // A copy with alpha, and the file.
+    probe(12 * pixels)?;
     let metadata = &rows.head.metadata;
     let mut encoder = WebPEncoder::new(output);
     if let Some(profile) = &metadata.icc_profile {

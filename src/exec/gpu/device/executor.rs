@@ -9,8 +9,9 @@ use crate::exec::elements::{gather, scatter};
 use crate::exec::gpu::{
     Access, Bound, BufferUse, Command, Lowered, RECORD_BYTES, UNIFORM_STRIDE, limits,
 };
-use crate::exec::{ExecError, Executor, StepRecord, zeros};
+use crate::exec::{ExecError, Executor, StepRecord};
 use crate::graph::{Parameters, Shape};
+use crate::host_memory::zeros;
 use crate::plan::{MemoryReport, Owner, PACK, PlannedValue};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::Range;

@@ -2,8 +2,9 @@
 
 use super::adapter::Gpu;
 use super::failure::Failure;
+use crate::exec::ExecError;
 use crate::exec::gpu::COUNTER_BYTES;
-use crate::exec::{ExecError, with_room};
+use crate::host_memory::with_room;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 use std::time::Duration;

@@ -7,6 +7,7 @@ mod pixels;
 
 use super::super::color;
 use super::super::exif;
+use super::super::pixels::Pixels;
 use super::super::raster::Raster;
 use super::super::{ImageProblem, Metadata, orientation::Orientation};
 use super::{DecodeOptions, Size, Source, check_frame, cut_off, first_of_animation, tolerate};
@@ -59,8 +60,9 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
         }
     };
     let (channels, samples) = pixels::samples(&color, alpha.as_ref(), points, &shown)?;
-    let mut raster = Raster::new(shown.map(|range| range.len() as u32), channels, samples);
-    raster.orientation = orientation(&container, primary);
+    let size = shown.map(|range| range.len() as u32);
+    let pixels = Pixels::whole(size, channels, samples, orientation(&container, primary))?;
+    let mut raster = Raster::new(pixels);
     raster.notes = notes;
     if container.frames > 1 {
         raster.note(first_of_animation(container.frames));

@@ -1,82 +1,162 @@
 //! The samples of TIFF pixels as gray or RGB, with alpha where there is any.
 
-use super::super::super::color;
-use super::super::super::raster::Raster;
+use super::super::super::color::{self, Cmyk};
 use super::super::super::samples::Sample;
 use super::super::super::{ImageProblem, Samples};
 use super::layout::{Colors, Layout};
+use std::borrow::Cow;
 
 /// Meanings of extra samples.
 const ASSOCIATED_ALPHA: u64 = 1;
 const UNASSOCIATED_ALPHA: u64 = 2;
 
-/// Interprets samples. A profile that was used up is taken.
-pub fn interpret(
-    samples: Samples,
-    layout: &Layout,
-    profile: &mut Option<Vec<u8>>,
-    mut notes: Vec<String>,
-) -> Result<Raster, ImageProblem> {
-    let colors = layout.colors.samples();
-    let taken: Vec<usize> = (0..colors).collect();
-    let mut picture = samples.picked(layout.samples, &taken);
-    let extra = layout.samples - colors;
-    let mut kinds = layout.extra.clone();
-    if kinds.is_empty() && extra == 1 {
-        // Writers that do not say what it is mean opacity.
-        kinds.push(UNASSOCIATED_ALPHA);
-        notes.push("a channel without a stated meaning is taken for opacity".to_owned());
-    }
-    let is_alpha = |&kind: &u64| matches!(kind, ASSOCIATED_ALPHA | UNASSOCIATED_ALPHA);
-    let alpha = kinds
-        .iter()
-        .position(is_alpha)
-        .filter(|&index| index < extra);
-    if alpha.is_none() && extra > 0 {
-        notes.push(format!("{extra} channels that are no colours are left out"));
-    }
-    let mut channels = colors;
-    match &layout.colors {
-        Colors::Gray { white_is_zero } => {
-            scale(&mut picture, layout.bits);
-            if *white_is_zero {
-                invert(&mut picture);
+/// How the samples of a row become gray or RGB, with alpha where there is any.
+pub struct Interpreter<'a> {
+    layout: &'a Layout,
+    cmyk: Option<Cmyk>,
+    to_srgb: Box<dyn Fn([f32; 3]) -> [f32; 3]>,
+    palette: Vec<[u8; 3]>,
+    alpha: Option<Alpha>,
+}
+
+/// Where the opacity of a pixel is.
+struct Alpha {
+    /// Its sample.
+    index: usize,
+    /// Whether the colours were multiplied with it.
+    is_associated: bool,
+}
+
+impl<'a> Interpreter<'a> {
+    /// A profile that is used up is taken.
+    pub fn new(
+        layout: &'a Layout,
+        profile: &mut Option<Vec<u8>>,
+        notes: &mut Vec<String>,
+    ) -> Result<Self, ImageProblem> {
+        let colors = layout.colors.samples();
+        let extra = layout.samples - colors;
+        let mut kinds = layout.extra.clone();
+        if kinds.is_empty() && extra == 1 {
+            // Writers that do not say what it is mean opacity.
+            kinds.push(UNASSOCIATED_ALPHA);
+            notes.push("a channel without a stated meaning is taken for opacity".to_owned());
+        }
+        let is_alpha = |&kind: &u64| matches!(kind, ASSOCIATED_ALPHA | UNASSOCIATED_ALPHA);
+        let alpha = kinds.iter().position(is_alpha);
+        let alpha = alpha.filter(|&index| index < extra).map(|index| Alpha {
+            index: colors + index,
+            is_associated: kinds[index] == ASSOCIATED_ALPHA,
+        });
+        if alpha.is_none() && extra > 0 {
+            notes.push(format!("{extra} channels that are no colours are left out"));
+        }
+        let (mut cmyk, mut palette) = (None, Vec::new());
+        match &layout.colors {
+            Colors::Gray { .. } | Colors::Rgb | Colors::YCbCr(_) => {}
+            Colors::Lab { .. } => {
+                // The colours are absolute.
+                profile.take();
+                notes.push("CIE L*a*b*, converted to sRGB".to_owned());
+            }
+            Colors::Palette(map) => palette = read_palette(map, layout.bits)?,
+            Colors::Cmyk => {
+                let bits = if layout.bits <= 8 { 8 } else { 16 };
+                cmyk = Some(Cmyk::new(profile.take().as_deref(), bits, notes));
             }
         }
-        Colors::Rgb => scale(&mut picture, layout.bits),
-        Colors::YCbCr(colors) => {
-            if let Samples::U8(pixels) = &mut picture {
-                colors.convert(pixels);
+        Ok(Self {
+            layout,
+            cmyk,
+            to_srgb: Box::new(color::lab_to_srgb()),
+            palette,
+            alpha,
+        })
+    }
+
+    /// Samples of a pixel that it gives.
+    pub fn channels(&self) -> usize {
+        let colors = match self.layout.colors {
+            Colors::Gray { .. } => 1,
+            _ => 3,
+        };
+        colors + usize::from(self.alpha.is_some())
+    }
+
+    /// Bits of each.
+    pub fn bits(&self) -> u32 {
+        if self.layout.bits <= 8 { 8 } else { 16 }
+    }
+
+    /// The pixels of some stored samples.
+    pub fn row<'s>(&self, stored: &'s Samples) -> Cow<'s, Samples> {
+        let layout = self.layout;
+        let colors = layout.colors.samples();
+        let is_plain = matches!(
+            layout.colors,
+            Colors::Rgb
+                | Colors::Gray {
+                    white_is_zero: false
+                }
+        );
+        if is_plain && layout.samples == colors && layout.bits >= 8 {
+            return Cow::Borrowed(stored);
+        }
+        let taken: Vec<usize> = (0..colors).collect();
+        let mut pixels = stored.picked(layout.samples, &taken);
+        match &layout.colors {
+            Colors::Gray { white_is_zero } => {
+                scale(&mut pixels, layout.bits);
+                if *white_is_zero {
+                    invert(&mut pixels);
+                }
+            }
+            Colors::Rgb => scale(&mut pixels, layout.bits),
+            Colors::YCbCr(colors) => {
+                if let Samples::U8(pixels) = &mut pixels {
+                    colors.convert(pixels);
+                }
+            }
+            Colors::Lab { icc } => pixels = from_lab(&pixels, *icc, &self.to_srgb),
+            Colors::Palette(_) => {
+                let color = |index| self.palette[usize::from(pixels.at_u8(index))];
+                let colors: Vec<_> = (0..pixels.len()).flat_map(color).collect();
+                pixels = Samples::U8(colors);
+            }
+            Colors::Cmyk => {
+                scale(&mut pixels, layout.bits);
+                pixels = self.cmyk_to_rgb(&pixels);
             }
         }
-        Colors::Lab { icc } => {
-            // The colours are absolute.
-            profile.take();
-            picture = from_lab(&picture, *icc);
-            notes.push("CIE L*a*b*, converted to sRGB".to_owned());
+        if let Some(Alpha {
+            index,
+            is_associated,
+        }) = self.alpha
+        {
+            let mut alpha = stored.picked(layout.samples, &[index]);
+            scale(&mut alpha, layout.bits);
+            let colors = self.channels() - 1;
+            pixels = with_alpha(pixels, alpha, colors, is_associated);
         }
-        Colors::Palette(map) => {
-            picture = through_palette(&picture, map, layout.bits)?;
-            channels = 3;
-        }
-        Colors::Cmyk => {
-            scale(&mut picture, layout.bits);
-            let profile = profile.take();
-            picture = color::cmyk_to_rgb(profile.as_deref(), &picture, &mut notes);
-            channels = 3;
+        Cow::Owned(pixels)
+    }
+
+    fn cmyk_to_rgb(&self, cmyk: &Samples) -> Samples {
+        let count = cmyk.len() / 4 * 3;
+        match (cmyk, &self.cmyk) {
+            (Samples::U8(cmyk), Some(to_rgb)) => {
+                let mut rgb = vec![0; count];
+                to_rgb.to_rgb(cmyk, &mut rgb);
+                rgb.into()
+            }
+            (Samples::U16(cmyk), Some(to_rgb)) => {
+                let mut rgb = vec![0; count];
+                to_rgb.to_rgb16(cmyk, &mut rgb);
+                rgb.into()
+            }
+            (_, None) => unreachable!("made for these colours"),
         }
     }
-    if let Some(index) = alpha {
-        let mut alpha = samples.picked(layout.samples, &[colors + index]);
-        scale(&mut alpha, layout.bits);
-        let associated = kinds[index] == ASSOCIATED_ALPHA;
-        picture = with_alpha(picture, alpha, channels, associated);
-        channels += 1;
-    }
-    let size = [layout.width, layout.height].map(|side| side as u32);
-    let mut raster = Raster::new(size, channels, picture);
-    raster.notes = notes;
-    Ok(raster)
 }
 
 /// Scales samples of less than 8 bits to 8.
@@ -97,8 +177,7 @@ fn invert(samples: &mut Samples) {
 }
 
 /// CIE L*a*b* as sRGB.
-fn from_lab(samples: &Samples, icc: bool) -> Samples {
-    let to_srgb = color::lab_to_srgb();
+fn from_lab(samples: &Samples, icc: bool, to_srgb: impl Fn([f32; 3]) -> [f32; 3]) -> Samples {
     match samples {
         Samples::U8(samples) => {
             let center = |code: u8| match icc {
@@ -131,13 +210,12 @@ fn from_lab(samples: &Samples, icc: bool) -> Samples {
     }
 }
 
-/// Colours that are looked up: all red values of the map, then green, then
-/// blue, of 16 bits.
-fn through_palette(indices: &Samples, map: &[u16], bits: u32) -> Result<Samples, ImageProblem> {
-    let Samples::U8(indices) = indices else {
+/// The colours of a map: all red values, then green, then blue, of 16 bits.
+fn read_palette(map: &[u16], bits: u32) -> Result<Vec<[u8; 3]>, ImageProblem> {
+    if bits > 8 {
         let what = format!("a palette of {bits} bits in TIFF");
         return Err(ImageProblem::Feature(what));
-    };
+    }
     let entries = map.len() / 3;
     if entries < 1 << bits {
         let reason = format!("a palette of {entries} colours for samples of {bits} bits");
@@ -145,17 +223,15 @@ fn through_palette(indices: &Samples, map: &[u16], bits: u32) -> Result<Samples,
     }
     // Some writers fill in values of 8 bits.
     let narrow = map.iter().all(|&value| value < 256);
-    let color = |&index: &u8| {
-        [0, 1, 2].map(|channel| {
-            let value = map[channel * entries + usize::from(index)];
-            if narrow {
-                value as u8
-            } else {
-                (value >> 8) as u8
-            }
-        })
+    let level = |value: u16| {
+        if narrow {
+            value as u8
+        } else {
+            (value >> 8) as u8
+        }
     };
-    Ok(indices.iter().flat_map(color).collect::<Vec<u8>>().into())
+    let color = |index: usize| [0, 1, 2].map(|channel| level(map[channel * entries + index]));
+    Ok((0..entries).map(color).collect())
 }
 
 /// Colours and opacity interleaved. Associated: the colours were multiplied

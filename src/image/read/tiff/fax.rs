@@ -2,7 +2,7 @@
 //! a fax machine sends; files that hold less are read here.
 
 use super::super::super::ImageProblem;
-use super::unpack::reserved;
+use crate::host_memory::with_room;
 use fax::maps::{Mode, black, mode, white};
 use fax::{BitReader, Color};
 use std::iter;
@@ -33,7 +33,7 @@ pub fn decode(
         let what = "fax compression of more than 65535 pixels a side in TIFF";
         return Err(ImageProblem::Feature(what.to_owned()));
     };
-    let mut bytes = reserved(row * height)?;
+    let mut bytes = with_room(row * height)?;
     let mut line = |changes: &[u16]| {
         if bytes.len() == row * height {
             return;

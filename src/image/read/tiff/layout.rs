@@ -1,11 +1,12 @@
 //! How the pixels of a TIFF file are stored (TIFF 6.0, with Adobe's
 //! supplements).
 
-use super::super::super::ImageProblem;
+use super::super::super::{ImageProblem, Samples};
 use super::super::HEADER_BYTES;
 use super::fax::Fax;
 use super::ycbcr::YCbCr;
 use super::{File, all_unsigned, bytes, unsigned};
+use crate::host_memory::NoMemory;
 
 /// The most bytes of a strip or tile for each pixel that a picture may have.
 const CHUNK_BYTES_A_PIXEL: u64 = 16;
@@ -201,6 +202,16 @@ impl Layout {
 
     pub fn chunks_a_plane(&self) -> usize {
         self.chunks_across() * self.height.div_ceil(self.chunk[1])
+    }
+
+    /// Whether the bits of each byte are to be reversed.
+    pub fn reverses_bits(&self) -> bool {
+        self.lowest_bit_first && !matches!(self.compression, Compression::Jpeg { .. })
+    }
+
+    /// So many samples, 0 each, of the type that stored ones become.
+    pub fn zeros(&self, count: usize) -> Result<Samples, NoMemory> {
+        Samples::zeros(count, if self.bits <= 8 { 8 } else { 16 })
     }
 
     /// Samples a pixel inside a strip or tile.

@@ -19,6 +19,7 @@ use super::{
 use ::tiff::TiffError;
 use ::tiff::decoder::{Decoder, Limits, ifd::Value};
 use ::tiff::tags::{IfdPointer, Tag};
+use colors::Interpreter;
 use layout::Layout;
 
 /// A file and the directory that is looked at.
@@ -76,9 +77,18 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
         }
         notes.extend(pages.lacking);
     }
-    let pixels = pixels::read(&mut file, &layout, length, options, &mut notes)?;
-    let mut raster = colors::interpret(pixels, &layout, &mut metadata.icc_profile, notes)?;
-    raster.orientation = orientation;
+    let interpreter = Interpreter::new(&layout, &mut metadata.icc_profile, &mut notes)?;
+    let pixels = pixels::read(
+        &mut file,
+        &layout,
+        length,
+        orientation,
+        &interpreter,
+        options,
+        &mut notes,
+    )?;
+    let mut raster = Raster::new(pixels);
+    raster.notes = notes;
     raster.metadata = metadata;
     Ok(raster)
 }

@@ -1,45 +1,72 @@
 //! The pixels of all strips or tiles in their places.
 
-use super::super::super::{ImageProblem, Samples};
+use super::super::super::pixels::Pixels;
+use super::super::super::{ImageProblem, Samples, orientation::Orientation};
 use super::super::{DecodeOptions, tolerate};
 use super::File;
+use super::colors::Interpreter;
 use super::layout::Layout;
 use super::samples::Rows;
-use super::unpack::{Unpacked, unpack};
-use std::io::{Read, Seek, SeekFrom};
+use super::unpack::{Section, Unpacked, unpack};
+use crate::host_memory::{probe, zeros};
+use std::cell::RefCell;
+use std::io::{self, Read};
 
-/// All samples of the picture, interleaved. Those of up to 8 bits are as they
-/// are stored, those of more are scaled to 16.
+/// How many rows are held at a time on their way through the colours, and more.
+const ROWS: usize = 16;
+
+/// All pixels of the image.
 pub fn read(
     file: &mut File<'_>,
     layout: &Layout,
     file_length: u64,
+    orientation: Orientation,
+    interpreter: &Interpreter<'_>,
     options: &DecodeOptions,
     notes: &mut Vec<String>,
-) -> Result<Samples, ImageProblem> {
-    let count = layout.width * layout.height * layout.samples;
-    let mut all = if layout.bits <= 8 {
-        Samples::U8(vec![0; count])
-    } else {
-        Samples::U16(vec![0; count])
-    };
+) -> Result<Pixels, ImageProblem> {
+    let size = [layout.width, layout.height].map(|side| side as u32);
+    let (channels, bits) = (interpreter.channels(), interpreter.bits());
+    let mut pixels = Pixels::new(size, channels, bits, orientation, true)?;
     let planes = if layout.planar { layout.samples } else { 1 };
     let a_plane = layout.chunks_a_plane();
+    let widest = layout.chunk[0].max(layout.width);
+    let row_bytes = widest * layout.samples * (layout.bits as usize).max(16) / 8;
+    probe(row_bytes.saturating_mul(ROWS))?;
+    let source = RefCell::new(&mut **file.inner());
     let mut rows = Rows::new(layout);
     let mut faults = 0;
-    for index in 0..planes * a_plane {
-        let place = Place::new(layout, index / a_plane, index % a_plane);
-        let [offset, length] = layout.chunks[index];
-        let whole = read_chunk(
-            file,
-            layout,
-            &place,
-            [offset, length],
-            file_length,
-            &mut rows,
-            &mut all,
-        )?;
-        faults += usize::from(!whole);
+    for index in 0..a_plane {
+        let mut parts = Vec::new();
+        for plane in 0..planes {
+            let [offset, length] = layout.chunks[plane * a_plane + index];
+            let start = offset.min(file_length);
+            let end = start + length.min(file_length - start);
+            let section = Section::new(&source, start..end, layout.reverses_bits());
+            parts.push(Part::new(
+                layout,
+                Place::new(layout, plane, index),
+                section,
+            )?);
+        }
+        let Place {
+            x,
+            y,
+            width,
+            height,
+            ..
+        } = parts[0].place;
+        let mut stored = layout.zeros(width * layout.samples)?;
+        for row in 0..height {
+            for part in &mut parts {
+                part.read(row, layout, &mut rows, &mut stored)?;
+            }
+            match interpreter.row(&stored).as_ref() {
+                Samples::U8(row_pixels) => pixels.put([x, y + row], 1, row_pixels),
+                Samples::U16(row_pixels) => pixels.put([x, y + row], 1, row_pixels),
+            }?;
+        }
+        faults += parts.iter().filter(|part| !part.is_whole).count();
     }
     if faults > 0 {
         let count = planes * a_plane;
@@ -48,7 +75,7 @@ pub fn read(
         tolerate(ImageProblem::Incomplete(reason), options, notes)?;
     }
     rows.finish(notes)?;
-    Ok(all)
+    Ok(pixels)
 }
 
 /// Where a strip or tile lies.
@@ -57,7 +84,7 @@ struct Place {
     sample: usize,
     x: usize,
     y: usize,
-    /// What it has of the picture.
+    /// What it has of the image.
     width: usize,
     height: usize,
     /// What is stored: tiles are whole even where they reach over the edge.
@@ -93,92 +120,134 @@ impl Place {
     }
 }
 
-/// Reads a strip or tile into its place; false where some of it is missing.
-fn read_chunk(
-    file: &mut File<'_>,
-    layout: &Layout,
-    place: &Place,
-    [offset, length]: [u64; 2],
-    file_length: u64,
-    rows: &mut Rows<'_>,
-    all: &mut Samples,
-) -> Result<bool, ImageProblem> {
-    let there = length.min(file_length.saturating_sub(offset));
-    let mut data = Vec::new();
-    let source = file.inner();
-    source
-        .seek(SeekFrom::Start(offset.min(file_length)))
-        .and_then(|_| source.take(there).read_to_end(&mut data))
-        .map_err(ImageProblem::Read)?;
-    let samples = layout.chunk_samples();
-    let row_bits = place.stored[0] * samples * layout.bits as usize;
-    let units = Units::new(layout, place);
-    let row_bytes = match &units {
-        Some(units) => units.row_bytes(),
-        None => row_bits.div_ceil(8),
-    };
-    let stored_rows = match &units {
-        Some(units) => place.stored[1].div_ceil(units.height),
-        None => place.stored[1],
-    };
-    let unpacked = match unpack(data, layout, place.stored, row_bytes * stored_rows) {
-        Ok(unpacked) => unpacked,
-        Err(ImageProblem::Damaged(_) | ImageProblem::Incomplete(_)) => return Ok(false),
-        Err(problem) => return Err(problem),
-    };
-    let [shared_x, shared_y] = place.shared;
-    // Rows below the picture need not be there.
-    let needed = match &units {
-        Some(units) => place.height.div_ceil(units.height),
-        None => place.height.div_ceil(shared_y),
-    };
-    match unpacked {
-        Unpacked::Jpeg(stream) => {
-            let fits = stream.width * shared_x >= place.width
-                && stream.height >= needed
-                && stream.channels == samples;
-            if !fits {
-                return Ok(false);
+/// A strip or tile, of which rows are read from top to bottom.
+struct Part<'a> {
+    place: Place,
+    unpacked: Unpacked<'a>,
+    units: Option<Units>,
+    /// The row of it that was read last, and its samples.
+    bytes: Vec<u8>,
+    line: Samples,
+    /// How many rows were read.
+    done: usize,
+    /// Whether nothing is missing so far.
+    is_whole: bool,
+}
+
+impl<'a> Part<'a> {
+    fn new(layout: &Layout, place: Place, section: Section<'a>) -> Result<Self, ImageProblem> {
+        let samples = layout.chunk_samples();
+        let units = Units::new(layout, &place);
+        let row_bytes = match &units {
+            Some(units) => units.row_bytes(),
+            None => (place.stored[0] * samples * layout.bits as usize).div_ceil(8),
+        };
+        let (unpacked, is_whole) = match unpack(section, layout, place.stored) {
+            Ok(Unpacked::Jpeg(stream, all)) => {
+                // Rows below the image need not be there.
+                let fits = stream.width * place.shared[0] >= place.width
+                    && stream.height >= place.height.div_ceil(place.shared[1])
+                    && stream.channels == samples;
+                match fits {
+                    true => {
+                        let is_whole = stream.is_whole();
+                        (Unpacked::Jpeg(stream, all), is_whole)
+                    }
+                    false => (Unpacked::Bytes(Box::new(io::empty())), false),
+                }
             }
-            let whole = stream.is_whole();
-            for y in 0..place.height {
-                let row = &stream.samples[y / shared_y * stream.width * samples..];
-                let sample = |x: usize, sample: usize| row[x / shared_x * samples + sample].into();
-                put(all, layout, place, y, sample);
+            Ok(unpacked) => (unpacked, true),
+            Err(ImageProblem::Damaged(_) | ImageProblem::Incomplete(_)) => {
+                (Unpacked::Bytes(Box::new(io::empty())), false)
             }
-            Ok(whole)
+            Err(problem) => return Err(problem),
+        };
+        let bytes = match unpacked {
+            Unpacked::Bytes(_) => zeros(row_bytes)?,
+            Unpacked::Jpeg(..) => Vec::new(),
+        };
+        Ok(Self {
+            place,
+            unpacked,
+            units,
+            bytes,
+            line: layout.zeros(0)?,
+            done: 0,
+            is_whole,
+        })
+    }
+
+    /// Puts its samples of row `y` among those of all planes.
+    fn read(
+        &mut self,
+        y: usize,
+        layout: &Layout,
+        rows: &mut Rows<'_>,
+        stored: &mut Samples,
+    ) -> Result<(), ImageProblem> {
+        let samples = layout.chunk_samples();
+        let [shared_x, shared_y] = self.place.shared;
+        let down = self.units.as_ref().map_or(shared_y, |units| units.height);
+        if let (Unpacked::Bytes(source), true) = (&mut self.unpacked, y / down == self.done) {
+            self.is_whole &= fill(source, &mut self.bytes)?;
+            self.done += 1;
+            if self.units.is_none() {
+                let width = self.place.width.div_ceil(shared_x);
+                rows.take(&mut self.bytes, width * samples, &mut self.line);
+            }
         }
-        Unpacked::Bytes(mut bytes) => {
-            let wanted = row_bytes * needed;
-            let whole = bytes.len() >= wanted;
-            let missing = wanted.saturating_sub(bytes.len());
-            let room = bytes.try_reserve_exact(missing);
-            room.map_err(|_| ImageProblem::Memory)?;
-            bytes.resize(bytes.len() + missing, 0);
-            let stored = bytes.chunks_exact_mut(row_bytes).take(needed);
-            match &units {
-                Some(units) => {
-                    for (index, row) in stored.enumerate() {
-                        let start = index * units.height;
-                        for y in start..place.height.min(start + units.height) {
-                            let sample = |x, sample| row[units.index(x, y - start, sample)].into();
-                            put(all, layout, place, y, sample);
-                        }
-                    }
-                }
-                None => {
-                    for (index, row) in stored.enumerate() {
-                        rows.take(row);
-                        let start = index * shared_y;
-                        for y in start..place.height.min(start + shared_y) {
-                            put(all, layout, place, y, |x, sample| {
-                                rows.sample(x / shared_x * samples + sample)
-                            });
-                        }
-                    }
-                }
+        let step = [layout.samples, samples, self.place.sample];
+        match (&self.unpacked, &self.units, &self.line, stored) {
+            (Unpacked::Jpeg(stream, all), .., Samples::U8(stored)) => {
+                let row = &all[y / shared_y * stream.width * samples..];
+                spread(stored, step, |x, sample| {
+                    row[x / shared_x * samples + sample]
+                });
             }
-            Ok(whole)
+            (_, Some(units), _, Samples::U8(stored)) => {
+                let row = &self.bytes;
+                spread(stored, step, |x, sample| {
+                    row[units.index(x, y % down, sample)]
+                });
+            }
+            (.., Samples::U8(line), Samples::U8(stored)) => {
+                spread(stored, step, |x, sample| {
+                    line[x / shared_x * samples + sample]
+                });
+            }
+            (.., Samples::U16(line), Samples::U16(stored)) => {
+                spread(stored, step, |x, sample| {
+                    line[x / shared_x * samples + sample]
+                });
+            }
+            _ => unreachable!("all have the type that the layout asks for"),
+        }
+        Ok(())
+    }
+}
+
+/// Fills a row; false, and zeros at its end, where the data end before it does.
+fn fill(source: &mut impl Read, mut row: &mut [u8]) -> Result<bool, ImageProblem> {
+    while !row.is_empty() {
+        match source.read(row) {
+            Ok(0) => break,
+            Ok(count) => row = &mut row[count..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.raw_os_error().is_some() => return Err(ImageProblem::Read(error)),
+            // What was decompressed before wrong data counts.
+            Err(_) => break,
+        }
+    }
+    row.fill(0);
+    Ok(row.is_empty())
+}
+
+/// Puts `count` samples of each pixel among all `of` it, from the one at `first`
+/// on.
+fn spread<T>(stored: &mut [T], [of, count, first]: [usize; 3], value: impl Fn(usize, usize) -> T) {
+    for (x, pixel) in stored.chunks_exact_mut(of).enumerate() {
+        for (sample, place) in pixel[first..][..count].iter_mut().enumerate() {
+            *place = value(x, sample);
         }
     }
 }
@@ -215,27 +284,5 @@ impl Units {
             chroma => luma + chroma - 1,
         };
         x / self.width * (luma + 2) + inside
-    }
-}
-
-/// Puts a row of a strip or tile into its place; `value` gives a sample of a
-/// pixel.
-fn put(
-    all: &mut Samples,
-    layout: &Layout,
-    place: &Place,
-    y: usize,
-    mut value: impl FnMut(usize, usize) -> u16,
-) {
-    let start = ((place.y + y) * layout.width + place.x) * layout.samples + place.sample;
-    for x in 0..place.width {
-        for sample in 0..layout.chunk_samples() {
-            let at = start + x * layout.samples + sample;
-            let value = value(x, sample);
-            match all {
-                Samples::U8(all) => all[at] = value as u8,
-                Samples::U16(all) => all[at] = value,
-            }
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! The samples of a row of a strip or tile.
 
-use super::super::super::ImageProblem;
+use super::super::super::{ImageProblem, Samples};
 use super::layout::{Layout, Predictor};
 use half::f16;
 
@@ -32,8 +32,53 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Takes a row, and undoes its predictor.
-    pub fn take(&mut self, row: &mut [u8]) {
+    /// The first `count` samples of a row, whose predictor is undone: of up to 8
+    /// bits as they are stored, of more scaled to 16.
+    pub fn take(&mut self, row: &mut [u8], count: usize, line: &mut Samples) {
+        let (layout, step) = (self.layout, self.layout.chunk_samples());
+        let is_predicted = layout.predictor == Predictor::Differences;
+        match line {
+            Samples::U8(line) if layout.bits == 8 => {
+                if is_predicted {
+                    for i in step..row.len() {
+                        row[i] = row[i].wrapping_add(row[i - step]);
+                    }
+                }
+                line.clear();
+                line.extend_from_slice(&row[..count]);
+            }
+            Samples::U8(line) => {
+                line.clear();
+                let samples = packed(row, layout.bits as usize);
+                line.extend(samples.take(count).map(|sample| sample as u8));
+            }
+            Samples::U16(line) if layout.bits == 16 && !layout.float => {
+                line.clear();
+                let (pairs, _) = row.as_chunks();
+                line.extend(pairs.iter().map(|&pair| match layout.little_endian {
+                    true => u16::from_le_bytes(pair),
+                    false => u16::from_be_bytes(pair),
+                }));
+                if is_predicted {
+                    for i in step..line.len() {
+                        line[i] = line[i].wrapping_add(line[i - step]);
+                    }
+                }
+                line.truncate(count);
+            }
+            Samples::U16(line) => {
+                self.words(row);
+                line.clear();
+                for index in 0..count {
+                    let sample = self.sample(index);
+                    line.push(sample);
+                }
+            }
+        }
+    }
+
+    /// Takes the words of a row, and undoes its predictor.
+    fn words(&mut self, row: &mut [u8]) {
         let Self { layout, words, .. } = self;
         let (bits, step) = (layout.bits as usize, layout.chunk_samples());
         words.clear();
@@ -65,9 +110,8 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// A sample of the row that was taken: of up to 8 bits as it is stored, of
-    /// more scaled to 16.
-    pub fn sample(&mut self, index: usize) -> u16 {
+    /// A sample of the row whose words were taken, scaled to 16 bits.
+    fn sample(&mut self, index: usize) -> u16 {
         let word = self.words[index];
         if self.layout.float {
             return self.floats.level(match self.layout.bits {
@@ -76,13 +120,8 @@ impl<'a> Rows<'a> {
                 _ => f64::from_bits(word),
             });
         }
-        match self.layout.bits {
-            0..=8 | 16 => word as u16,
-            bits => {
-                let largest = (1u64 << bits) - 1;
-                ((word * 65_535 + largest / 2) / largest) as u16
-            }
-        }
+        let largest = (1u64 << self.layout.bits) - 1;
+        ((word * 65_535 + largest / 2) / largest) as u16
     }
 
     /// Says what became of floating-point samples.

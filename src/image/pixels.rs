@@ -1,0 +1,180 @@
+//! Pixels on their way from a decoder into an image.
+
+use super::orientation::Orientation;
+use super::samples::Sample;
+use super::{ImageProblem, Samples};
+use crate::host_memory::{NoMemory, collected, with_room};
+
+/// The pixels of an image, which a decoder gives in rows or parts of rows, in any
+/// order. They are kept as the image will have them, upright and opacity apart
+/// from colours, so that nothing else of its size is needed.
+pub struct Pixels {
+    /// Width and height as stored.
+    stored: [usize; 2],
+    orientation: Orientation,
+    /// Samples of a pixel as they come: gray, gray and alpha, RGB, or RGBA.
+    channels: usize,
+    /// R, G and B of each pixel.
+    pub rgb: Samples,
+    /// None as long as all pixels that came were opaque.
+    pub alpha: Option<Samples>,
+}
+
+impl Pixels {
+    /// Black ones, of 8 or 16 bits a sample. Where some may never come
+    /// (`is_whole` is false), these are transparent if there is alpha.
+    pub fn new(
+        size: [u32; 2],
+        channels: usize,
+        bits: u32,
+        orientation: Orientation,
+        is_whole: bool,
+    ) -> Result<Self, NoMemory> {
+        let stored = size.map(|side| side as usize);
+        let count = stored[0].saturating_mul(stored[1]);
+        let alpha = match channels.is_multiple_of(2) && !is_whole {
+            true => Some(Samples::zeros(count, bits)?),
+            false => None,
+        };
+        Ok(Self {
+            stored,
+            orientation,
+            channels,
+            rgb: Samples::zeros(count.saturating_mul(3), bits)?,
+            alpha,
+        })
+    }
+
+    /// All pixels of an image, from a decoder that gives nothing less.
+    pub fn whole(
+        size: [u32; 2],
+        channels: usize,
+        mut samples: Samples,
+        orientation: Orientation,
+    ) -> Result<Self, ImageProblem> {
+        let stored = size.map(|side| side as usize);
+        let row = channels * stored[0];
+        let (found, expected) = (samples.len(), row * stored[1]);
+        if found != expected {
+            let reason = format!("{found} samples in place of {expected}");
+            return Err(ImageProblem::Damaged(reason));
+        }
+        if channels >= 3 && orientation == Orientation::UPRIGHT {
+            let alpha = match channels {
+                3 => None,
+                _ => samples.split_alpha()?,
+            };
+            return Ok(Self {
+                stored,
+                orientation,
+                channels,
+                rgb: samples,
+                alpha,
+            });
+        }
+        let mut pixels = Self::new(size, channels, samples.bits(), orientation, true)?;
+        for y in 0..stored[1] {
+            match &samples {
+                Samples::U8(samples) => pixels.put([0, y], 1, &samples[row * y..][..row]),
+                Samples::U16(samples) => pixels.put([0, y], 1, &samples[row * y..][..row]),
+            }?;
+        }
+        Ok(pixels)
+    }
+
+    /// Width and height of the upright image.
+    pub fn size(&self) -> [usize; 2] {
+        self.orientation.shown_size(self.stored)
+    }
+
+    pub fn orientation(&self) -> Orientation {
+        self.orientation
+    }
+
+    /// Whether they came without colours.
+    pub fn is_gray(&self) -> bool {
+        self.channels <= 2
+    }
+
+    /// Takes pixels of the stored row `y`: the first at column `x`, the others
+    /// `step` columns apart.
+    ///
+    /// # Panics
+    /// When they reach beyond the image, or their samples are of another type.
+    pub fn put<T: Sample>(
+        &mut self,
+        [x, y]: [usize; 2],
+        step: usize,
+        pixels: &[T],
+    ) -> Result<(), NoMemory> {
+        let channels = self.channels;
+        let count = self.stored[0] * self.stored[1];
+        let (first, [across, down]) = self.orientation.places(self.stored);
+        let first = first + x as isize * across + y as isize * down;
+        let across = step as isize * across;
+        let places = (0..).map(|index| (first + index * across) as usize);
+        let rgb = T::of_mut(&mut self.rgb);
+        if channels == 3 && across == 1 {
+            rgb[3 * first as usize..][..pixels.len()].copy_from_slice(pixels);
+        } else if channels <= 2 {
+            for (place, pixel) in places.clone().zip(pixels.chunks_exact(channels)) {
+                rgb[3 * place..][..3].fill(pixel[0]);
+            }
+        } else {
+            for (place, pixel) in places.clone().zip(pixels.chunks_exact(channels)) {
+                rgb[3 * place..][..3].copy_from_slice(&pixel[..3]);
+            }
+        }
+        if !channels.is_multiple_of(2) {
+            return Ok(());
+        }
+        let opacity = pixels.iter().skip(channels - 1).step_by(channels);
+        if self.alpha.is_none() {
+            if opacity.clone().all(|&alpha| alpha == T::MAX) {
+                return Ok(());
+            }
+            let mut opaque = with_room(count)?;
+            opaque.resize(count, T::MAX);
+            self.alpha = Some(T::samples(opaque));
+        }
+        if let Some(alpha) = &mut self.alpha {
+            let alpha = T::of_mut(alpha);
+            for (place, &opacity) in places.zip(opacity) {
+                alpha[place] = opacity;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Samples {
+    /// So many zeros of 8 or 16 bits.
+    pub(super) fn zeros(count: usize, bits: u32) -> Result<Self, NoMemory> {
+        Ok(match bits {
+            8 => Self::U8(crate::host_memory::zeros(count)?),
+            _ => Self::U16(crate::host_memory::zeros(count)?),
+        })
+    }
+
+    /// Takes every fourth sample out: alpha, unless all of it is opaque.
+    fn split_alpha(&mut self) -> Result<Option<Self>, NoMemory> {
+        fn run<T: Sample>(samples: &mut Vec<T>) -> Result<Option<Samples>, NoMemory> {
+            let count = samples.len() / 4;
+            let opacity = samples.iter().skip(3).step_by(4);
+            let alpha = match opacity.clone().all(|&alpha| alpha == T::MAX) {
+                true => None,
+                false => Some(T::samples(collected(count, opacity.copied())?)),
+            };
+            for pixel in 0..count {
+                samples.copy_within(4 * pixel..4 * pixel + 3, 3 * pixel);
+            }
+            samples.truncate(3 * count);
+            samples.shrink_to_fit();
+            Ok(alpha)
+        }
+        match self {
+            Self::U8(samples) => run(samples),
+            Self::U16(samples) => run(samples),
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Systems with little memory. A limit on the addresses of the process stands in
+//! for them: an allocation beyond it is refused.
+
+use super::folder::{FAST, Folder, Run};
+use std::process::Command;
+
+/// Runs the binary with so many KiB.
+fn within(folder: &Folder, kib: usize, args: &[&str]) -> Run {
+    let output = Command::new("sh")
+        .current_dir(folder.path(""))
+        .args([
+            "-c",
+            &format!("ulimit -c 0; ulimit -v {kib}; exec \"$@\""),
+            "sh",
+        ])
+        .arg(env!("CARGO_BIN_EXE_srdiff"))
+        .args(args)
+        // glibc takes 64 MiB of addresses for each thread, whoever else needs them.
+        .env("MALLOC_ARENA_MAX", "1")
+        .output()
+        .unwrap();
+    Run {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+const STEP: usize = 10_000;
+
+/// The least in which the program starts and reads a model.
+fn start_up(folder: &Folder) -> usize {
+    let starts = |kib: &usize| within(folder, *kib, &["info", "tiny.safetensors"]).code == 0;
+    (1..100).map(|n| n * STEP).find(starts).unwrap()
+}
+
+/// Whatever allocation it is that the system refuses: it is told which image it
+/// was for, and nothing is left.
+#[test]
+fn an_image_that_memory_is_refused_for_is_an_error() {
+    let folder = Folder::new();
+    folder.draw_with_alpha("large.png", 400, 240);
+    folder.draw("large.tif", 400, 240);
+    folder.draw("large.jpg", 400, 240);
+    let start_up = start_up(&folder);
+    for (input, output) in [
+        ("large.png", "out.png"),
+        ("large.tif", "out.webp"),
+        ("large.jpg", "out.tif"),
+    ] {
+        let args = [&["upscale", input], &FAST[..], &["-o", output]].concat();
+        let mut refusals = 0;
+        let enough = (1..100).find(|steps| {
+            let kib = start_up + steps * STEP;
+            let before = folder.names();
+            let run = within(&folder, kib, &args);
+            if run.code == 0 {
+                return true;
+            }
+            refusals += 1;
+            assert_eq!(run.code, 6, "{input} in {kib} KiB: {run:?}");
+            let line = run.stderr.lines().last().unwrap_or_default();
+            let told = [input, output].map(|name| format!("error: {name}: "));
+            assert!(
+                told.iter().any(|told| line.starts_with(told)),
+                "{input} in {kib} KiB: {run:?}"
+            );
+            assert_eq!(folder.names(), before, "{input} in {kib} KiB");
+            false
+        });
+        assert!(enough.is_some() && refusals > 1, "{input}: {refusals}");
+        assert_eq!(folder.load(output).width(), 1600);
+    }
+}

@@ -64,7 +64,7 @@ fn f16_on_the_cpu() {
 #[test]
 fn bf16_where_the_cpu_multiplies_it() {
     let folder = Folder::new();
-    let args = ["in.png", "--device", "cpu", "--precision", "bf16"];
+    let args = ["in.png", "--precision", "bf16"];
     if srdiff::exec::cpu::has_bf16() {
         let run = folder.upscale(&args);
         assert_eq!(run.code, 0, "{run:?}");

@@ -63,7 +63,7 @@ fn an_unsupported_format() {
     // The content decides, not the name.
     for name in ["still.avif", "still.png"] {
         folder.write(name, avif);
-        folder.refuses_upscale(&[name], 3, &[name, "is an AVIF picture", "PNG"]);
+        folder.refuses_upscale(&[name], 3, &[name, "is an AVIF image", "PNG"]);
     }
 }
 

@@ -40,8 +40,7 @@ mod training;
 use case::Case;
 use compare::Trial;
 use libtest_mimic::{Arguments, Failed, Trial as Test};
-use srdiff::exec::gpu::Tile;
-use srdiff::plan::Precision;
+use srdiff::plan::{Precision, Variant};
 use std::sync::Arc;
 use subjects::Subject;
 
@@ -95,15 +94,15 @@ fn test(case: &Case, subject: &Arc<Subject>) -> Option<Test> {
     }))
 }
 
-/// Every adapter in f32, with convolutions in tiles of many sizes.
+/// Every adapter in f32, with convolutions in register tiles of many sizes.
 fn tiled(subjects: &[Arc<Subject>]) -> Vec<Arc<Subject>> {
     let tiles = [(1, 1), (2, 2), (8, 1), (8, 2), (4, 4)];
-    let tiles = tiles.map(|(pixels, blocks)| Tile { pixels, blocks });
+    let tiles = tiles.map(|(pixels, blocks)| Variant::RegisterTile { pixels, blocks });
     let users = subjects
         .iter()
         .filter(|subject| !subject.checked && subject.precision() == Precision::F32);
     users
-        .flat_map(|subject| tiles.map(|tile| subjects::with_tile(subject, tile)))
+        .flat_map(|subject| tiles.map(|tile| subjects::with_variant(subject, tile)))
         .flatten()
         .map(Arc::new)
         .collect()

@@ -1,20 +1,28 @@
 use super::kernel::{Kernel, Source, blocks};
-use super::{GpuChooser, Tile, epilogue, split};
+use super::register_tile::{self, RegisterTile, SIDE};
+use super::{GpuChooser, epilogue, split};
 use crate::graph::Shape;
 use crate::ops::{Axis, ChannelMap, Conv2d, Coordinate, Packing, Padding, ensure};
-use crate::plan::{Choice, Layout, NodeOperands, Precision};
+use crate::plan::{Choice, Layout, NodeOperands, Precision, Variant};
 
-/// Invocations of a workgroup along each side.
-const WORKGROUP: usize = 8;
+/// All kernels for a node, that of the static rule first.
+pub fn variants(_: &NodeOperands, _: &Conv2d) -> Vec<Variant> {
+    register_tile::variants()
+}
 
-pub fn choose(chooser: &GpuChooser, node: &NodeOperands, op: &Conv2d) -> Choice {
+pub fn choose(
+    chooser: &GpuChooser,
+    node: &NodeOperands,
+    op: &Conv2d,
+    variant: Variant,
+) -> Result<Choice, String> {
     let segments = &node.inputs[Conv2d::X].value.segments;
-    let (tile, outputs) = (chooser.conv2d_tile, node.outputs[0].shape().c);
+    let (tile, outputs) = (RegisterTile::of(variant)?, node.outputs[0].shape().c);
     let packings = packings(op, segments, outputs, tile, chooser.precision);
-    Choice {
-        variant: tile.variant(),
+    Ok(Choice {
+        variant,
         ..chooser.weighted(node, packings)
-    }
+    })
 }
 
 /// The weight: `[o, c, k, k]` to
@@ -23,7 +31,7 @@ fn packings(
     op: &Conv2d,
     segments: &[usize],
     outputs: usize,
-    Tile { blocks, .. }: Tile,
+    RegisterTile { blocks, .. }: RegisterTile,
     precision: Precision,
 ) -> [Packing; 2] {
     let inputs = Layout::ChannelBlocks4.stored_channels(segments);
@@ -46,7 +54,7 @@ fn packings(
 
 pub fn lower(source: &Source, op: &Conv2d) -> Result<Vec<Kernel>, String> {
     let (x, y) = (source.input(Conv2d::X), source.output(0));
-    let tile = source.tile()?;
+    let tile = RegisterTile::of(source.node.variant)?;
     let precision = source.input(Conv2d::WEIGHT).format.precision;
     let packings = packings(op, &x.segments, y.shape.c, tile, precision);
     source.expect_packings(Conv2d::WEIGHT..op.operands(), &packings)?;
@@ -58,7 +66,7 @@ pub fn lower(source: &Source, op: &Conv2d) -> Result<Vec<Kernel>, String> {
         x.name,
         y.name
     );
-    let rows = WORKGROUP * tile.pixels;
+    let rows = SIDE * tile.pixels;
     let make = |first: usize, count: usize| {
         let mut kernel = Kernel::new("conv2d")
             .number("KERNEL", op.kernel)
@@ -77,7 +85,7 @@ pub fn lower(source: &Source, op: &Conv2d) -> Result<Vec<Kernel>, String> {
             .uniform("first_row", first * rows)
             .input("w", source, Conv2d::WEIGHT)
             .grid([
-                y.shape.w.div_ceil(WORKGROUP),
+                y.shape.w.div_ceil(SIDE),
                 count,
                 y.shape.n * blocks(y).div_ceil(tile.blocks),
             ]);

@@ -1,20 +1,28 @@
 use super::kernel::{Kernel, Source, blocks};
-use super::{GpuChooser, Tile, split};
+use super::register_tile::{self, RegisterTile, SIDE};
+use super::{GpuChooser, split};
 use crate::graph::Shape;
 use crate::ops::{Axis, ChannelMap, ConvTranspose2d, Coordinate, Packing};
-use crate::plan::{Choice, Layout, NodeOperands, Precision};
+use crate::plan::{Choice, Layout, NodeOperands, Precision, Variant};
 
-/// Invocations of a workgroup along each side.
-const WORKGROUP: usize = 8;
+/// All kernels for a node, that of the static rule first.
+pub fn variants(_: &NodeOperands, _: &ConvTranspose2d) -> Vec<Variant> {
+    register_tile::variants()
+}
 
-pub fn choose(chooser: &GpuChooser, node: &NodeOperands, op: &ConvTranspose2d) -> Choice {
+pub fn choose(
+    chooser: &GpuChooser,
+    node: &NodeOperands,
+    op: &ConvTranspose2d,
+    variant: Variant,
+) -> Result<Choice, String> {
     let segments = &node.inputs[ConvTranspose2d::X].value.segments;
-    let (tile, outputs) = (chooser.conv_transpose2d_tile, node.outputs[0].shape().c);
+    let (tile, outputs) = (RegisterTile::of(variant)?, node.outputs[0].shape().c);
     let packings = packings(op, segments, outputs, tile, chooser.precision);
-    Choice {
-        variant: tile.variant(),
+    Ok(Choice {
+        variant,
         ..chooser.weighted(node, packings)
-    }
+    })
 }
 
 /// The weight: `[c, o, 2s, 2s]` to `[s row offsets][s column offsets][o / (4 * blocks)]
@@ -24,7 +32,7 @@ fn packings(
     op: &ConvTranspose2d,
     segments: &[usize],
     outputs: usize,
-    Tile { blocks, .. }: Tile,
+    RegisterTile { blocks, .. }: RegisterTile,
     precision: Precision,
 ) -> [Packing; 2] {
     let s = op.stride;
@@ -50,7 +58,7 @@ fn packings(
 
 pub fn lower(source: &Source, op: &ConvTranspose2d) -> Result<Vec<Kernel>, String> {
     let (x, y) = (source.input(ConvTranspose2d::X), source.output(0));
-    let tile = source.tile()?;
+    let tile = RegisterTile::of(source.node.variant)?;
     let precision = source.input(ConvTranspose2d::WEIGHT).format.precision;
     let packings = packings(op, &x.segments, y.shape.c, tile, precision);
     source.expect_packings(ConvTranspose2d::WEIGHT.., &packings)?;
@@ -63,16 +71,16 @@ pub fn lower(source: &Source, op: &ConvTranspose2d) -> Result<Vec<Kernel>, Strin
             .count("OUT_BLOCKS", blocks(y))
             .uniform("in_height", x.shape.h)
             .uniform("in_width", x.shape.w)
-            .uniform("first_row", first * WORKGROUP)
+            .uniform("first_row", first * SIDE)
             .input("x", source, ConvTranspose2d::X)
             .input("w", source, ConvTranspose2d::WEIGHT)
             .f32_input("bias", source, ConvTranspose2d::BIAS)
             .output("y", source, 0)
             .grid([
-                x.shape.w.div_ceil(WORKGROUP * tile.pixels),
+                x.shape.w.div_ceil(SIDE * tile.pixels),
                 count,
                 x.shape.n * op.stride * op.stride * blocks(y).div_ceil(tile.blocks),
             ])
     };
-    Ok(split::by_rows(source, x.shape.h.div_ceil(WORKGROUP), make))
+    Ok(split::by_rows(source, x.shape.h.div_ceil(SIDE), make))
 }

@@ -1,10 +1,9 @@
 //! One dispatch in the making: everything by name.
 
-use super::Tile;
 use crate::exec::gpu::shader::Member;
 use crate::exec::gpu::template::Parameters;
 use crate::ops::{Packing, ensure};
-use crate::plan::{Phase, PlannedNode, PlannedValue, Variant};
+use crate::plan::{Phase, PlannedNode, PlannedValue};
 
 /// A node to be lowered, with easy access to its operands.
 pub struct Source<'a> {
@@ -40,13 +39,6 @@ impl<'a> Source<'a> {
             );
         }
         Ok(())
-    }
-
-    pub fn tile(&self) -> Result<Tile, String> {
-        match self.node.variant {
-            Variant::RegisterTile { pixels, blocks } => Ok(Tile { pixels, blocks }),
-            other => Err(format!("has no kernel {other:?} on a GPU")),
-        }
     }
 
     fn scratch(&self) -> Result<usize, String> {

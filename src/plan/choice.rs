@@ -24,6 +24,13 @@ pub enum Variant {
         outputs: usize,
         depth: usize,
     },
+    /// A 3x3 convolution of stride 1 whose workgroups each make so many output
+    /// channels of a tile of the image, in workgroup memory (GPU).
+    SpatialTile {
+        width: usize,
+        height: usize,
+        outputs: usize,
+    },
     /// A 1x1 convolution as one matrix product (CPU).
     PointwiseProduct,
     /// A 3x3 convolution as one matrix product for each row of the kernel,
@@ -46,6 +53,11 @@ impl fmt::Display for Variant {
                 outputs,
                 depth,
             } => write!(f, "gemm {pixels}x{outputs}x{depth}"),
+            Variant::SpatialTile {
+                width,
+                height,
+                outputs,
+            } => write!(f, "spatial {width}x{height}x{outputs}"),
             Variant::PointwiseProduct => f.write_str("pointwise product"),
             Variant::RowProducts => f.write_str("row products"),
             Variant::StackedProduct => f.write_str("stacked product"),

@@ -2,6 +2,7 @@
 
 use crate::case::Case;
 use crate::cases::{self, conv2d, dense_block};
+use crate::compare::Trial;
 use crate::subjects::{self, Subject};
 use srdiff::plan::{Precision, Variant};
 use std::sync::Arc;
@@ -18,18 +19,30 @@ const fn gemm(pixels: usize, outputs: usize, depth: usize) -> Variant {
     }
 }
 
+const fn spatial(width: usize, height: usize, outputs: usize) -> Variant {
+    Variant::SpatialTile {
+        width,
+        height,
+        outputs,
+    }
+}
+
 /// Register tiles compile fast, and are tried on all features.
 const TILES: [Variant; 5] = [tile(1, 1), tile(2, 2), tile(8, 1), tile(8, 2), tile(4, 4)];
 
 /// One of each kind of the others is tried on all features with its indices
 /// checked, and on some in f16; other sizes of it on some.
-const KINDS: [Variant; 1] = [gemm(32, 32, 16)];
-const SIZES: [Variant; 5] = [
+const KINDS: [Variant; 2] = [gemm(32, 32, 16), spatial(8, 8, 32)];
+const SIZES: [Variant; 9] = [
     gemm(128, 16, 16),
     gemm(256, 32, 8),
     gemm(64, 64, 16),
     gemm(64, 128, 16),
     gemm(128, 128, 8),
+    spatial(32, 16, 32),
+    spatial(16, 16, 64),
+    spatial(32, 16, 8),
+    spatial(16, 32, 16),
 ];
 
 /// A GPU by each variant, and what is tried there.
@@ -38,7 +51,8 @@ pub fn tried(subject: &Arc<Subject>) -> Vec<(Arc<Subject>, Case)> {
     let mut add = |variants: &[Variant], cases: &[Case]| {
         for &variant in variants {
             if let Some(by) = subjects::with_variant(subject, variant).map(Arc::new) {
-                tried.extend(cases.iter().map(|case| (by.clone(), case.clone())));
+                let cases = cases.iter().filter(|case| takes(case, &by, variant));
+                tried.extend(cases.map(|case| (by.clone(), case.clone())));
             }
         }
     };
@@ -54,4 +68,11 @@ pub fn tried(subject: &Arc<Subject>) -> Vec<(Arc<Subject>, Case)> {
         (Precision::F16, _) => add(&KINDS, &conv2d::few()),
     }
     tried
+}
+
+/// Whether a convolution of the case is computed by this variant.
+fn takes(case: &Case, subject: &Subject, variant: Variant) -> bool {
+    let (_, program) = Trial::plan(case, subject.kernels()).expect("a valid case");
+    let nodes = program.phases.iter().flat_map(|phase| &phase.nodes);
+    nodes.into_iter().any(|node| node.variant == variant)
 }

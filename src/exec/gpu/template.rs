@@ -43,6 +43,7 @@ macro_rules! files {
 static FILES: &[File] = files![
     "conv2d.wgsl",
     "conv2d_gemm.wgsl",
+    "conv2d_spatial.wgsl",
     "conv_transpose2d.wgsl",
     "convert.wgsl",
     "count_non_finite.wgsl",

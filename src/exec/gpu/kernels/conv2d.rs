@@ -1,3 +1,4 @@
+use super::conv2d_spatial::{self, SpatialTile};
 use super::gemm_tile::{self, GemmTile};
 use super::kernel::{Kernel, Source, blocks};
 use super::register_tile::{self, RegisterTile, SIDE};
@@ -7,10 +8,11 @@ use crate::ops::{Axis, ChannelMap, Conv2d, Coordinate, Packing, Padding, ensure}
 use crate::plan::{Choice, Layout, NodeOperands, Precision, Variant};
 
 /// All kernels for a node, that of the static rule first.
-pub fn variants(node: &NodeOperands, _: &Conv2d) -> Vec<Variant> {
+pub fn variants(node: &NodeOperands, op: &Conv2d) -> Vec<Variant> {
     let outputs = node.outputs[0].shape().c;
     let mut variants = register_tile::variants();
     variants.extend(gemm_tile::variants(outputs));
+    variants.extend(conv2d_spatial::variants(op, outputs));
     variants
 }
 
@@ -18,13 +20,17 @@ pub fn variants(node: &NodeOperands, _: &Conv2d) -> Vec<Variant> {
 enum Kind {
     RegisterTile(RegisterTile),
     Gemm(GemmTile),
+    Spatial(SpatialTile),
 }
 
 impl Kind {
     fn of(variant: Variant) -> Result<Self, String> {
         let tile = RegisterTile::of(variant).map(Self::RegisterTile);
         let gemm = || GemmTile::of(variant).map(Self::Gemm);
-        tile.or_else(gemm).ok_or_else(|| super::unknown(variant))
+        let spatial = || SpatialTile::of(variant).map(Self::Spatial);
+        tile.or_else(gemm)
+            .or_else(spatial)
+            .ok_or_else(|| super::unknown(variant))
     }
 }
 
@@ -39,6 +45,10 @@ pub fn choose(
     let packings = match Kind::of(variant)? {
         Kind::RegisterTile(tile) => packings(op, segments, outputs, tile, precision),
         Kind::Gemm(_) => conv2d_gemm::packings(op, segments, outputs, precision),
+        Kind::Spatial(_) => {
+            conv2d_spatial::check(op)?;
+            conv2d_gemm::packings(op, segments, outputs, precision)
+        }
     };
     Ok(Choice {
         variant,
@@ -77,6 +87,7 @@ pub fn lower(source: &Source, op: &Conv2d) -> Result<Vec<Kernel>, String> {
     match Kind::of(source.node.variant)? {
         Kind::RegisterTile(tile) => lower_register_tile(source, op, tile),
         Kind::Gemm(tile) => conv2d_gemm::lower(source, op, tile),
+        Kind::Spatial(tile) => conv2d_spatial::lower(source, op, tile),
     }
 }
 
@@ -93,6 +104,7 @@ fn lower_register_tile(
     let rows = SIDE * tile.pixels;
     let make = |first: usize, count: usize| {
         let kernel = Kernel::new("conv2d")
+            .number("STRIDE", op.stride)
             .number("ROWS", tile.pixels)
             .number("BLOCKS", tile.blocks)
             .uniform("first_row", first * rows)
@@ -125,7 +137,6 @@ pub fn operands(kernel: Kernel, source: &Source, op: &Conv2d, in_place: bool) ->
     let (x, y) = (source.input(Conv2d::X), source.output(0));
     let mut kernel = kernel
         .number("KERNEL", op.kernel)
-        .number("STRIDE", op.stride)
         .number("REFLECT", usize::from(op.padding == Padding::Reflect))
         .number("IN_PLACE", usize::from(in_place))
         .number("BIAS", usize::from(op.bias))

@@ -4,6 +4,7 @@
 
 mod conv2d;
 mod conv2d_gemm;
+mod conv2d_spatial;
 mod conv_transpose2d;
 mod convert;
 mod count_non_finite;
@@ -26,6 +27,7 @@ use crate::exec::gpu::adapter::AdapterSummary;
 use crate::graph::{Element, Shape};
 use crate::ops::{Op, Packing, ensure};
 use crate::plan::{Choice, Chooser, Format, Layout, NodeOperands, Operand, Precision, Variant};
+use conv2d_spatial::SpatialTile;
 use gemm_tile::GemmTile;
 
 /// The static rule of GPUs: blocks of 4 channels throughout, convolutions by
@@ -71,7 +73,11 @@ impl Workgroup {
         };
         match variant {
             Variant::RegisterTile { .. } => register_tile::WORKGROUP,
-            _ => GemmTile::of(variant).map_or(none, GemmTile::workgroup),
+            _ => {
+                let gemm = GemmTile::of(variant).map(GemmTile::workgroup);
+                let spatial = || SpatialTile::of(variant).map(SpatialTile::workgroup);
+                gemm.or_else(spatial).unwrap_or(none)
+            }
         }
     }
 }

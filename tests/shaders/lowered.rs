@@ -63,7 +63,13 @@ fn programs() -> Vec<Prepared> {
         height: 8,
         outputs: 32,
     };
-    for variant in [gemm, spatial] {
+    let winograd = Variant::WinogradPasses {
+        results: 4,
+        pixels: 64,
+        outputs: 32,
+        depth: 16,
+    };
+    for variant in [gemm, spatial, winograd] {
         let chooser = GpuChooser {
             conv2d: Some(variant),
             conv_transpose2d: Some(variant),

@@ -196,6 +196,25 @@ pub fn specialisations(half: bool) -> Vec<Specialisation> {
         conv2d_spatial(SPATIAL_TILES[1], options, (2, 1, 2));
     }
 
+    for outputs in [2, 4] {
+        for reflect in [0, 1] {
+            let numbers = [("OUTPUTS", outputs), ("KERNEL", 3), ("REFLECT", reflect)];
+            add(
+                "conv2d_winograd_input",
+                &["conv2d_winograd_input"],
+                parameters(&numbers, &[("x", s)]),
+            );
+        }
+        for epilogue in EPILOGUES {
+            let numbers = [("OUTPUTS", outputs), ("BIAS", 1 - epilogue.1)];
+            add(
+                "conv2d_winograd_output",
+                &["conv2d_winograd_output"],
+                with_epilogue(epilogue, s, &numbers, &[]),
+            );
+        }
+    }
+
     let mut conv2d =
         |(kernel, stride), (rows, blocks), [reflect, in_place, bias]: [i64; 3], epilogue| {
             let numbers = [
@@ -311,8 +330,19 @@ pub fn specialisations(half: bool) -> Vec<Specialisation> {
             &["sampler_update"],
             parameters(&[("REPLAYED", 0)], &[]),
         );
-        add("pack", &["pack"], parameters(&[("F16", 0)], &[]));
-        add("pack", &["pack"], parameters(&[("F16", 1)], &[]));
+        for winograd in [0, 2, 4] {
+            for f16 in [0, 1] {
+                let numbers = [("F16", f16), ("WINOGRAD", winograd)];
+                add("pack", &["pack"], parameters(&numbers, &[]));
+            }
+        }
+        for tile in GEMM_TILES {
+            add(
+                "conv2d_winograd_product",
+                &["conv2d_winograd_product"],
+                parameters(&gemm_tile(tile), &[]),
+            );
+        }
         add("count_work", &["count_work"], parameters(&[], &[]));
         add("peak", &["multiply_add", "stream"], parameters(&[], &[]));
     }

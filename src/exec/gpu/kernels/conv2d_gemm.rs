@@ -15,7 +15,7 @@ pub fn packings(
     let inputs = Layout::ChannelBlocks4.stored_channels(segments);
     let weight = Packing {
         plain: Shape::new(outputs, segments.iter().sum(), op.kernel, op.kernel),
-        winograd: false,
+        winograd: None,
         axes: vec![
             Axis::new(inputs / 4, Coordinate::C, 4),
             Axis::new(op.kernel, Coordinate::H, 1),

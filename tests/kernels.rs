@@ -36,11 +36,12 @@ mod subjects;
 mod support;
 #[path = "kernels/training.rs"]
 mod training;
+#[path = "kernels/variants.rs"]
+mod variants;
 
 use case::Case;
 use compare::Trial;
 use libtest_mimic::{Arguments, Failed, Trial as Test};
-use srdiff::exec::gpu::Tile;
 use srdiff::plan::Precision;
 use std::sync::Arc;
 use subjects::Subject;
@@ -55,6 +56,7 @@ fn main() -> std::process::ExitCode {
     tests.extend(loading::tests(&subjects));
     tests.extend(packing::tests(&subjects));
     tests.extend(training::tests(&subjects));
+    tests.extend(variants::tests(&subjects));
     for case in cases::all() {
         for subject in &subjects {
             tests.extend(test(&case, subject));
@@ -65,8 +67,8 @@ fn main() -> std::process::ExitCode {
             tests.extend(test(&case, &subject));
         }
     }
-    for subject in tiled(&subjects) {
-        for case in cases::tiled() {
+    for subject in &subjects {
+        for (subject, case) in variants::tried(subject) {
             tests.extend(test(&case, &subject));
         }
     }
@@ -93,20 +95,6 @@ fn test(case: &Case, subject: &Arc<Subject>) -> Option<Test> {
         }
         Ok(())
     }))
-}
-
-/// Every adapter in f32, with convolutions in tiles of many sizes.
-fn tiled(subjects: &[Arc<Subject>]) -> Vec<Arc<Subject>> {
-    let tiles = [(1, 1), (2, 2), (8, 1), (8, 2), (4, 4)];
-    let tiles = tiles.map(|(pixels, blocks)| Tile { pixels, blocks });
-    let users = subjects
-        .iter()
-        .filter(|subject| !subject.checked && subject.precision() == Precision::F32);
-    users
-        .flat_map(|subject| tiles.map(|tile| subjects::with_tile(subject, tile)))
-        .flatten()
-        .map(Arc::new)
-        .collect()
 }
 
 /// Stands in the list, ignored, where there is no adapter; fails where there

@@ -45,3 +45,5 @@ mod slots;
 mod text;
 #[path = "plan/trainable.rs"]
 mod trainable;
+#[path = "plan/variants.rs"]
+mod variants;

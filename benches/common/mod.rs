@@ -38,6 +38,9 @@ pub struct Options {
     /// starter
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
+    /// Convolutions by each kernel that the GPU has for them
+    #[arg(long)]
+    pub variants: bool,
     /// Size of the LR image, for the upscale benchmark and --roofline
     #[arg(long, value_name = "PIXELS", default_value_t = 40)]
     pub size: usize,

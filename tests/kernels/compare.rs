@@ -3,8 +3,8 @@
 //! channels of the array written to, operands, padding) with what was there.
 
 use crate::arrays::{
-    PackedWeight, add_stored_views, channels_of, initial, logical_channels, packed_weights, roots,
-    written, written_channels,
+    PackedWeight, accepts, add_stored_views, channels_of, initial, logical_channels,
+    packed_weights, roots, written, written_channels,
 };
 use crate::case::{ArrayFormats, Case, Scale};
 use crate::expected::{Precisions, reference};
@@ -92,7 +92,7 @@ impl Trial {
             // Transformed weights are rounded, not those of the model.
             precisions.insert(
                 id.0,
-                match weight.packing.winograd {
+                match weight.packing.winograd.is_some() {
                     true => Precision::F32,
                     false => weight.packing.precision,
                 },
@@ -202,8 +202,9 @@ impl Trial {
         let worst = self.check_arrays(case, outcome, &mut problems);
         let packed = self.expected_packed(case);
         for ((weight, got), want) in self.packed.iter().zip(&outcome.packed).zip(&packed) {
-            for (at, (got, want)) in got.iter().zip(want).enumerate() {
-                if got.to_bits() != want.to_bits() {
+            let largest = want.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+            for (at, (&got, &want)) in got.iter().zip(want).enumerate() {
+                if !accepts(&weight.packing, got, want, largest) {
                     let name = &weight.elements.name;
                     problems.push(format!("{name}: {at} is {got}, not {want}"));
                 }
@@ -237,7 +238,7 @@ impl Trial {
         // Kernels in bf16 round what they multiply, whatever it is stored in.
         let mut packings = self.packed.iter().map(|weight| &weight.packing);
         let rounding = match packings.clone().any(|p| p.precision == Precision::Bf16) {
-            true if packings.any(|p| p.winograd) => WINOGRAD_BF16,
+            true if packings.any(|p| p.winograd.is_some()) => WINOGRAD_BF16,
             true => 1.02 / 256.0,
             false => 0.0,
         };

@@ -1,9 +1,7 @@
 //! What runs the cases: the CPU; every adapter in f32, and in f16 where it can.
 
 use srdiff::exec::cpu::CpuChooser;
-use srdiff::exec::gpu::{
-    self, Gpu, GpuChooser, GpuOptions, MAX_DISPATCH_FLOPS, Tile, list_adapters,
-};
+use srdiff::exec::gpu::{self, Gpu, GpuChooser, GpuOptions, MAX_DISPATCH_FLOPS, list_adapters};
 use srdiff::exec::{Backend, ExecError, Executor, Target};
 use srdiff::graph::Parameters;
 use srdiff::plan::{Chooser, PlannedValue, Precision, Program, Variant};
@@ -162,23 +160,18 @@ pub fn cpu_variants() -> Vec<Subject> {
     named.concat().into_iter().map(subject).collect()
 }
 
-/// A GPU whose convolutions make tiles of other sizes than it would choose.
-pub fn with_tile(subject: &Subject, tile: Tile) -> Option<Subject> {
+/// A GPU that convolves by this variant wherever it can.
+pub fn with_variant(subject: &Subject, variant: Variant) -> Option<Subject> {
     let Device::Gpu(gpu) = &subject.device else {
         return None;
     };
     Some(Subject {
-        name: format!(
-            "{} in tiles of {}x{}",
-            subject.name,
-            tile.pixels,
-            4 * tile.blocks
-        ),
+        name: format!("{} by {variant}", subject.name),
         checked: subject.checked,
         device: Device::Gpu(gpu.clone()),
         kernels: Box::new(GpuChooser {
-            conv2d_tile: tile,
-            conv_transpose2d_tile: tile,
+            conv2d: Some(variant),
+            conv_transpose2d: Some(variant),
             ..GpuChooser::new(subject.precision())
         }),
     })

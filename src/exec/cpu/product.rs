@@ -48,7 +48,7 @@ pub(super) fn packing<T: Number>(
     ];
     Packing {
         plain,
-        winograd: false,
+        winograd: None,
         axes: [views, &[blocks], columns, &inner].concat(),
         channels: None,
         precision: T::PRECISION,

@@ -25,7 +25,7 @@ use super::simd::{Fma, load_lanes, store_lanes, vectorized};
 use super::tiles::source;
 use crate::exec::ExecError;
 use crate::graph::Shape;
-use crate::ops::winograd::{A, A2, B, B2, OUTPUTS, POINTS, kernel_matrix};
+use crate::ops::winograd::{A, A2, B, B2, OUTPUTS, POINTS, Winograd};
 use crate::ops::{Axis, Conv2d, Coordinate, Packing, Padding};
 use crate::plan::{Choice, NodeOperands, Variant};
 use pulp::{Arch, Simd, WithSimd};
@@ -76,7 +76,7 @@ fn packings<T: Number>(channels: usize, outputs: usize) -> [Packing; 2] {
     let plain = Shape::new(outputs, channels, 3, 3);
     let sizes = [(outputs, Coordinate::N), (channels, Coordinate::C)];
     let weight = product::packing::<T>(plain, &points, &[], sizes);
-    let winograd = true;
+    let winograd = Some(Winograd::F4);
     [Packing { winograd, ..weight }, vector(outputs)]
 }
 
@@ -96,7 +96,7 @@ pub(super) fn pack<T: Number>([outputs, channels]: [usize; 2], plain: &[f32], pa
     let of_point = blocks * depth * LANES;
     assert_eq!(packed.len(), PRODUCTS * of_point, "winograd: packed array");
     packed.fill(T::zeroed());
-    let g = kernel_matrix();
+    let g = Winograd::F4.kernel_matrix();
     vectorized!({
         for at in 0..blocks * channels {
             let (block, c) = (at / channels, at % channels);

@@ -18,7 +18,7 @@ pub mod template;
 pub use adapter::{AdapterKind, AdapterSummary};
 #[cfg(feature = "gpu")]
 pub use device::{DispatchTime, Gpu, GpuBackend, GpuExecutor, GpuOptions, list_adapters};
-pub use kernels::{GpuChooser, Tile};
+pub use kernels::{GpuChooser, variants};
 pub use limits::{check_baseline, check_limits};
 pub use lower::{MAX_DISPATCH_FLOPS, lower};
 pub use lowered::{

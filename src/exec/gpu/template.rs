@@ -42,7 +42,13 @@ macro_rules! files {
 
 static FILES: &[File] = files![
     "conv2d.wgsl",
+    "conv2d_gemm.wgsl",
+    "conv2d_spatial.wgsl",
+    "conv2d_winograd_input.wgsl",
+    "conv2d_winograd_output.wgsl",
+    "conv2d_winograd_product.wgsl",
     "conv_transpose2d.wgsl",
+    "conv_transpose2d_gemm.wgsl",
     "convert.wgsl",
     "count_non_finite.wgsl",
     "count_work.wgsl",
@@ -59,13 +65,18 @@ static FILES: &[File] = files![
     "upsample_bicubic.wgsl",
     "upsample_nearest.wgsl",
     "include/activation.wgsl",
+    "include/border.wgsl",
     "include/conv_tile.wgsl",
     "include/epilogue.wgsl",
     "include/epilogue_dims.wgsl",
     "include/finite.wgsl",
+    "include/gemm_products.wgsl",
+    "include/gemm_tile.wgsl",
     "include/half.wgsl",
     "include/normal.wgsl",
     "include/step_record.wgsl",
+    "include/winograd.wgsl",
+    "include/winograd_tiles.wgsl",
 ];
 
 /// The names that [`expand`] takes, such as `conv2d`.

@@ -1,6 +1,6 @@
 //! Convolutions: every kernel with every epilogue, sizes around the edges of
-//! the register tiles (4 pixels, 8 outputs) and workgroups (32 x 8 pixels),
-//! channels around blocks of 4 and of 8.
+//! the register tiles (4 or 8 pixels, 4 or 8 outputs) and workgroups (32 x 8 or
+//! 64 x 8 pixels), channels around blocks of 4 and of 8.
 
 use super::{UNIT, records, table_rows, weights};
 use crate::case::{Bound, Case};
@@ -151,7 +151,7 @@ pub fn cases() -> Vec<Case> {
                 (7, 13),
                 (13, 7),
                 (3, 65),
-                (65, 2),
+                (131, 2),
                 (9, 33),
             ] {
                 if size.0.min(size.1) >= least {
@@ -282,6 +282,31 @@ pub fn tiled() -> Vec<Case> {
     let mut cases: Vec<Case> = rows.iter().map(Row::case).collect();
     cases.push(mixed((3, 1), Element::F32, Element::Float));
     cases
+}
+
+/// For kernels of one kind that differ in their tiles' sizes: a whole number of
+/// all tiles, and what ends inside one.
+pub fn few() -> Vec<Case> {
+    use Padding::{Reflect, Zero};
+    let rows = [
+        Row::new((3, 1), Zero, (32, 128), (16, 16)),
+        Row {
+            n: 3,
+            table: true,
+            residuals: 2,
+            scale: 0.3,
+            shift: -1.0,
+            activation: Activation::Mish,
+            groups: vec![2, 5, 4, 3],
+            ..Row::new((3, 2), Reflect, (0, 9), (9, 4))
+        },
+        Row {
+            n: 2,
+            ..Row::new((3, 1), Reflect, (35, 70), (19, 15))
+        },
+        Row::new((1, 1), Zero, (19, 37), (13, 7)),
+    ];
+    rows.iter().map(Row::case).collect()
 }
 
 /// From or into an array that is in f32 whatever the rest is stored in: the

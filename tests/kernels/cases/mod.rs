@@ -2,9 +2,9 @@
 
 mod attention;
 pub mod conv2d;
-mod conv_transpose2d;
+pub mod conv_transpose2d;
 mod convert;
-mod dense_block;
+pub mod dense_block;
 mod group_norm;
 mod image;
 mod linear;

@@ -1,20 +1,81 @@
+use super::conv2d_spatial::{self, SpatialTile};
+use super::conv2d_winograd::{self, WinogradPasses};
+use super::gemm_tile::{self, GemmTile};
 use super::kernel::{Kernel, Source, blocks};
-use super::{GpuChooser, Tile, epilogue, split};
+use super::register_tile::{self, RegisterTile, SIDE};
+use super::{GpuChooser, conv2d_gemm, epilogue, split};
 use crate::graph::Shape;
 use crate::ops::{Axis, ChannelMap, Conv2d, Coordinate, Packing, Padding, ensure};
-use crate::plan::{Choice, Layout, NodeOperands, Precision};
+use crate::plan::{Choice, Layout, NodeOperands, Precision, ScratchRequest, Variant};
 
-/// Invocations of a workgroup along each side.
-const WORKGROUP: usize = 8;
+/// All kernels for a node, that of the static rule first.
+pub fn variants(node: &NodeOperands, op: &Conv2d) -> Vec<Variant> {
+    let outputs = node.outputs[0].shape().c;
+    // For each sum, 8 pixels by a block load the least of tiles with 8 sums; a
+    // kernel of one tap has no pixels to share.
+    let first = match op.kernel {
+        1 => register_tile::tile(4, 2),
+        _ => register_tile::tile(8, 1),
+    };
+    let mut variants = register_tile::variants(first);
+    variants.extend(gemm_tile::variants(outputs));
+    variants.extend(conv2d_spatial::variants(op, outputs));
+    variants.extend(conv2d_winograd::variants(op, outputs));
+    variants
+}
 
-pub fn choose(chooser: &GpuChooser, node: &NodeOperands, op: &Conv2d) -> Choice {
-    let segments = &node.inputs[Conv2d::X].value.segments;
-    let (tile, outputs) = (chooser.conv2d_tile, node.outputs[0].shape().c);
-    let packings = packings(op, segments, outputs, tile, chooser.precision);
-    Choice {
-        variant: tile.variant(),
-        ..chooser.weighted(node, packings)
+/// A variant with what it needs to know.
+enum Kind {
+    RegisterTile(RegisterTile),
+    Gemm(GemmTile),
+    Spatial(SpatialTile),
+    Winograd(WinogradPasses),
+}
+
+impl Kind {
+    fn of(variant: Variant) -> Result<Self, String> {
+        let kinds = [
+            RegisterTile::of(variant).map(Self::RegisterTile),
+            GemmTile::of(variant).map(Self::Gemm),
+            SpatialTile::of(variant).map(Self::Spatial),
+            WinogradPasses::of(variant).map(Self::Winograd),
+        ];
+        let mut kinds = kinds.into_iter().flatten();
+        kinds.next().ok_or_else(|| super::unknown(variant))
     }
+}
+
+/// The scratch memory of a node's kernel.
+pub fn scratch(node: &NodeOperands, variant: Variant) -> Vec<ScratchRequest> {
+    let Some(passes) = WinogradPasses::of(variant) else {
+        return Vec::new();
+    };
+    let segments = &node.inputs[Conv2d::X].value.segments;
+    passes.scratch(segments, node.outputs[0].shape())
+}
+
+pub fn choose(
+    chooser: &GpuChooser,
+    node: &NodeOperands,
+    op: &Conv2d,
+    variant: Variant,
+) -> Result<Choice, String> {
+    let segments = &node.inputs[Conv2d::X].value.segments;
+    let (outputs, precision) = (node.outputs[0].shape().c, chooser.precision);
+    let packings = match Kind::of(variant)? {
+        Kind::RegisterTile(tile) => packings(op, segments, outputs, tile, precision),
+        Kind::Gemm(_) => conv2d_gemm::packings(op, segments, outputs, precision),
+        Kind::Spatial(_) => {
+            conv2d_spatial::check(op)?;
+            conv2d_gemm::packings(op, segments, outputs, precision)
+        }
+        Kind::Winograd(passes) => passes.packings(op, segments, outputs)?,
+    };
+    Ok(Choice {
+        variant,
+        scratch: scratch(node, variant),
+        ..chooser.weighted(node, packings)
+    })
 }
 
 /// The weight: `[o, c, k, k]` to
@@ -23,13 +84,13 @@ fn packings(
     op: &Conv2d,
     segments: &[usize],
     outputs: usize,
-    Tile { blocks, .. }: Tile,
+    RegisterTile { blocks, .. }: RegisterTile,
     precision: Precision,
 ) -> [Packing; 2] {
     let inputs = Layout::ChannelBlocks4.stored_channels(segments);
     let weight = Packing {
         plain: Shape::new(outputs, segments.iter().sum(), op.kernel, op.kernel),
-        winograd: false,
+        winograd: None,
         axes: vec![
             Axis::new(outputs.div_ceil(4 * blocks), Coordinate::N, 4 * blocks),
             Axis::new(inputs / 4, Coordinate::C, 4),
@@ -45,12 +106,44 @@ fn packings(
 }
 
 pub fn lower(source: &Source, op: &Conv2d) -> Result<Vec<Kernel>, String> {
+    match Kind::of(source.node.variant)? {
+        Kind::RegisterTile(tile) => lower_register_tile(source, op, tile),
+        Kind::Gemm(tile) => conv2d_gemm::lower(source, op, tile),
+        Kind::Spatial(tile) => conv2d_spatial::lower(source, op, tile),
+        Kind::Winograd(passes) => conv2d_winograd::lower(source, op, passes),
+    }
+}
+
+fn lower_register_tile(
+    source: &Source,
+    op: &Conv2d,
+    tile: RegisterTile,
+) -> Result<Vec<Kernel>, String> {
     let (x, y) = (source.input(Conv2d::X), source.output(0));
-    let tile = source.tile()?;
     let precision = source.input(Conv2d::WEIGHT).format.precision;
     let packings = packings(op, &x.segments, y.shape.c, tile, precision);
     source.expect_packings(Conv2d::WEIGHT..op.operands(), &packings)?;
-    // A dense block's convolution extends the array that it reads.
+    let in_place = is_in_place(source, op)?;
+    let rows = SIDE * tile.pixels;
+    let make = |first: usize, count: usize| {
+        let kernel = Kernel::new("conv2d")
+            .number("STRIDE", op.stride)
+            .number("ROWS", tile.pixels)
+            .number("BLOCKS", tile.blocks)
+            .uniform("first_row", first * rows)
+            .grid([
+                y.shape.w.div_ceil(SIDE),
+                count,
+                y.shape.n * blocks(y).div_ceil(tile.blocks),
+            ]);
+        operands(kernel, source, op, in_place)
+    };
+    Ok(split::by_rows(source, y.shape.h.div_ceil(rows), make))
+}
+
+/// Whether a dense block's convolution extends the array that it reads.
+pub fn is_in_place(source: &Source, op: &Conv2d) -> Result<bool, String> {
+    let (x, y) = (source.input(Conv2d::X), source.output(0));
     let in_place = x.slot == y.slot;
     ensure!(
         !in_place || (op.stride == 1 && !x.overlaps(y)),
@@ -58,37 +151,31 @@ pub fn lower(source: &Source, op: &Conv2d) -> Result<Vec<Kernel>, String> {
         x.name,
         y.name
     );
-    let rows = WORKGROUP * tile.pixels;
-    let make = |first: usize, count: usize| {
-        let mut kernel = Kernel::new("conv2d")
-            .number("KERNEL", op.kernel)
-            .number("STRIDE", op.stride)
-            .number("REFLECT", usize::from(op.padding == Padding::Reflect))
-            .number("IN_PLACE", usize::from(in_place))
-            .number("BIAS", usize::from(op.bias))
-            .number("ROWS", tile.pixels)
-            .number("BLOCKS", tile.blocks)
-            .count("IN_BLOCKS", blocks(x))
-            .count("OUT_BLOCKS", blocks(y))
-            .uniform("in_height", x.shape.h)
-            .uniform("in_width", x.shape.w)
-            .uniform("out_height", y.shape.h)
-            .uniform("out_width", y.shape.w)
-            .uniform("first_row", first * rows)
-            .input("w", source, Conv2d::WEIGHT)
-            .grid([
-                y.shape.w.div_ceil(WORKGROUP),
-                count,
-                y.shape.n * blocks(y).div_ceil(tile.blocks),
-            ]);
-        kernel = match in_place {
-            true => kernel.view("x", x),
-            false => kernel.input("x", source, Conv2d::X),
-        };
-        if op.bias {
-            kernel = kernel.f32_input("bias", source, Conv2d::BIAS);
-        }
-        epilogue::add(kernel, source, &op.epilogue, op.operands())
+    Ok(in_place)
+}
+
+/// Adds what the kernels of all variants that read x themselves have in
+/// common: what they compute, operands, epilogue and result.
+pub fn operands(kernel: Kernel, source: &Source, op: &Conv2d, in_place: bool) -> Kernel {
+    let (x, y) = (source.input(Conv2d::X), source.output(0));
+    let mut kernel = kernel
+        .number("KERNEL", op.kernel)
+        .number("REFLECT", usize::from(op.padding == Padding::Reflect))
+        .number("IN_PLACE", usize::from(in_place))
+        .number("BIAS", usize::from(op.bias))
+        .count("IN_BLOCKS", blocks(x))
+        .count("OUT_BLOCKS", blocks(y))
+        .uniform("in_height", x.shape.h)
+        .uniform("in_width", x.shape.w)
+        .uniform("out_height", y.shape.h)
+        .uniform("out_width", y.shape.w)
+        .input("w", source, Conv2d::WEIGHT);
+    kernel = match in_place {
+        true => kernel.view("x", x),
+        false => kernel.input("x", source, Conv2d::X),
     };
-    Ok(split::by_rows(source, y.shape.h.div_ceil(rows), make))
+    if op.bias {
+        kernel = kernel.f32_input("bias", source, Conv2d::BIAS);
+    }
+    epilogue::add(kernel, source, &op.epilogue, op.operands())
 }

@@ -1,10 +1,9 @@
 //! One dispatch in the making: everything by name.
 
-use super::Tile;
 use crate::exec::gpu::shader::Member;
 use crate::exec::gpu::template::Parameters;
 use crate::ops::{Packing, ensure};
-use crate::plan::{Phase, PlannedNode, PlannedValue, Variant};
+use crate::plan::{Phase, PlannedNode, PlannedValue};
 
 /// A node to be lowered, with easy access to its operands.
 pub struct Source<'a> {
@@ -42,16 +41,19 @@ impl<'a> Source<'a> {
         Ok(())
     }
 
-    pub fn tile(&self) -> Result<Tile, String> {
-        match self.node.variant {
-            Variant::RegisterTile { pixels, blocks } => Ok(Tile { pixels, blocks }),
-            other => Err(format!("has no kernel {other:?} on a GPU")),
-        }
-    }
-
-    fn scratch(&self) -> Result<usize, String> {
-        let id = self.node.scratch.first();
-        Ok(*id.ok_or("was planned without scratch memory")?)
+    /// The value of a scratch array, which has to have so many elements of f32.
+    fn scratch(&self, index: usize, elements: usize) -> Result<usize, String> {
+        let id = *self
+            .node
+            .scratch
+            .get(index)
+            .ok_or("was planned without scratch memory")?;
+        let there = self.phase.values[id].shape.elements();
+        ensure!(
+            elements <= there,
+            "was planned with {there} elements of scratch memory, not {elements}"
+        );
+        Ok(id)
     }
 }
 
@@ -188,14 +190,26 @@ impl Kernel {
         self.array(name, source, id).writes(id)
     }
 
-    /// Scratch that an earlier dispatch of the node has written.
-    pub fn scratch(self, name: &'static str, source: &Source) -> Result<Self, String> {
-        Ok(self.array(name, source, source.scratch()?))
+    /// Scratch array `index` of the node, which an earlier dispatch has written.
+    pub fn scratch(
+        self,
+        name: &'static str,
+        source: &Source,
+        index: usize,
+        elements: usize,
+    ) -> Result<Self, String> {
+        Ok(self.array(name, source, source.scratch(index, elements)?))
     }
 
-    /// Scratch that this dispatch writes.
-    pub fn scratch_output(self, name: &'static str, source: &Source) -> Result<Self, String> {
-        let id = source.scratch()?;
+    /// Scratch array `index` of the node, which this dispatch writes.
+    pub fn scratch_output(
+        self,
+        name: &'static str,
+        source: &Source,
+        index: usize,
+        elements: usize,
+    ) -> Result<Self, String> {
+        let id = source.scratch(index, elements)?;
         Ok(self.array(name, source, id).writes(id))
     }
 

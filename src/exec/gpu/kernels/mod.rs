@@ -3,15 +3,21 @@
 //! name of the shader's. Plain data: nothing here knows wgpu.
 
 mod conv2d;
+mod conv2d_gemm;
+mod conv2d_spatial;
+mod conv2d_winograd;
 mod conv_transpose2d;
+mod conv_transpose2d_gemm;
 mod convert;
 mod count_non_finite;
 mod epilogue;
+mod gemm_tile;
 mod group_norm;
 mod kernel;
 mod linear;
 mod linear_attention;
 mod pack;
+mod register_tile;
 mod sampling;
 mod split;
 mod upsample;
@@ -19,46 +25,91 @@ mod upsample;
 pub(super) use kernel::{Kernel, Source};
 
 use crate::exec::choice::choice;
+use crate::exec::gpu::adapter::AdapterSummary;
 use crate::graph::{Element, Shape};
 use crate::ops::{Op, Packing, ensure};
 use crate::plan::{Choice, Chooser, Format, Layout, NodeOperands, Operand, Precision, Variant};
+use conv2d_spatial::SpatialTile;
+use conv2d_winograd::WinogradPasses;
+use gemm_tile::GemmTile;
+use register_tile::RegisterTile;
 
-/// The static rule of GPUs: blocks of 4 channels throughout, tiles of one size.
+/// The static rule of GPUs: blocks of 4 channels throughout, convolutions by
+/// the kernels that do well on all adapters tried.
 #[derive(Clone, Copy, Debug)]
 pub struct GpuChooser {
     /// How feature maps and weights are stored.
     pub precision: Precision,
-    pub conv2d_tile: Tile,
-    pub conv_transpose2d_tile: Tile,
+    /// What convolves wherever it can; where it cannot, or if none is given,
+    /// the static rule.
+    pub conv2d: Option<Variant>,
+    /// The same for transposed convolutions.
+    pub conv_transpose2d: Option<Variant>,
 }
 
-/// What one invocation of a convolution makes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tile {
-    /// Pixels, 1 to 8.
-    pub pixels: usize,
-    /// Blocks of 4 output channels, 1 to 4.
-    pub blocks: usize,
+/// All kernels that compute a node on such a device, that of the static rule
+/// first.
+pub fn variants(node: &NodeOperands, device: &AdapterSummary) -> Vec<Variant> {
+    let all = match node.op {
+        Op::Conv2d(op) => conv2d::variants(node, op),
+        Op::ConvTranspose2d(op) => conv_transpose2d::variants(node, op),
+        _ => vec![Variant::Only],
+    };
+    let array_bytes = device.max_binding_bytes.min(device.max_buffer_bytes);
+    let fits = |variant: &Variant| {
+        let Workgroup { invocations, bytes } = Workgroup::of(*variant);
+        let mut scratch = conv2d::scratch(node, *variant).into_iter();
+        invocations <= device.max_invocations as usize
+            && bytes <= device.workgroup_bytes as usize
+            && scratch.all(|request| request.bytes <= array_bytes)
+    };
+    all.into_iter().filter(fits).collect()
 }
 
-impl Tile {
-    fn variant(self) -> Variant {
-        let Self { pixels, blocks } = self;
-        Variant::RegisterTile { pixels, blocks }
+/// What the workgroups of a convolution's kernel need.
+struct Workgroup {
+    invocations: usize,
+    /// Memory that they share.
+    bytes: usize,
+}
+
+impl Workgroup {
+    fn of(variant: Variant) -> Self {
+        let kinds = [
+            RegisterTile::of(variant).map(RegisterTile::workgroup),
+            GemmTile::of(variant).map(GemmTile::workgroup),
+            SpatialTile::of(variant).map(SpatialTile::workgroup),
+            WinogradPasses::of(variant).map(|passes| passes.product().workgroup()),
+        ];
+        let none = Self {
+            invocations: 0,
+            bytes: 0,
+        };
+        kinds.into_iter().flatten().next().unwrap_or(none)
     }
 }
 
 impl GpuChooser {
-    /// The tiles that do well on all adapters tried.
+    /// The static rule.
     pub fn new(precision: Precision) -> Self {
-        let tile = Tile {
-            pixels: 4,
-            blocks: 2,
-        };
         Self {
             precision,
-            conv2d_tile: tile,
-            conv_transpose2d_tile: tile,
+            conv2d: None,
+            conv_transpose2d: None,
+        }
+    }
+
+    /// A kernel of [`variants`] for a node.
+    ///
+    /// # Errors
+    /// One sentence: why this kernel does not compute it.
+    pub fn choose_variant(&self, node: &NodeOperands, variant: Variant) -> Result<Choice, String> {
+        check_padding(node)?;
+        match node.op {
+            Op::Conv2d(op) => conv2d::choose(self, node, op, variant),
+            Op::ConvTranspose2d(op) => conv_transpose2d::choose(self, node, op, variant),
+            _ if variant == Variant::Only => self.choose_only(node),
+            _ => Err(unknown(variant)),
         }
     }
 }
@@ -73,18 +124,25 @@ impl Chooser for GpuChooser {
     }
 
     fn choose(&self, node: &NodeOperands) -> Result<Choice, String> {
-        match node.op {
-            // They know the padding of their first operand.
-            Op::Conv2d(_) | Op::ConvTranspose2d(_) => whole_blocks(node, 1)?,
-            Op::Pointwise(_) | Op::UpsampleNearest(_) | Op::UpsampleBicubic(_) => {
-                alike_groups(node)?;
+        let (given, all) = match node.op {
+            Op::Conv2d(op) => (self.conv2d, conv2d::variants(node, op)),
+            Op::ConvTranspose2d(op) => {
+                (self.conv_transpose2d, conv_transpose2d::variants(node, op))
             }
-            Op::Pack(_) => {}
-            _ => whole_blocks(node, 0)?,
+            _ => (None, vec![Variant::Only]),
+        };
+        let given = given.map(|variant| self.choose_variant(node, variant));
+        match given {
+            Some(Ok(choice)) => Ok(choice),
+            _ => self.choose_variant(node, all[0]),
         }
+    }
+}
+
+impl GpuChooser {
+    /// The kernel of operations that have one.
+    fn choose_only(&self, node: &NodeOperands) -> Result<Choice, String> {
         Ok(match node.op {
-            Op::Conv2d(op) => conv2d::choose(self, node, op),
-            Op::ConvTranspose2d(op) => conv_transpose2d::choose(self, node, op),
             // Any format to any other.
             Op::Convert(_) => {
                 let format = |o: &Operand| o.format.unwrap_or(self.format(o.value.element));
@@ -98,9 +156,7 @@ impl Chooser for GpuChooser {
             _ => self.plain(node),
         })
     }
-}
 
-impl GpuChooser {
     /// Every operand and result in blocks of 4 channels, no weights, no scratch.
     fn plain(&self, node: &NodeOperands) -> Choice {
         self.weighted(node, [])
@@ -146,6 +202,22 @@ pub(super) fn lower(source: &Source) -> Result<Vec<Kernel>, String> {
 fn bias(channels: usize, blocks: usize) -> Packing {
     let len = channels.next_multiple_of(4 * blocks);
     Packing::vector(Shape::vector(channels), len)
+}
+
+fn unknown(variant: Variant) -> String {
+    format!("has no kernel {variant:?} on a GPU")
+}
+
+/// Refuses padding between channel groups where the operation's kernels do not
+/// know it.
+fn check_padding(node: &NodeOperands) -> Result<(), String> {
+    match node.op {
+        // They know the padding of their first operand.
+        Op::Conv2d(_) | Op::ConvTranspose2d(_) => whole_blocks(node, 1),
+        Op::Pointwise(_) | Op::UpsampleNearest(_) | Op::UpsampleBicubic(_) => alike_groups(node),
+        Op::Pack(_) => Ok(()),
+        _ => whole_blocks(node, 0),
+    }
 }
 
 /// Refuses values with padding between their channel groups; the first `known`

@@ -1,0 +1,157 @@
+//! The kernels that a GPU has for a node: each that is listed is taken when it
+//! is asked for, lowered, and fits the device.
+
+use super::models::cases;
+use srdiff::exec::gpu::{self, AdapterSummary, GpuChooser, MAX_DISPATCH_FLOPS, variants};
+use srdiff::graph::{Element, Graph, fuse};
+use srdiff::ops::Op;
+use srdiff::plan::{Choice, Chooser, Format, NodeOperands, Precision, Variant, choose, plan};
+use std::cell::RefCell;
+
+/// Takes the variant at this index of each node's list, or its last.
+struct Listed {
+    kernels: GpuChooser,
+    device: AdapterSummary,
+    index: usize,
+    /// Operations and what was listed for them.
+    seen: RefCell<Vec<(Op, Vec<Variant>)>>,
+}
+
+impl Listed {
+    fn new(precision: Precision, index: usize) -> Self {
+        Self {
+            kernels: GpuChooser::new(precision),
+            device: AdapterSummary::baseline(),
+            index,
+            seen: RefCell::default(),
+        }
+    }
+}
+
+impl Chooser for Listed {
+    fn format(&self, element: Element) -> Format {
+        self.kernels.format(element)
+    }
+
+    fn choose(&self, node: &NodeOperands) -> Result<Choice, String> {
+        let listed = variants(node, &self.device);
+        assert_eq!(self.kernels.choose(node)?.variant, listed[0]);
+        let variant = listed[self.index.min(listed.len() - 1)];
+        self.seen.borrow_mut().push((node.op.clone(), listed));
+        let choice = self.kernels.choose_variant(node, variant)?;
+        assert_eq!(choice.variant, variant);
+        Ok(choice)
+    }
+}
+
+fn is_convolution(op: &Op) -> bool {
+    matches!(op, Op::Conv2d(_) | Op::ConvTranspose2d(_))
+}
+
+#[test]
+fn every_listed_kernel_is_lowered() {
+    for case in cases() {
+        let graphs: Vec<Graph> = case.graphs().iter().map(fuse).collect();
+        for precision in [Precision::F32, Precision::F16] {
+            let (mut index, mut most) = (0, 1);
+            while index < most {
+                let chooser = Listed::new(precision, index);
+                let chosen = choose(&graphs, &chooser, false).expect("listed kernels");
+                let program = plan(&chosen, 1, precision).expect("listed kernels");
+                program.check().expect("a sound program");
+                gpu::lower(&program, MAX_DISPATCH_FLOPS).expect("listed kernels");
+                for (op, listed) in chooser.seen.into_inner() {
+                    match is_convolution(&op) {
+                        true => assert!(listed.len() > 1, "{listed:?}"),
+                        false => assert_eq!(listed, [Variant::Only]),
+                    }
+                    for (at, variant) in listed.iter().enumerate() {
+                        assert!(!listed[..at].contains(variant), "{variant:?} twice");
+                    }
+                    most = most.max(listed.len());
+                }
+                index += 1;
+            }
+        }
+    }
+}
+
+#[test]
+fn smaller_devices_have_fewer_kernels() {
+    let case = &cases()[0];
+    let graphs: Vec<Graph> = case.graphs().iter().map(fuse).collect();
+    let chooser = Listed {
+        device: AdapterSummary {
+            max_invocations: 64,
+            workgroup_bytes: 0,
+            ..AdapterSummary::baseline()
+        },
+        ..Listed::new(Precision::F32, usize::MAX)
+    };
+    choose(&graphs, &chooser, false).expect("the static rule fits");
+    let seen = chooser.seen.into_inner();
+    let listed = seen.iter().filter(|(op, _)| is_convolution(op));
+    let is_tile = |variant: &Variant| matches!(variant, Variant::RegisterTile { .. });
+    assert!(listed.clone().all(|(_, listed)| listed.iter().all(is_tile)));
+    assert!(listed.count() > 0);
+}
+
+#[test]
+fn kernels_whose_scratch_memory_no_array_can_be_are_not_listed() {
+    let case = &cases()[0];
+    let graphs: Vec<Graph> = case.graphs().iter().map(fuse).collect();
+    let by_passes = |max_binding_bytes| {
+        let chooser = Listed {
+            device: AdapterSummary {
+                max_binding_bytes,
+                ..AdapterSummary::baseline()
+            },
+            ..Listed::new(Precision::F32, 0)
+        };
+        choose(&graphs, &chooser, false).expect("the static rule");
+        let seen = chooser.seen.into_inner();
+        let listed = seen.iter().flat_map(|(_, listed)| listed);
+        let is_winograd = |variant: &&Variant| matches!(variant, Variant::WinogradPasses { .. });
+        listed.filter(is_winograd).count()
+    };
+    assert!(by_passes(128 << 20) > 0);
+    assert_eq!(by_passes(64), 0);
+}
+
+#[test]
+fn kernels_of_other_operations_are_refused() {
+    struct Refuses(RefCell<usize>);
+    impl Chooser for Refuses {
+        fn format(&self, element: Element) -> Format {
+            GpuChooser::new(Precision::F32).format(element)
+        }
+        fn choose(&self, node: &NodeOperands) -> Result<Choice, String> {
+            let kernels = GpuChooser::new(Precision::F32);
+            let wrong = match is_convolution(node.op) {
+                true => vec![
+                    Variant::Only,
+                    Variant::Winograd,
+                    Variant::RegisterTile {
+                        pixels: 9,
+                        blocks: 2,
+                    },
+                ],
+                false => vec![Variant::RegisterTile {
+                    pixels: 4,
+                    blocks: 2,
+                }],
+            };
+            for variant in wrong {
+                let refused = kernels.choose_variant(node, variant);
+                let reason = refused.expect_err("another operation's kernel");
+                assert!(reason.contains(&format!("{variant:?}")), "{reason}");
+                *self.0.borrow_mut() += 1;
+            }
+            kernels.choose(node)
+        }
+    }
+    let refuses = Refuses(RefCell::new(0));
+    let graphs = cases()[0].graphs();
+    choose(&graphs, &refuses, false).expect("the static rule");
+    assert!(*refuses.0.borrow() > 10);
+}

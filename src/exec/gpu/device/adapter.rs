@@ -45,6 +45,8 @@ fn summarize(index: usize, adapter: &wgpu::Adapter) -> AdapterSummary {
         driver: format!("{} {}", info.driver, info.driver_info)
             .trim()
             .to_owned(),
+        vendor: info.vendor,
+        device: info.device,
         f16: features.contains(wgpu::Features::SHADER_F16),
         timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
         subgroups: features.contains(wgpu::Features::SUBGROUP),
@@ -136,6 +138,12 @@ impl Gpu {
             #[cfg(test)]
             refusal: Default::default(),
         })
+    }
+
+    /// The same, but calls the device hung when one submit takes so long.
+    pub fn with_patience(mut self, limit: std::time::Duration) -> Self {
+        self.work.limit = limit;
+        self
     }
 
     /// Gives the device up: whatever runs on it fails from now on, as when a

@@ -1,0 +1,411 @@
+//! Tuning on every adapter of this machine.
+
+use super::{Effort, Outcome, Times, Trial, Tuned, TunedClass, Tuner, Tuning, Work, class};
+use crate::exec::Target;
+use crate::exec::gpu::{AdapterSummary, GpuChooser, Lowered, list_adapters, variants};
+use crate::graph::{Element, Graph, GraphBuilder, Role, Shape, fuse};
+use crate::model::{Model, PhaseOptions, phases};
+use crate::ops::{Conv2d, NoiseSource, Op, Padding};
+use crate::plan::{Choice, Chooser, Format, NodeOperands, Precision, Variant};
+use std::cell::RefCell;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a test does to the kernels that are tried.
+pub(super) struct Hook {
+    pub kernel: fn(Variant, &mut Lowered),
+    /// Whether wrong results are right.
+    pub trusts: bool,
+    /// How many kernels of each node are tried.
+    pub most: usize,
+}
+
+impl Default for Hook {
+    fn default() -> Self {
+        Self {
+            kernel: |_, _| (),
+            trusts: false,
+            most: usize::MAX,
+        }
+    }
+}
+
+/// One convolution of an image.
+fn convolution(channels: usize, [h, w]: [usize; 2]) -> Work {
+    let mut b = GraphBuilder::new("predict");
+    let shape = Shape::new(1, channels, h, w);
+    let x = b.value("x", shape, Role::State, Element::Float).unwrap();
+    let y = b.value("y", shape, Role::State, Element::Float).unwrap();
+    let weight = Shape::new(channels, channels, 3, 3);
+    let weight = b.parameter("weight", weight).unwrap();
+    let bias = b.parameter("bias", Shape::vector(channels)).unwrap();
+    let op = Op::Conv2d(Conv2d::new(3, Padding::Zero));
+    b.push_into(&[y], op, &[x, weight, bias]).unwrap();
+    Work {
+        graph: b.build(),
+        runs: 1,
+    }
+}
+
+const EFFORT: Effort = Effort {
+    budget: None,
+    rounds: 3,
+    length: Duration::ZERO,
+};
+
+/// As many kernels as a test needs.
+const FEW: usize = 3;
+
+/// Tries a few kernels on every adapter in f32, and in f16 where it can.
+fn on_every_adapter(test: impl Fn(Tuner)) {
+    for adapter in list_adapters() {
+        test(tuner(&adapter, Precision::F32));
+        if adapter.f16 {
+            test(tuner(&adapter, Precision::F16));
+        }
+    }
+}
+
+fn tuner(adapter: &AdapterSummary, precision: Precision) -> Tuner {
+    let mut tuner = Tuner::new(adapter, precision, EFFORT);
+    tuner.hook.most = FEW;
+    tuner
+}
+
+fn tune(tuner: &mut Tuner, work: &[Work]) -> Vec<TunedClass> {
+    let mut go_on = |_, _| ControlFlow::Continue(());
+    tuner.tune(work, &Tuning::default(), &mut go_on).unwrap()
+}
+
+/// The only class of one convolution.
+fn tune_one(tuner: &mut Tuner) -> TunedClass {
+    let mut tuned = tune(tuner, &[convolution(8, [40, 48])]);
+    assert_eq!(tuned.len(), 1, "{tuned:?}");
+    tuned.remove(0)
+}
+
+#[test]
+fn kernels_that_are_right_are_timed() {
+    on_every_adapter(|mut tuner| {
+        let tuned = tune_one(&mut tuner);
+        assert_eq!(tuned.trials.len(), FEW);
+        for Trial { variant, outcome } in &tuned.trials {
+            let Outcome::Timed(times) = outcome else {
+                panic!("{variant}: {outcome:?}");
+            };
+            assert!(times.microseconds > 0.0 && times.static_microseconds > 0.0);
+        }
+        assert!(tuned.chosen().times.is_some());
+    });
+}
+
+/// The second kernel computes its first tile alone: nothing is as fast.
+fn skips_work(variant: Variant, lowered: &mut Lowered) {
+    if variant
+        == (Variant::RegisterTile {
+            pixels: 1,
+            blocks: 4,
+        })
+    {
+        for phase in lowered.phases.iter_mut().skip(1) {
+            for command in &mut phase.commands {
+                command.workgroups = [1; 3];
+            }
+        }
+    }
+}
+
+#[test]
+fn a_wrong_kernel_is_refused_although_it_is_the_fastest() {
+    on_every_adapter(|mut tuner| {
+        tuner.hook.kernel = skips_work;
+        let work = [convolution(32, [96, 96])];
+        let wrong = Variant::RegisterTile {
+            pixels: 1,
+            blocks: 4,
+        };
+        let tuned = tune(&mut tuner, &work);
+        let trial = &tuned[0].trials[1];
+        assert_eq!(trial.variant, wrong);
+        let Outcome::Refused(reason) = &trial.outcome else {
+            panic!("{trial:?}");
+        };
+        assert!(reason.contains("wrong result"), "{reason}");
+        assert_ne!(tuned[0].chosen().variant, wrong);
+        let others = [0, 2].map(|index| &tuned[0].trials[index].outcome);
+        assert!(
+            others.iter().all(|o| matches!(o, Outcome::Timed(_))),
+            "{tuned:?}"
+        );
+        // Whoever does not look at the result takes it.
+        tuner.hook.trusts = true;
+        let tuned = tune(&mut tuner, &work);
+        assert_eq!(tuned[0].chosen().variant, wrong, "{tuned:?}");
+    });
+}
+
+/// Without the static rule's kernel, the next one that works takes its part.
+#[test]
+fn the_static_rule_is_tested_as_others_are() {
+    on_every_adapter(|mut tuner| {
+        tuner.hook.kernel = skips_first;
+        let tuned = tune_one(&mut tuner);
+        assert!(
+            matches!(tuned.trials[0].outcome, Outcome::Refused(_)),
+            "{tuned:?}"
+        );
+        let chosen = tuned.chosen();
+        assert_ne!(chosen.variant, tuned.trials[0].variant);
+        assert!(chosen.times.is_some());
+    });
+}
+
+fn skips_first(variant: Variant, lowered: &mut Lowered) {
+    if variant
+        == (Variant::RegisterTile {
+            pixels: 4,
+            blocks: 2,
+        })
+    {
+        for phase in lowered.phases.iter_mut().skip(1) {
+            phase.commands[0].workgroups = [1; 3];
+        }
+    }
+}
+
+/// The driver refuses the second kernel, and the device with it.
+fn is_no_shader(variant: Variant, lowered: &mut Lowered) {
+    if variant
+        == (Variant::RegisterTile {
+            pixels: 1,
+            blocks: 4,
+        })
+    {
+        for module in lowered
+            .modules
+            .iter_mut()
+            .filter(|module| module.shader == "conv2d")
+        {
+            module.source = "this is no WGSL".to_owned();
+        }
+    }
+}
+
+#[test]
+fn a_kernel_that_fails_harms_no_other() {
+    on_every_adapter(|mut tuner| {
+        tuner.hook.kernel = is_no_shader;
+        let tuned = tune_one(&mut tuner);
+        let [first, second, third] = &tuned.trials[..] else {
+            panic!("{tuned:?}");
+        };
+        assert!(matches!(second.outcome, Outcome::Refused(_)), "{tuned:?}");
+        for works in [first, third] {
+            assert!(matches!(works.outcome, Outcome::Timed(_)), "{tuned:?}");
+        }
+    });
+}
+
+/// The test of results must not refuse kernels that are right: all kinds of
+/// nodes of a model.
+#[test]
+fn the_static_rule_passes_for_every_node_of_a_model() {
+    let options = PhaseOptions {
+        batch: 1,
+        height: 16,
+        width: 16,
+        noise: NoiseSource::Generated,
+        sr_head: false,
+    };
+    let graphs = phases::build(Model::starter().settings(), &options).unwrap();
+    let work = |graph: &Graph| Work {
+        graph: fuse(graph),
+        runs: 1,
+    };
+    let work: Vec<Work> = graphs.iter().map(work).collect();
+    on_every_adapter(|mut tuner| {
+        tuner.hook.most = 1;
+        let tuned = tune(&mut tuner, &work);
+        assert!(tuned.len() > 10, "{}", tuned.len());
+        for class in tuned {
+            assert!(
+                matches!(class.trials[0].outcome, Outcome::Timed(_)),
+                "{class:?}"
+            );
+        }
+    });
+}
+
+#[test]
+fn what_is_known_is_not_timed_again_and_time_is_kept() {
+    on_every_adapter(|mut tuner| {
+        let work = [convolution(8, [40, 48]), convolution(4, [40, 48])];
+        let all = tune(&mut tuner, &work);
+        assert_eq!(all.len(), 2);
+        let entries = all
+            .iter()
+            .map(|class| (class.class.clone(), class.chosen()));
+        let mut known: Tuning = entries.collect();
+        assert_eq!(tuner.missing(&work, &known).unwrap(), 0);
+        // A kernel that the node cannot have is as good as none.
+        let wrong = Tuned {
+            variant: Variant::Winograd,
+            times: None,
+        };
+        known.insert(all[1].class.clone(), wrong);
+        assert_eq!(tuner.missing(&work, &known).unwrap(), 1);
+        // No time at all.
+        tuner.effort_mut().budget = Some(Duration::ZERO);
+        for class in tune(&mut tuner, &work) {
+            assert!(class.trials.iter().all(|t| t.outcome == Outcome::Untimed));
+            let chosen = class.chosen();
+            assert_eq!(chosen.variant, class.trials[0].variant);
+            assert_eq!(chosen.times, None);
+        }
+        // Cancelled: nothing is known of what was not finished.
+        let mut stop = |_, _| ControlFlow::Break(());
+        let cancelled = tuner.tune(&work, &Tuning::default(), &mut stop).unwrap();
+        assert_eq!(cancelled, []);
+    });
+}
+
+fn timed(index: usize, [microseconds, static_microseconds]: [f64; 2]) -> Trial {
+    let pixels = [4, 1, 2][index];
+    Trial {
+        variant: Variant::RegisterTile { pixels, blocks: 2 },
+        outcome: Outcome::Timed(Times {
+            microseconds,
+            static_microseconds,
+        }),
+    }
+}
+
+#[test]
+fn the_static_rule_stays_unless_another_is_clearly_faster() {
+    let chosen = |times: [[f64; 2]; 3]| {
+        let trials = times
+            .iter()
+            .enumerate()
+            .map(|(at, &times)| timed(at, times));
+        let class = TunedClass {
+            class: String::new(),
+            trials: trials.collect(),
+        };
+        match class.chosen().variant {
+            Variant::RegisterTile { pixels, .. } => pixels,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(chosen([[10.0, 10.0], [9.8, 10.0], [12.0, 10.0]]), 4);
+    assert_eq!(chosen([[10.0, 10.0], [9.5, 10.0], [9.0, 10.0]]), 2);
+    // The clock of the device changed: what was measured side by side counts.
+    assert_eq!(chosen([[10.0, 10.0], [9.0, 10.0], [5.0, 5.0]]), 1);
+    assert_eq!(chosen([[10.0, 10.0], [9.0, 8.0], [5.0, 4.9]]), 4);
+}
+
+/// Notes the class of every node.
+struct Classes {
+    rule: GpuChooser,
+    seen: RefCell<Vec<String>>,
+}
+
+impl Chooser for Classes {
+    fn format(&self, element: Element) -> Format {
+        self.rule.format(element)
+    }
+
+    fn choose(&self, node: &NodeOperands) -> Result<Choice, String> {
+        self.seen.borrow_mut().extend(class(node, &self.rule));
+        self.rule.choose(node)
+    }
+}
+
+fn class_of(channels: usize, size: [usize; 2], precision: Precision) -> String {
+    let classes = Classes {
+        rule: GpuChooser::new(precision),
+        seen: RefCell::default(),
+    };
+    let graph = convolution(channels, size).graph;
+    crate::plan::choose(&[graph], &classes, false).unwrap();
+    classes.seen.take().remove(0)
+}
+
+#[test]
+fn classes_tell_channels_formats_and_sizes_apart() {
+    let class = class_of(32, [100, 160], Precision::F32);
+    assert_eq!(class, "conv2d 3x3 s1 32->32 128 px f32->f32 by f32");
+    let same = [[128, 128], [160, 100], [91, 91], [181, 181]];
+    for size in same {
+        assert_eq!(class_of(32, size, Precision::F32), class, "{size:?}");
+    }
+    for size in [[90, 90], [182, 182]] {
+        assert_ne!(class_of(32, size, Precision::F32), class, "{size:?}");
+    }
+    assert_ne!(class_of(31, [128, 128], Precision::F32), class);
+    assert_ne!(class_of(32, [128, 128], Precision::F16), class);
+    let large = [[256, 256], [1, 65536], [4000, 3000]];
+    let large = large.map(|size| class_of(32, size, Precision::F32));
+    assert_eq!(large[0], large[1]);
+    assert_eq!(large[0], large[2]);
+}
+
+/// What is timed for a large image is of its class, and small.
+#[test]
+fn large_images_are_timed_in_part() {
+    for size in [[4000, 3000], [70000, 3], [400, 400], [300, 300]] {
+        let Work { graph, .. } = convolution(32, size);
+        let part = super::single::smaller(&graph, &graph.nodes[0], class::MOST_PIXELS);
+        let part = part.unwrap_or(size);
+        assert!(
+            part[0] * part[1] <= 2 * class::MOST_PIXELS,
+            "{size:?}: {part:?}"
+        );
+        let classes = [size, part].map(|size| class_of(32, size, Precision::F32));
+        assert_eq!(classes[0], classes[1], "{size:?}: {part:?}");
+    }
+}
+
+#[test]
+fn a_tuned_program_has_the_kernels_of_the_table() {
+    let adapter = AdapterSummary::baseline();
+    let work = convolution(32, [128, 128]);
+    let kernel = |variant| {
+        let class = class_of(32, [128, 128], Precision::F32);
+        let tuned = Tuned {
+            variant,
+            times: None,
+        };
+        let tuning = Arc::new(Tuning::from_iter([(class, tuned)]));
+        let target = Target::gpu(&adapter, Precision::F32).tuned(tuning);
+        let options = crate::exec::PrepareOptions::default();
+        let prepared = target
+            .prepare(std::slice::from_ref(&work.graph), &options)
+            .unwrap();
+        let phase = prepared.program().phase("predict").unwrap();
+        phase.nodes[0].variant
+    };
+    let all = {
+        struct All(RefCell<Vec<Variant>>);
+        impl Chooser for All {
+            fn format(&self, element: Element) -> Format {
+                GpuChooser::new(Precision::F32).format(element)
+            }
+            fn choose(&self, node: &NodeOperands) -> Result<Choice, String> {
+                if let Op::Conv2d(_) = node.op {
+                    *self.0.borrow_mut() = variants(node, &AdapterSummary::baseline());
+                }
+                GpuChooser::new(Precision::F32).choose(node)
+            }
+        }
+        let all = All(RefCell::default());
+        crate::plan::choose(std::slice::from_ref(&work.graph), &all, false).unwrap();
+        all.0.into_inner()
+    };
+    assert!(all.len() > 1);
+    for &variant in &all {
+        assert_eq!(kernel(variant), variant);
+    }
+    // One that the node cannot have.
+    assert_eq!(kernel(Variant::RowProducts), all[0]);
+}

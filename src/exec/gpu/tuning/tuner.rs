@@ -1,0 +1,504 @@
+//! Times the kernels of all nodes on a GPU.
+
+use super::measure::{Loaded, median};
+use super::self_test::Reference;
+use super::single::{Weights, single, smaller};
+use super::{Times, Tuned, Tuning, class, class::MOST_PIXELS};
+use crate::exec::gpu::kernels::{GpuChooser, variants};
+use crate::exec::gpu::{AdapterSummary, Gpu, GpuBackend, GpuOptions};
+use crate::exec::{ExecError, Prepared, Target};
+use crate::graph::{Element, Graph, Node, Shape, ValueId};
+use crate::ops::Op;
+use crate::plan::{Choice, Chooser, Format, NodeOperands, PlanError, Precision, Variant, choose};
+use std::cell::RefCell;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How much faster than the static rule's a kernel must be to replace it:
+/// medians vary by less.
+const NOISE: f64 = 0.03;
+
+/// After the second round, a kernel slower than this is not measured further.
+const HOPELESS: f64 = 1.3;
+
+/// An image of odd sides that fills no kernel's tiles.
+const ODD: [usize; 2] = [21, 35];
+
+/// What a run of a node alone may take; the static rule's take milliseconds.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Failures of the device after which nothing more is tried.
+const MOST_FAILURES: usize = 3;
+
+/// How thoroughly kernels are timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effort {
+    /// Nothing is begun after so much time.
+    pub budget: Option<Duration>,
+    /// Measurements of each kernel.
+    pub rounds: usize,
+    /// What the runs of one measurement take together, about.
+    pub length: Duration,
+}
+
+impl Effort {
+    /// The most work first, as far as one gets in so much time.
+    pub const fn within(budget: Duration) -> Self {
+        Self {
+            budget: Some(budget),
+            rounds: 5,
+            length: Duration::from_millis(1),
+        }
+    }
+
+    pub const fn thorough() -> Self {
+        Self {
+            budget: None,
+            rounds: 15,
+            length: Duration::from_millis(4),
+        }
+    }
+}
+
+/// A graph as it is run, after fusion.
+#[derive(Clone, Debug)]
+pub struct Work {
+    pub graph: Graph,
+    /// How often it is run, beside the others.
+    pub runs: u64,
+}
+
+/// What became of a kernel.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The medians of its times and of those of the static rule's beside it.
+    Timed(Times),
+    /// It gives wrong results or cannot be run: why.
+    Refused(String),
+    /// There was no time left.
+    Untimed,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trial {
+    pub variant: Variant,
+    pub outcome: Outcome,
+}
+
+/// All kernels of a class of nodes, that of the static rule first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TunedClass {
+    pub class: String,
+    pub trials: Vec<Trial>,
+}
+
+impl TunedClass {
+    /// The fastest kernel, where the static rule's is not about as fast.
+    pub fn chosen(&self) -> Tuned {
+        let timed = self.trials.iter().filter_map(|trial| match trial.outcome {
+            Outcome::Timed(times) => Some((trial.variant, times)),
+            _ => None,
+        });
+        let ratio = |times: &Times| times.microseconds / times.static_microseconds;
+        let fastest = timed
+            .clone()
+            .min_by(|(_, a), (_, b)| ratio(a).total_cmp(&ratio(b)));
+        // The first that was timed is what the others were compared with.
+        let chosen = match fastest {
+            Some((_, times)) if ratio(&times) < 1.0 - NOISE => fastest,
+            _ => timed.clone().next(),
+        };
+        match chosen {
+            Some((variant, times)) => Tuned {
+                variant,
+                times: Some(times),
+            },
+            None => Tuned {
+                variant: self.trials[0].variant,
+                times: None,
+            },
+        }
+    }
+}
+
+/// A class of nodes that has several kernels, and a node of it.
+struct Task<'a> {
+    class: String,
+    graph: &'a Graph,
+    node: &'a Node,
+    variants: Vec<Variant>,
+    flops: u64,
+}
+
+/// Times kernels on a device of its own: what fails there harms no other work.
+pub struct Tuner {
+    adapter: AdapterSummary,
+    precision: Precision,
+    effort: Effort,
+    /// Bytes of memory that may be used.
+    pub memory_limit: Option<u64>,
+    gpu: Option<Arc<Gpu>>,
+    failures: usize,
+    /// What a test does to kernels.
+    #[cfg(test)]
+    pub(super) hook: super::tests::Hook,
+}
+
+/// Why a kernel was given up.
+enum Failed {
+    Refused(String),
+    /// The device must be opened again.
+    Device(String),
+}
+
+impl From<ExecError> for Failed {
+    fn from(error: ExecError) -> Self {
+        match error {
+            ExecError::Device { reason, .. } => Self::Device(reason),
+            error => Self::Refused(error.to_string()),
+        }
+    }
+}
+
+impl From<PlanError> for Failed {
+    fn from(error: PlanError) -> Self {
+        Self::Refused(error.to_string())
+    }
+}
+
+impl Tuner {
+    pub fn new(adapter: &AdapterSummary, precision: Precision, effort: Effort) -> Self {
+        Self {
+            adapter: adapter.clone(),
+            precision,
+            effort,
+            memory_limit: None,
+            gpu: None,
+            failures: 0,
+            #[cfg(test)]
+            hook: Default::default(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn effort_mut(&mut self) -> &mut Effort {
+        &mut self.effort
+    }
+
+    /// The number of classes that a table says nothing about.
+    ///
+    /// # Errors
+    /// When the graphs cannot be planned.
+    pub fn missing(&self, work: &[Work], known: &Tuning) -> Result<usize, PlanError> {
+        Ok(self.tasks(work, known)?.len())
+    }
+
+    /// Times the kernels of all classes that a table says nothing about, those
+    /// with the most work first. `progress` is told how many kernels are done,
+    /// of how many; when it breaks, only what was timed so far is returned.
+    ///
+    /// # Errors
+    /// When the graphs cannot be planned.
+    pub fn tune(
+        &mut self,
+        work: &[Work],
+        known: &Tuning,
+        progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<Vec<TunedClass>, PlanError> {
+        let started = Instant::now();
+        let tasks = self.tasks(work, known)?;
+        let total = tasks.iter().map(|task| task.variants.len()).sum();
+        let budget = self.effort.budget;
+        let is_over = || budget.is_some_and(|budget| started.elapsed() >= budget);
+        let mut done = 0;
+        let mut tuned = Vec::new();
+        for task in &tasks {
+            let mut is_broken = false;
+            let mut goes_on = || {
+                is_broken |= progress(done, total).is_break();
+                done += 1;
+                !is_broken && !is_over()
+            };
+            let trials = self.try_all(task, &mut goes_on);
+            if is_broken {
+                break;
+            }
+            tuned.push(TunedClass {
+                class: task.class.clone(),
+                trials,
+            });
+        }
+        Ok(tuned)
+    }
+
+    fn rule(&self) -> GpuChooser {
+        GpuChooser::new(self.precision)
+    }
+
+    fn tasks<'a>(&self, work: &'a [Work], known: &Tuning) -> Result<Vec<Task<'a>>, PlanError> {
+        let lister = Lister {
+            tuner: self,
+            known,
+            seen: RefCell::default(),
+        };
+        let mut tasks: Vec<Task> = Vec::new();
+        for Work { graph, runs } in work {
+            choose(std::slice::from_ref(graph), &lister, false)?;
+            let seen = lister.seen.take();
+            let nodes = graph.nodes.iter().filter(|node| !is_moving(&node.op));
+            for (node, seen) in nodes.zip(seen) {
+                let Some((class, variants)) = seen else {
+                    continue;
+                };
+                let shapes = |ids: &[ValueId]| -> Vec<Shape> {
+                    ids.iter().map(|&id| graph.value(id).shape).collect()
+                };
+                let (inputs, outputs) = (shapes(&node.inputs), shapes(&node.outputs));
+                let flops = runs * node.op.flops(&inputs, &outputs);
+                match tasks.iter_mut().find(|task| task.class == class) {
+                    Some(task) => task.flops += flops,
+                    None => tasks.push(Task {
+                        class,
+                        graph,
+                        node,
+                        variants,
+                        flops,
+                    }),
+                }
+            }
+        }
+        tasks.sort_by_key(|task| std::cmp::Reverse(task.flops));
+        Ok(tasks)
+    }
+
+    /// Tries all kernels of a class, each beside the first that works: the
+    /// static rule's.
+    fn try_all(&mut self, task: &Task, goes_on: &mut dyn FnMut() -> bool) -> Vec<Trial> {
+        let mut contest: Option<Contest> = None;
+        let mut first: Option<(Variant, Loaded)> = None;
+        let mut trials = Vec::new();
+        for &variant in &task.variants {
+            if !goes_on() || self.failures >= MOST_FAILURES {
+                let outcome = Outcome::Untimed;
+                trials.push(Trial { variant, outcome });
+                continue;
+            }
+            let result = self.try_one(task, variant, &mut contest, &mut first);
+            let outcome = match result {
+                Ok(times) => Outcome::Timed(times),
+                Err(Failed::Refused(reason)) => Outcome::Refused(reason),
+                Err(Failed::Device(reason)) => {
+                    self.failures += 1;
+                    // What is loaded there is lost, too.
+                    self.gpu = None;
+                    let lost = first.take().map(|(variant, _)| variant);
+                    if let (Some(lost), Some(contest)) = (lost, &contest) {
+                        first = self.load(contest, lost).ok().map(|loaded| (lost, loaded));
+                    }
+                    Outcome::Refused(reason)
+                }
+            };
+            trials.push(Trial { variant, outcome });
+        }
+        trials
+    }
+
+    fn try_one(
+        &mut self,
+        task: &Task,
+        variant: Variant,
+        contest: &mut Option<Contest>,
+        first: &mut Option<(Variant, Loaded)>,
+    ) -> Result<Times, Failed> {
+        if contest.is_none() {
+            *contest = Some(Contest::new(task)?);
+        }
+        let contest = contest.as_mut().expect("just made");
+        let mut odd = self.load_graph(&contest.odd, variant, 1)?;
+        self.test(&contest.odd_reference, &mut odd)?;
+        drop(odd);
+        let mut loaded = self.load(contest, variant)?;
+        self.test(&contest.reference, &mut loaded)?;
+        let Some((_, base)) = first else {
+            // It tells how many runs are worth measuring.
+            let time = loaded.time()?.min(loaded.time()?).max(1e-3);
+            let repeats = (self.effort.length.as_secs_f64() * 1e6 / time) as usize;
+            contest.repeats = repeats.clamp(1, 64);
+            if contest.repeats > 1 {
+                loaded = self.load(contest, variant)?;
+            }
+            let times: Result<Vec<f64>, _> =
+                (0..self.effort.rounds).map(|_| loaded.time()).collect();
+            let median = median(&times?);
+            *first = Some((variant, loaded));
+            return Ok(Times {
+                microseconds: median,
+                static_microseconds: median,
+            });
+        };
+        // Their first runs may be slower.
+        let _ = (base.time()?, loaded.time()?);
+        let (mut base_times, mut times) = (Vec::new(), Vec::new());
+        for round in 0..self.effort.rounds {
+            base_times.push(base.time()?);
+            times.push(loaded.time()?);
+            if round == 1 && median(&times) > HOPELESS * median(&base_times) {
+                break;
+            }
+        }
+        Ok(Times {
+            microseconds: median(&times),
+            static_microseconds: median(&base_times),
+        })
+    }
+
+    /// Holds what a kernel computes against the CPU.
+    fn test(&self, reference: &Reference, loaded: &mut Loaded) -> Result<(), Failed> {
+        let checked = reference.check(&mut loaded.executor, self.precision)?;
+        #[cfg(test)]
+        let checked = checked.or_else(|wrong| match self.hook.trusts {
+            true => Ok(()),
+            false => Err(wrong),
+        });
+        checked.map_err(Failed::Refused)
+    }
+
+    fn load(&mut self, contest: &Contest, variant: Variant) -> Result<Loaded, Failed> {
+        let graph = Graph {
+            nodes: vec![contest.graph.nodes[0].clone(); contest.repeats],
+            ..contest.graph.clone()
+        };
+        self.load_graph(&graph, variant, contest.repeats)
+    }
+
+    fn load_graph(
+        &mut self,
+        graph: &Graph,
+        variant: Variant,
+        repeats: usize,
+    ) -> Result<Loaded, Failed> {
+        let prepared = self.prepare(graph, variant)?;
+        let needed = prepared.memory().total_bytes();
+        // Two are loaded at a time.
+        if self.memory_limit.is_some_and(|limit| 2 * needed > limit) {
+            let needed = needed.div_ceil(1 << 20);
+            return Err(Failed::Refused(format!("needs {needed} MiB")));
+        }
+        let lowered = prepared.lowered().cloned();
+        #[allow(unused_mut)] // a test changes it
+        let mut lowered = lowered.ok_or_else(|| Failed::Refused("is no GPU's".to_owned()))?;
+        #[cfg(test)]
+        (self.hook.kernel)(variant, &mut lowered);
+        let weights = Arc::new(Weights(graph.clone()));
+        let backend = GpuBackend::new(self.gpu()?, self.precision, weights);
+        Ok(Loaded {
+            executor: backend.load(lowered)?,
+            repeats,
+        })
+    }
+
+    fn prepare(&self, graph: &Graph, variant: Variant) -> Result<Prepared, Failed> {
+        let chooser = One {
+            rule: self.rule(),
+            variant,
+        };
+        let target = Target::gpu(&self.adapter, self.precision);
+        let prepared = target.prepare_with(std::slice::from_ref(graph), &chooser, false);
+        prepared.map_err(|error| Failed::Refused(error.to_string()))
+    }
+
+    fn gpu(&mut self) -> Result<Arc<Gpu>, Failed> {
+        if let Some(gpu) = &self.gpu {
+            return Ok(gpu.clone());
+        }
+        let gpu = Gpu::open(self.adapter.index, GpuOptions::default())?;
+        let gpu = Arc::new(gpu.with_patience(PATIENCE));
+        self.gpu = Some(gpu.clone());
+        Ok(gpu)
+    }
+}
+
+/// What the kernels of a class are tried on.
+struct Contest {
+    /// With an image of odd sides.
+    odd: Graph,
+    odd_reference: Reference,
+    /// With the real image, or a part of it if it is large.
+    graph: Graph,
+    reference: Reference,
+    /// Runs of the node in one measurement.
+    repeats: usize,
+}
+
+impl Contest {
+    fn new(task: &Task) -> Result<Self, Failed> {
+        let make = |size| {
+            let graph = single(task.graph, task.node, size, 1).map_err(Failed::Refused)?;
+            let reference = Reference::new(&graph);
+            let reference = reference.map_err(|error| Failed::Refused(error.to_string()))?;
+            Ok::<_, Failed>((graph, reference))
+        };
+        let (odd, odd_reference) = make(Some(ODD))?;
+        let (graph, reference) = make(smaller(task.graph, task.node, MOST_PIXELS))?;
+        Ok(Self {
+            odd,
+            odd_reference,
+            graph,
+            reference,
+            repeats: 1,
+        })
+    }
+}
+
+/// Whether an operation only moves values from one format to another.
+fn is_moving(op: &Op) -> bool {
+    matches!(op, Op::Convert(_) | Op::Pack(_))
+}
+
+/// Lists what there is to time, in the order of nodes.
+struct Lister<'a> {
+    tuner: &'a Tuner,
+    known: &'a Tuning,
+    seen: RefCell<Vec<Option<(String, Vec<Variant>)>>>,
+}
+
+impl Chooser for Lister<'_> {
+    fn format(&self, element: Element) -> Format {
+        self.tuner.rule().format(element)
+    }
+
+    fn choose(&self, node: &NodeOperands) -> Result<Choice, String> {
+        let rule = self.tuner.rule();
+        if !is_moving(node.op) {
+            let adapter = &self.tuner.adapter;
+            let variants = variants(node, adapter);
+            let is_known = self.known.variant(node, &rule, adapter).is_some();
+            let class = class(node, &rule).filter(|_| variants.len() > 1 && !is_known);
+            #[cfg(test)]
+            let variants = variants.into_iter().take(self.tuner.hook.most).collect();
+            let seen = class.map(|class| (class, variants));
+            self.seen.borrow_mut().push(seen);
+        }
+        rule.choose(node)
+    }
+}
+
+/// One variant for all nodes.
+struct One {
+    rule: GpuChooser,
+    variant: Variant,
+}
+
+impl Chooser for One {
+    fn format(&self, element: Element) -> Format {
+        self.rule.format(element)
+    }
+
+    fn choose(&self, node: &NodeOperands) -> Result<Choice, String> {
+        match is_moving(node.op) {
+            true => self.rule.choose(node),
+            false => self.rule.choose_variant(node, self.variant),
+        }
+    }
+}

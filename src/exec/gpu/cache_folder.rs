@@ -116,6 +116,7 @@ impl Identity {
     }
 
     /// All of it in 32 bytes.
+    #[cfg(feature = "gpu")]
     pub(super) fn hash(&self) -> [u8; 32] {
         let text = serde_json::to_string(self).expect("plain data");
         Sha256::digest(text).into()

@@ -92,7 +92,7 @@ impl PipelineCache {
                 constants: &constants,
                 zero_initialize_workgroup_memory: false,
             },
-            cache: None,
+            cache: gpu.stored.as_ref().map(|stored| &stored.cache),
         });
         Compiled { pipeline, arrays }
     }

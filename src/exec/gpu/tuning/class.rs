@@ -80,6 +80,7 @@ fn side(shape: Shape) -> u32 {
 }
 
 /// Pixels of the largest image that is timed: that of the last class.
+#[cfg(feature = "gpu")]
 pub(super) const MOST_PIXELS: usize = 1 << (2 * *SIDES.end());
 
 fn epilogue_words(epilogue: &Epilogue) -> Vec<String> {

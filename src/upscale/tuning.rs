@@ -1,0 +1,107 @@
+//! Kernels that are chosen by timing them, and what is kept of that.
+
+use super::device::Device;
+use crate::exec::Backend;
+#[cfg(feature = "gpu")]
+use crate::exec::gpu::tuning::TunedClass;
+use crate::exec::gpu::tuning::{Tuning, cache};
+#[cfg(feature = "gpu")]
+use crate::exec::gpu::{AdapterSummary, Gpu};
+use crate::exec::gpu::{CacheFolder, Identity};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the first use of a GPU may be held up, if nobody asks for more.
+pub const FIRST_USE: Duration = Duration::from_secs(3);
+
+/// What is known of the device in use.
+pub(super) struct Tuned {
+    folder: Option<CacheFolder>,
+    /// Whether measurements are used.
+    is_on: bool,
+    /// What is left of the time for kernels that are new.
+    #[cfg(feature = "gpu")]
+    pub budget: Duration,
+    table: Arc<Tuning>,
+    notes: Vec<String>,
+}
+
+impl Tuned {
+    pub fn new(tuning: Option<Duration>, folder: Option<CacheFolder>) -> Self {
+        Self {
+            folder,
+            is_on: tuning.is_some(),
+            #[cfg(feature = "gpu")]
+            budget: tuning.unwrap_or_default(),
+            table: Arc::default(),
+            notes: Vec::new(),
+        }
+    }
+
+    pub fn table(&self) -> &Arc<Tuning> {
+        &self.table
+    }
+
+    pub fn take_notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// Forgets one device, and reads what is known of another.
+    pub fn load(&mut self, device: &Device) {
+        self.table = Arc::default();
+        if let (true, Some(folder), Device::Gpu(adapter)) = (self.is_on, &self.folder, device) {
+            let (table, note) = cache::load(folder, &Identity::of(adapter));
+            self.table = Arc::new(table);
+            self.notes.extend(note);
+        }
+    }
+
+    #[cfg(feature = "gpu")]
+    pub fn with_stored_pipelines(&mut self, gpu: Gpu) -> Gpu {
+        let Some(folder) = &self.folder else {
+            return gpu;
+        };
+        let (gpu, note) = gpu.with_stored_pipelines(folder);
+        self.notes.extend(note);
+        gpu
+    }
+
+    #[cfg(feature = "gpu")]
+    pub fn note(&mut self, note: String) {
+        self.notes.push(note);
+    }
+
+    /// Keeps what the device has compiled.
+    pub fn save_pipelines(&mut self, backend: &Backend) {
+        let saved = match backend {
+            Backend::Cpu(_) => Ok(()),
+            #[cfg(feature = "gpu")]
+            Backend::Gpu(backend) => backend.gpu().save_pipelines(),
+        };
+        self.note_once(saved);
+    }
+
+    fn note_once(&mut self, result: Result<(), String>) {
+        if let Err(note) = result
+            && !self.notes.contains(&note)
+        {
+            self.notes.push(note);
+            // One note is enough.
+            self.folder = None;
+        }
+    }
+
+    /// Uses what was found from now on, and keeps it.
+    #[cfg(feature = "gpu")]
+    pub fn add(&mut self, adapter: &AdapterSummary, found: &[TunedClass]) {
+        let table = Arc::make_mut(&mut self.table);
+        for class in found {
+            table.insert(class.class.clone(), class.chosen());
+        }
+        let stored = match &self.folder {
+            Some(folder) => cache::store(folder, &Identity::of(adapter), &self.table),
+            None => Ok(()),
+        };
+        self.note_once(stored);
+    }
+}

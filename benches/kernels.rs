@@ -5,13 +5,16 @@
 //! `tests/kernels.rs` checks on smaller images; they are made from the
 //! models' own graphs, so they cannot go stale.
 //! `-- --roofline` shows one step and the encoder of the starter model, sorted
-//! by the time that each kernel loses to the least that the peaks allow.
+//! by the time that each kernel loses to the least that the peaks allow;
+//! `-- --variants` each convolution by every kernel that a GPU has for it.
 //! Bytes are those of operands and results, each once; arrays that stay in a
 //! cache go faster than the measured peak, which is that of main memory.
 
 #[path = "../tests/kernels/case.rs"]
 mod case;
 mod common;
+#[path = "kernels/variants.rs"]
+mod kernels;
 #[path = "../tests/kernels/cases/models.rs"]
 mod models;
 #[path = "kernels/peak.rs"]
@@ -25,7 +28,7 @@ use srdiff::exec::gpu::GpuExecutor;
 use srdiff::exec::{Backend, ExecError, Executor, PrepareError, Prepared};
 use srdiff::graph::Role;
 use srdiff::model::names;
-use srdiff::plan::{PACK, Precision};
+use srdiff::plan::{Chooser, PACK, Precision};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -59,6 +62,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             roofline(&shown, device, &peak, options.quick)?;
             continue;
         }
+        if let (true, Device::Gpu(gpu, precision)) = (options.variants, device) {
+            for row in shown {
+                let kernels = kernels::variants(row, gpu.summary(), *precision);
+                print_variants(row, device, &kernels, options.quick)?;
+            }
+            continue;
+        }
         println!(
             "{:>10} {:>9} {:>6} {:>8} {:>6}  kernel (uses)",
             "ms", "GFLOP/s", "%peak", "GB/s", "%peak"
@@ -83,12 +93,23 @@ struct Measured {
 
 impl Measured {
     fn of(row: &NodeCase, device: &Device, quick: bool) -> Result<Self, PrepareError> {
+        let backend = device.backend(Arc::new(row.case.clone()));
+        Self::by(row, device, &*backend.target().chooser(), quick)
+    }
+
+    /// By the kernel that this chooser takes.
+    fn by(
+        row: &NodeCase,
+        device: &Device,
+        chooser: &dyn Chooser,
+        quick: bool,
+    ) -> Result<Self, PrepareError> {
         let case = Arc::new(row.case.clone());
         let backend = device.backend(case.clone());
         let target = backend.target();
         let graphs = std::slice::from_ref(&case.graph);
         // The node is what fusion has made of it.
-        let prepared = target.prepare_with(graphs, &*target.chooser(), false)?;
+        let prepared = target.prepare_with(graphs, chooser, false)?;
         let (mut flops, mut bytes) = (0, 0);
         let phases = prepared.program().phases.iter();
         for phase in phases.filter(|phase| phase.name != PACK) {
@@ -130,6 +151,32 @@ fn print_row(
         row.name,
         uses.join(", ")
     );
+    Ok(())
+}
+
+/// All kernels of a convolution, and how many times as fast as the first each is.
+fn print_variants(
+    row: &NodeCase,
+    device: &Device,
+    kernels: &[kernels::By],
+    quick: bool,
+) -> Result<(), PrepareError> {
+    if kernels.len() < 2 {
+        return Ok(());
+    }
+    println!("{}", row.name);
+    let mut first = None;
+    for by in kernels {
+        let Measured { time, flops, .. } = Measured::by(row, device, by, quick)?;
+        let first = *first.get_or_insert(time);
+        println!(
+            "{:>10.4} ms {:>9.1} GFLOP/s {:>6.2}x  {}",
+            time * 1e3,
+            flops / time / 1e9,
+            first / time,
+            by.variant
+        );
+    }
     Ok(())
 }
 

@@ -58,20 +58,8 @@ fn load(index: u32) -> vec4<f32> {
     //: endif
 }
 
-//: if KERNEL == 3
-// The pixel that stands at coordinate i of an axis of n pixels.
-fn border(i: i32, n: i32) -> i32 {
-    //: if REFLECT
-    let mirrored = select(i, -i, i < 0);
-    // The last tile of a column reaches past the mirror; its results there
-    // are not stored, so any pixel will do.
-    return clamp(select(mirrored, 2 * n - 2 - mirrored, mirrored >= n), 0, n - 1);
-    //: else
-    return clamp(i, 0, n - 1);
-    //: endif
-}
+//: include "include/border.wgsl"
 
-//: endif
 // The pixel in row i of the column that starts at `column` in the plane's
 // first row; zero beyond the border unless it reflects. `inside` says whether
 // the column itself is inside.
@@ -85,7 +73,7 @@ fn pixel(column: u32, i: i32, inside: bool) -> vec4<f32> {
 fn pixel(column: u32, i: i32, inside: bool) -> vec4<f32> {
     let height = i32(dims.in_height);
     let v = load(column + u32(border(i, height)) * dims.in_width);
-    return select(vec4<f32>(0.0), v, inside && i >= 0 && i < height);
+    return select(vec4<f32>(0.0), v, inside && is_inside(i, height));
 }
 
 //: endif

@@ -36,11 +36,13 @@ mod subjects;
 mod support;
 #[path = "kernels/training.rs"]
 mod training;
+#[path = "kernels/variants.rs"]
+mod variants;
 
 use case::Case;
 use compare::Trial;
 use libtest_mimic::{Arguments, Failed, Trial as Test};
-use srdiff::plan::{Precision, Variant};
+use srdiff::plan::Precision;
 use std::sync::Arc;
 use subjects::Subject;
 
@@ -64,8 +66,8 @@ fn main() -> std::process::ExitCode {
             tests.extend(test(&case, &subject));
         }
     }
-    for subject in tiled(&subjects) {
-        for case in cases::tiled() {
+    for subject in &subjects {
+        for (subject, case) in variants::tried(subject) {
             tests.extend(test(&case, &subject));
         }
     }
@@ -92,20 +94,6 @@ fn test(case: &Case, subject: &Arc<Subject>) -> Option<Test> {
         }
         Ok(())
     }))
-}
-
-/// Every adapter in f32, with convolutions in register tiles of many sizes.
-fn tiled(subjects: &[Arc<Subject>]) -> Vec<Arc<Subject>> {
-    let tiles = [(1, 1), (2, 2), (8, 1), (8, 2), (4, 4)];
-    let tiles = tiles.map(|(pixels, blocks)| Variant::RegisterTile { pixels, blocks });
-    let users = subjects
-        .iter()
-        .filter(|subject| !subject.checked && subject.precision() == Precision::F32);
-    users
-        .flat_map(|subject| tiles.map(|tile| subjects::with_variant(subject, tile)))
-        .flatten()
-        .map(Arc::new)
-        .collect()
 }
 
 /// Stands in the list, ignored, where there is no adapter; fails where there

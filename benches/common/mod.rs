@@ -30,6 +30,9 @@ pub struct Options {
     /// least time that the device's peaks allow, the worst first
     #[arg(long)]
     pub roofline: bool,
+    /// Convolutions by each kernel that the GPU has for them
+    #[arg(long)]
+    pub variants: bool,
     /// Size of the LR image, for the upscale benchmark and --roofline
     #[arg(long, value_name = "PIXELS", default_value_t = 40)]
     pub size: usize,

@@ -16,6 +16,14 @@ pub enum Variant {
         pixels: usize,
         blocks: usize,
     },
+    /// A convolution as a matrix product whose workgroups each make so many
+    /// pixels by so many output channels, `depth` input channels at a time
+    /// (GPU).
+    Gemm {
+        pixels: usize,
+        outputs: usize,
+        depth: usize,
+    },
     /// A 1x1 convolution as one matrix product (CPU).
     PointwiseProduct,
     /// A 3x3 convolution as one matrix product for each row of the kernel,
@@ -33,6 +41,11 @@ impl fmt::Display for Variant {
         match self {
             Variant::Only => Ok(()),
             Variant::RegisterTile { pixels, blocks } => write!(f, "tile {pixels}x{}", 4 * blocks),
+            Variant::Gemm {
+                pixels,
+                outputs,
+                depth,
+            } => write!(f, "gemm {pixels}x{outputs}x{depth}"),
             Variant::PointwiseProduct => f.write_str("pointwise product"),
             Variant::RowProducts => f.write_str("row products"),
             Variant::StackedProduct => f.write_str("stacked product"),

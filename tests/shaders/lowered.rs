@@ -4,12 +4,12 @@
 
 use srdiff::diffusion::BetaSchedule;
 use srdiff::exec::gpu::shader::{BindingKind, Specialised};
-use srdiff::exec::gpu::{AdapterSummary, BufferUse, Command, Lowered, Module};
+use srdiff::exec::gpu::{AdapterSummary, BufferUse, Command, GpuChooser, Lowered, Module};
 use srdiff::exec::{PrepareOptions, Prepared, StepRecord, Target};
 use srdiff::graph::Graph;
 use srdiff::model::{Attention, PhaseOptions, Settings, phases};
 use srdiff::ops::NoiseSource;
-use srdiff::plan::{PlannedValue, Precision};
+use srdiff::plan::{PlannedValue, Precision, Variant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::offset_of;
 
@@ -53,6 +53,22 @@ fn programs() -> Vec<Prepared> {
         phases::build(settings, &options).expect("a valid model")
     };
     let mut programs = Vec::new();
+    let gemm = Variant::Gemm {
+        pixels: 32,
+        outputs: 32,
+        depth: 16,
+    };
+    for variant in [gemm] {
+        let chooser = GpuChooser {
+            conv2d: Some(variant),
+            conv_transpose2d: Some(variant),
+            ..GpuChooser::new(Precision::F32)
+        };
+        let target = Target::gpu(&AdapterSummary::baseline(), Precision::F32);
+        let graphs = graphs(&plain, NoiseSource::Generated);
+        let prepared = target.prepare_with(&graphs, &chooser, false);
+        programs.push(prepared.expect("a valid program"));
+    }
     for graphs in [
         graphs(&plain, NoiseSource::Generated),
         graphs(&rich, NoiseSource::Replayed),

@@ -63,6 +63,34 @@ const TILES: [(i64, i64); 10] = [
     (7, 3),
 ];
 
+/// (TILE_PIXELS, TILE_BLOCKS, TILE_DEPTH, EACH_PIXELS, EACH_BLOCKS)
+const GEMM_TILES: [[i64; 5]; 12] = [
+    [64, 16, 4, 8, 2],
+    [64, 4, 4, 4, 1],
+    [128, 4, 4, 8, 1],
+    [32, 8, 4, 4, 1],
+    [64, 8, 4, 4, 2],
+    [128, 8, 4, 8, 2],
+    [256, 8, 2, 8, 2],
+    [32, 16, 4, 4, 2],
+    [128, 16, 4, 8, 2],
+    [64, 32, 4, 8, 2],
+    [128, 32, 2, 8, 2],
+    [128, 32, 4, 8, 2],
+];
+
+fn gemm_tile(
+    [pixels, blocks, depth, each_pixels, each_blocks]: [i64; 5],
+) -> [(&'static str, i64); 5] {
+    [
+        ("TILE_PIXELS", pixels),
+        ("TILE_BLOCKS", blocks),
+        ("TILE_DEPTH", depth),
+        ("EACH_PIXELS", each_pixels),
+        ("EACH_BLOCKS", each_blocks),
+    ]
+}
+
 /// With an epilogue, whose arrays are all of type `scalar`.
 fn with_epilogue(epilogue: Epilogue, scalar: char, numbers: Numbers, types: Types) -> Parameters {
     let (activation, table, residuals) = epilogue;
@@ -92,6 +120,37 @@ pub fn specialisations(half: bool) -> Vec<Specialisation> {
             entries,
         });
     };
+
+    let mut conv2d_gemm =
+        |(kernel, stride), tile, [reflect, in_place, bias, aligned]: [i64; 4], epilogue| {
+            let numbers = [
+                ("KERNEL", kernel),
+                ("STRIDE", stride),
+                ("REFLECT", reflect),
+                ("IN_PLACE", in_place),
+                ("BIAS", bias),
+                ("ALIGNED", aligned),
+            ];
+            let numbers = [&numbers[..], &gemm_tile(tile)].concat();
+            let types: Types = match in_place {
+                0 => &[("x", s), ("w", s)],
+                _ => &[("w", s)],
+            };
+            add(
+                "conv2d_gemm",
+                &["conv2d_gemm"],
+                with_epilogue(epilogue, s, &numbers, types),
+            );
+        };
+    for tile in GEMM_TILES {
+        conv2d_gemm((3, 1), tile, [1, 0, 1, 0], PLAIN);
+        conv2d_gemm((3, 1), tile, [0, 0, 1, 1], PLAIN);
+    }
+    for kernel in KERNELS {
+        for options in [[0, 0, 0, 0], [0, 1, 1, 1], [1, 0, 1, 1], [1, 1, 0, 0]] {
+            conv2d_gemm(kernel, GEMM_TILES[3], options, (2, 1, 2));
+        }
+    }
 
     let mut conv2d =
         |(kernel, stride), (rows, blocks), [reflect, in_place, bias]: [i64; 3], epilogue| {

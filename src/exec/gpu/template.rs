@@ -42,6 +42,7 @@ macro_rules! files {
 
 static FILES: &[File] = files![
     "conv2d.wgsl",
+    "conv2d_gemm.wgsl",
     "conv_transpose2d.wgsl",
     "convert.wgsl",
     "count_non_finite.wgsl",
@@ -59,10 +60,13 @@ static FILES: &[File] = files![
     "upsample_bicubic.wgsl",
     "upsample_nearest.wgsl",
     "include/activation.wgsl",
+    "include/border.wgsl",
     "include/conv_tile.wgsl",
     "include/epilogue.wgsl",
     "include/epilogue_dims.wgsl",
     "include/finite.wgsl",
+    "include/gemm_products.wgsl",
+    "include/gemm_tile.wgsl",
     "include/half.wgsl",
     "include/normal.wgsl",
     "include/step_record.wgsl",

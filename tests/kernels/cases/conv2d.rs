@@ -284,6 +284,31 @@ pub fn tiled() -> Vec<Case> {
     cases
 }
 
+/// For kernels of one kind that differ in their tiles' sizes: a whole number of
+/// all tiles, and what ends inside one.
+pub fn few() -> Vec<Case> {
+    use Padding::{Reflect, Zero};
+    let rows = [
+        Row::new((3, 1), Zero, (32, 128), (16, 16)),
+        Row {
+            n: 3,
+            table: true,
+            residuals: 2,
+            scale: 0.3,
+            shift: -1.0,
+            activation: Activation::Mish,
+            groups: vec![2, 5, 4, 3],
+            ..Row::new((3, 2), Reflect, (0, 9), (9, 4))
+        },
+        Row {
+            n: 2,
+            ..Row::new((3, 1), Reflect, (35, 70), (19, 15))
+        },
+        Row::new((1, 1), Zero, (19, 37), (13, 7)),
+    ];
+    rows.iter().map(Row::case).collect()
+}
+
 /// From or into an array that is in f32 whatever the rest is stored in: the
 /// ends of the network.
 fn mixed((kernel, stride): (usize, usize), from: Element, into: Element) -> Case {

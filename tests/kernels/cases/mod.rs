@@ -4,7 +4,7 @@ mod attention;
 pub mod conv2d;
 mod conv_transpose2d;
 mod convert;
-mod dense_block;
+pub mod dense_block;
 mod group_norm;
 mod image;
 mod linear;

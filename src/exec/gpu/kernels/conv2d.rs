@@ -1,13 +1,31 @@
+use super::gemm_tile::{self, GemmTile};
 use super::kernel::{Kernel, Source, blocks};
 use super::register_tile::{self, RegisterTile, SIDE};
-use super::{GpuChooser, epilogue, split};
+use super::{GpuChooser, conv2d_gemm, epilogue, split};
 use crate::graph::Shape;
 use crate::ops::{Axis, ChannelMap, Conv2d, Coordinate, Packing, Padding, ensure};
 use crate::plan::{Choice, Layout, NodeOperands, Precision, Variant};
 
 /// All kernels for a node, that of the static rule first.
-pub fn variants(_: &NodeOperands, _: &Conv2d) -> Vec<Variant> {
-    register_tile::variants()
+pub fn variants(node: &NodeOperands, _: &Conv2d) -> Vec<Variant> {
+    let outputs = node.outputs[0].shape().c;
+    let mut variants = register_tile::variants();
+    variants.extend(gemm_tile::variants(outputs));
+    variants
+}
+
+/// A variant with what it needs to know.
+enum Kind {
+    RegisterTile(RegisterTile),
+    Gemm(GemmTile),
+}
+
+impl Kind {
+    fn of(variant: Variant) -> Result<Self, String> {
+        let tile = RegisterTile::of(variant).map(Self::RegisterTile);
+        let gemm = || GemmTile::of(variant).map(Self::Gemm);
+        tile.or_else(gemm).ok_or_else(|| super::unknown(variant))
+    }
 }
 
 pub fn choose(
@@ -17,8 +35,11 @@ pub fn choose(
     variant: Variant,
 ) -> Result<Choice, String> {
     let segments = &node.inputs[Conv2d::X].value.segments;
-    let (tile, outputs) = (RegisterTile::of(variant)?, node.outputs[0].shape().c);
-    let packings = packings(op, segments, outputs, tile, chooser.precision);
+    let (outputs, precision) = (node.outputs[0].shape().c, chooser.precision);
+    let packings = match Kind::of(variant)? {
+        Kind::RegisterTile(tile) => packings(op, segments, outputs, tile, precision),
+        Kind::Gemm(_) => conv2d_gemm::packings(op, segments, outputs, precision),
+    };
     Ok(Choice {
         variant,
         ..chooser.weighted(node, packings)
@@ -53,12 +74,41 @@ fn packings(
 }
 
 pub fn lower(source: &Source, op: &Conv2d) -> Result<Vec<Kernel>, String> {
+    match Kind::of(source.node.variant)? {
+        Kind::RegisterTile(tile) => lower_register_tile(source, op, tile),
+        Kind::Gemm(tile) => conv2d_gemm::lower(source, op, tile),
+    }
+}
+
+fn lower_register_tile(
+    source: &Source,
+    op: &Conv2d,
+    tile: RegisterTile,
+) -> Result<Vec<Kernel>, String> {
     let (x, y) = (source.input(Conv2d::X), source.output(0));
-    let tile = RegisterTile::of(source.node.variant)?;
     let precision = source.input(Conv2d::WEIGHT).format.precision;
     let packings = packings(op, &x.segments, y.shape.c, tile, precision);
     source.expect_packings(Conv2d::WEIGHT..op.operands(), &packings)?;
-    // A dense block's convolution extends the array that it reads.
+    let in_place = is_in_place(source, op)?;
+    let rows = SIDE * tile.pixels;
+    let make = |first: usize, count: usize| {
+        let kernel = Kernel::new("conv2d")
+            .number("ROWS", tile.pixels)
+            .number("BLOCKS", tile.blocks)
+            .uniform("first_row", first * rows)
+            .grid([
+                y.shape.w.div_ceil(SIDE),
+                count,
+                y.shape.n * blocks(y).div_ceil(tile.blocks),
+            ]);
+        operands(kernel, source, op, in_place)
+    };
+    Ok(split::by_rows(source, y.shape.h.div_ceil(rows), make))
+}
+
+/// Whether a dense block's convolution extends the array that it reads.
+pub fn is_in_place(source: &Source, op: &Conv2d) -> Result<bool, String> {
+    let (x, y) = (source.input(Conv2d::X), source.output(0));
     let in_place = x.slot == y.slot;
     ensure!(
         !in_place || (op.stride == 1 && !x.overlaps(y)),
@@ -66,37 +116,32 @@ pub fn lower(source: &Source, op: &Conv2d) -> Result<Vec<Kernel>, String> {
         x.name,
         y.name
     );
-    let rows = SIDE * tile.pixels;
-    let make = |first: usize, count: usize| {
-        let mut kernel = Kernel::new("conv2d")
-            .number("KERNEL", op.kernel)
-            .number("STRIDE", op.stride)
-            .number("REFLECT", usize::from(op.padding == Padding::Reflect))
-            .number("IN_PLACE", usize::from(in_place))
-            .number("BIAS", usize::from(op.bias))
-            .number("ROWS", tile.pixels)
-            .number("BLOCKS", tile.blocks)
-            .count("IN_BLOCKS", blocks(x))
-            .count("OUT_BLOCKS", blocks(y))
-            .uniform("in_height", x.shape.h)
-            .uniform("in_width", x.shape.w)
-            .uniform("out_height", y.shape.h)
-            .uniform("out_width", y.shape.w)
-            .uniform("first_row", first * rows)
-            .input("w", source, Conv2d::WEIGHT)
-            .grid([
-                y.shape.w.div_ceil(SIDE),
-                count,
-                y.shape.n * blocks(y).div_ceil(tile.blocks),
-            ]);
-        kernel = match in_place {
-            true => kernel.view("x", x),
-            false => kernel.input("x", source, Conv2d::X),
-        };
-        if op.bias {
-            kernel = kernel.f32_input("bias", source, Conv2d::BIAS);
-        }
-        epilogue::add(kernel, source, &op.epilogue, op.operands())
+    Ok(in_place)
+}
+
+/// Adds what the kernels of all variants that read x themselves have in
+/// common: what they compute, operands, epilogue and result.
+pub fn operands(kernel: Kernel, source: &Source, op: &Conv2d, in_place: bool) -> Kernel {
+    let (x, y) = (source.input(Conv2d::X), source.output(0));
+    let mut kernel = kernel
+        .number("KERNEL", op.kernel)
+        .number("STRIDE", op.stride)
+        .number("REFLECT", usize::from(op.padding == Padding::Reflect))
+        .number("IN_PLACE", usize::from(in_place))
+        .number("BIAS", usize::from(op.bias))
+        .count("IN_BLOCKS", blocks(x))
+        .count("OUT_BLOCKS", blocks(y))
+        .uniform("in_height", x.shape.h)
+        .uniform("in_width", x.shape.w)
+        .uniform("out_height", y.shape.h)
+        .uniform("out_width", y.shape.w)
+        .input("w", source, Conv2d::WEIGHT);
+    kernel = match in_place {
+        true => kernel.view("x", x),
+        false => kernel.input("x", source, Conv2d::X),
     };
-    Ok(split::by_rows(source, y.shape.h.div_ceil(rows), make))
+    if op.bias {
+        kernel = kernel.f32_input("bias", source, Conv2d::BIAS);
+    }
+    epilogue::add(kernel, source, &op.epilogue, op.operands())
 }

@@ -17,7 +17,8 @@ pub fn choose(
     variant: Variant,
 ) -> Result<Choice, String> {
     let segments = &node.inputs[ConvTranspose2d::X].value.segments;
-    let (tile, outputs) = (RegisterTile::of(variant)?, node.outputs[0].shape().c);
+    let tile = RegisterTile::of(variant).ok_or_else(|| super::unknown(variant))?;
+    let outputs = node.outputs[0].shape().c;
     let packings = packings(op, segments, outputs, tile, chooser.precision);
     Ok(Choice {
         variant,
@@ -58,7 +59,8 @@ fn packings(
 
 pub fn lower(source: &Source, op: &ConvTranspose2d) -> Result<Vec<Kernel>, String> {
     let (x, y) = (source.input(ConvTranspose2d::X), source.output(0));
-    let tile = RegisterTile::of(source.node.variant)?;
+    let variant = source.node.variant;
+    let tile = RegisterTile::of(variant).ok_or_else(|| super::unknown(variant))?;
     let precision = source.input(ConvTranspose2d::WEIGHT).format.precision;
     let packings = packings(op, &x.segments, y.shape.c, tile, precision);
     source.expect_packings(ConvTranspose2d::WEIGHT.., &packings)?;

@@ -3,10 +3,12 @@
 //! name of the shader's. Plain data: nothing here knows wgpu.
 
 mod conv2d;
+mod conv2d_gemm;
 mod conv_transpose2d;
 mod convert;
 mod count_non_finite;
 mod epilogue;
+mod gemm_tile;
 mod group_norm;
 mod kernel;
 mod linear;
@@ -24,6 +26,7 @@ use crate::exec::gpu::adapter::AdapterSummary;
 use crate::graph::{Element, Shape};
 use crate::ops::{Op, Packing, ensure};
 use crate::plan::{Choice, Chooser, Format, Layout, NodeOperands, Operand, Precision, Variant};
+use gemm_tile::GemmTile;
 
 /// The static rule of GPUs: blocks of 4 channels throughout, convolutions by
 /// the kernels that do well on all adapters tried.
@@ -62,12 +65,13 @@ struct Workgroup {
 
 impl Workgroup {
     fn of(variant: Variant) -> Self {
+        let none = Self {
+            invocations: 0,
+            bytes: 0,
+        };
         match variant {
             Variant::RegisterTile { .. } => register_tile::WORKGROUP,
-            _ => Self {
-                invocations: 0,
-                bytes: 0,
-            },
+            _ => GemmTile::of(variant).map_or(none, GemmTile::workgroup),
         }
     }
 }

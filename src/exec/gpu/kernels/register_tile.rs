@@ -38,15 +38,13 @@ pub fn variants() -> Vec<Variant> {
 }
 
 impl RegisterTile {
-    /// # Errors
-    /// When it is the variant of another kernel, or a tile is too large.
-    pub fn of(variant: Variant) -> Result<Self, String> {
+    pub fn of(variant: Variant) -> Option<Self> {
         match variant {
             Variant::RegisterTile {
                 pixels: pixels @ 1..=8,
                 blocks: blocks @ 1..=4,
-            } => Ok(Self { pixels, blocks }),
-            other => Err(super::unknown(other)),
+            } => Some(Self { pixels, blocks }),
+            _ => None,
         }
     }
 }

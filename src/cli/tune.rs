@@ -150,7 +150,8 @@ fn table(rows: &[Row]) -> String {
     }
     for row in rows {
         if let Some(reason) = row.refused {
-            text += &format!("refused: {}, {}: {reason}\n", row.node, row.kernel);
+            let line = format!("refused: {}, {}: {reason}", row.node, row.kernel);
+            text += &(terminal::printable(&line) + "\n");
         }
     }
     text

@@ -31,15 +31,20 @@ impl Upscaler {
         let started = Instant::now();
         let mut is_cancelled = false;
         let mut tuner = self.tuner(&adapter, Effort::within(budget));
+        let missing = tuner.missing(&work, self.tuned.table())?;
+        if missing.is_empty() {
+            return Ok(false);
+        }
+        self.tuned.begin(&adapter, &missing);
         let found = tuner.tune(&work, self.tuned.table(), &mut |done, total| {
             let flow = progress(Progress::Tune { done, total });
             is_cancelled |= flow.is_break();
             flow
         })?;
+        let time = started.elapsed();
+        self.tuned.budget = budget.saturating_sub(time);
+        self.tuned.add(&adapter, &missing, &found);
         if !found.is_empty() {
-            let time = started.elapsed();
-            self.tuned.budget = budget.saturating_sub(time);
-            self.tuned.add(&adapter, &found);
             self.tuned.note(describe(&found, &adapter, time));
         }
         match is_cancelled {
@@ -75,7 +80,7 @@ impl Upscaler {
         let mut tuner = self.tuner(&adapter, effort);
         let mut on_progress = |done, total| progress(Progress::Tune { done, total });
         let found = tuner.tune(&work, &Tuning::default(), &mut on_progress)?;
-        self.tuned.add(&adapter, &found);
+        self.tuned.add(&adapter, &Tuning::default(), &found);
         Ok(found)
     }
 

@@ -91,17 +91,35 @@ impl Tuned {
         }
     }
 
-    /// Uses what was found from now on, and keeps it.
+    /// Notes in the file that the time for these classes was spent. Should the
+    /// driver end the program while it compiles one of their kernels, it will
+    /// not do so each time.
     #[cfg(feature = "gpu")]
-    pub fn add(&mut self, adapter: &AdapterSummary, found: &[TunedClass]) {
-        let table = Arc::make_mut(&mut self.table);
-        for class in found {
-            table.insert(class.class.clone(), class.chosen());
-        }
-        let stored = match &self.folder {
-            Some(folder) => cache::store(folder, &Identity::of(adapter), &self.table),
+    pub fn begin(&mut self, adapter: &AdapterSummary, untimed: &Tuning) {
+        self.update_file(adapter, |table| table.extend(untimed));
+    }
+
+    /// Uses what was found from now on, and keeps it. The classes that were
+    /// `begun` and are not among it may be timed another time.
+    #[cfg(feature = "gpu")]
+    pub fn add(&mut self, adapter: &AdapterSummary, begun: &Tuning, found: &[TunedClass]) {
+        let entries = found
+            .iter()
+            .map(|class| (class.class.clone(), class.chosen()));
+        let found: Tuning = entries.collect();
+        Arc::make_mut(&mut self.table).extend(&found);
+        self.update_file(adapter, |table| {
+            table.forget_untimed(begun);
+            table.extend(&found);
+        });
+    }
+
+    #[cfg(feature = "gpu")]
+    fn update_file(&mut self, adapter: &AdapterSummary, change: impl FnOnce(&mut Tuning)) {
+        let written = match &self.folder {
+            Some(folder) => cache::update(folder, &Identity::of(adapter), change),
             None => Ok(()),
         };
-        self.note_once(stored);
+        self.note_once(written);
     }
 }

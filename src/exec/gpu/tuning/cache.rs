@@ -50,16 +50,19 @@ fn parse(bytes: &[u8], identity: &Identity) -> Result<Tuning, String> {
     Ok(file.kernels.into_iter().filter_map(known).collect())
 }
 
-/// Writes the table, and keeps what another process has added meanwhile.
+/// Changes the table in the file; what another process has added meanwhile
+/// stays.
 ///
 /// # Errors
 /// One sentence: why the file cannot be written.
-pub fn store(folder: &CacheFolder, identity: &Identity, tuning: &Tuning) -> Result<(), String> {
+pub fn update(
+    folder: &CacheFolder,
+    identity: &Identity,
+    change: impl FnOnce(&mut Tuning),
+) -> Result<(), String> {
     let name = identity.file_name("kernels", "json");
     let mut kernels = load(folder, identity).0;
-    for (class, tuned) in tuning.iter() {
-        kernels.insert(class.to_owned(), *tuned);
-    }
+    change(&mut kernels);
     let entry = |(class, tuned): (&str, &Tuned)| {
         let tuned = serde_json::to_value(tuned).expect("plain data");
         (class.to_owned(), tuned)

@@ -60,6 +60,19 @@ impl Tuning {
         self.0.insert(class, tuned);
     }
 
+    /// Takes over all of another table.
+    pub fn extend(&mut self, other: &Tuning) {
+        let entries = other.0.iter().map(|(class, tuned)| (class.clone(), *tuned));
+        self.0.extend(entries);
+    }
+
+    /// Forgets classes of another table that were not measured.
+    pub fn forget_untimed(&mut self, of: &Tuning) {
+        let is_known =
+            |class: &str, tuned: &Tuned| tuned.times.is_some() || of.get(class).is_none();
+        self.0.retain(|class, tuned| is_known(class, tuned));
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -10,17 +10,11 @@ use std::collections::HashMap;
 /// Name of the graphs' only phase.
 pub const PHASE: &str = "node";
 
-/// A node of a larger graph `repeats` times, all of its values states or
-/// parameters. If `size` is given, its image has this height and width.
+/// A node of a larger graph, all of its values states or parameters. If `size` is given, its image has this height and width.
 ///
 /// # Errors
 /// When the operation cannot have an image of that size.
-pub fn single(
-    graph: &Graph,
-    node: &Node,
-    size: Option<[usize; 2]>,
-    repeats: usize,
-) -> Result<Graph, String> {
+pub fn single(graph: &Graph, node: &Node, size: Option<[usize; 2]>) -> Result<Graph, String> {
     let mut single = Graph {
         name: PHASE.to_owned(),
         ..Graph::default()
@@ -50,7 +44,7 @@ pub fn single(
     if let Some(size) = size {
         resize(&mut single, &node, size)?;
     }
-    single.nodes = vec![node; repeats];
+    single.nodes.push(node);
     Ok(single)
 }
 

@@ -14,7 +14,8 @@ use std::time::Duration;
 
 /// What a test does to the kernels that are tried.
 pub(super) struct Hook {
-    pub kernel: fn(Variant, &mut Lowered),
+    /// Changes a kernel.
+    pub kernel: Box<dyn Fn(Variant, &mut Lowered) + Send + Sync>,
     /// Whether wrong results are right.
     pub trusts: bool,
     /// How many kernels of each node are tried.
@@ -24,7 +25,7 @@ pub(super) struct Hook {
 impl Default for Hook {
     fn default() -> Self {
         Self {
-            kernel: |_, _| (),
+            kernel: Box::new(|_, _| ()),
             trusts: false,
             most: usize::MAX,
         }
@@ -100,48 +101,55 @@ fn kernels_that_are_right_are_timed() {
     });
 }
 
-/// The second kernel computes its first tile alone: nothing is as fast.
-fn skips_work(variant: Variant, lowered: &mut Lowered) {
-    if variant
-        == (Variant::RegisterTile {
-            pixels: 1,
-            blocks: 4,
-        })
-    {
-        for phase in lowered.phases.iter_mut().skip(1) {
-            for command in &mut phase.commands {
+/// The kernels of the only class, that of the static rule first.
+fn kernels(tuner: &mut Tuner, work: &[Work]) -> Vec<Variant> {
+    tuner.effort_mut().budget = Some(Duration::ZERO);
+    let listed = tune(tuner, work).remove(0).trials;
+    tuner.effort_mut().budget = None;
+    listed.iter().map(|trial| trial.variant).collect()
+}
+
+/// Has one kernel compute its first tile alone: nothing is as fast.
+fn skip_work(tuner: &mut Tuner, of: Variant) {
+    tuner.hook.kernel = Box::new(move |variant, lowered| {
+        // The first phase packs.
+        let phases = lowered.phases.iter_mut().skip(1);
+        for command in phases.flat_map(|phase| &mut phase.commands) {
+            if variant == of {
                 command.workgroups = [1; 3];
             }
         }
-    }
+    });
+}
+
+fn is_timed(trial: &Trial) -> bool {
+    matches!(trial.outcome, Outcome::Timed(_))
+}
+
+fn is_refused(trial: &Trial) -> bool {
+    matches!(trial.outcome, Outcome::Refused(_))
 }
 
 #[test]
 fn a_wrong_kernel_is_refused_although_it_is_the_fastest() {
     on_every_adapter(|mut tuner| {
-        tuner.hook.kernel = skips_work;
         let work = [convolution(32, [96, 96])];
-        let wrong = Variant::RegisterTile {
-            pixels: 1,
-            blocks: 4,
-        };
-        let tuned = tune(&mut tuner, &work);
-        let trial = &tuned[0].trials[1];
-        assert_eq!(trial.variant, wrong);
-        let Outcome::Refused(reason) = &trial.outcome else {
-            panic!("{trial:?}");
+        let wrong = kernels(&mut tuner, &work)[1];
+        skip_work(&mut tuner, wrong);
+        let tuned = tune(&mut tuner, &work).remove(0);
+        let Outcome::Refused(reason) = &tuned.trials[1].outcome else {
+            panic!("{tuned:?}");
         };
         assert!(reason.contains("wrong result"), "{reason}");
-        assert_ne!(tuned[0].chosen().variant, wrong);
-        let others = [0, 2].map(|index| &tuned[0].trials[index].outcome);
+        assert_ne!(tuned.chosen().variant, wrong);
         assert!(
-            others.iter().all(|o| matches!(o, Outcome::Timed(_))),
+            is_timed(&tuned.trials[0]) && is_timed(&tuned.trials[2]),
             "{tuned:?}"
         );
         // Whoever does not look at the result takes it.
         tuner.hook.trusts = true;
-        let tuned = tune(&mut tuner, &work);
-        assert_eq!(tuned[0].chosen().variant, wrong, "{tuned:?}");
+        let tuned = tune(&mut tuner, &work).remove(0);
+        assert_eq!(tuned.chosen().variant, wrong, "{tuned:?}");
     });
 }
 
@@ -149,61 +157,44 @@ fn a_wrong_kernel_is_refused_although_it_is_the_fastest() {
 #[test]
 fn the_static_rule_is_tested_as_others_are() {
     on_every_adapter(|mut tuner| {
-        tuner.hook.kernel = skips_first;
-        let tuned = tune_one(&mut tuner);
-        assert!(
-            matches!(tuned.trials[0].outcome, Outcome::Refused(_)),
-            "{tuned:?}"
-        );
-        let chosen = tuned.chosen();
-        assert_ne!(chosen.variant, tuned.trials[0].variant);
-        assert!(chosen.times.is_some());
+        let work = [convolution(8, [40, 48])];
+        let usual = kernels(&mut tuner, &work)[0];
+        skip_work(&mut tuner, usual);
+        let tuned = tune(&mut tuner, &work).remove(0);
+        assert!(is_refused(&tuned.trials[0]), "{tuned:?}");
+        assert!(tuned.trials[1..].iter().all(is_timed), "{tuned:?}");
+        assert_ne!(tuned.chosen().variant, usual);
     });
 }
 
-fn skips_first(variant: Variant, lowered: &mut Lowered) {
-    if variant
-        == (Variant::RegisterTile {
-            pixels: 4,
-            blocks: 2,
-        })
-    {
-        for phase in lowered.phases.iter_mut().skip(1) {
-            phase.commands[0].workgroups = [1; 3];
-        }
-    }
-}
-
-/// The driver refuses the second kernel, and the device with it.
-fn is_no_shader(variant: Variant, lowered: &mut Lowered) {
-    if variant
-        == (Variant::RegisterTile {
-            pixels: 1,
-            blocks: 4,
-        })
-    {
-        for module in lowered
-            .modules
-            .iter_mut()
-            .filter(|module| module.shader == "conv2d")
-        {
-            module.source = "this is no WGSL".to_owned();
-        }
-    }
-}
-
+/// The driver refuses a kernel, and with it the device.
 #[test]
 fn a_kernel_that_fails_harms_no_other() {
     on_every_adapter(|mut tuner| {
-        tuner.hook.kernel = is_no_shader;
-        let tuned = tune_one(&mut tuner);
-        let [first, second, third] = &tuned.trials[..] else {
-            panic!("{tuned:?}");
-        };
-        assert!(matches!(second.outcome, Outcome::Refused(_)), "{tuned:?}");
-        for works in [first, third] {
-            assert!(matches!(works.outcome, Outcome::Timed(_)), "{tuned:?}");
+        let work = [convolution(8, [40, 48]), convolution(4, [40, 48])];
+        let broken = kernels(&mut tuner, &work)[1];
+        tuner.hook.kernel = Box::new(move |variant, lowered| {
+            let modules = lowered.modules.iter_mut();
+            for module in modules.filter(|module| module.shader != "pack") {
+                if variant == broken {
+                    module.source = "this is no WGSL".to_owned();
+                }
+            }
+        });
+        let tuned = tune(&mut tuner, &work);
+        assert_eq!(tuned.len(), 2);
+        for class in &tuned {
+            let refused: Vec<bool> = class.trials.iter().map(is_refused).collect();
+            assert_eq!(refused, [false, true, false], "{class:?}");
+            let timed: Vec<bool> = class.trials.iter().map(is_timed).collect();
+            assert_eq!(timed, [true, false, true], "{class:?}");
         }
+        // The device is not lost to it twice.
+        let reason = |class: &TunedClass| format!("{:?}", class.trials[1].outcome);
+        assert!(
+            reason(&tuned[1]).contains("failed with it before"),
+            "{tuned:?}"
+        );
     });
 }
 
@@ -247,14 +238,16 @@ fn what_is_known_is_not_timed_again_and_time_is_kept() {
             .iter()
             .map(|class| (class.class.clone(), class.chosen()));
         let mut known: Tuning = entries.collect();
-        assert_eq!(tuner.missing(&work, &known).unwrap(), 0);
+        assert!(tuner.missing(&work, &known).unwrap().is_empty());
         // A kernel that the node cannot have is as good as none.
         let wrong = Tuned {
             variant: Variant::Winograd,
             times: None,
         };
         known.insert(all[1].class.clone(), wrong);
-        assert_eq!(tuner.missing(&work, &known).unwrap(), 1);
+        let missing = tuner.missing(&work, &known).unwrap();
+        let missing: Vec<&str> = missing.iter().map(|(class, _)| class).collect();
+        assert_eq!(missing, [all[1].class.as_str()]);
         // No time at all.
         tuner.effort_mut().budget = Some(Duration::ZERO);
         for class in tune(&mut tuner, &work) {

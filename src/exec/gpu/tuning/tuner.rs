@@ -5,11 +5,12 @@ use super::self_test::Reference;
 use super::single::{Weights, single, smaller};
 use super::{Times, Tuned, Tuning, class, class::MOST_PIXELS};
 use crate::exec::gpu::kernels::{GpuChooser, variants};
-use crate::exec::gpu::{AdapterSummary, Gpu, GpuBackend, GpuOptions};
-use crate::exec::{ExecError, Prepared, Target};
+use crate::exec::gpu::{AdapterKind, AdapterSummary, Gpu, GpuBackend, GpuOptions, Lowered};
+use crate::exec::{ExecError, Target};
 use crate::graph::{Element, Graph, Node, Shape, ValueId};
 use crate::ops::Op;
 use crate::plan::{Choice, Chooser, Format, NodeOperands, PlanError, Precision, Variant, choose};
+use rayon::prelude::*;
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -28,8 +29,11 @@ const ODD: [usize; 2] = [21, 35];
 /// What a run of a node alone may take; the static rule's take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Failures of the device after which nothing more is tried.
-const MOST_FAILURES: usize = 3;
+/// The same of a software adapter, which shares the CPU with everybody.
+const PATIENCE_WITH_SOFTWARE: Duration = Duration::from_secs(60);
+
+/// Kernels that the device failed with, after which nothing more is tried.
+const MOST_FAILURES: usize = 4;
 
 /// How thoroughly kernels are timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,7 +143,8 @@ pub struct Tuner {
     /// Bytes of memory that may be used.
     pub memory_limit: Option<u64>,
     gpu: Option<Arc<Gpu>>,
-    failures: usize,
+    /// Kernels that the device failed with: they are not tried again.
+    failed: Vec<Variant>,
     /// What a test does to kernels.
     #[cfg(test)]
     pub(super) hook: super::tests::Hook,
@@ -161,12 +166,6 @@ impl From<ExecError> for Failed {
     }
 }
 
-impl From<PlanError> for Failed {
-    fn from(error: PlanError) -> Self {
-        Self::Refused(error.to_string())
-    }
-}
-
 impl Tuner {
     pub fn new(adapter: &AdapterSummary, precision: Precision, effort: Effort) -> Self {
         Self {
@@ -175,7 +174,7 @@ impl Tuner {
             effort,
             memory_limit: None,
             gpu: None,
-            failures: 0,
+            failed: Vec::new(),
             #[cfg(test)]
             hook: Default::default(),
         }
@@ -186,12 +185,21 @@ impl Tuner {
         &mut self.effort
     }
 
-    /// The number of classes that a table says nothing about.
+    /// The classes that a table says nothing about, with the static rule's
+    /// kernels.
     ///
     /// # Errors
     /// When the graphs cannot be planned.
-    pub fn missing(&self, work: &[Work], known: &Tuning) -> Result<usize, PlanError> {
-        Ok(self.tasks(work, known)?.len())
+    pub fn missing(&self, work: &[Work], known: &Tuning) -> Result<Tuning, PlanError> {
+        let tasks = self.tasks(work, known)?;
+        let untimed = |task: Task| {
+            let tuned = Tuned {
+                variant: task.variants[0],
+                times: None,
+            };
+            (task.class, tuned)
+        };
+        Ok(tasks.into_iter().map(untimed).collect())
     }
 
     /// Times the kernels of all classes that a table says nothing about, those
@@ -215,12 +223,12 @@ impl Tuner {
         let mut tuned = Vec::new();
         for task in &tasks {
             let mut is_broken = false;
-            let mut goes_on = || {
-                is_broken |= progress(done, total).is_break();
-                done += 1;
+            let mut goes_on = |tried: usize| {
+                is_broken |= progress(done + tried, total).is_break();
                 !is_broken && !is_over()
             };
             let trials = self.try_all(task, &mut goes_on);
+            done += task.variants.len();
             if is_broken {
                 break;
             }
@@ -274,29 +282,49 @@ impl Tuner {
 
     /// Tries all kernels of a class, each beside the first that works: the
     /// static rule's.
-    fn try_all(&mut self, task: &Task, goes_on: &mut dyn FnMut() -> bool) -> Vec<Trial> {
-        let mut contest: Option<Contest> = None;
+    fn try_all(&mut self, task: &Task, goes_on: &mut dyn FnMut(usize) -> bool) -> Vec<Trial> {
+        let all = |outcome: Outcome| {
+            let trial = |&variant: &Variant| Trial {
+                variant,
+                outcome: outcome.clone(),
+            };
+            task.variants.iter().map(trial).collect()
+        };
+        if !goes_on(0) {
+            return all(Outcome::Untimed);
+        }
+        let mut contest = match Contest::new(task) {
+            Ok(contest) => contest,
+            Err(reason) => return all(Outcome::Refused(reason)),
+        };
+        self.compile_all(task, &contest);
         let mut first: Option<(Variant, Loaded)> = None;
         let mut trials = Vec::new();
         for &variant in &task.variants {
-            if !goes_on() || self.failures >= MOST_FAILURES {
+            if !goes_on(trials.len()) || self.failed.len() >= MOST_FAILURES {
                 let outcome = Outcome::Untimed;
                 trials.push(Trial { variant, outcome });
                 continue;
             }
-            let result = self.try_one(task, variant, &mut contest, &mut first);
+            if self.failed.contains(&variant) {
+                let outcome = Outcome::Refused("the device failed with it before".to_owned());
+                trials.push(Trial { variant, outcome });
+                continue;
+            }
+            let result = self.try_one(variant, &mut contest, &mut first);
             let outcome = match result {
                 Ok(times) => Outcome::Timed(times),
-                Err(Failed::Refused(reason)) => Outcome::Refused(reason),
+                Err(Failed::Refused(reason)) => Outcome::Refused(in_one_line(&reason)),
                 Err(Failed::Device(reason)) => {
-                    self.failures += 1;
+                    self.failed.push(variant);
                     // What is loaded there is lost, too.
                     self.gpu = None;
                     let lost = first.take().map(|(variant, _)| variant);
-                    if let (Some(lost), Some(contest)) = (lost, &contest) {
-                        first = self.load(contest, lost).ok().map(|loaded| (lost, loaded));
+                    if let Some(lost) = lost {
+                        let again = self.load(&contest, lost);
+                        first = again.ok().map(|loaded| (lost, loaded));
                     }
-                    Outcome::Refused(reason)
+                    Outcome::Refused(in_one_line(&reason))
                 }
             };
             trials.push(Trial { variant, outcome });
@@ -306,15 +334,10 @@ impl Tuner {
 
     fn try_one(
         &mut self,
-        task: &Task,
         variant: Variant,
-        contest: &mut Option<Contest>,
+        contest: &mut Contest,
         first: &mut Option<(Variant, Loaded)>,
     ) -> Result<Times, Failed> {
-        if contest.is_none() {
-            *contest = Some(Contest::new(task)?);
-        }
-        let contest = contest.as_mut().expect("just made");
         let mut odd = self.load_graph(&contest.odd, variant, 1)?;
         self.test(&contest.odd_reference, &mut odd)?;
         drop(odd);
@@ -378,18 +401,13 @@ impl Tuner {
         variant: Variant,
         repeats: usize,
     ) -> Result<Loaded, Failed> {
-        let prepared = self.prepare(graph, variant)?;
-        let needed = prepared.memory().total_bytes();
+        let lowered = self.lower(graph, variant)?;
+        let needed = lowered.memory.total_bytes();
         // Two are loaded at a time.
         if self.memory_limit.is_some_and(|limit| 2 * needed > limit) {
             let needed = needed.div_ceil(1 << 20);
             return Err(Failed::Refused(format!("needs {needed} MiB")));
         }
-        let lowered = prepared.lowered().cloned();
-        #[allow(unused_mut)] // a test changes it
-        let mut lowered = lowered.ok_or_else(|| Failed::Refused("is no GPU's".to_owned()))?;
-        #[cfg(test)]
-        (self.hook.kernel)(variant, &mut lowered);
         let weights = Arc::new(Weights(graph.clone()));
         let backend = GpuBackend::new(self.gpu()?, self.precision, weights);
         Ok(Loaded {
@@ -398,14 +416,41 @@ impl Tuner {
         })
     }
 
-    fn prepare(&self, graph: &Graph, variant: Variant) -> Result<Prepared, Failed> {
+    /// Compiles on all cores what is tried one after the other. If that fails,
+    /// each is compiled on its own, and whose fault it was turns out.
+    fn compile_all(&mut self, task: &Task, contest: &Contest) {
+        let Ok(gpu) = self.gpu() else {
+            return;
+        };
+        let tuner: &Self = self;
+        let compile = |(&variant, graph)| match tuner.lower(graph, variant) {
+            Ok(lowered) => gpu.compile(&lowered).is_ok(),
+            Err(_) => true,
+        };
+        let graphs = [&contest.odd, &contest.graph];
+        let variants = task.variants.iter().filter(|v| !tuner.failed.contains(v));
+        let pairs = variants.flat_map(|v| graphs.map(|graph| (v, graph)));
+        let pairs: Vec<(&Variant, &Graph)> = pairs.collect();
+        let compiled: Vec<bool> = pairs.into_par_iter().map(compile).collect();
+        if compiled.contains(&false) {
+            self.gpu = None;
+        }
+    }
+
+    fn lower(&self, graph: &Graph, variant: Variant) -> Result<Lowered, Failed> {
         let chooser = One {
             rule: self.rule(),
             variant,
         };
         let target = Target::gpu(&self.adapter, self.precision);
         let prepared = target.prepare_with(std::slice::from_ref(graph), &chooser, false);
-        prepared.map_err(|error| Failed::Refused(error.to_string()))
+        let prepared = prepared.map_err(|error| Failed::Refused(error.to_string()))?;
+        let lowered = prepared.lowered().cloned();
+        #[allow(unused_mut)] // a test changes it
+        let mut lowered = lowered.ok_or_else(|| Failed::Refused("is no GPU's".to_owned()))?;
+        #[cfg(test)]
+        (self.hook.kernel)(variant, &mut lowered);
+        Ok(lowered)
     }
 
     fn gpu(&mut self) -> Result<Arc<Gpu>, Failed> {
@@ -413,7 +458,11 @@ impl Tuner {
             return Ok(gpu.clone());
         }
         let gpu = Gpu::open(self.adapter.index, GpuOptions::default())?;
-        let gpu = Arc::new(gpu.with_patience(PATIENCE));
+        let patience = match self.adapter.kind {
+            AdapterKind::Software => PATIENCE_WITH_SOFTWARE,
+            _ => PATIENCE,
+        };
+        let gpu = Arc::new(gpu.with_patience(patience));
         self.gpu = Some(gpu.clone());
         Ok(gpu)
     }
@@ -432,12 +481,11 @@ struct Contest {
 }
 
 impl Contest {
-    fn new(task: &Task) -> Result<Self, Failed> {
+    fn new(task: &Task) -> Result<Self, String> {
         let make = |size| {
-            let graph = single(task.graph, task.node, size, 1).map_err(Failed::Refused)?;
-            let reference = Reference::new(&graph);
-            let reference = reference.map_err(|error| Failed::Refused(error.to_string()))?;
-            Ok::<_, Failed>((graph, reference))
+            let graph = single(task.graph, task.node, size)?;
+            let reference = Reference::new(&graph).map_err(|error| error.to_string())?;
+            Ok::<_, String>((graph, reference))
         };
         let (odd, odd_reference) = make(Some(ODD))?;
         let (graph, reference) = make(smaller(task.graph, task.node, MOST_PIXELS))?;
@@ -448,6 +496,16 @@ impl Contest {
             reference,
             repeats: 1,
         })
+    }
+}
+
+/// The beginning of what a driver said.
+fn in_one_line(reason: &str) -> String {
+    const MOST: usize = 200;
+    let line = reason.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None => line,
     }
 }
 

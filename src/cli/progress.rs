@@ -205,7 +205,8 @@ mod tests {
         let bar = StepBar::on(ProgressDrawTarget::term_like_with_hz(terminal, 255));
         let total = 3;
         let steps = (0..=total).map(|done| Progress::Step { done, total });
-        let before = [Progress::Load, Progress::Image].into_iter();
+        let tune = Progress::Tune { done: 0, total: 9 };
+        let before = [tune, Progress::Load, Progress::Image].into_iter();
         for progress in before.chain(steps).chain([Progress::Finish]) {
             // The bar is drawn at most 255 times a second.
             sleep(Duration::from_millis(20));
@@ -213,7 +214,12 @@ mod tests {
         }
         drop(bar);
         let text = paper.0.lock().unwrap();
-        let messages = ["loading the model", "encoding the image", "finishing"];
+        let messages = [
+            "timing kernels",
+            "loading the model",
+            "encoding the image",
+            "finishing",
+        ];
         let counts = ["step 1/3, ", "step 2/3, ", "s left"];
         for part in messages.iter().chain(&counts) {
             assert!(text.contains(part), "no {part}: {text}");
@@ -229,6 +235,9 @@ mod tests {
         let bar = BatchBar::on(target, 2, 500);
         let pause = || sleep(Duration::from_millis(20));
         let step = |done| Progress::Step { done, total: 4 };
+        let _ = bar.show(Progress::Tune { done: 0, total: 9 }, 0, 100);
+        pause();
+        let _ = bar.show(Progress::Load, 0, 100);
         let _ = bar.show(step(1), 0, 100);
         pause();
         let _ = bar.show(Progress::Finish, 0, 100);
@@ -240,6 +249,7 @@ mod tests {
         drop(bar);
         let text = paper.0.lock().unwrap();
         for part in [
+            "timing kernels",
             "5% of 2 images",
             "20% of 2 images",
             "75% of 2 images",

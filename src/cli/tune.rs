@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 use srdiff::exec::gpu::CacheFolder;
 use srdiff::exec::gpu::tuning::{Effort, Outcome, Trial, TunedClass};
-use srdiff::upscale::{DeviceChoice, Progress};
+use srdiff::upscale::{Device, DeviceChoice, Progress, Selected};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -68,13 +68,11 @@ pub fn run(args: &TuneArgs) -> Result<(), Failure> {
     };
     let mut upscaler = engine.open_upscaler(engine.open_model()?)?;
     terminal::notes(&mut upscaler);
-    let selected = upscaler.selected();
-    terminal::status(&format!(
-        "{}: {}; {}",
-        selected.device,
-        selected.reason,
-        upscaler.precision()
-    ));
+    let Selected { device, reason } = upscaler.selected();
+    if matches!(device, Device::Gpu(_)) {
+        let precision = upscaler.precision();
+        terminal::status(&format!("{device}: {reason}; {precision}"));
+    }
     let sizes = match &args.size[..] {
         [] => [32, 64, 128, 256, 512].map(|side| [side; 2]).to_vec(),
         sizes => sizes.to_vec(),

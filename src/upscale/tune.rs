@@ -125,3 +125,6 @@ fn describe(found: &[TunedClass], adapter: &AdapterSummary, time: Duration) -> S
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

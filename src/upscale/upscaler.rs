@@ -99,7 +99,7 @@ impl fmt::Display for Retry {
 /// sizes.
 pub struct Upscaler {
     model: Arc<Model>,
-    selected: Selected,
+    pub(super) selected: Selected,
     precision: Precision,
     /// Whether to switch to f32 if the model exceeds the range of f16.
     falls_back: bool,

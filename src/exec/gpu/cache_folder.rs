@@ -48,7 +48,12 @@ impl CacheFolder {
         let size = match fs::metadata(&path) {
             Ok(metadata) if !metadata.is_file() => return Err(io::Error::other("it is no file")),
             Ok(metadata) => metadata.len(),
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            // Whoever writes learns that the folder cannot be made.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
+                return Ok(None);
+            }
             Err(error) => return Err(error),
         };
         if size > MOST_BYTES {

@@ -22,8 +22,16 @@ pub(super) struct StoredPipelines {
     pub cache: wgpu::PipelineCache,
     folder: CacheFolder,
     identity: Identity,
-    /// Compiled pipelines when the file was last written.
-    saved: Mutex<usize>,
+    saved: Mutex<Saved>,
+}
+
+/// What is in the file.
+#[derive(Debug)]
+struct Saved {
+    /// Compiled pipelines when it was looked at last.
+    compiled: usize,
+    /// Bytes of the driver's data.
+    bytes: usize,
 }
 
 impl StoredPipelines {
@@ -73,7 +81,10 @@ impl StoredPipelines {
             cache,
             folder: folder.clone(),
             identity,
-            saved: Mutex::new(0),
+            saved: Mutex::new(Saved {
+                compiled: 0,
+                bytes: data.as_ref().map_or(0, Vec::len),
+            }),
         });
         (stored, note)
     }
@@ -81,32 +92,27 @@ impl StoredPipelines {
     /// Writes the file if more pipelines were compiled since it was written.
     fn save(&self, compiled: usize) -> Result<(), String> {
         let mut saved = lock(&self.saved);
-        if *saved == compiled {
+        if saved.compiled == compiled {
             return Ok(());
         }
-        *saved = compiled;
-        let name = self.identity.file_name("pipelines", "bin");
-        match self.cache.get_data() {
-            Some(data) if data.len() <= MOST_BYTES => {
-                let packed = packed(&data, &self.identity);
-                // What the driver took from the file is there already.
-                if self
-                    .folder
-                    .read(&name)
-                    .is_ok_and(|file| file.as_ref() == Some(&packed))
-                {
-                    return Ok(());
-                }
-                self.folder.write(&name, &packed).map_err(|error| {
-                    let path = self.folder.path(&name);
-                    format!(
-                        "{}: cannot be written ({error}), so kernels will be compiled again",
-                        path.display()
-                    )
-                })
-            }
-            _ => Ok(()),
+        saved.compiled = compiled;
+        let Some(data) = self.cache.get_data() else {
+            return Ok(());
+        };
+        // What the driver took from the file is there already.
+        if data.len() <= saved.bytes || data.len() > MOST_BYTES {
+            return Ok(());
         }
+        saved.bytes = data.len();
+        let name = self.identity.file_name("pipelines", "bin");
+        let packed = packed(&data, &self.identity);
+        self.folder.write(&name, &packed).map_err(|error| {
+            let path = self.folder.path(&name);
+            format!(
+                "{}: cannot be written ({error}), so kernels will be compiled again",
+                path.display()
+            )
+        })
     }
 }
 

@@ -78,6 +78,15 @@ impl Reference {
         precision: Precision,
     ) -> Result<Result<(), String>, ExecError> {
         self.run(executor)?;
+        self.check_again(executor, precision)
+    }
+
+    /// Compares what is there after more runs.
+    pub fn check_again(
+        &self,
+        executor: &mut dyn Executor,
+        precision: Precision,
+    ) -> Result<Result<(), String>, ExecError> {
         let relative = match precision {
             Precision::F32 => ROUNDING,
             Precision::F16 => ROUNDING + ROUNDING_OF_F16,

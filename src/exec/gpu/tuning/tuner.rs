@@ -339,10 +339,16 @@ impl Tuner {
         first: &mut Option<(Variant, Loaded)>,
     ) -> Result<Times, Failed> {
         let mut odd = self.load_graph(&contest.odd, variant, 1)?;
-        self.test(&contest.odd_reference, &mut odd)?;
+        let checked = contest
+            .odd_reference
+            .check(&mut odd.executor, self.precision);
+        self.trusted(checked)?;
         drop(odd);
         let mut loaded = self.load(contest, variant)?;
-        self.test(&contest.reference, &mut loaded)?;
+        let checked = contest
+            .reference
+            .check(&mut loaded.executor, self.precision);
+        self.trusted(checked)?;
         let Some((_, base)) = first else {
             // It tells how many runs are worth measuring.
             let time = loaded.time()?.min(loaded.time()?).max(1e-3);
@@ -370,15 +376,20 @@ impl Tuner {
                 break;
             }
         }
+        // A race between invocations may not show in the first run.
+        let checked = contest
+            .reference
+            .check_again(&mut loaded.executor, self.precision);
+        self.trusted(checked)?;
         Ok(Times {
             microseconds: median(&times),
             static_microseconds: median(&base_times),
         })
     }
 
-    /// Holds what a kernel computes against the CPU.
-    fn test(&self, reference: &Reference, loaded: &mut Loaded) -> Result<(), Failed> {
-        let checked = reference.check(&mut loaded.executor, self.precision)?;
+    /// What a kernel failed at when its results were held against the CPU's.
+    fn trusted(&self, checked: Result<Result<(), String>, ExecError>) -> Result<(), Failed> {
+        let checked = checked?;
         #[cfg(test)]
         let checked = checked.or_else(|wrong| match self.hook.trusts {
             true => Ok(()),
@@ -423,15 +434,18 @@ impl Tuner {
             return;
         };
         let tuner: &Self = self;
-        let compile = |(&variant, graph)| match tuner.lower(graph, variant) {
-            Ok(lowered) => gpu.compile(&lowered).is_ok(),
-            Err(_) => true,
+        // The two have most kernels in common.
+        let compile = |&variant: &Variant| {
+            [&contest.odd, &contest.graph]
+                .iter()
+                .all(|graph| match tuner.lower(graph, variant) {
+                    Ok(lowered) => gpu.compile(&lowered).is_ok(),
+                    Err(_) => true,
+                })
         };
-        let graphs = [&contest.odd, &contest.graph];
-        let variants = task.variants.iter().filter(|v| !tuner.failed.contains(v));
-        let pairs = variants.flat_map(|v| graphs.map(|graph| (v, graph)));
-        let pairs: Vec<(&Variant, &Graph)> = pairs.collect();
-        let compiled: Vec<bool> = pairs.into_par_iter().map(compile).collect();
+        let variants = task.variants.par_iter();
+        let variants = variants.filter(|variant| !tuner.failed.contains(variant));
+        let compiled: Vec<bool> = variants.map(compile).collect();
         if compiled.contains(&false) {
             self.gpu = None;
         }

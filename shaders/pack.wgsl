@@ -9,11 +9,16 @@
 // concatenation whose parts are padded. `segments` translate them; between
 // the segments is padding.
 //
+// With WINOGRAD, plain's kernels of 3 x 3 are transformed first (twin:
+// ops::winograd), and (h, w) is a place among the products:
+//
+//   packed[i] = (G g G^T)[h, w], g = plain[n, c]
+//
 // Layout: plain is (n, c, h, w) in f32. packed has an element in a word, its
 // f32's bits, or with F16 two elements in a word, the first in the low half.
 // Dispatch: an invocation makes a word; workgroups of 64,
 // grid (columns / 64, rows, 1), columns * rows at least the number of words.
-// Parameters: F16 (0 or 1).
+// Parameters: F16 (0 or 1), WINOGRAD (0, or 2 or 4 results of a tile).
 
 struct Dims {
     count: u32, // elements of packed
@@ -35,6 +40,32 @@ fn is_coordinate(k: u32) -> vec4<bool> {
     return vec4<u32>(0u, 1u, 2u, 3u) == vec4<u32>(k);
 }
 
+//: if WINOGRAD == 4
+// Row i of G, for the points 0, +-sqrt(1/2), +-sqrt(2) and infinity.
+fn along_axis(i: u32) -> vec3<f32> {
+    switch i {
+        case 0u: { return vec3<f32>(1.0, 0.0, 0.0); }
+        case 1u: { return vec3<f32>(1.0, 0.70710678, 0.5) / -1.5; }
+        case 2u: { return vec3<f32>(1.0, -0.70710678, 0.5) / -1.5; }
+        case 3u: { return vec3<f32>(1.0, 1.41421356, 2.0) / 6.0; }
+        case 4u: { return vec3<f32>(1.0, -1.41421356, 2.0) / 6.0; }
+        default: { return vec3<f32>(0.0, 0.0, 1.0); }
+    }
+}
+
+//: endif
+//: if WINOGRAD == 2
+// Row i of G, for the points 0, +-1 and infinity.
+fn along_axis(i: u32) -> vec3<f32> {
+    switch i {
+        case 0u: { return vec3<f32>(-1.0, 0.0, 0.0); }
+        case 1u: { return vec3<f32>(0.5, 0.5, 0.5); }
+        case 2u: { return vec3<f32>(0.5, -0.5, 0.5); }
+        default: { return vec3<f32>(0.0, 0.0, 1.0); }
+    }
+}
+
+//: endif
 // The bits of element i of packed.
 fn element(i: u32) -> u32 {
     var at = vec4<u32>(0u);
@@ -58,11 +89,23 @@ fn element(i: u32) -> u32 {
         at = select(at, vec4<u32>(channel), is_coordinate(dims.channel_coordinate));
     }
     let shape = dims.shape;
+    //: if WINOGRAD
+    if i >= dims.count || any(at >= vec4<u32>(shape.xy, vec2<u32>(${WINOGRAD + 2}u))) {
+        return 0u;
+    }
+    let first = (at.x * shape.y + at.y) * 9u;
+    let g = along_axis(at.z);
+    let left = dot(g, vec3<f32>(plain[first], plain[first + 3u], plain[first + 6u]));
+    let middle = dot(g, vec3<f32>(plain[first + 1u], plain[first + 4u], plain[first + 7u]));
+    let right = dot(g, vec3<f32>(plain[first + 2u], plain[first + 5u], plain[first + 8u]));
+    return bitcast<u32>(dot(along_axis(at.w), vec3<f32>(left, middle, right)));
+    //: else
     if i >= dims.count || any(at >= shape) {
         return 0u;
     }
     let index = ((at.x * shape.y + at.y) * shape.z + at.z) * shape.w + at.w;
     return bitcast<u32>(plain[index]);
+    //: endif
 }
 //: if F16
 

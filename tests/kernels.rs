@@ -56,6 +56,7 @@ fn main() -> std::process::ExitCode {
     tests.extend(loading::tests(&subjects));
     tests.extend(packing::tests(&subjects));
     tests.extend(training::tests(&subjects));
+    tests.extend(variants::tests(&subjects));
     for case in cases::all() {
         for subject in &subjects {
             tests.extend(test(&case, subject));

@@ -1,6 +1,7 @@
 //! A model's tensor in the order that a kernel reads it.
 
-use super::{Rules, expect_operands, expect_shape, winograd};
+use super::winograd::Winograd;
+use super::{Rules, expect_operands, expect_shape};
 use crate::graph::Shape;
 use crate::plan::Precision;
 use serde::{Deserialize, Serialize};
@@ -79,10 +80,10 @@ impl ChannelMap {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Packing {
     pub plain: Shape,
-    /// Whether kernels of 3 x 3 are first transformed to the 6 x 6 of
-    /// [`winograd`]; the map is then of `[n, c, 6, 6]`.
+    /// What kernels of 3 x 3 are first transformed for, if anything; the map is
+    /// then of the transformed ones, `[n, c, 4, 4]` or `[n, c, 6, 6]`.
     #[serde(default)]
-    pub winograd: bool,
+    pub winograd: Option<Winograd>,
     /// Axes of the packed array, outermost first.
     pub axes: Vec<Axis>,
     /// Padding between channel groups, if there is any.
@@ -95,7 +96,7 @@ impl Packing {
     pub fn vector(plain: Shape, len: usize) -> Self {
         Self {
             plain,
-            winograd: false,
+            winograd: None,
             axes: vec![Axis::new(len, Coordinate::C, 1)],
             channels: None,
             precision: Precision::F32,
@@ -133,12 +134,12 @@ impl Packing {
         assert_eq!(plain.len(), self.plain.elements(), "pack: plain tensor");
         assert_eq!(packed.len(), self.elements(), "pack: packed array");
         let (h, w, plain) = match self.winograd {
-            true => (
-                winograd::POINTS,
-                winograd::POINTS,
-                Cow::Owned(winograd::transform_kernels(plain)),
+            Some(winograd) => (
+                winograd.points(),
+                winograd.points(),
+                Cow::Owned(winograd.transform_kernels(plain)),
             ),
-            false => (self.plain.h, self.plain.w, Cow::Borrowed(plain)),
+            None => (self.plain.h, self.plain.w, Cow::Borrowed(plain)),
         };
         let shape = [self.plain.n, self.plain.c, h, w];
         // The plain coordinate of every stored channel, beyond all for padding.
@@ -198,8 +199,8 @@ impl fmt::Display for Packing {
                 write!(f, "{start}+{count} ")?;
             }
         }
-        if self.winograd {
-            write!(f, "winograd ")?;
+        if let Some(winograd) = self.winograd {
+            write!(f, "winograd {winograd:?} ")?;
         }
         self.precision.fmt(f)
     }

@@ -187,7 +187,7 @@ fn check_packed(value: &PlannedValue, packing: &Packing, there: u64) -> Result<(
         is_finite && channels == Some([n, c, h, w][map.coordinate as usize])
     });
     let alike = packing.plain == value.shape && packing.precision == value.format.precision;
-    let transforms = !packing.winograd || (packing.plain.h, packing.plain.w) == (3, 3);
+    let transforms = packing.winograd.is_none() || (packing.plain.h, packing.plain.w) == (3, 3);
     ensure!(
         fits && is_finite && has_elements && channels_fit && alike && transforms,
         "is packed as {packing:?}, not in {there} bytes"

@@ -24,6 +24,26 @@ pub enum Variant {
         outputs: usize,
         depth: usize,
     },
+    /// A 3x3 convolution of stride 1 whose workgroups each make so many output
+    /// channels of a tile of the image, in workgroup memory (GPU).
+    SpatialTile {
+        width: usize,
+        height: usize,
+        outputs: usize,
+    },
+    /// A 3x3 convolution of stride 1 by [`winograd`](crate::ops::winograd), with
+    /// so many results of a tile along each axis, 2 or 4, in passes over scratch
+    /// memory; the other numbers are those of a [`Gemm`](Self::Gemm) (GPU).
+    ///
+    /// Of 32 channels, errors are 3e-7 of the largest result with 2 and 1e-6
+    /// with 4, where sums of plain products have 1e-7. Scratch memory and weights
+    /// are f32 whatever the convolution's arrays are stored in.
+    WinogradPasses {
+        results: usize,
+        pixels: usize,
+        outputs: usize,
+        depth: usize,
+    },
     /// A 1x1 convolution as one matrix product (CPU).
     PointwiseProduct,
     /// A 3x3 convolution as one matrix product for each row of the kernel,
@@ -46,6 +66,17 @@ impl fmt::Display for Variant {
                 outputs,
                 depth,
             } => write!(f, "gemm {pixels}x{outputs}x{depth}"),
+            Variant::SpatialTile {
+                width,
+                height,
+                outputs,
+            } => write!(f, "spatial {width}x{height}x{outputs}"),
+            Variant::WinogradPasses {
+                results,
+                pixels,
+                outputs,
+                depth,
+            } => write!(f, "winograd {results}x{results} {pixels}x{outputs}x{depth}"),
             Variant::PointwiseProduct => f.write_str("pointwise product"),
             Variant::RowProducts => f.write_str("row products"),
             Variant::StackedProduct => f.write_str("stacked product"),

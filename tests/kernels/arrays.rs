@@ -65,6 +65,16 @@ impl PackedWeight {
     }
 }
 
+/// Whether an element of a packed array may stand where another is expected:
+/// another rounding of transformed kernels of numbers up to `largest`, otherwise
+/// no other.
+pub fn accepts(packing: &Packing, got: f32, want: f32, largest: f32) -> bool {
+    match packing.winograd {
+        Some(_) => (got - want).abs() <= 1e-6 * largest,
+        None => got.to_bits() == want.to_bits(),
+    }
+}
+
 /// The packed weights of a program.
 pub fn packed_weights(program: &Program) -> Vec<PackedWeight> {
     let phase = &program.phases[0];

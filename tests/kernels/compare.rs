@@ -3,8 +3,8 @@
 //! channels of the array written to, operands, padding) with what was there.
 
 use crate::arrays::{
-    PackedWeight, add_stored_views, channels_of, initial, logical_channels, packed_weights, roots,
-    written, written_channels,
+    PackedWeight, accepts, add_stored_views, channels_of, initial, logical_channels,
+    packed_weights, roots, written, written_channels,
 };
 use crate::case::{ArrayFormats, Case, Scale};
 use crate::expected::{Precisions, reference};
@@ -190,8 +190,9 @@ impl Trial {
         let worst = self.check_arrays(case, outcome, &mut problems);
         let packed = self.expected_packed(case);
         for ((weight, got), want) in self.packed.iter().zip(&outcome.packed).zip(&packed) {
-            for (at, (got, want)) in got.iter().zip(want).enumerate() {
-                if got.to_bits() != want.to_bits() {
+            let largest = want.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+            for (at, (&got, &want)) in got.iter().zip(want).enumerate() {
+                if !accepts(&weight.packing, got, want, largest) {
                     let name = &weight.elements.name;
                     problems.push(format!("{name}: {at} is {got}, not {want}"));
                 }

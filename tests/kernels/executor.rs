@@ -249,7 +249,7 @@ fn split_submits(_gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> {
 
 /// Convolutions of all kinds in dispatches of a row of workgroups each: no bit
 /// of any array may differ, and the time is that of the whole.
-fn split_dispatches(gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> {
+pub fn split_dispatches(gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> {
     let mut kinds = HashSet::new();
     let convolutions = crate::cases::all().into_iter().filter(|case| {
         let node = &case.graph.nodes[0];

@@ -2,7 +2,10 @@
 
 use crate::case::Case;
 use crate::cases::{self, conv2d, dense_block};
-use crate::subjects::{self, Subject};
+use crate::compare::Trial;
+use crate::executor::split_dispatches;
+use crate::subjects::{self, Device, Subject};
+use libtest_mimic::Trial as Test;
 use srdiff::plan::{Precision, Variant};
 use std::sync::Arc;
 
@@ -18,18 +21,46 @@ const fn gemm(pixels: usize, outputs: usize, depth: usize) -> Variant {
     }
 }
 
+const fn spatial(width: usize, height: usize, outputs: usize) -> Variant {
+    Variant::SpatialTile {
+        width,
+        height,
+        outputs,
+    }
+}
+
+const fn winograd(results: usize, [pixels, outputs, depth]: [usize; 3]) -> Variant {
+    Variant::WinogradPasses {
+        results,
+        pixels,
+        outputs,
+        depth,
+    }
+}
+
 /// Register tiles compile fast, and are tried on all features.
 const TILES: [Variant; 5] = [tile(1, 1), tile(2, 2), tile(8, 1), tile(8, 2), tile(4, 4)];
 
 /// One of each kind of the others is tried on all features with its indices
 /// checked, and on some in f16; other sizes of it on some.
-const KINDS: [Variant; 1] = [gemm(32, 32, 16)];
-const SIZES: [Variant; 5] = [
+const KINDS: [Variant; 4] = [
+    gemm(32, 32, 16),
+    spatial(8, 8, 32),
+    winograd(2, [128, 16, 16]),
+    winograd(4, [128, 16, 16]),
+];
+const SIZES: [Variant; 11] = [
     gemm(128, 16, 16),
     gemm(256, 32, 8),
     gemm(64, 64, 16),
     gemm(64, 128, 16),
     gemm(128, 128, 8),
+    spatial(32, 16, 32),
+    spatial(16, 16, 64),
+    spatial(32, 16, 8),
+    spatial(16, 32, 16),
+    winograd(2, [64, 64, 16]),
+    winograd(4, [128, 128, 8]),
 ];
 
 /// A GPU by each variant, and what is tried there.
@@ -38,7 +69,8 @@ pub fn tried(subject: &Arc<Subject>) -> Vec<(Arc<Subject>, Case)> {
     let mut add = |variants: &[Variant], cases: &[Case]| {
         for &variant in variants {
             if let Some(by) = subjects::with_variant(subject, variant).map(Arc::new) {
-                tried.extend(cases.iter().map(|case| (by.clone(), case.clone())));
+                let cases = cases.iter().filter(|case| takes(case, &by, variant));
+                tried.extend(cases.map(|case| (by.clone(), case.clone())));
             }
         }
     };
@@ -54,4 +86,29 @@ pub fn tried(subject: &Arc<Subject>) -> Vec<(Arc<Subject>, Case)> {
         (Precision::F16, _) => add(&KINDS, &conv2d::few()),
     }
     tried
+}
+
+/// Each kind in parts.
+pub fn tests(subjects: &[Arc<Subject>]) -> Vec<Test> {
+    let mut tests = Vec::new();
+    for subject in subjects.iter().filter(|subject| subject.checked) {
+        for variant in KINDS {
+            let Some(by) = subjects::with_variant(subject, variant) else {
+                continue;
+            };
+            let name = format!("executor/split dispatches compute the same on {}", by.name);
+            tests.push(Test::test(name, move || match by.device() {
+                Device::Gpu(gpu) => split_dispatches(gpu, &by),
+                Device::Cpu => Ok(()),
+            }));
+        }
+    }
+    tests
+}
+
+/// Whether a convolution of the case is computed by this variant.
+fn takes(case: &Case, subject: &Subject, variant: Variant) -> bool {
+    let (_, program) = Trial::plan(case, subject.kernels()).expect("a valid case");
+    let nodes = program.phases.iter().flat_map(|phase| &phase.nodes);
+    nodes.into_iter().any(|node| node.variant == variant)
 }

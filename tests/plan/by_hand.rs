@@ -143,7 +143,7 @@ fn a_packed_weight_fills_its_slot_whatever_its_channels() {
     let shape = Shape::vector(4);
     let packing = Packing {
         plain: shape,
-        winograd: false,
+        winograd: None,
         axes: vec![Axis::new(16, Coordinate::C, 1)],
         channels: None,
         precision: Precision::F32,

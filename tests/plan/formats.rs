@@ -42,7 +42,7 @@ fn random_packing(rng: &mut SmallRng, plain: Shape) -> Packing {
     let rows = rng.random_range(1..5);
     Packing {
         plain,
-        winograd: false,
+        winograd: None,
         axes: vec![
             Axis::new(plain.n.div_ceil(rows), Coordinate::N, rows),
             Axis::new(plain.c.next_multiple_of(4), Coordinate::C, 1),

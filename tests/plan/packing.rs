@@ -10,7 +10,7 @@ fn linear(segments: &[usize]) -> Packing {
     let stored: usize = segments.iter().map(|c| c.next_multiple_of(4)).sum();
     Packing {
         plain: Shape::matrix(5, inputs),
-        winograd: false,
+        winograd: None,
         axes: vec![
             Axis::new(2, Coordinate::N, 4),
             Axis::new(stored / 4, Coordinate::C, 4),

@@ -58,7 +58,18 @@ fn programs() -> Vec<Prepared> {
         outputs: 32,
         depth: 16,
     };
-    for variant in [gemm] {
+    let spatial = Variant::SpatialTile {
+        width: 8,
+        height: 8,
+        outputs: 32,
+    };
+    let winograd = Variant::WinogradPasses {
+        results: 4,
+        pixels: 64,
+        outputs: 32,
+        depth: 16,
+    };
+    for variant in [gemm, spatial, winograd] {
         let chooser = GpuChooser {
             conv2d: Some(variant),
             conv_transpose2d: Some(variant),

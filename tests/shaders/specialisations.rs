@@ -91,6 +91,18 @@ fn gemm_tile(
     ]
 }
 
+/// (TILE_WIDTH, TILE_HEIGHT, TILE_BLOCKS, EACH_ROWS, EACH_BLOCKS, STAGED_WEIGHTS)
+const SPATIAL_TILES: [[i64; 6]; 8] = [
+    [16, 16, 8, 8, 2, 1],
+    [8, 8, 8, 4, 2, 1],
+    [32, 16, 8, 8, 2, 1],
+    [8, 16, 16, 8, 2, 1],
+    [16, 16, 16, 8, 2, 1],
+    [16, 16, 4, 8, 2, 1],
+    [32, 16, 2, 8, 2, 0],
+    [16, 32, 4, 4, 4, 0],
+];
+
 /// With an epilogue, whose arrays are all of type `scalar`.
 fn with_epilogue(epilogue: Epilogue, scalar: char, numbers: Numbers, types: Types) -> Parameters {
     let (activation, table, residuals) = epilogue;
@@ -149,6 +161,57 @@ pub fn specialisations(half: bool) -> Vec<Specialisation> {
     for kernel in KERNELS {
         for options in [[0, 0, 0, 0], [0, 1, 1, 1], [1, 0, 1, 1], [1, 1, 0, 0]] {
             conv2d_gemm(kernel, GEMM_TILES[3], options, (2, 1, 2));
+        }
+    }
+
+    let mut conv2d_spatial = |tile: [i64; 6], [reflect, in_place, bias]: [i64; 3], epilogue| {
+        let [width, height, blocks, each_rows, each_blocks, staged] = tile;
+        let numbers = [
+            ("KERNEL", 3),
+            ("REFLECT", reflect),
+            ("IN_PLACE", in_place),
+            ("BIAS", bias),
+            ("TILE_WIDTH", width),
+            ("TILE_HEIGHT", height),
+            ("TILE_BLOCKS", blocks),
+            ("EACH_ROWS", each_rows),
+            ("EACH_BLOCKS", each_blocks),
+            ("STAGED_WEIGHTS", staged),
+        ];
+        let types: Types = match in_place {
+            0 => &[("x", s), ("w", s)],
+            _ => &[("w", s)],
+        };
+        add(
+            "conv2d_spatial",
+            &["conv2d_spatial"],
+            with_epilogue(epilogue, s, &numbers, types),
+        );
+    };
+    for tile in SPATIAL_TILES {
+        conv2d_spatial(tile, [1, 0, 1], PLAIN);
+        conv2d_spatial(tile, [0, 1, 1], (1, 0, 0));
+    }
+    for options in [[0, 0, 0], [0, 1, 1], [1, 0, 1], [1, 1, 0]] {
+        conv2d_spatial(SPATIAL_TILES[1], options, (2, 1, 2));
+    }
+
+    for outputs in [2, 4] {
+        for reflect in [0, 1] {
+            let numbers = [("OUTPUTS", outputs), ("KERNEL", 3), ("REFLECT", reflect)];
+            add(
+                "conv2d_winograd_input",
+                &["conv2d_winograd_input"],
+                parameters(&numbers, &[("x", s)]),
+            );
+        }
+        for epilogue in EPILOGUES {
+            let numbers = [("OUTPUTS", outputs), ("BIAS", 1 - epilogue.1)];
+            add(
+                "conv2d_winograd_output",
+                &["conv2d_winograd_output"],
+                with_epilogue(epilogue, s, &numbers, &[]),
+            );
         }
     }
 
@@ -267,8 +330,19 @@ pub fn specialisations(half: bool) -> Vec<Specialisation> {
             &["sampler_update"],
             parameters(&[("REPLAYED", 0)], &[]),
         );
-        add("pack", &["pack"], parameters(&[("F16", 0)], &[]));
-        add("pack", &["pack"], parameters(&[("F16", 1)], &[]));
+        for winograd in [0, 2, 4] {
+            for f16 in [0, 1] {
+                let numbers = [("F16", f16), ("WINOGRAD", winograd)];
+                add("pack", &["pack"], parameters(&numbers, &[]));
+            }
+        }
+        for tile in GEMM_TILES {
+            add(
+                "conv2d_winograd_product",
+                &["conv2d_winograd_product"],
+                parameters(&gemm_tile(tile), &[]),
+            );
+        }
         add("count_work", &["count_work"], parameters(&[], &[]));
         add("peak", &["multiply_add", "stream"], parameters(&[], &[]));
     }

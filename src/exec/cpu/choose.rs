@@ -71,7 +71,7 @@ pub(super) fn weighted(node: &NodeOperands, packings: impl IntoIterator<Item = P
 pub(super) fn weight_and_bias(plain: Shape, axes: Vec<Axis>, outputs: usize) -> [Packing; 2] {
     let weight = Packing {
         plain,
-        winograd: false,
+        winograd: None,
         axes,
         channels: None,
         precision: Precision::F32,

@@ -25,7 +25,7 @@ use super::simd::{Fma, vectorized};
 use super::tiles::source;
 use crate::exec::ExecError;
 use crate::graph::Shape;
-use crate::ops::winograd::{A, A2, B, B2, OUTPUTS, POINTS, kernel_matrix};
+use crate::ops::winograd::{A, A2, B, B2, OUTPUTS, POINTS, Winograd};
 use crate::ops::{Axis, Conv2d, Coordinate, Packing, Padding};
 use crate::plan::{Choice, NodeOperands, Variant};
 use product::Product;
@@ -79,7 +79,7 @@ fn packings(channels: usize, outputs: usize) -> [Packing; 2] {
     ];
     let plain = Shape::new(outputs, channels, 3, 3);
     let [weight, bias] = weight_and_bias(plain, axes, outputs);
-    let winograd = true;
+    let winograd = Some(Winograd::F4);
     [Packing { winograd, ..weight }, bias]
 }
 
@@ -100,7 +100,7 @@ pub(super) fn pack([outputs, channels]: [usize; 2], plain: &[f32], packed: &mut 
         PRODUCTS * blocks * channels * LANES,
         "winograd: packed array"
     );
-    let g = kernel_matrix();
+    let g = Winograd::F4.kernel_matrix();
     vectorized!({
         for at in 0..blocks * channels {
             let (first, c) = (at / channels * LANES, at % channels);

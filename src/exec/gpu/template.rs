@@ -43,6 +43,10 @@ macro_rules! files {
 static FILES: &[File] = files![
     "conv2d.wgsl",
     "conv2d_gemm.wgsl",
+    "conv2d_spatial.wgsl",
+    "conv2d_winograd_input.wgsl",
+    "conv2d_winograd_output.wgsl",
+    "conv2d_winograd_product.wgsl",
     "conv_transpose2d.wgsl",
     "convert.wgsl",
     "count_non_finite.wgsl",
@@ -70,6 +74,8 @@ static FILES: &[File] = files![
     "include/half.wgsl",
     "include/normal.wgsl",
     "include/step_record.wgsl",
+    "include/winograd.wgsl",
+    "include/winograd_tiles.wgsl",
 ];
 
 /// The names that [`expand`] takes, such as `conv2d`.

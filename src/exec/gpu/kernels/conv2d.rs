@@ -1,3 +1,5 @@
+use super::conv2d_spatial::{self, SpatialTile};
+use super::conv2d_winograd::{self, WinogradPasses};
 use super::gemm_tile::{self, GemmTile};
 use super::kernel::{Kernel, Source, blocks};
 use super::register_tile::{self, RegisterTile, SIDE};
@@ -7,10 +9,12 @@ use crate::ops::{Axis, ChannelMap, Conv2d, Coordinate, Packing, Padding, ensure}
 use crate::plan::{Choice, Layout, NodeOperands, Precision, Variant};
 
 /// All kernels for a node, that of the static rule first.
-pub fn variants(node: &NodeOperands, _: &Conv2d) -> Vec<Variant> {
+pub fn variants(node: &NodeOperands, op: &Conv2d) -> Vec<Variant> {
     let outputs = node.outputs[0].shape().c;
     let mut variants = register_tile::variants();
     variants.extend(gemm_tile::variants(outputs));
+    variants.extend(conv2d_spatial::variants(op, outputs));
+    variants.extend(conv2d_winograd::variants(op, outputs));
     variants
 }
 
@@ -18,13 +22,20 @@ pub fn variants(node: &NodeOperands, _: &Conv2d) -> Vec<Variant> {
 enum Kind {
     RegisterTile(RegisterTile),
     Gemm(GemmTile),
+    Spatial(SpatialTile),
+    Winograd(WinogradPasses),
 }
 
 impl Kind {
     fn of(variant: Variant) -> Result<Self, String> {
-        let tile = RegisterTile::of(variant).map(Self::RegisterTile);
-        let gemm = || GemmTile::of(variant).map(Self::Gemm);
-        tile.or_else(gemm).ok_or_else(|| super::unknown(variant))
+        let kinds = [
+            RegisterTile::of(variant).map(Self::RegisterTile),
+            GemmTile::of(variant).map(Self::Gemm),
+            SpatialTile::of(variant).map(Self::Spatial),
+            WinogradPasses::of(variant).map(Self::Winograd),
+        ];
+        let mut kinds = kinds.into_iter().flatten();
+        kinds.next().ok_or_else(|| super::unknown(variant))
     }
 }
 
@@ -35,13 +46,23 @@ pub fn choose(
     variant: Variant,
 ) -> Result<Choice, String> {
     let segments = &node.inputs[Conv2d::X].value.segments;
-    let (outputs, precision) = (node.outputs[0].shape().c, chooser.precision);
+    let (y, precision) = (node.outputs[0].shape(), chooser.precision);
+    let (outputs, mut scratch) = (y.c, Vec::new());
     let packings = match Kind::of(variant)? {
         Kind::RegisterTile(tile) => packings(op, segments, outputs, tile, precision),
         Kind::Gemm(_) => conv2d_gemm::packings(op, segments, outputs, precision),
+        Kind::Spatial(_) => {
+            conv2d_spatial::check(op)?;
+            conv2d_gemm::packings(op, segments, outputs, precision)
+        }
+        Kind::Winograd(passes) => {
+            scratch = passes.scratch(segments, y);
+            passes.packings(op, segments, outputs)?
+        }
     };
     Ok(Choice {
         variant,
+        scratch,
         ..chooser.weighted(node, packings)
     })
 }
@@ -58,7 +79,7 @@ fn packings(
     let inputs = Layout::ChannelBlocks4.stored_channels(segments);
     let weight = Packing {
         plain: Shape::new(outputs, segments.iter().sum(), op.kernel, op.kernel),
-        winograd: false,
+        winograd: None,
         axes: vec![
             Axis::new(outputs.div_ceil(4 * blocks), Coordinate::N, 4 * blocks),
             Axis::new(inputs / 4, Coordinate::C, 4),
@@ -77,6 +98,8 @@ pub fn lower(source: &Source, op: &Conv2d) -> Result<Vec<Kernel>, String> {
     match Kind::of(source.node.variant)? {
         Kind::RegisterTile(tile) => lower_register_tile(source, op, tile),
         Kind::Gemm(tile) => conv2d_gemm::lower(source, op, tile),
+        Kind::Spatial(tile) => conv2d_spatial::lower(source, op, tile),
+        Kind::Winograd(passes) => conv2d_winograd::lower(source, op, passes),
     }
 }
 
@@ -93,6 +116,7 @@ fn lower_register_tile(
     let rows = SIDE * tile.pixels;
     let make = |first: usize, count: usize| {
         let kernel = Kernel::new("conv2d")
+            .number("STRIDE", op.stride)
             .number("ROWS", tile.pixels)
             .number("BLOCKS", tile.blocks)
             .uniform("first_row", first * rows)
@@ -125,7 +149,6 @@ pub fn operands(kernel: Kernel, source: &Source, op: &Conv2d, in_place: bool) ->
     let (x, y) = (source.input(Conv2d::X), source.output(0));
     let mut kernel = kernel
         .number("KERNEL", op.kernel)
-        .number("STRIDE", op.stride)
         .number("REFLECT", usize::from(op.padding == Padding::Reflect))
         .number("IN_PLACE", usize::from(in_place))
         .number("BIAS", usize::from(op.bias))

@@ -15,7 +15,7 @@ pub fn packings(
     let inputs = Layout::ChannelBlocks4.stored_channels(segments);
     let weight = Packing {
         plain: Shape::new(outputs, segments.iter().sum(), op.kernel, op.kernel),
-        winograd: false,
+        winograd: None,
         axes: vec![
             Axis::new(inputs / 4, Coordinate::C, 4),
             Axis::new(op.kernel, Coordinate::H, 1),
@@ -41,6 +41,7 @@ pub fn lower(source: &Source, op: &Conv2d, tile: GemmTile) -> Result<Vec<Kernel>
     let in_place = conv2d::is_in_place(source, op)?;
     let make = |first: usize, count: usize| {
         let kernel = Kernel::new("conv2d_gemm")
+            .number("STRIDE", op.stride)
             .number("ALIGNED", usize::from(aligned))
             .uniform("pixels", pixels)
             .uniform("first_tile", first)

@@ -40,7 +40,7 @@ fn packings(
     let inputs = Layout::ChannelBlocks4.stored_channels(segments);
     let weight = Packing {
         plain: Shape::new(segments.iter().sum(), outputs, 2 * s, 2 * s),
-        winograd: false,
+        winograd: None,
         axes: vec![
             Axis::new(s, Coordinate::H, 1),
             Axis::new(s, Coordinate::W, 1),

@@ -30,10 +30,10 @@ pub fn lower(source: &Source, op: &GroupNorm) -> Result<Vec<Kernel>, String> {
     };
     let statistics = kernel("statistics_of_group", true)
         .constant("EPSILON", op.epsilon)
-        .scratch_output("statistics", source)?
+        .scratch_output("statistics", source, 0, x.shape.n * 2 * op.groups)?
         .grid([op.groups, x.shape.n, 1]);
     let normalize = kernel("normalize", false)
-        .scratch("statistics", source)?
+        .scratch("statistics", source, 0, x.shape.n * 2 * op.groups)?
         .f32_input("w", source, GroupNorm::WEIGHT)
         .f32_input("bias", source, GroupNorm::BIAS)
         .pixel_grid(x, x.shape.n * blocks(x));

@@ -41,9 +41,19 @@ impl<'a> Source<'a> {
         Ok(())
     }
 
-    fn scratch(&self) -> Result<usize, String> {
-        let id = self.node.scratch.first();
-        Ok(*id.ok_or("was planned without scratch memory")?)
+    /// The value of a scratch array, which has to have so many elements of f32.
+    fn scratch(&self, index: usize, elements: usize) -> Result<usize, String> {
+        let id = *self
+            .node
+            .scratch
+            .get(index)
+            .ok_or("was planned without scratch memory")?;
+        let there = self.phase.values[id].shape.elements();
+        ensure!(
+            elements <= there,
+            "was planned with {there} elements of scratch memory, not {elements}"
+        );
+        Ok(id)
     }
 }
 
@@ -180,14 +190,26 @@ impl Kernel {
         self.array(name, source, id).writes(id)
     }
 
-    /// Scratch that an earlier dispatch of the node has written.
-    pub fn scratch(self, name: &'static str, source: &Source) -> Result<Self, String> {
-        Ok(self.array(name, source, source.scratch()?))
+    /// Scratch array `index` of the node, which an earlier dispatch has written.
+    pub fn scratch(
+        self,
+        name: &'static str,
+        source: &Source,
+        index: usize,
+        elements: usize,
+    ) -> Result<Self, String> {
+        Ok(self.array(name, source, source.scratch(index, elements)?))
     }
 
-    /// Scratch that this dispatch writes.
-    pub fn scratch_output(self, name: &'static str, source: &Source) -> Result<Self, String> {
-        let id = source.scratch()?;
+    /// Scratch array `index` of the node, which this dispatch writes.
+    pub fn scratch_output(
+        self,
+        name: &'static str,
+        source: &Source,
+        index: usize,
+        elements: usize,
+    ) -> Result<Self, String> {
+        let id = source.scratch(index, elements)?;
         Ok(self.array(name, source, id).writes(id))
     }
 

@@ -13,7 +13,7 @@ pub fn choose(chooser: &GpuChooser, node: &NodeOperands) -> Choice {
 fn packings(inputs: usize, outputs: usize, precision: Precision) -> [Packing; 2] {
     let weight = Packing {
         plain: Shape::matrix(outputs, inputs),
-        winograd: false,
+        winograd: None,
         axes: vec![
             Axis::new(outputs.div_ceil(4), Coordinate::N, 4),
             Axis::new(inputs.div_ceil(4), Coordinate::C, 4),

@@ -4,6 +4,8 @@
 
 mod conv2d;
 mod conv2d_gemm;
+mod conv2d_spatial;
+mod conv2d_winograd;
 mod conv_transpose2d;
 mod convert;
 mod count_non_finite;
@@ -26,7 +28,10 @@ use crate::exec::gpu::adapter::AdapterSummary;
 use crate::graph::{Element, Shape};
 use crate::ops::{Op, Packing, ensure};
 use crate::plan::{Choice, Chooser, Format, Layout, NodeOperands, Operand, Precision, Variant};
+use conv2d_spatial::SpatialTile;
+use conv2d_winograd::WinogradPasses;
 use gemm_tile::GemmTile;
+use register_tile::RegisterTile;
 
 /// The static rule of GPUs: blocks of 4 channels throughout, convolutions by
 /// the kernels that do well on all adapters tried.
@@ -65,14 +70,17 @@ struct Workgroup {
 
 impl Workgroup {
     fn of(variant: Variant) -> Self {
+        let kinds = [
+            RegisterTile::of(variant).map(RegisterTile::workgroup),
+            GemmTile::of(variant).map(GemmTile::workgroup),
+            SpatialTile::of(variant).map(SpatialTile::workgroup),
+            WinogradPasses::of(variant).map(|passes| passes.product().workgroup()),
+        ];
         let none = Self {
             invocations: 0,
             bytes: 0,
         };
-        match variant {
-            Variant::RegisterTile { .. } => register_tile::WORKGROUP,
-            _ => GemmTile::of(variant).map_or(none, GemmTile::workgroup),
-        }
+        kinds.into_iter().flatten().next().unwrap_or(none)
     }
 }
 

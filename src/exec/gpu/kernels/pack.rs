@@ -17,10 +17,6 @@ pub fn choose(node: &NodeOperands, op: &Pack) -> Result<Choice, String> {
         packing.axes.len() <= MAX_AXES && packing.channel_groups().len() <= MAX_GROUPS,
         "takes at most {MAX_AXES} axes and {MAX_GROUPS} channel groups with padding, not {packing}"
     );
-    ensure!(
-        !packing.winograd,
-        "does not transform kernels, as {packing} asks for"
-    );
     Ok(choice::pack(node, packing))
 }
 
@@ -50,6 +46,10 @@ pub fn lower(source: &Source, op: &Pack) -> Result<Kernel, String> {
     let coordinate = channels.map_or(4, |map| map.coordinate as usize);
     Ok(Kernel::new("pack")
         .number("F16", f16)
+        .number(
+            "WINOGRAD",
+            packing.winograd.map_or(0, |winograd| winograd.outputs()),
+        )
         .uniform("count", packing.elements())
         .uniform("columns", columns * WORKGROUP)
         .uniform("axes_count", packing.axes.len())

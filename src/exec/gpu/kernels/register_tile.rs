@@ -6,11 +6,6 @@ use crate::plan::Variant;
 /// Invocations of a workgroup along each side.
 pub const SIDE: usize = 8;
 
-pub const WORKGROUP: Workgroup = Workgroup {
-    invocations: SIDE * SIDE,
-    bytes: 0,
-};
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RegisterTile {
     /// Pixels, 1 to 8.
@@ -38,6 +33,13 @@ pub fn variants() -> Vec<Variant> {
 }
 
 impl RegisterTile {
+    pub fn workgroup(self) -> Workgroup {
+        Workgroup {
+            invocations: SIDE * SIDE,
+            bytes: 0,
+        }
+    }
+
     pub fn of(variant: Variant) -> Option<Self> {
         match variant {
             Variant::RegisterTile {

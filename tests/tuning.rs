@@ -217,6 +217,7 @@ fn an_upscale_with_tuned_kernels_agrees_with_one_without() {
             budget: Some(Duration::from_secs(4)),
             rounds: 2,
             length: Duration::ZERO,
+            tests_all: true,
         };
         let mut calls = 0;
         let found = upscaler.tune(&[[6, 5]], effort, &mut |_| {

@@ -7,7 +7,7 @@ use super::{progress, terminal};
 use clap::Args;
 use serde::Serialize;
 use srdiff::exec::gpu::CacheFolder;
-use srdiff::exec::gpu::tuning::{Effort, Outcome, Trial, TunedClass};
+use srdiff::exec::gpu::tuning::{Effort, Outcome, Times, Trial, TunedClass};
 use srdiff::upscale::{Device, DeviceChoice, Progress, Selected};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -114,7 +114,7 @@ fn rows<'a>(found: &'a TunedClass) -> Vec<Row<'a>> {
     let chosen = found.chosen().variant;
     let row = |(index, trial): (usize, &'a Trial)| {
         let (times, refused) = match &trial.outcome {
-            Outcome::Timed(times) => (Some(times), None),
+            Outcome::Timed(times) | Outcome::Slower(times) => (Some(times), None),
             Outcome::Refused(reason) => (None, Some(reason.as_str())),
             Outcome::Untimed => (None, None),
         };
@@ -122,7 +122,7 @@ fn rows<'a>(found: &'a TunedClass) -> Vec<Row<'a>> {
             node: &found.class,
             kernel: trial.variant.to_string(),
             microseconds: times.map(|times| times.microseconds),
-            ratio: times.map(|times| times.microseconds / times.static_microseconds),
+            ratio: times.map(Times::ratio),
             is_usual: index == 0,
             is_chosen: trial.variant == chosen,
             refused,

@@ -8,11 +8,17 @@
 pub mod cache;
 mod class;
 #[cfg(feature = "gpu")]
+mod contest;
+#[cfg(feature = "gpu")]
 mod measure;
+#[cfg(feature = "gpu")]
+mod outcome;
 #[cfg(feature = "gpu")]
 mod self_test;
 #[cfg(feature = "gpu")]
 mod single;
+#[cfg(feature = "gpu")]
+mod tasks;
 #[cfg(all(test, feature = "gpu"))]
 mod tests;
 #[cfg(feature = "gpu")]
@@ -20,7 +26,11 @@ mod tuner;
 
 pub use class::class;
 #[cfg(feature = "gpu")]
-pub use tuner::{Effort, Outcome, Trial, TunedClass, Tuner, Work};
+pub use outcome::{Effort, Outcome, Trial, TunedClass};
+#[cfg(feature = "gpu")]
+pub use tasks::Work;
+#[cfg(feature = "gpu")]
+pub use tuner::Tuner;
 
 use super::AdapterSummary;
 use super::kernels::{GpuChooser, variants};
@@ -49,6 +59,13 @@ pub struct Times {
     pub microseconds: f64,
     /// Of the static rule's kernel.
     pub static_microseconds: f64,
+}
+
+impl Times {
+    /// Over the static rule's.
+    pub fn ratio(&self) -> f64 {
+        self.microseconds / self.static_microseconds
+    }
 }
 
 impl Tuning {

@@ -53,6 +53,7 @@ const EFFORT: Effort = Effort {
     budget: None,
     rounds: 3,
     length: Duration::ZERO,
+    tests_all: true,
 };
 
 /// As many kernels as a test needs.
@@ -136,16 +137,17 @@ fn a_wrong_kernel_is_refused_although_it_is_the_fastest() {
         let work = [convolution(32, [96, 96])];
         let wrong = kernels(&mut tuner, &work)[1];
         skip_work(&mut tuner, wrong);
-        let tuned = tune(&mut tuner, &work).remove(0);
-        let Outcome::Refused(reason) = &tuned.trials[1].outcome else {
-            panic!("{tuned:?}");
-        };
-        assert!(reason.contains("wrong result"), "{reason}");
-        assert_ne!(tuned.chosen().variant, wrong);
-        assert!(
-            is_timed(&tuned.trials[0]) && is_timed(&tuned.trials[2]),
-            "{tuned:?}"
-        );
+        for tests_all in [true, false] {
+            tuner.effort_mut().tests_all = tests_all;
+            let tuned = tune(&mut tuner, &work).remove(0);
+            let Outcome::Refused(reason) = &tuned.trials[1].outcome else {
+                panic!("{tuned:?}");
+            };
+            assert!(reason.contains("wrong result"), "{reason}");
+            assert_ne!(tuned.chosen().variant, wrong);
+            assert!(is_timed(&tuned.trials[0]), "{tuned:?}");
+            assert!(!is_refused(&tuned.trials[2]), "{tuned:?}");
+        }
         // Whoever does not look at the result takes it.
         tuner.hook.trusts = true;
         let tuned = tune(&mut tuner, &work).remove(0);
@@ -263,38 +265,19 @@ fn what_is_known_is_not_timed_again_and_time_is_kept() {
     });
 }
 
-fn timed(index: usize, [microseconds, static_microseconds]: [f64; 2]) -> Trial {
-    let pixels = [4, 1, 2][index];
-    Trial {
-        variant: Variant::RegisterTile { pixels, blocks: 2 },
-        outcome: Outcome::Timed(Times {
-            microseconds,
-            static_microseconds,
-        }),
-    }
-}
-
 #[test]
-fn the_static_rule_stays_unless_another_is_clearly_faster() {
-    let chosen = |times: [[f64; 2]; 3]| {
-        let trials = times
-            .iter()
-            .enumerate()
-            .map(|(at, &times)| timed(at, times));
-        let class = TunedClass {
-            class: String::new(),
-            trials: trials.collect(),
-        };
-        match class.chosen().variant {
-            Variant::RegisterTile { pixels, .. } => pixels,
-            other => panic!("{other:?}"),
+fn what_is_slower_is_not_tested_and_not_chosen() {
+    on_every_adapter(|mut tuner| {
+        tuner.effort_mut().tests_all = false;
+        let tuned = tune_one(&mut tuner);
+        assert!(is_timed(&tuned.trials[0]), "{tuned:?}");
+        let chosen = tuned.chosen().variant;
+        for trial in &tuned.trials {
+            let is_slower = matches!(trial.outcome, Outcome::Slower(_));
+            assert!(is_slower || is_timed(trial), "{tuned:?}");
+            assert!(!is_slower || trial.variant != chosen, "{tuned:?}");
         }
-    };
-    assert_eq!(chosen([[10.0, 10.0], [9.8, 10.0], [12.0, 10.0]]), 4);
-    assert_eq!(chosen([[10.0, 10.0], [9.5, 10.0], [9.0, 10.0]]), 2);
-    // The clock of the device changed: what was measured side by side counts.
-    assert_eq!(chosen([[10.0, 10.0], [9.0, 10.0], [5.0, 5.0]]), 1);
-    assert_eq!(chosen([[10.0, 10.0], [9.0, 8.0], [5.0, 4.9]]), 4);
+    });
 }
 
 /// Notes the class of every node.

@@ -1,30 +1,20 @@
 //! Times the kernels of all nodes on a GPU.
 
+use super::contest::{Contest, race};
 use super::measure::{Loaded, median};
-use super::self_test::Reference;
-use super::single::{Weights, single, smaller};
-use super::{Times, Tuned, Tuning, class, class::MOST_PIXELS};
-use crate::exec::gpu::kernels::{GpuChooser, variants};
+use super::outcome::{Effort, Outcome, Trial, TunedClass};
+use super::single::Weights;
+use super::tasks::{Task, Work, is_moving, tasks};
+use super::{Times, Tuned, Tuning};
+use crate::exec::gpu::kernels::GpuChooser;
 use crate::exec::gpu::{AdapterKind, AdapterSummary, Gpu, GpuBackend, GpuOptions, Lowered};
 use crate::exec::{ExecError, Target};
-use crate::graph::{Element, Graph, Node, Shape, ValueId};
-use crate::ops::Op;
-use crate::plan::{Choice, Chooser, Format, NodeOperands, PlanError, Precision, Variant, choose};
+use crate::graph::{Element, Graph};
+use crate::plan::{Choice, Chooser, Format, NodeOperands, PlanError, Precision, Variant};
 use rayon::prelude::*;
-use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// How much faster than the static rule's a kernel must be to replace it:
-/// medians vary by less.
-const NOISE: f64 = 0.03;
-
-/// After the second round, a kernel slower than this is not measured further.
-const HOPELESS: f64 = 1.3;
-
-/// An image of odd sides that fills no kernel's tiles.
-const ODD: [usize; 2] = [21, 35];
 
 /// What a run of a node alone may take; the static rule's take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -34,106 +24,6 @@ const PATIENCE_WITH_SOFTWARE: Duration = Duration::from_secs(60);
 
 /// Kernels that the device failed with, after which nothing more is tried.
 const MOST_FAILURES: usize = 4;
-
-/// How thoroughly kernels are timed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Effort {
-    /// Nothing is begun after so much time.
-    pub budget: Option<Duration>,
-    /// Measurements of each kernel.
-    pub rounds: usize,
-    /// What the runs of one measurement take together, about.
-    pub length: Duration,
-}
-
-impl Effort {
-    /// The most work first, as far as one gets in so much time.
-    pub const fn within(budget: Duration) -> Self {
-        Self {
-            budget: Some(budget),
-            rounds: 5,
-            length: Duration::from_millis(1),
-        }
-    }
-
-    pub const fn thorough() -> Self {
-        Self {
-            budget: None,
-            rounds: 15,
-            length: Duration::from_millis(4),
-        }
-    }
-}
-
-/// A graph as it is run, after fusion.
-#[derive(Clone, Debug)]
-pub struct Work {
-    pub graph: Graph,
-    /// How often it is run, beside the others.
-    pub runs: u64,
-}
-
-/// What became of a kernel.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    /// The medians of its times and of those of the static rule's beside it.
-    Timed(Times),
-    /// It gives wrong results or cannot be run: why.
-    Refused(String),
-    /// There was no time left.
-    Untimed,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Trial {
-    pub variant: Variant,
-    pub outcome: Outcome,
-}
-
-/// All kernels of a class of nodes, that of the static rule first.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TunedClass {
-    pub class: String,
-    pub trials: Vec<Trial>,
-}
-
-impl TunedClass {
-    /// The fastest kernel, where the static rule's is not about as fast.
-    pub fn chosen(&self) -> Tuned {
-        let timed = self.trials.iter().filter_map(|trial| match trial.outcome {
-            Outcome::Timed(times) => Some((trial.variant, times)),
-            _ => None,
-        });
-        let ratio = |times: &Times| times.microseconds / times.static_microseconds;
-        let fastest = timed
-            .clone()
-            .min_by(|(_, a), (_, b)| ratio(a).total_cmp(&ratio(b)));
-        // The first that was timed is what the others were compared with.
-        let chosen = match fastest {
-            Some((_, times)) if ratio(&times) < 1.0 - NOISE => fastest,
-            _ => timed.clone().next(),
-        };
-        match chosen {
-            Some((variant, times)) => Tuned {
-                variant,
-                times: Some(times),
-            },
-            None => Tuned {
-                variant: self.trials[0].variant,
-                times: None,
-            },
-        }
-    }
-}
-
-/// A class of nodes that has several kernels, and a node of it.
-struct Task<'a> {
-    class: String,
-    graph: &'a Graph,
-    node: &'a Node,
-    variants: Vec<Variant>,
-    flops: u64,
-}
 
 /// Times kernels on a device of its own: what fails there harms no other work.
 pub struct Tuner {
@@ -240,44 +130,21 @@ impl Tuner {
         Ok(tuned)
     }
 
-    fn rule(&self) -> GpuChooser {
-        GpuChooser::new(self.precision)
+    fn tasks<'a>(&self, work: &'a [Work], known: &Tuning) -> Result<Vec<Task<'a>>, PlanError> {
+        let tasks = tasks(work, self.rule(), &self.adapter, known)?;
+        #[cfg(test)]
+        let tasks = tasks
+            .into_iter()
+            .map(|mut task| {
+                task.variants.truncate(self.hook.most);
+                task
+            })
+            .collect();
+        Ok(tasks)
     }
 
-    fn tasks<'a>(&self, work: &'a [Work], known: &Tuning) -> Result<Vec<Task<'a>>, PlanError> {
-        let lister = Lister {
-            tuner: self,
-            known,
-            seen: RefCell::default(),
-        };
-        let mut tasks: Vec<Task> = Vec::new();
-        for Work { graph, runs } in work {
-            choose(std::slice::from_ref(graph), &lister, false)?;
-            let seen = lister.seen.take();
-            let nodes = graph.nodes.iter().filter(|node| !is_moving(&node.op));
-            for (node, seen) in nodes.zip(seen) {
-                let Some((class, variants)) = seen else {
-                    continue;
-                };
-                let shapes = |ids: &[ValueId]| -> Vec<Shape> {
-                    ids.iter().map(|&id| graph.value(id).shape).collect()
-                };
-                let (inputs, outputs) = (shapes(&node.inputs), shapes(&node.outputs));
-                let flops = runs * node.op.flops(&inputs, &outputs);
-                match tasks.iter_mut().find(|task| task.class == class) {
-                    Some(task) => task.flops += flops,
-                    None => tasks.push(Task {
-                        class,
-                        graph,
-                        node,
-                        variants,
-                        flops,
-                    }),
-                }
-            }
-        }
-        tasks.sort_by_key(|task| std::cmp::Reverse(task.flops));
-        Ok(tasks)
+    fn rule(&self) -> GpuChooser {
+        GpuChooser::new(self.precision)
     }
 
     /// Tries all kernels of a class, each beside the first that works: the
@@ -313,7 +180,7 @@ impl Tuner {
             }
             let result = self.try_one(variant, &mut contest, &mut first);
             let outcome = match result {
-                Ok(times) => Outcome::Timed(times),
+                Ok(outcome) => outcome,
                 Err(Failed::Refused(reason)) => Outcome::Refused(in_one_line(&reason)),
                 Err(Failed::Device(reason)) => {
                     self.failed.push(variant);
@@ -337,53 +204,59 @@ impl Tuner {
         variant: Variant,
         contest: &mut Contest,
         first: &mut Option<(Variant, Loaded)>,
-    ) -> Result<Times, Failed> {
+    ) -> Result<Outcome, Failed> {
+        let mut loaded = self.load(contest, variant)?;
+        if let (Some((_, base)), false) = (&mut *first, self.effort.tests_all) {
+            let times = race(base, &mut loaded, 2)?;
+            if times.ratio() >= contest.best {
+                return Ok(Outcome::Slower(times));
+            }
+        }
         let mut odd = self.load_graph(&contest.odd, variant, 1)?;
         let checked = contest
             .odd_reference
             .check(&mut odd.executor, self.precision);
         self.trusted(checked)?;
         drop(odd);
-        let mut loaded = self.load(contest, variant)?;
         let checked = contest
             .reference
             .check(&mut loaded.executor, self.precision);
         self.trusted(checked)?;
         let Some((_, base)) = first else {
-            // It tells how many runs are worth measuring.
-            let time = loaded.time()?.min(loaded.time()?).max(1e-3);
-            let repeats = (self.effort.length.as_secs_f64() * 1e6 / time) as usize;
-            contest.repeats = repeats.clamp(1, 64);
-            if contest.repeats > 1 {
-                loaded = self.load(contest, variant)?;
-            }
-            let times: Result<Vec<f64>, _> =
-                (0..self.effort.rounds).map(|_| loaded.time()).collect();
-            let median = median(&times?);
-            *first = Some((variant, loaded));
-            return Ok(Times {
-                microseconds: median,
-                static_microseconds: median,
-            });
+            let times = self.measure_first(variant, contest, loaded, first)?;
+            return Ok(Outcome::Timed(times));
         };
-        // Their first runs may be slower.
-        let _ = (base.time()?, loaded.time()?);
-        let (mut base_times, mut times) = (Vec::new(), Vec::new());
-        for round in 0..self.effort.rounds {
-            base_times.push(base.time()?);
-            times.push(loaded.time()?);
-            if round == 1 && median(&times) > HOPELESS * median(&base_times) {
-                break;
-            }
-        }
+        let times = race(base, &mut loaded, self.effort.rounds)?;
         // A race between invocations may not show in the first run.
-        let checked = contest
+        let again = contest
             .reference
             .check_again(&mut loaded.executor, self.precision);
-        self.trusted(checked)?;
+        self.trusted(again)?;
+        contest.best = contest.best.min(times.ratio());
+        Ok(Outcome::Timed(times))
+    }
+
+    /// Times the kernel that others are compared with, and keeps it loaded.
+    fn measure_first(
+        &mut self,
+        variant: Variant,
+        contest: &mut Contest,
+        mut loaded: Loaded,
+        first: &mut Option<(Variant, Loaded)>,
+    ) -> Result<Times, Failed> {
+        // It tells how many runs are worth measuring.
+        let time = loaded.time()?.min(loaded.time()?).max(1e-3);
+        let repeats = (self.effort.length.as_secs_f64() * 1e6 / time) as usize;
+        contest.repeats = repeats.clamp(1, 64);
+        if contest.repeats > 1 {
+            loaded = self.load(contest, variant)?;
+        }
+        let times = (0..self.effort.rounds).map(|_| loaded.time());
+        let median = median(&times.collect::<Result<Vec<f64>, _>>()?);
+        *first = Some((variant, loaded));
         Ok(Times {
-            microseconds: median(&times),
-            static_microseconds: median(&base_times),
+            microseconds: median,
+            static_microseconds: median,
         })
     }
 
@@ -482,37 +355,6 @@ impl Tuner {
     }
 }
 
-/// What the kernels of a class are tried on.
-struct Contest {
-    /// With an image of odd sides.
-    odd: Graph,
-    odd_reference: Reference,
-    /// With the real image, or a part of it if it is large.
-    graph: Graph,
-    reference: Reference,
-    /// Runs of the node in one measurement.
-    repeats: usize,
-}
-
-impl Contest {
-    fn new(task: &Task) -> Result<Self, String> {
-        let make = |size| {
-            let graph = single(task.graph, task.node, size)?;
-            let reference = Reference::new(&graph).map_err(|error| error.to_string())?;
-            Ok::<_, String>((graph, reference))
-        };
-        let (odd, odd_reference) = make(Some(ODD))?;
-        let (graph, reference) = make(smaller(task.graph, task.node, MOST_PIXELS))?;
-        Ok(Self {
-            odd,
-            odd_reference,
-            graph,
-            reference,
-            repeats: 1,
-        })
-    }
-}
-
 /// The beginning of what a driver said.
 fn in_one_line(reason: &str) -> String {
     const MOST: usize = 200;
@@ -520,39 +362,6 @@ fn in_one_line(reason: &str) -> String {
     match line.char_indices().nth(MOST) {
         Some((end, _)) => format!("{}...", &line[..end]),
         None => line,
-    }
-}
-
-/// Whether an operation only moves values from one format to another.
-fn is_moving(op: &Op) -> bool {
-    matches!(op, Op::Convert(_) | Op::Pack(_))
-}
-
-/// Lists what there is to time, in the order of nodes.
-struct Lister<'a> {
-    tuner: &'a Tuner,
-    known: &'a Tuning,
-    seen: RefCell<Vec<Option<(String, Vec<Variant>)>>>,
-}
-
-impl Chooser for Lister<'_> {
-    fn format(&self, element: Element) -> Format {
-        self.tuner.rule().format(element)
-    }
-
-    fn choose(&self, node: &NodeOperands) -> Result<Choice, String> {
-        let rule = self.tuner.rule();
-        if !is_moving(node.op) {
-            let adapter = &self.tuner.adapter;
-            let variants = variants(node, adapter);
-            let is_known = self.known.variant(node, &rule, adapter).is_some();
-            let class = class(node, &rule).filter(|_| variants.len() > 1 && !is_known);
-            #[cfg(test)]
-            let variants = variants.into_iter().take(self.tuner.hook.most).collect();
-            let seen = class.map(|class| (class, variants));
-            self.seen.borrow_mut().push(seen);
-        }
-        rule.choose(node)
     }
 }
 

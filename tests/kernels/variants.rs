@@ -1,7 +1,7 @@
 //! GPUs convolve by kernels that the static rule does not take.
 
 use crate::case::Case;
-use crate::cases::{self, conv2d, dense_block};
+use crate::cases::{self, conv_transpose2d, conv2d, dense_block};
 use crate::compare::Trial;
 use crate::executor::split_dispatches;
 use crate::subjects::{self, Device, Subject};
@@ -78,12 +78,17 @@ pub fn tried(subject: &Arc<Subject>) -> Vec<(Arc<Subject>, Case)> {
         (Precision::F32, true) => {
             add(&KINDS, &conv2d::tiled());
             add(&KINDS, &dense_block::tiled()[..1]);
+            add(&KINDS, &conv_transpose2d::tiled());
         }
         (Precision::F32, false) => {
             add(&TILES, &cases::tiled());
             add(&SIZES, &conv2d::few());
+            add(&SIZES[..2], &conv_transpose2d::few());
         }
-        (Precision::F16, _) => add(&KINDS, &conv2d::few()),
+        (Precision::F16, _) => {
+            add(&KINDS, &conv2d::few());
+            add(&KINDS, &conv_transpose2d::few());
+        }
     }
     tried
 }

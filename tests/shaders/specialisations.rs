@@ -248,6 +248,17 @@ pub fn specialisations(half: bool) -> Vec<Specialisation> {
         conv2d((3, 1), (4, 2), [0, 0, 1], epilogue);
     }
 
+    for tile in GEMM_TILES {
+        for aligned in [0, 1] {
+            let numbers = [&gemm_tile(tile)[..], &[("ALIGNED", aligned)]].concat();
+            let types = [("x", s), ("w", s), ("y", s)];
+            add(
+                "conv_transpose2d_gemm",
+                &["conv_transpose2d_gemm"],
+                parameters(&numbers, &types),
+            );
+        }
+    }
     for (pixels, blocks) in TILES {
         let numbers = [("PIXELS", pixels), ("BLOCKS", blocks)];
         let types = [("x", s), ("w", s), ("y", s)];

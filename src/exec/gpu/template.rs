@@ -48,6 +48,7 @@ static FILES: &[File] = files![
     "conv2d_winograd_output.wgsl",
     "conv2d_winograd_product.wgsl",
     "conv_transpose2d.wgsl",
+    "conv_transpose2d_gemm.wgsl",
     "convert.wgsl",
     "count_non_finite.wgsl",
     "count_work.wgsl",

@@ -53,3 +53,12 @@ pub fn tiled() -> Vec<Case> {
         case(2, 2, &[5], 21, (9, 67)),
     ]
 }
+
+/// For kernels of one kind that differ in their tiles' sizes: a whole number of
+/// all tiles, and what ends inside one.
+pub fn few() -> Vec<Case> {
+    vec![
+        case(2, 1, &[16], 32, (16, 16)),
+        case(4, 3, &[6, 3, 5], 21, (3, 13)),
+    ]
+}

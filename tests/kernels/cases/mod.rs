@@ -2,7 +2,7 @@
 
 mod attention;
 pub mod conv2d;
-mod conv_transpose2d;
+pub mod conv_transpose2d;
 mod convert;
 pub mod dense_block;
 mod group_norm;

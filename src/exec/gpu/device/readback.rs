@@ -92,6 +92,9 @@ pub(super) fn read(
             let _ = sender.send(result);
         });
         gpu.work.wait(gpu, submitted.number)?;
+        // Another thread may have waited for this submit before its mapping was
+        // asked for: then nobody has told of the mapping yet.
+        panic_to_error(&gpu.failure, || gpu.device.poll(wgpu::PollType::Poll).ok())?;
         let mapped = receiver.recv().map_err(|e| error(&e))?;
         mapped.map_err(|e| error(&e))?;
         let view = slice.get_mapped_range().map_err(|e| error(&e))?;

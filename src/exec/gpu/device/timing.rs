@@ -51,9 +51,13 @@ impl GpuExecutor {
                 let shader = &self.lowered.modules[pipeline.module].shader;
                 let kernel = format!("{shader}/{}", pipeline.entry);
                 let node = command.node;
-                match times.last_mut() {
-                    Some(last) if last.node == node && last.kernel == kernel => last.time += time,
-                    _ => times.push(DispatchTime { node, kernel, time }),
+                let of_node = times
+                    .iter_mut()
+                    .rev()
+                    .take_while(|known| known.node == node);
+                match of_node.into_iter().find(|known| known.kernel == kernel) {
+                    Some(known) => known.time += time,
+                    None => times.push(DispatchTime { node, kernel, time }),
                 }
             }
         }

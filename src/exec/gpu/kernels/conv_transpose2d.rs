@@ -1,13 +1,30 @@
+use super::gemm_tile::{self, GemmTile};
 use super::kernel::{Kernel, Source, blocks};
 use super::register_tile::{self, RegisterTile, SIDE};
-use super::{GpuChooser, split};
+use super::{GpuChooser, conv_transpose2d_gemm, split};
 use crate::graph::Shape;
 use crate::ops::{Axis, ChannelMap, ConvTranspose2d, Coordinate, Packing};
 use crate::plan::{Choice, Layout, NodeOperands, Precision, Variant};
 
 /// All kernels for a node, that of the static rule first.
-pub fn variants(_: &NodeOperands, _: &ConvTranspose2d) -> Vec<Variant> {
-    register_tile::variants()
+pub fn variants(node: &NodeOperands, _: &ConvTranspose2d) -> Vec<Variant> {
+    let mut variants = register_tile::variants();
+    variants.extend(gemm_tile::variants(node.outputs[0].shape().c));
+    variants
+}
+
+/// A variant with what it needs to know.
+enum Kind {
+    RegisterTile(RegisterTile),
+    Gemm(GemmTile),
+}
+
+impl Kind {
+    fn of(variant: Variant) -> Result<Self, String> {
+        let tile = RegisterTile::of(variant).map(Self::RegisterTile);
+        let gemm = GemmTile::of(variant).map(Self::Gemm);
+        tile.or(gemm).ok_or_else(|| super::unknown(variant))
+    }
 }
 
 pub fn choose(
@@ -17,9 +34,11 @@ pub fn choose(
     variant: Variant,
 ) -> Result<Choice, String> {
     let segments = &node.inputs[ConvTranspose2d::X].value.segments;
-    let tile = RegisterTile::of(variant).ok_or_else(|| super::unknown(variant))?;
-    let outputs = node.outputs[0].shape().c;
-    let packings = packings(op, segments, outputs, tile, chooser.precision);
+    let (outputs, precision) = (node.outputs[0].shape().c, chooser.precision);
+    let packings = match Kind::of(variant)? {
+        Kind::RegisterTile(tile) => packings(op, segments, outputs, tile, precision),
+        Kind::Gemm(_) => conv_transpose2d_gemm::packings(op, segments, outputs, precision),
+    };
     Ok(Choice {
         variant,
         ..chooser.weighted(node, packings)
@@ -58,9 +77,18 @@ fn packings(
 }
 
 pub fn lower(source: &Source, op: &ConvTranspose2d) -> Result<Vec<Kernel>, String> {
+    match Kind::of(source.node.variant)? {
+        Kind::RegisterTile(tile) => lower_register_tile(source, op, tile),
+        Kind::Gemm(tile) => conv_transpose2d_gemm::lower(source, op, tile),
+    }
+}
+
+fn lower_register_tile(
+    source: &Source,
+    op: &ConvTranspose2d,
+    tile: RegisterTile,
+) -> Result<Vec<Kernel>, String> {
     let (x, y) = (source.input(ConvTranspose2d::X), source.output(0));
-    let variant = source.node.variant;
-    let tile = RegisterTile::of(variant).ok_or_else(|| super::unknown(variant))?;
     let precision = source.input(ConvTranspose2d::WEIGHT).format.precision;
     let packings = packings(op, &x.segments, y.shape.c, tile, precision);
     source.expect_packings(ConvTranspose2d::WEIGHT.., &packings)?;

@@ -7,6 +7,7 @@ mod conv2d_gemm;
 mod conv2d_spatial;
 mod conv2d_winograd;
 mod conv_transpose2d;
+mod conv_transpose2d_gemm;
 mod convert;
 mod count_non_finite;
 mod epilogue;

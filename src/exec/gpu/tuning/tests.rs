@@ -1,6 +1,6 @@
 //! Tuning on every adapter of this machine.
 
-use super::{Effort, Outcome, Times, Trial, Tuned, TunedClass, Tuner, Tuning, Work, class};
+use super::{Effort, Outcome, Trial, Tuned, TunedClass, Tuner, Tuning, Work, class};
 use crate::exec::Target;
 use crate::exec::gpu::{AdapterSummary, GpuChooser, Lowered, list_adapters, variants};
 use crate::graph::{Element, Graph, GraphBuilder, Role, Shape, fuse};

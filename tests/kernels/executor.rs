@@ -256,7 +256,7 @@ pub fn split_dispatches(gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed>
         let height = |value| case.graph.value(value).shape.h;
         // More rows than a workgroup covers.
         let (kind, has_parts) = match &node.op {
-            Op::Conv2d(op) => ((op.kernel, op.stride), height(node.outputs[0]) > 32),
+            Op::Conv2d(op) => ((op.kernel, op.stride), height(node.outputs[0]) > 64),
             Op::ConvTranspose2d(op) => ((2 * op.stride, 0), height(node.inputs[0]) > 32),
             _ => return false,
         };

@@ -39,7 +39,7 @@ const fn winograd(results: usize, [pixels, outputs, depth]: [usize; 3]) -> Varia
 }
 
 /// Register tiles compile fast, and are tried on all features.
-const TILES: [Variant; 5] = [tile(1, 1), tile(2, 2), tile(8, 1), tile(8, 2), tile(4, 4)];
+const TILES: [Variant; 5] = [tile(1, 1), tile(2, 2), tile(4, 2), tile(8, 2), tile(4, 4)];
 
 /// One of each kind of the others is tried on all features with its indices
 /// checked, and on some in f16; other sizes of it on some.

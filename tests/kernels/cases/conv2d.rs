@@ -1,6 +1,6 @@
 //! Convolutions: every kernel with every epilogue, sizes around the edges of
-//! the register tiles (4 pixels, 8 outputs) and workgroups (32 x 8 pixels),
-//! channels around blocks of 4 and of 8.
+//! the register tiles (4 or 8 pixels, 4 or 8 outputs) and workgroups (32 x 8 or
+//! 64 x 8 pixels), channels around blocks of 4 and of 8.
 
 use super::{UNIT, records, table_rows, weights};
 use crate::case::{Bound, Case};
@@ -151,7 +151,7 @@ pub fn cases() -> Vec<Case> {
                 (7, 13),
                 (13, 7),
                 (3, 65),
-                (65, 2),
+                (131, 2),
                 (9, 33),
             ] {
                 if size.0.min(size.1) >= least {

@@ -11,7 +11,13 @@ use crate::plan::{Choice, Layout, NodeOperands, Precision, Variant};
 /// All kernels for a node, that of the static rule first.
 pub fn variants(node: &NodeOperands, op: &Conv2d) -> Vec<Variant> {
     let outputs = node.outputs[0].shape().c;
-    let mut variants = register_tile::variants();
+    // For each sum, 8 pixels by a block load the least of tiles with 8 sums; a
+    // kernel of one tap has no pixels to share.
+    let first = match op.kernel {
+        1 => register_tile::tile(4, 2),
+        _ => register_tile::tile(8, 1),
+    };
+    let mut variants = register_tile::variants(first);
     variants.extend(gemm_tile::variants(outputs));
     variants.extend(conv2d_spatial::variants(op, outputs));
     variants.extend(conv2d_winograd::variants(op, outputs));

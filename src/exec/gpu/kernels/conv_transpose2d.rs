@@ -8,7 +8,7 @@ use crate::plan::{Choice, Layout, NodeOperands, Precision, Variant};
 
 /// All kernels for a node, that of the static rule first.
 pub fn variants(node: &NodeOperands, _: &ConvTranspose2d) -> Vec<Variant> {
-    let mut variants = register_tile::variants();
+    let mut variants = register_tile::variants(register_tile::tile(4, 2));
     variants.extend(gemm_tile::variants(node.outputs[0].shape().c));
     variants
 }

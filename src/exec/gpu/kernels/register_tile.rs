@@ -14,22 +14,29 @@ pub struct RegisterTile {
     pub blocks: usize,
 }
 
-/// All that are worth trying, the one that does well on all adapters tried
-/// first.
-const ALL: [[usize; 2]; 8] = [
-    [4, 2],
-    [1, 4],
-    [2, 1],
-    [4, 1],
-    [8, 1],
-    [8, 2],
-    [2, 2],
-    [4, 4],
+/// All that are worth trying.
+const ALL: [RegisterTile; 8] = [
+    tile(4, 2),
+    tile(8, 1),
+    tile(8, 2),
+    tile(4, 1),
+    tile(4, 4),
+    tile(2, 2),
+    tile(2, 1),
+    tile(1, 4),
 ];
 
-pub fn variants() -> Vec<Variant> {
-    let variant = |[pixels, blocks]: [usize; 2]| Variant::RegisterTile { pixels, blocks };
-    ALL.map(variant).into()
+pub const fn tile(pixels: usize, blocks: usize) -> RegisterTile {
+    RegisterTile { pixels, blocks }
+}
+
+/// All of them, `first` before the others.
+pub fn variants(first: RegisterTile) -> Vec<Variant> {
+    let others = ALL.into_iter().filter(|&tile| tile != first);
+    let tiles = [first].into_iter().chain(others);
+    tiles
+        .map(|RegisterTile { pixels, blocks }| Variant::RegisterTile { pixels, blocks })
+        .collect()
 }
 
 impl RegisterTile {

@@ -232,7 +232,7 @@ fn an_upscale_with_tuned_kernels_agrees_with_one_without() {
             .filter(|class| class.chosen().variant != class.trials[0].variant);
         let is_changed = changed.count() > 0;
         assert_eq!(is_changed, dump(&upscaler) != before);
-        assert_eq!(upscaler.take_notes(), [String::new(); 0]);
+        assert_eq!(upscaler.take_notes(), Vec::<String>::new());
         let tuned = upscale(&mut upscaler);
         let psnr = metrics::psnr_rgb(&expected, &tuned, 0).unwrap();
         assert!(psnr > 50.0, "{psnr}");

@@ -47,6 +47,9 @@ impl Upscaler {
         if !found.is_empty() {
             self.tuned.note(describe(&found, &adapter, time));
         }
+        if tuner.has_failed() {
+            self.open_again()?;
+        }
         match is_cancelled {
             true => Err(UpscaleError::Cancelled),
             false => Ok(!found.is_empty()),
@@ -81,6 +84,9 @@ impl Upscaler {
         let mut on_progress = |done, total| progress(Progress::Tune { done, total });
         let found = tuner.tune(&work, &Tuning::default(), &mut on_progress)?;
         self.tuned.add(&adapter, &Tuning::default(), &found);
+        if tuner.has_failed() {
+            self.open_again()?;
+        }
         Ok(found)
     }
 

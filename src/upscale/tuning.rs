@@ -16,6 +16,8 @@ pub const FIRST_USE: Duration = Duration::from_secs(3);
 
 /// What is known of the device in use.
 pub(super) struct Tuned {
+    /// Whose table it is; none: that of the CPU, which has none.
+    device: Option<Identity>,
     folder: Option<CacheFolder>,
     /// Whether measurements are used.
     is_on: bool,
@@ -29,6 +31,7 @@ pub(super) struct Tuned {
 impl Tuned {
     pub fn new(tuning: Option<Duration>, folder: Option<CacheFolder>) -> Self {
         Self {
+            device: None,
             folder,
             is_on: tuning.is_some(),
             #[cfg(feature = "gpu")]
@@ -48,12 +51,20 @@ impl Tuned {
 
     /// Forgets one device, and reads what is known of another.
     pub fn load(&mut self, device: &Device) {
+        let identity = match device {
+            Device::Cpu(_) => None,
+            Device::Gpu(adapter) => Some(Identity::of(adapter)),
+        };
+        if self.device == identity {
+            return;
+        }
         self.table = Arc::default();
-        if let (true, Some(folder), Device::Gpu(adapter)) = (self.is_on, &self.folder, device) {
-            let (table, note) = cache::load(folder, &Identity::of(adapter));
+        if let (true, Some(folder), Some(identity)) = (self.is_on, &self.folder, &identity) {
+            let (table, note) = cache::load(folder, identity);
             self.table = Arc::new(table);
             self.notes.extend(note);
         }
+        self.device = identity;
     }
 
     #[cfg(feature = "gpu")]
@@ -74,9 +85,9 @@ impl Tuned {
     /// Keeps what the device has compiled.
     pub fn save_pipelines(&mut self, backend: &Backend) {
         let saved = match backend {
-            Backend::Cpu(_) => Ok(()),
             #[cfg(feature = "gpu")]
-            Backend::Gpu(backend) => backend.gpu().save_pipelines(),
+            Backend::Gpu(backend) if self.folder.is_some() => backend.gpu().save_pipelines(),
+            _ => Ok(()),
         };
         self.note_once(saved);
     }

@@ -417,6 +417,12 @@ impl Upscaler {
         Ok(())
     }
 
+    /// Opens the device again, which another of its users may have lost.
+    #[cfg(feature = "gpu")]
+    pub(super) fn open_again(&mut self) -> Result<(), UpscaleError> {
+        self.switch(self.selected.clone(), self.precision)
+    }
+
     /// Gives the memory of the loaded program back.
     #[cfg(feature = "gpu")]
     pub(super) fn unload(&mut self) {

@@ -76,12 +76,15 @@ pub fn is_moving(op: &Op) -> bool {
     matches!(op, Op::Convert(_) | Op::Pack(_))
 }
 
+/// The class of a node, and its kernels.
+type Listed = (String, Vec<Variant>);
+
 /// Lists what there is to time, in the order of nodes.
 struct Lister<'a> {
     rule: GpuChooser,
     adapter: &'a AdapterSummary,
     known: &'a Tuning,
-    seen: RefCell<Vec<Option<(String, Vec<Variant>)>>>,
+    seen: RefCell<Vec<Option<Listed>>>,
 }
 
 impl Chooser for Lister<'_> {

@@ -12,10 +12,12 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+type Change = Box<dyn Fn(Variant, &mut Lowered) + Send + Sync>;
+
 /// What a test does to the kernels that are tried.
 pub(super) struct Hook {
     /// Changes a kernel.
-    pub kernel: Box<dyn Fn(Variant, &mut Lowered) + Send + Sync>,
+    pub kernel: Change,
     /// Whether wrong results are right.
     pub trusts: bool,
     /// How many kernels of each node are tried.

@@ -61,7 +61,10 @@ impl Tuner {
         Self {
             adapter: adapter.clone(),
             precision,
-            effort,
+            effort: Effort {
+                rounds: effort.rounds.max(1),
+                ..effort
+            },
             memory_limit: None,
             gpu: None,
             failed: Vec::new(),
@@ -73,6 +76,12 @@ impl Tuner {
     #[cfg(test)]
     pub(super) fn effort_mut(&mut self) -> &mut Effort {
         &mut self.effort
+    }
+
+    /// Whether the device failed with a kernel. A driver that was reset has
+    /// forgotten other work on the device, too.
+    pub fn has_failed(&self) -> bool {
+        !self.failed.is_empty()
     }
 
     /// The classes that a table says nothing about, with the static rule's

@@ -43,6 +43,9 @@ mod stopping;
 mod streams;
 #[path = "cli/tables.rs"]
 mod tables;
+#[cfg(feature = "gpu")]
+#[path = "cli/tune.rs"]
+mod tune;
 
 #[path = "support/models.rs"]
 mod support_models;

@@ -6,10 +6,12 @@ use super::failure::{EXIT_CODES, Failure, exit_codes};
 pub use super::upscale::UpscaleArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use srdiff::diffusion::{BetaSchedule, Sampler, SamplerError};
+use srdiff::exec::gpu::CacheFolder;
 use srdiff::image::{Border, MAX_PIXELS};
 use srdiff::model::{Model, Settings};
 use srdiff::upscale::{
-    DeviceChoice, PrecisionChoice, SampleOptions, TileChoice, Upscaler, UpscalerOptions, defaults,
+    DeviceChoice, FIRST_USE, PrecisionChoice, SampleOptions, TileChoice, Upscaler, UpscalerOptions,
+    defaults,
 };
 use std::path::PathBuf;
 
@@ -80,6 +82,14 @@ pub enum Command {
     /// LR-PSNR of the result, shrunk again, and its input; SSIMULACRA2. Prints
     /// a Markdown table of the means, and the protocol.
     Evaluate(EvaluateArgs),
+    /// Time the kernels of a GPU, and keep which are the fastest
+    ///
+    /// The first use of a GPU does this for a few seconds; here, every kernel is
+    /// timed several times. Kernels that give wrong results or fail are never
+    /// used, and are listed. What was found is kept in the folder SRDIFF_CACHE_DIR
+    /// or the user's folder of caches.
+    #[cfg(feature = "gpu")]
+    Tune(super::tune::TuneArgs),
     /// Turn a PyTorch checkpoint into a model file
     ///
     /// Reads what torch.save writes, in both of its forms, and runs nothing
@@ -195,7 +205,7 @@ pub struct PlanArgs {
 }
 
 /// Parses `24x16`; clap names the argument.
-fn size(text: &str) -> Result<[usize; 2], String> {
+pub fn size(text: &str) -> Result<[usize; 2], String> {
     let sides = text.split_once('x').and_then(|(width, height)| {
         let side = |text: &str| text.parse().ok().filter(|&side: &usize| side > 0);
         Some([side(width)?, side(height)?])
@@ -209,7 +219,7 @@ fn size(text: &str) -> Result<[usize; 2], String> {
 }
 
 /// Which model runs on which device.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct EngineArgs {
     /// The model file [default: the built-in 4x model]
     #[arg(short, long, value_name = "FILE")]
@@ -230,11 +240,16 @@ pub struct EngineArgs {
     /// Write results even if they do not match the picture when shrunk
     #[arg(long)]
     pub allow_mismatch: bool,
+    /// Take the usual kernels, and not those that were the fastest when they were
+    /// timed on this GPU (for a few seconds of its first use, or by `srdiff tune`)
+    #[arg(long)]
+    pub no_tune: bool,
 }
 
 /// How numbers are stored.
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub enum Precision {
+    #[default]
     Auto,
     F32,
     F16,
@@ -291,6 +306,8 @@ impl EngineArgs {
             memory_limit: self.memory_limit.map(|mib| mib.saturating_mul(1 << 20)),
             allow_mismatch: self.allow_mismatch,
             tile: self.tile.map_or(TileChoice::Auto, TileChoice::AtMost),
+            tuning: (!self.no_tune).then_some(FIRST_USE),
+            cache: CacheFolder::of_user(),
         };
         Ok(Upscaler::new(model, &options)?)
     }

@@ -67,6 +67,9 @@ pub fn run(args: &BlendArgs) -> Result<(), Failure> {
         &mut |progress| bar.show(progress),
     );
     drop(bar);
+    if !args.quiet {
+        terminal::notes(&mut upscaler);
+    }
     let blended = blended.map_err(Failure::upscaling(input.display()))?;
     blended
         .save(&output, format, &EncodeOptions::default(), args.force)

@@ -100,6 +100,10 @@ pub enum Failure {
     /// A signal ended it.
     #[error("{0}")]
     Stopped(Stopped),
+    /// A signal ended the timing of kernels, with this exit code.
+    #[error("stopped; what was timed so far is kept")]
+    #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
+    TuningStopped(u8),
     /// A panic while it worked on an image.
     #[error("{input}: srdiff itself failed ({reason}); please report it with the image")]
     Fault {
@@ -219,6 +223,7 @@ impl Failure {
             Self::Fault { .. } => 101,
             Self::SomeFailed { .. } => 8,
             Self::Stopped(stopped) => stopped.exit_code,
+            Self::TuningStopped(exit_code) => *exit_code,
             Self::Model(_) => 5,
             Self::Convert(error) => match error.problem {
                 // What a checkpoint does not tell is an option's to say.
@@ -285,6 +290,9 @@ fn with_options(error: &UpscaleError) -> String {
             UpscaleError::Sampler(_) | UpscaleError::Option { .. } => {
                 with_flags(&error.to_string())
             }
+            UpscaleError::NothingToTune(_) => {
+                format!("{error} with --device (`srdiff devices` lists them)")
+            }
             UpscaleError::Lost { .. } => format!("{error}, or keep it with --allow-mismatch"),
             error => error.to_string(),
         };
@@ -323,7 +331,7 @@ fn code(error: &UpscaleError) -> u8 {
         | UpscaleError::Exec(ExecError::Parameter(_)) => 5,
         UpscaleError::TooLarge(_)
         | UpscaleError::Exec(ExecError::OutOfMemory { .. } | ExecError::Limit { .. }) => 6,
-        UpscaleError::Device(_) => 7,
+        UpscaleError::Device(_) | UpscaleError::NothingToTune(_) => 7,
         // A signal alone cancels, and gives its own code.
         UpscaleError::Cancelled => 130,
         UpscaleError::NotFinite { .. }

@@ -14,6 +14,8 @@ mod progress;
 mod shorthand;
 mod signals;
 mod terminal;
+#[cfg(feature = "gpu")]
+mod tune;
 mod upscale;
 
 use args::{Command, CommandLine};
@@ -30,6 +32,8 @@ pub fn run() -> ExitCode {
         Command::Devices(args) => devices::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Convert(args) => convert::run(args),
+        #[cfg(feature = "gpu")]
+        Command::Tune(args) => tune::run(args),
         Command::Info(args) => info::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Completions(args) => pages::completions(args),

@@ -21,6 +21,7 @@ impl StepBar {
 
     pub fn show(&self, progress: Progress) -> ControlFlow<()> {
         match progress {
+            Progress::Tune { .. } => self.say("timing kernels, once for this device"),
             Progress::Load => self.say("loading the model"),
             Progress::Image => self.say("encoding the image"),
             Progress::Step { done: 0, total } => {
@@ -57,6 +58,10 @@ impl StepBar {
     }
 }
 
+/// Bars of many upscales: before anything tells the time, and after.
+const OF_ALL: &str = "{bar:40} {percent}% of {msg}";
+const WITH_TIME: &str = "{bar:40} {percent}% of {msg}, {eta} left";
+
 /// The progress of many upscales, with the remaining time of all of them.
 /// Dropping it clears it.
 pub struct BatchBar(ProgressBar);
@@ -76,7 +81,7 @@ impl BatchBar {
 
     fn on(target: ProgressDrawTarget, images: usize, work: u64) -> Self {
         let bar = ProgressBar::with_draw_target(Some(work), target);
-        bar.set_style(style("{bar:40} {percent}% of {msg}"));
+        bar.set_style(style(OF_ALL));
         bar.set_message(match images {
             1 => "1 image".to_owned(),
             _ => format!("{images} images"),
@@ -88,7 +93,19 @@ impl BatchBar {
     /// `before`.
     pub fn show(&self, progress: Progress, before: u64, work: u64) -> ControlFlow<()> {
         let done = match progress {
-            Progress::Load | Progress::Image => 0,
+            Progress::Tune { .. } => {
+                self.0
+                    .set_style(style("{bar:40} timing kernels, once for this device"));
+                self.0.tick();
+                return ControlFlow::Continue(());
+            }
+            Progress::Load => {
+                let known = self.0.position() > 0;
+                self.0
+                    .set_style(style(if known { WITH_TIME } else { OF_ALL }));
+                0
+            }
+            Progress::Image => 0,
             Progress::Step { done, total } => {
                 (u128::from(work) * done as u128 / total.max(1) as u128) as u64
             }
@@ -96,8 +113,7 @@ impl BatchBar {
         };
         if self.0.position() == 0 && before + done > 0 {
             // Nothing tells the time before.
-            self.0
-                .set_style(style("{bar:40} {percent}% of {msg}, {eta} left"));
+            self.0.set_style(style(WITH_TIME));
         }
         self.0.set_position(before + done);
         ControlFlow::Continue(())
@@ -123,6 +139,14 @@ pub fn image_bar(total: usize) -> ProgressBar {
     let target = ProgressDrawTarget::stderr();
     let bar = ProgressBar::with_draw_target(Some(total as u64), target);
     bar.set_style(style("{bar:40} image {pos}/{len}, {eta} left"));
+    bar
+}
+
+/// A bar over kernels that are timed. Dropping it clears it.
+#[cfg(feature = "gpu")]
+pub fn kernel_bar() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    bar.set_style(style("{bar:40} kernel {pos}/{len}, {eta} left"));
     bar
 }
 
@@ -181,7 +205,8 @@ mod tests {
         let bar = StepBar::on(ProgressDrawTarget::term_like_with_hz(terminal, 255));
         let total = 3;
         let steps = (0..=total).map(|done| Progress::Step { done, total });
-        let before = [Progress::Load, Progress::Image].into_iter();
+        let tune = Progress::Tune { done: 0, total: 9 };
+        let before = [tune, Progress::Load, Progress::Image].into_iter();
         for progress in before.chain(steps).chain([Progress::Finish]) {
             // The bar is drawn at most 255 times a second.
             sleep(Duration::from_millis(20));
@@ -189,7 +214,12 @@ mod tests {
         }
         drop(bar);
         let text = paper.0.lock().unwrap();
-        let messages = ["loading the model", "encoding the image", "finishing"];
+        let messages = [
+            "timing kernels",
+            "loading the model",
+            "encoding the image",
+            "finishing",
+        ];
         let counts = ["step 1/3, ", "step 2/3, ", "s left"];
         for part in messages.iter().chain(&counts) {
             assert!(text.contains(part), "no {part}: {text}");
@@ -205,6 +235,9 @@ mod tests {
         let bar = BatchBar::on(target, 2, 500);
         let pause = || sleep(Duration::from_millis(20));
         let step = |done| Progress::Step { done, total: 4 };
+        let _ = bar.show(Progress::Tune { done: 0, total: 9 }, 0, 100);
+        pause();
+        let _ = bar.show(Progress::Load, 0, 100);
         let _ = bar.show(step(1), 0, 100);
         pause();
         let _ = bar.show(Progress::Finish, 0, 100);
@@ -216,6 +249,7 @@ mod tests {
         drop(bar);
         let text = paper.0.lock().unwrap();
         for part in [
+            "timing kernels",
             "5% of 2 images",
             "20% of 2 images",
             "75% of 2 images",

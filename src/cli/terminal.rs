@@ -1,6 +1,7 @@
 //! Output to the terminal.
 
 use super::failure::Failure;
+use srdiff::upscale::Upscaler;
 use std::io::{ErrorKind, Write};
 
 /// Writes to stdout. A reader that has closed the pipe (`| head`) is no error.
@@ -18,6 +19,15 @@ pub fn answer(text: &str) -> Result<(), Failure> {
 /// Writes a line to stderr; nothing could report that this failed.
 pub fn status(line: &str) {
     let _ = writeln!(std::io::stderr(), "{}", printable(line));
+}
+
+/// Writes what is to be known of a device to stderr. Whether there was anything.
+pub fn notes(upscaler: &mut Upscaler) -> bool {
+    let notes = upscaler.take_notes();
+    for note in &notes {
+        status(&format!("note: {note}"));
+    }
+    !notes.is_empty()
 }
 
 /// The text with its control characters escaped: file names may hold some,

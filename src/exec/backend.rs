@@ -1,6 +1,7 @@
 //! From graphs to an executor, for every device alike.
 
 use super::cpu::{self, CpuBackend};
+use super::gpu::tuning::{TunedChooser, Tuning};
 use super::gpu::{self, AdapterSummary, Lowered};
 #[cfg(feature = "gpu")]
 use super::gpu::{Gpu, GpuBackend};
@@ -26,6 +27,8 @@ pub enum Target {
         /// Floating-point operations that one dispatch may have; convolutions
         /// with more are split by rows.
         max_dispatch_flops: u64,
+        /// Kernels that were measured to be the fastest.
+        tuning: Arc<Tuning>,
     },
 }
 
@@ -80,13 +83,23 @@ impl Prepared {
 }
 
 impl Target {
-    /// A GPU, with dispatches of ordinary size.
+    /// A GPU, with dispatches of ordinary size and kernels by the static rule.
     pub fn gpu(adapter: &AdapterSummary, precision: Precision) -> Self {
         Self::Gpu {
             adapter: Box::new(adapter.clone()),
             precision,
             max_dispatch_flops: gpu::MAX_DISPATCH_FLOPS,
+            tuning: Arc::default(),
         }
+    }
+
+    /// The same with the kernels that were measured to be the fastest, where
+    /// any were.
+    pub fn tuned(mut self, measured: Arc<Tuning>) -> Self {
+        if let Self::Gpu { tuning, .. } = &mut self {
+            *tuning = measured;
+        }
+        self
     }
 
     /// The CPU, with as many threads as rayon's current pool.
@@ -102,7 +115,16 @@ impl Target {
             Self::Cpu { threads, precision } => {
                 Box::new(cpu::CpuChooser::new((*threads).max(1), *precision))
             }
-            Self::Gpu { precision, .. } => Box::new(gpu::GpuChooser::new(*precision)),
+            Self::Gpu {
+                precision,
+                adapter,
+                tuning,
+                ..
+            } => Box::new(TunedChooser {
+                rule: gpu::GpuChooser::new(*precision),
+                adapter: (**adapter).clone(),
+                tuning: tuning.clone(),
+            }),
         }
     }
 

@@ -5,11 +5,13 @@ use super::error::{Shortage, TooLarge, UpscaleError};
 use super::tiled;
 use super::tiling::{SMALLEST_TILE, TileChoice, Tiling};
 use crate::exec::gpu::check_limits;
+use crate::exec::gpu::tuning::Tuning;
 use crate::exec::{ExecError, PrepareOptions, Prepared, StepRecord, Target};
 use crate::graph::{Graph, GraphError};
 use crate::model::{PhaseOptions, Settings, phases};
 use crate::ops::NoiseSource;
 use crate::plan::Precision;
+use std::sync::Arc;
 
 /// What programs are prepared for.
 #[derive(Clone, Copy)]
@@ -17,6 +19,7 @@ pub(super) struct Budget<'a> {
     pub settings: &'a Settings,
     pub device: &'a Device,
     pub precision: Precision,
+    pub tuning: &'a Arc<Tuning>,
     /// Bytes that may be used.
     pub bytes: u64,
     /// LR pixels of a tile that the device refused memory for.
@@ -42,7 +45,7 @@ impl Budget<'_> {
                 threads: cpu.threads,
                 precision: self.precision,
             },
-            Device::Gpu(adapter) => Target::gpu(adapter, self.precision),
+            Device::Gpu(adapter) => Target::gpu(adapter, self.precision).tuned(self.tuning.clone()),
         };
         Ok(target.prepare(&graphs, &PrepareOptions::default())?)
     }

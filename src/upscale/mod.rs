@@ -37,6 +37,9 @@ mod steps;
 mod target;
 mod tiled;
 mod tiling;
+#[cfg(feature = "gpu")]
+mod tune;
+mod tuning;
 mod upscaler;
 
 pub use device::{CpuSummary, Device, DeviceError, PrecisionChoice};
@@ -48,4 +51,5 @@ pub use select::{DeviceChoice, Selected, select};
 pub use spread::Spread;
 pub use steps::step_record;
 pub use tiling::{SMALLEST_TILE, TileChoice};
+pub use tuning::FIRST_USE;
 pub use upscaler::{NextTry, Report, Retry, Upscaler, UpscalerOptions};

@@ -67,6 +67,9 @@ impl SampleOptions {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
+    /// A kernel is about to be timed, the first time that it is used on this
+    /// device; `done` are done.
+    Tune { done: usize, total: usize },
     /// The model is about to be loaded for a new size.
     Load,
     /// The image is about to be encoded.

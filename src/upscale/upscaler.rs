@@ -9,8 +9,9 @@ use super::reverse::{OnProgress, Progress, SampleOptions, notify, sample_steps};
 use super::select::{DeviceChoice, Selected, select};
 use super::tiled::{Start, Tiled};
 use super::tiling::{MARGIN, SMALLEST_TILE, TileChoice, Tiling};
+use super::tuning::Tuned;
 use super::{UpscaleError, steps};
-use crate::exec::gpu::list_adapters;
+use crate::exec::gpu::{CacheFolder, list_adapters};
 #[cfg(feature = "gpu")]
 use crate::exec::gpu::{Gpu, GpuOptions};
 use crate::exec::{Backend, ExecError, Executor, Prepared, StepRecord};
@@ -20,6 +21,7 @@ use crate::plan::Precision;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Steps queued on a GPU: enough that it never waits, few enough that progress
 /// is accurate and cancelling is quick.
@@ -35,6 +37,14 @@ pub struct UpscalerOptions {
     pub tile: TileChoice,
     /// Whether results that do not match their image are results, too.
     pub allow_mismatch: bool,
+    /// Kernels are those that ran fastest when they were timed on this device,
+    /// and those that never were are timed when an image needs them, for so
+    /// long in all; on software adapters, none are then. By default, a static
+    /// rule chooses.
+    pub tuning: Option<Duration>,
+    /// Where measurements and compiled kernels are kept for the next time. By
+    /// default, they are not.
+    pub cache: Option<CacheFolder>,
 }
 
 /// How an image was upscaled.
@@ -89,7 +99,7 @@ impl fmt::Display for Retry {
 /// sizes.
 pub struct Upscaler {
     model: Arc<Model>,
-    selected: Selected,
+    pub(super) selected: Selected,
     precision: Precision,
     /// Whether to switch to f32 if the model exceeds the range of f16.
     falls_back: bool,
@@ -103,6 +113,7 @@ pub struct Upscaler {
     /// LR pixels of a tile that the device refused memory for, for this image.
     refused: Option<usize>,
     backend: Backend,
+    pub(super) tuned: Tuned,
     /// What was checked last.
     prepared: Option<(LrSize, Prepared)>,
     /// The program on the device, its time tables computed.
@@ -145,8 +156,11 @@ impl Upscaler {
         let selected = select(&options.device, &adapters, CpuSummary::of_this_machine)?;
         let precision = selected.device.precision(options.precision)?;
         let model = Arc::new(model);
+        let mut tuned = Tuned::new(options.tuning, options.cache.clone());
+        tuned.load(&selected.device);
         Ok(Self {
-            backend: open(&selected.device, precision, &model)?,
+            backend: open(&selected.device, precision, &model, &mut tuned)?,
+            tuned,
             model,
             selected,
             precision,
@@ -180,6 +194,12 @@ impl Upscaler {
     /// it changes to f32 when the model exceeds the range of f16.
     pub fn precision(&self) -> Precision {
         self.precision
+    }
+
+    /// What the user should know of the device since this was asked last: that
+    /// kernels were timed, and what is wrong with files of the cache.
+    pub fn take_notes(&mut self) -> Vec<String> {
+        self.tuned.take_notes()
     }
 
     /// The program for an image of `width` x `height` in one piece, whether it
@@ -396,13 +416,31 @@ impl Upscaler {
         // What was loaded goes first: the new one may need its memory.
         (self.loaded, self.prepared, self.weight_bytes) = (None, None, 0);
         self.holds_image = false;
-        self.backend = open(&selected.device, precision, &self.model)?;
+        self.tuned.load(&selected.device);
+        self.backend = open(&selected.device, precision, &self.model, &mut self.tuned)?;
         self.refused = match selected.device == self.selected.device {
             true => self.refused,
             false => None,
         };
         (self.selected, self.precision, self.has_failed) = (selected, precision, false);
         Ok(())
+    }
+
+    /// Opens the device again, which another of its users may have lost.
+    #[cfg(feature = "gpu")]
+    pub(super) fn open_again(&mut self) -> Result<(), UpscaleError> {
+        self.switch(self.selected.clone(), self.precision)
+    }
+
+    /// Gives the memory of the loaded program back.
+    #[cfg(feature = "gpu")]
+    pub(super) fn unload(&mut self) {
+        (self.loaded, self.prepared, self.holds_image) = (None, None, false);
+    }
+
+    #[cfg(feature = "gpu")]
+    pub(super) fn memory_limit(&self) -> Option<u64> {
+        self.memory_limit
     }
 
     pub(super) fn check_picture(&self, picture: &Picture) -> Result<(), UpscaleError> {
@@ -511,6 +549,7 @@ impl Upscaler {
             settings: self.model.settings(),
             device: &self.selected.device,
             precision: self.precision,
+            tuning: self.tuned.table(),
             bytes: usable_bytes(&self.selected.device, self.memory_limit, held),
             refused: self.refused,
         }
@@ -557,6 +596,12 @@ impl Upscaler {
             }
             // The new program needs its memory.
             (self.loaded, self.holds_image) = (None, false);
+            #[cfg(feature = "gpu")]
+            if self.tune_first_use(tile, records.len() - 1, progress)? {
+                // Other kernels may need other memory.
+                self.prepared = None;
+                continue;
+            }
             notify(progress, Progress::Load)?;
             let prepared = match self.prepared.take() {
                 Some((known, prepared)) if known == tile => prepared,
@@ -575,8 +620,9 @@ impl Upscaler {
         }
     }
 
-    fn open_program(&self, prepared: Prepared) -> Result<Box<dyn Executor>, ExecError> {
+    fn open_program(&mut self, prepared: Prepared) -> Result<Box<dyn Executor>, ExecError> {
         let mut executor = self.backend.load_prepared(prepared)?;
+        self.tuned.save_pipelines(&self.backend);
         let settings = self.model.settings();
         let sinusoids = time::sinusoidal_embedding(settings.timesteps, settings.hidden);
         executor.write(names::TIME, &sinusoids)?;
@@ -653,12 +699,14 @@ fn open(
     device: &Device,
     precision: Precision,
     model: &Arc<Model>,
+    #[cfg_attr(not(feature = "gpu"), allow(unused_variables))] tuned: &mut Tuned,
 ) -> Result<Backend, UpscaleError> {
     match device {
         Device::Cpu(_) => Ok(Backend::cpu(precision, model.clone())),
         #[cfg(feature = "gpu")]
         Device::Gpu(adapter) => {
             let gpu = Gpu::open(adapter.index, GpuOptions::default())?;
+            let gpu = tuned.with_stored_pipelines(gpu);
             Ok(Backend::gpu(Arc::new(gpu), precision, model.clone()))
         }
         #[cfg(not(feature = "gpu"))]

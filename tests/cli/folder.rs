@@ -9,9 +9,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// A temporary folder, the binary's working directory. It holds a small 4x
-/// model, `tiny.safetensors`, and a picture of 6x4 pixels, `in.png`.
-pub struct Folder(TempDir);
+/// A temporary folder, the binary's working directory, and one for its caches.
+/// It holds a small 4x model, `tiny.safetensors`, and a picture of 6x4 pixels,
+/// `in.png`.
+pub struct Folder(TempDir, TempDir);
 
 /// What a run of the binary came to.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ pub const FAST: [&str; 6] = [
 
 impl Folder {
     pub fn new() -> Self {
-        let folder = Self(TempDir::new().unwrap());
+        let folder = Self(TempDir::new().unwrap(), TempDir::new().unwrap());
         folder.write(
             "tiny.safetensors",
             &ModelFile::of("tiny-x4").tamed().to_bytes(),
@@ -44,6 +45,11 @@ impl Folder {
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
+    }
+
+    /// Where the binary keeps what it found out about devices. Not there yet.
+    pub fn cache(&self) -> PathBuf {
+        self.1.path().join("cache")
     }
 
     pub fn write(&self, name: &str, bytes: &[u8]) {
@@ -72,6 +78,7 @@ impl Folder {
     pub fn run(&self, args: &[&str]) -> Run {
         let output = Command::new(env!("CARGO_BIN_EXE_srdiff"))
             .current_dir(self.0.path())
+            .env("SRDIFF_CACHE_DIR", self.cache())
             .args(args)
             .output()
             .unwrap();

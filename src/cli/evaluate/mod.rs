@@ -83,6 +83,7 @@ pub fn run(args: &EvaluateArgs) -> Result<(), Failure> {
         grids.add(entry, &pair, &shown)?;
     }
     drop(bar);
+    terminal::notes(&mut upscaler);
 
     let selected = upscaler.selected();
     let mut report = Report {

@@ -82,6 +82,7 @@ impl<'a> Compute<'a, '_> {
         if !std::mem::replace(&mut self.is_announced, true) {
             report.say(&describe(engine, settings));
         }
+        self.device_notes(engine);
         report.notes(job, &notes);
         let work = work_of(job, &settings.sample);
         let mut started = Instant::now();
@@ -128,6 +129,7 @@ impl<'a> Compute<'a, '_> {
                 true => engine.upscale_rows(&picture, &sample, progress, rows),
                 false => engine.upscale_next(&picture, &sample, progress, rows),
             };
+            self.device_notes(engine);
             let retried = result.iter().flat_map(|how| &how.retried);
             let retried: Vec<_> = retried.map(ToString::to_string).collect();
             report.notes(job, &retried);
@@ -172,6 +174,13 @@ impl<'a> Compute<'a, '_> {
             }
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// What is to be known of the device, and of no image.
+    fn device_notes(&self, engine: &mut Upscaler) {
+        for note in engine.take_notes() {
+            self.report.say(&format!("note: {note}"));
+        }
     }
 
     /// Writes the mean of all samples and their deviation.

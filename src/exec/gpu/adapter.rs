@@ -33,6 +33,9 @@ pub struct AdapterSummary {
     pub kind: AdapterKind,
     pub backend: String,
     pub driver: String,
+    /// The card's maker and model, as numbers of their bus.
+    pub vendor: u32,
+    pub device: u32,
     /// Whether shaders can use f16 (storage in half the memory).
     pub f16: bool,
     pub timestamps: bool,
@@ -65,6 +68,8 @@ impl AdapterSummary {
             kind: AdapterKind::Unknown,
             backend: String::new(),
             driver: String::new(),
+            vendor: 0,
+            device: 0,
             f16: false,
             timestamps: false,
             subgroups: false,

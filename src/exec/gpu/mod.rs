@@ -6,6 +6,7 @@
 //! names wgpu; it is left out without the feature `gpu`.
 
 mod adapter;
+mod cache_folder;
 #[cfg(feature = "gpu")]
 mod device;
 pub mod kernels;
@@ -14,8 +15,10 @@ mod lower;
 mod lowered;
 pub mod shader;
 pub mod template;
+pub mod tuning;
 
 pub use adapter::{AdapterKind, AdapterSummary};
+pub use cache_folder::{CacheFolder, Identity};
 #[cfg(feature = "gpu")]
 pub use device::{DispatchTime, Gpu, GpuBackend, GpuExecutor, GpuOptions, list_adapters};
 pub use kernels::{GpuChooser, variants};

@@ -87,6 +87,11 @@ pub fn shaders() -> impl Iterator<Item = &'static str> {
     names.filter(|name| !name.starts_with("include/"))
 }
 
+/// Every template, with its text.
+pub fn files() -> impl Iterator<Item = File> {
+    FILES.iter().copied()
+}
+
 /// What a parameter stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]

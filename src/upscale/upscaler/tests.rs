@@ -312,8 +312,13 @@ fn a_bad_result_is_tried_in_f32_and_on_the_cpu() {
     for (mut upscaler, _) in on_adapters(true) {
         let first = upscaler.precision();
         upscaler.model = Arc::new(exploding());
-        upscaler.backend =
-            open(&upscaler.selected.device, first, &upscaler.model).expect("open already");
+        upscaler.backend = open(
+            &upscaler.selected.device,
+            first,
+            &upscaler.model,
+            &mut upscaler.tuned,
+        )
+        .expect("open already");
         let error = upscale_with(&mut upscaler, || ()).unwrap_err();
         match &error {
             UpscaleError::NotFinite { device, precision } => {

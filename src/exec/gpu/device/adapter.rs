@@ -3,9 +3,10 @@
 use super::duplicates;
 use super::failure::Failure;
 use super::pipelines::PipelineCache;
+use super::stored::StoredPipelines;
 use super::work::Work;
 use crate::exec::ExecError;
-use crate::exec::gpu::{AdapterKind, AdapterSummary, limits};
+use crate::exec::gpu::{AdapterKind, AdapterSummary, CacheFolder, Identity, limits};
 
 /// Every adapter of this machine, once each.
 fn enumerate() -> Vec<wgpu::Adapter> {
@@ -45,6 +46,8 @@ fn summarize(index: usize, adapter: &wgpu::Adapter) -> AdapterSummary {
         driver: format!("{} {}", info.driver, info.driver_info)
             .trim()
             .to_owned(),
+        vendor: info.vendor,
+        device: info.device,
         f16: features.contains(wgpu::Features::SHADER_F16),
         timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
         subgroups: features.contains(wgpu::Features::SUBGROUP),
@@ -90,6 +93,8 @@ pub struct Gpu {
     pub(super) failure: Failure,
     /// Compiled for all that runs on this device.
     pub(super) pipelines: PipelineCache,
+    /// Where these are kept, if anywhere.
+    pub(super) stored: Option<StoredPipelines>,
     pub(super) work: Work,
     #[cfg(test)]
     pub(crate) refusal: super::buffers::Refusal,
@@ -109,7 +114,9 @@ impl Gpu {
         })?;
         let summary = summarize(index, adapter);
         limits::check_baseline(&summary)?;
-        let wanted = wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY;
+        let wanted = wgpu::Features::SHADER_F16
+            | wgpu::Features::TIMESTAMP_QUERY
+            | wgpu::Features::PIPELINE_CACHE;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("srdiff"),
             required_features: adapter.features() & wanted,
@@ -127,6 +134,7 @@ impl Gpu {
         let failure = Failure::watch(&device, &summary.name);
         Ok(Self {
             pipelines: PipelineCache::new(&device),
+            stored: None,
             work: Work::new(&device),
             device,
             queue,
@@ -136,6 +144,22 @@ impl Gpu {
             #[cfg(test)]
             refusal: Default::default(),
         })
+    }
+
+    /// The same, but keeps compiled pipelines in a folder, where the driver hands
+    /// them out: what an earlier run has compiled is not compiled again. Says why
+    /// a file there cannot be used.
+    pub fn with_stored_pipelines(mut self, folder: &CacheFolder) -> (Self, Option<String>) {
+        let identity = Identity::of(&self.summary);
+        let (stored, note) = StoredPipelines::open(&self.device, identity, folder);
+        self.stored = stored;
+        (self, note)
+    }
+
+    /// The same, but calls the device hung when one submit takes so long.
+    pub fn with_patience(mut self, limit: std::time::Duration) -> Self {
+        self.work.limit = limit;
+        self
     }
 
     /// Gives the device up: whatever runs on it fails from now on, as when a

@@ -9,6 +9,7 @@ mod failure;
 mod pace;
 mod pipelines;
 mod readback;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod timing;

@@ -43,12 +43,14 @@ impl PipelineCache {
     }
 
     /// The pipelines of a program; those that are not there yet are compiled,
-    /// on all cores.
+    /// on all cores. Several threads may compile at once.
     pub(super) fn get(&self, gpu: &Gpu, lowered: &Lowered) -> Result<Vec<Compiled>, ExecError> {
         let keys: Vec<Key> = lowered.pipelines.iter().map(|p| key(lowered, p)).collect();
-        let mut compiled = lock(&self.compiled);
         let mut missing: Vec<_> = lowered.pipelines.iter().zip(&keys).collect();
-        missing.retain(|(_, key)| !compiled.contains_key(*key));
+        {
+            let compiled = lock(&self.compiled);
+            missing.retain(|(_, key)| !compiled.contains_key(*key));
+        }
         let modules: BTreeSet<usize> = missing.iter().map(|(p, _)| p.module).collect();
         let modules: HashMap<usize, wgpu::ShaderModule> = modules
             .into_par_iter()
@@ -59,6 +61,7 @@ impl PipelineCache {
             .map(|(p, key)| (key.clone(), self.compile(gpu, p, &modules[&p.module])))
             .collect();
         gpu.failure.check()?;
+        let mut compiled = lock(&self.compiled);
         compiled.extend(made);
         Ok(keys.iter().map(|key| compiled[key].clone()).collect())
     }
@@ -92,9 +95,19 @@ impl PipelineCache {
                 constants: &constants,
                 zero_initialize_workgroup_memory: false,
             },
-            cache: None,
+            cache: gpu.stored.as_ref().map(|stored| &stored.cache),
         });
         Compiled { pipeline, arrays }
+    }
+}
+
+impl Gpu {
+    /// Compiles the kernels of a program that are not compiled yet.
+    ///
+    /// # Errors
+    /// When the driver refuses one: the device is of no use from then on.
+    pub fn compile(&self, lowered: &Lowered) -> Result<(), ExecError> {
+        self.pipelines.get(self, lowered).map(drop)
     }
 }
 

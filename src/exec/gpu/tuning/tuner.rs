@@ -1,0 +1,394 @@
+//! Times the kernels of all nodes on a GPU.
+
+use super::contest::{Contest, race};
+use super::measure::{Loaded, median};
+use super::outcome::{Effort, Outcome, Trial, TunedClass};
+use super::single::Weights;
+use super::tasks::{Task, Work, is_moving, tasks};
+use super::{Times, Tuned, Tuning};
+use crate::exec::gpu::kernels::GpuChooser;
+use crate::exec::gpu::{AdapterKind, AdapterSummary, Gpu, GpuBackend, GpuOptions, Lowered};
+use crate::exec::{ExecError, Target};
+use crate::graph::{Element, Graph};
+use crate::plan::{Choice, Chooser, Format, NodeOperands, PlanError, Precision, Variant};
+use rayon::prelude::*;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What a run of a node alone may take; the static rule's take milliseconds.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The same of a software adapter, which shares the CPU with everybody.
+const PATIENCE_WITH_SOFTWARE: Duration = Duration::from_secs(60);
+
+/// Kernels that the device failed with, after which nothing more is tried.
+const MOST_FAILURES: usize = 4;
+
+/// Times kernels on a device of its own: what fails there harms no other work.
+pub struct Tuner {
+    adapter: AdapterSummary,
+    precision: Precision,
+    effort: Effort,
+    /// Bytes of memory that may be used.
+    pub memory_limit: Option<u64>,
+    gpu: Option<Arc<Gpu>>,
+    /// Kernels that the device failed with: they are not tried again.
+    failed: Vec<Variant>,
+    /// What a test does to kernels.
+    #[cfg(test)]
+    pub(super) hook: super::tests::Hook,
+}
+
+/// Why a kernel was given up.
+enum Failed {
+    Refused(String),
+    /// The device must be opened again.
+    Device(String),
+}
+
+impl From<ExecError> for Failed {
+    fn from(error: ExecError) -> Self {
+        match error {
+            ExecError::Device { reason, .. } => Self::Device(reason),
+            error => Self::Refused(error.to_string()),
+        }
+    }
+}
+
+impl Tuner {
+    pub fn new(adapter: &AdapterSummary, precision: Precision, effort: Effort) -> Self {
+        Self {
+            adapter: adapter.clone(),
+            precision,
+            effort: Effort {
+                rounds: effort.rounds.max(1),
+                ..effort
+            },
+            memory_limit: None,
+            gpu: None,
+            failed: Vec::new(),
+            #[cfg(test)]
+            hook: Default::default(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn effort_mut(&mut self) -> &mut Effort {
+        &mut self.effort
+    }
+
+    /// Whether the device failed with a kernel. A driver that was reset has
+    /// forgotten other work on the device, too.
+    pub fn has_failed(&self) -> bool {
+        !self.failed.is_empty()
+    }
+
+    /// The classes that a table says nothing about, with the static rule's
+    /// kernels.
+    ///
+    /// # Errors
+    /// When the graphs cannot be planned.
+    pub fn missing(&self, work: &[Work], known: &Tuning) -> Result<Tuning, PlanError> {
+        let tasks = self.tasks(work, known)?;
+        let untimed = |task: Task| {
+            let tuned = Tuned {
+                variant: task.variants[0],
+                times: None,
+            };
+            (task.class, tuned)
+        };
+        Ok(tasks.into_iter().map(untimed).collect())
+    }
+
+    /// Times the kernels of all classes that a table says nothing about, those
+    /// with the most work first. `progress` is told how many kernels are done,
+    /// of how many; when it breaks, only what was timed so far is returned.
+    ///
+    /// # Errors
+    /// When the graphs cannot be planned.
+    pub fn tune(
+        &mut self,
+        work: &[Work],
+        known: &Tuning,
+        progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<Vec<TunedClass>, PlanError> {
+        let started = Instant::now();
+        let tasks = self.tasks(work, known)?;
+        let total = tasks.iter().map(|task| task.variants.len()).sum();
+        let budget = self.effort.budget;
+        let is_over = || budget.is_some_and(|budget| started.elapsed() >= budget);
+        let mut done = 0;
+        let mut tuned = Vec::new();
+        for task in &tasks {
+            let mut is_broken = false;
+            let mut goes_on = |tried: usize| {
+                is_broken |= progress(done + tried, total).is_break();
+                !is_broken && !is_over()
+            };
+            let trials = self.try_all(task, &mut goes_on);
+            done += task.variants.len();
+            if is_broken {
+                break;
+            }
+            tuned.push(TunedClass {
+                class: task.class.clone(),
+                trials,
+            });
+        }
+        Ok(tuned)
+    }
+
+    fn tasks<'a>(&self, work: &'a [Work], known: &Tuning) -> Result<Vec<Task<'a>>, PlanError> {
+        let tasks = tasks(work, self.rule(), &self.adapter, known)?;
+        #[cfg(test)]
+        let tasks = tasks
+            .into_iter()
+            .map(|mut task| {
+                task.variants.truncate(self.hook.most);
+                task
+            })
+            .collect();
+        Ok(tasks)
+    }
+
+    fn rule(&self) -> GpuChooser {
+        GpuChooser::new(self.precision)
+    }
+
+    /// Tries all kernels of a class, each beside the first that works: the
+    /// static rule's.
+    fn try_all(&mut self, task: &Task, goes_on: &mut dyn FnMut(usize) -> bool) -> Vec<Trial> {
+        let all = |outcome: Outcome| {
+            let trial = |&variant: &Variant| Trial {
+                variant,
+                outcome: outcome.clone(),
+            };
+            task.variants.iter().map(trial).collect()
+        };
+        if !goes_on(0) {
+            return all(Outcome::Untimed);
+        }
+        let mut contest = match Contest::new(task) {
+            Ok(contest) => contest,
+            Err(reason) => return all(Outcome::Refused(reason)),
+        };
+        self.compile_all(task, &contest);
+        let mut first: Option<(Variant, Loaded)> = None;
+        let mut trials = Vec::new();
+        for &variant in &task.variants {
+            if !goes_on(trials.len()) || self.failed.len() >= MOST_FAILURES {
+                let outcome = Outcome::Untimed;
+                trials.push(Trial { variant, outcome });
+                continue;
+            }
+            if self.failed.contains(&variant) {
+                let outcome = Outcome::Refused("the device failed with it before".to_owned());
+                trials.push(Trial { variant, outcome });
+                continue;
+            }
+            let result = self.try_one(variant, &mut contest, &mut first);
+            let outcome = match result {
+                Ok(outcome) => outcome,
+                Err(Failed::Refused(reason)) => Outcome::Refused(in_one_line(&reason)),
+                Err(Failed::Device(reason)) => {
+                    self.failed.push(variant);
+                    // What is loaded there is lost, too.
+                    self.gpu = None;
+                    let lost = first.take().map(|(variant, _)| variant);
+                    if let Some(lost) = lost {
+                        let again = self.load(&contest, lost);
+                        first = again.ok().map(|loaded| (lost, loaded));
+                    }
+                    Outcome::Refused(in_one_line(&reason))
+                }
+            };
+            trials.push(Trial { variant, outcome });
+        }
+        trials
+    }
+
+    fn try_one(
+        &mut self,
+        variant: Variant,
+        contest: &mut Contest,
+        first: &mut Option<(Variant, Loaded)>,
+    ) -> Result<Outcome, Failed> {
+        let mut loaded = self.load(contest, variant)?;
+        if let (Some((_, base)), false) = (&mut *first, self.effort.tests_all) {
+            let times = race(base, &mut loaded, 2)?;
+            if times.ratio() >= contest.best {
+                return Ok(Outcome::Slower(times));
+            }
+        }
+        let mut odd = self.load_graph(&contest.odd, variant, 1)?;
+        let checked = contest
+            .odd_reference
+            .check(&mut odd.executor, self.precision);
+        self.trusted(checked)?;
+        drop(odd);
+        let checked = contest
+            .reference
+            .check(&mut loaded.executor, self.precision);
+        self.trusted(checked)?;
+        let Some((_, base)) = first else {
+            let times = self.measure_first(variant, contest, loaded, first)?;
+            return Ok(Outcome::Timed(times));
+        };
+        let times = race(base, &mut loaded, self.effort.rounds)?;
+        // A race between invocations may not show in the first run.
+        let again = contest
+            .reference
+            .check_again(&mut loaded.executor, self.precision);
+        self.trusted(again)?;
+        contest.best = contest.best.min(times.ratio());
+        Ok(Outcome::Timed(times))
+    }
+
+    /// Times the kernel that others are compared with, and keeps it loaded.
+    fn measure_first(
+        &mut self,
+        variant: Variant,
+        contest: &mut Contest,
+        mut loaded: Loaded,
+        first: &mut Option<(Variant, Loaded)>,
+    ) -> Result<Times, Failed> {
+        // It tells how many runs are worth measuring.
+        let time = loaded.time()?.min(loaded.time()?).max(1e-3);
+        let repeats = (self.effort.length.as_secs_f64() * 1e6 / time) as usize;
+        contest.repeats = repeats.clamp(1, 64);
+        if contest.repeats > 1 {
+            loaded = self.load(contest, variant)?;
+        }
+        let times = (0..self.effort.rounds).map(|_| loaded.time());
+        let median = median(&times.collect::<Result<Vec<f64>, _>>()?);
+        *first = Some((variant, loaded));
+        Ok(Times {
+            microseconds: median,
+            static_microseconds: median,
+        })
+    }
+
+    /// What a kernel failed at when its results were held against the CPU's.
+    fn trusted(&self, checked: Result<Result<(), String>, ExecError>) -> Result<(), Failed> {
+        let checked = checked?;
+        #[cfg(test)]
+        let checked = checked.or_else(|wrong| match self.hook.trusts {
+            true => Ok(()),
+            false => Err(wrong),
+        });
+        checked.map_err(Failed::Refused)
+    }
+
+    fn load(&mut self, contest: &Contest, variant: Variant) -> Result<Loaded, Failed> {
+        let graph = Graph {
+            nodes: vec![contest.graph.nodes[0].clone(); contest.repeats],
+            ..contest.graph.clone()
+        };
+        self.load_graph(&graph, variant, contest.repeats)
+    }
+
+    fn load_graph(
+        &mut self,
+        graph: &Graph,
+        variant: Variant,
+        repeats: usize,
+    ) -> Result<Loaded, Failed> {
+        let lowered = self.lower(graph, variant)?;
+        let needed = lowered.memory.total_bytes();
+        // Two are loaded at a time.
+        if self.memory_limit.is_some_and(|limit| 2 * needed > limit) {
+            let needed = needed.div_ceil(1 << 20);
+            return Err(Failed::Refused(format!("needs {needed} MiB")));
+        }
+        let weights = Arc::new(Weights(graph.clone()));
+        let backend = GpuBackend::new(self.gpu()?, self.precision, weights);
+        Ok(Loaded {
+            executor: backend.load(lowered)?,
+            repeats,
+        })
+    }
+
+    /// Compiles on all cores what is tried one after the other. If that fails,
+    /// each is compiled on its own, and whose fault it was turns out.
+    fn compile_all(&mut self, task: &Task, contest: &Contest) {
+        let Ok(gpu) = self.gpu() else {
+            return;
+        };
+        let tuner: &Self = self;
+        // The two have most kernels in common.
+        let compile = |&variant: &Variant| {
+            [&contest.odd, &contest.graph]
+                .iter()
+                .all(|graph| match tuner.lower(graph, variant) {
+                    Ok(lowered) => gpu.compile(&lowered).is_ok(),
+                    Err(_) => true,
+                })
+        };
+        let variants = task.variants.par_iter();
+        let variants = variants.filter(|variant| !tuner.failed.contains(variant));
+        let compiled: Vec<bool> = variants.map(compile).collect();
+        if compiled.contains(&false) {
+            self.gpu = None;
+        }
+    }
+
+    fn lower(&self, graph: &Graph, variant: Variant) -> Result<Lowered, Failed> {
+        let chooser = One {
+            rule: self.rule(),
+            variant,
+        };
+        let target = Target::gpu(&self.adapter, self.precision);
+        let prepared = target.prepare_with(std::slice::from_ref(graph), &chooser, false);
+        let prepared = prepared.map_err(|error| Failed::Refused(error.to_string()))?;
+        let lowered = prepared.lowered().cloned();
+        #[allow(unused_mut)] // a test changes it
+        let mut lowered = lowered.ok_or_else(|| Failed::Refused("is no GPU's".to_owned()))?;
+        #[cfg(test)]
+        (self.hook.kernel)(variant, &mut lowered);
+        Ok(lowered)
+    }
+
+    fn gpu(&mut self) -> Result<Arc<Gpu>, Failed> {
+        if let Some(gpu) = &self.gpu {
+            return Ok(gpu.clone());
+        }
+        let gpu = Gpu::open(self.adapter.index, GpuOptions::default())?;
+        let patience = match self.adapter.kind {
+            AdapterKind::Software => PATIENCE_WITH_SOFTWARE,
+            _ => PATIENCE,
+        };
+        let gpu = Arc::new(gpu.with_patience(patience));
+        self.gpu = Some(gpu.clone());
+        Ok(gpu)
+    }
+}
+
+/// The beginning of what a driver said.
+fn in_one_line(reason: &str) -> String {
+    const MOST: usize = 200;
+    let line = reason.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None => line,
+    }
+}
+
+/// One variant for all nodes.
+struct One {
+    rule: GpuChooser,
+    variant: Variant,
+}
+
+impl Chooser for One {
+    fn format(&self, element: Element) -> Format {
+        self.rule.format(element)
+    }
+
+    fn choose(&self, node: &NodeOperands) -> Result<Choice, String> {
+        match is_moving(node.op) {
+            true => self.rule.choose(node),
+            false => self.rule.choose_variant(node, self.variant),
+        }
+    }
+}

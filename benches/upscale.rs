@@ -1,15 +1,17 @@
 //! Whole upscales with the starter model, for each sampler and number of
 //! steps: seconds to load the first and another size, seconds of each phase,
-//! and the memory.
+//! and the memory. `-- --scaling` times one step against pixels, batch and threads.
 //! `cargo bench --bench upscale`; see `--help`.
 
 mod common;
+#[path = "upscale/scaling.rs"]
+mod scaling;
 
 use common::Device;
 use srdiff::diffusion::{Sampler, Schedule, StepCoefficients};
 use srdiff::exec::{Backend, ExecError, Executor, PrepareOptions, StepRecord};
 use srdiff::model::time::sinusoidal_embedding;
-use srdiff::model::{Model, PhaseOptions, names, phases};
+use srdiff::model::{Model, PhaseOptions, Settings, names, phases};
 use srdiff::ops::NoiseSource;
 use srdiff::upscale::{defaults, step_record};
 use std::sync::Arc;
@@ -37,7 +39,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
     for device in &devices {
         println!("\n{}", device.name());
-        measure(&model, device, size, options.quick, &options.filter)?;
+        match options.scaling {
+            true => scaling::print(&model, device, options.quick)?,
+            false => measure(&model, device, size, options.quick, &options.filter)?,
+        }
     }
     Ok(())
 }
@@ -60,12 +65,7 @@ fn measure(
     println!();
     let executor = executor.as_mut();
 
-    let sinusoids = sinusoidal_embedding(settings.timesteps, settings.hidden);
-    executor.write(names::TIME, &sinusoids)?;
-    let lr: Vec<f32> = (0..(3 * size * size) as u32)
-        .map(|i| (i.wrapping_mul(0x9E37_79B9) >> 24) as f32 / 255.0)
-        .collect();
-    executor.write(names::LR, &lr)?;
+    inputs(executor, settings, size * size)?;
 
     println!(
         "{:>8} {:>5} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
@@ -94,6 +94,21 @@ fn measure(
         );
     }
     Ok(())
+}
+
+/// Writes the inputs of a model: those of all timesteps, and LR images of so many
+/// pixels together.
+fn inputs(
+    executor: &mut dyn Executor,
+    settings: &Settings,
+    pixels: usize,
+) -> Result<(), ExecError> {
+    let sinusoids = sinusoidal_embedding(settings.timesteps, settings.hidden);
+    executor.write(names::TIME, &sinusoids)?;
+    let lr: Vec<f32> = (0..(3 * pixels) as u32)
+        .map(|i| (i.wrapping_mul(0x9E37_79B9) >> 24) as f32 / 255.0)
+        .collect();
+    executor.write(names::LR, &lr)
 }
 
 /// Loads the model for a size of LR image, and says how long that takes.

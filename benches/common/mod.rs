@@ -41,6 +41,9 @@ pub struct Options {
     /// Convolutions by each kernel that the GPU has for them
     #[arg(long)]
     pub variants: bool,
+    /// One step against pixels, batch and threads, for the upscale benchmark
+    #[arg(long)]
+    pub scaling: bool,
     /// Size of the LR image, for the upscale benchmark and --roofline
     #[arg(long, value_name = "PIXELS", default_value_t = 40)]
     pub size: usize,

@@ -1,13 +1,14 @@
 """Times one U-Net step of a model on the CPU in srdiff and in the engines that
 people install: PyTorch, ONNX Runtime, OpenVINO (f32 and bf16) and ncnn.
 
-    python benches/peers/cpu_engines.py [--size 160] [--threads N] [--rounds 5] [--wide]
+    python benches/peers/cpu_engines.py [--size 160] [--threads N] [--rounds 5] [--wide] [--vulkan]
 
 Installs the engines from PyPI into an environment of its own
 (target/peers), once. In each round every engine runs in turn; what is
 printed are medians over the rounds of each round's median, and the ratios of
 srdiff's (in f32 and in bf16) to them. --wide takes a model of twice as many
-channels, with random weights. Each engine's result is compared with PyTorch's first.
+channels, with random weights. --vulkan instead compares srdiff and ncnn on the first
+Vulkan device. Each engine's result is compared with PyTorch's first.
 
 srdiff's time is that of `cargo bench --bench upscale`: with the sampler's
 update, which the others leave out.
@@ -49,9 +50,9 @@ def median_time(work, seconds):
     return statistics.median(times)
 
 
-def srdiff(arguments, *options):
+def srdiff(arguments, *options, device="cpu"):
     """Median step of one run of the benchmark, in ms."""
-    command = ["cargo", "bench", "--bench", "upscale", "--", "--device", "cpu", "--quick", "--size", str(arguments.size // 4)]
+    command = ["cargo", "bench", "--bench", "upscale", "--", "--device", device, "--quick", "--size", str(arguments.size // 4)]
     command += ["--model", str(arguments.model), *options]
     environment = {**os.environ, "RAYON_NUM_THREADS": str(arguments.threads)}
     result = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
@@ -147,13 +148,23 @@ def engines(arguments, folder):
     net.load_model(str(folder / "step.ncnn.bin"))
     mats = [ncnn.Mat(array[0]).clone() for array in arrays]
 
-    def run_ncnn():
+    def run_ncnn(net=net):
         extractor = net.create_extractor()
         for index, mat in enumerate(mats):
             extractor.input(f"in{index}", mat)
         return numpy.array(extractor.extract("out0")[1])[None]
 
     runs["ncnn"] = run_ncnn
+    if arguments.vulkan:
+        if ncnn.get_gpu_count() == 0:
+            raise SystemExit("ncnn finds no Vulkan device")
+        print(f"ncnn on {ncnn.get_gpu_info(0).device_name()}")
+        vulkan = ncnn.Net()
+        vulkan.opt.use_vulkan_compute = True
+        vulkan.opt.use_fp16_packed = vulkan.opt.use_fp16_storage = vulkan.opt.use_fp16_arithmetic = False
+        vulkan.load_param(str(folder / "step.ncnn.param"))
+        vulkan.load_model(str(folder / "step.ncnn.bin"))
+        runs = {"ncnn, Vulkan": lambda: run_ncnn(vulkan)}
     versions = {"PyTorch": torch.__version__, "ONNX Runtime": onnxruntime.__version__, "OpenVINO": openvino.__version__, "ncnn": ncnn.__version__}
     for name, run in runs.items():
         error = numpy.abs(run() - expected).max() / numpy.abs(expected).max()
@@ -167,6 +178,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default=ROOT / "weights" / "srdiff-s-x4.safetensors")
     parser.add_argument("--wide", action="store_true", help="twice as many channels, random weights")
+    parser.add_argument("--vulkan", action="store_true", help="srdiff and ncnn on the first Vulkan device")
     parser.add_argument("--size", type=int, default=160, help="height and width of the result")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rounds", type=int, default=5)
@@ -183,19 +195,20 @@ def main():
             write_wide(arguments.model, wide)
             arguments.model = wide
         runs, versions = engines(arguments, pathlib.Path(folder))
-        times = {name: [] for name in ["srdiff", "srdiff bf16", *runs]}
+        device, half = ("0", "f16") if arguments.vulkan else ("cpu", "bf16")
+        times = {name: [] for name in ["srdiff", f"srdiff {half}", *runs]}
         for _ in range(arguments.rounds):
-            times["srdiff"].append(srdiff(arguments))
-            times["srdiff bf16"].append(srdiff(arguments, "--bf16"))
+            times["srdiff"].append(srdiff(arguments, device=device))
+            times[f"srdiff {half}"].append(srdiff(arguments, f"--{half}", device=device))
             for name, run in runs.items():
                 times[name].append(median_time(run, arguments.seconds))
     print(", ".join(f"{name} {version}" for name, version in versions.items()))
     print(f"one U-Net step{' of the wide model' if arguments.wide else ''}, {arguments.size}x{arguments.size}, {arguments.threads} threads, {arguments.rounds} rounds")
-    print(f"{'engine':24}{'ms':>8}{'least':>8}{'most':>8}   srdiff / engine   srdiff bf16 / engine")
-    ours, bf16 = (statistics.median(times[name]) for name in ["srdiff", "srdiff bf16"])
+    print(f"{'engine':24}{'ms':>8}{'least':>8}{'most':>8}   srdiff / engine   srdiff {half} / engine")
+    ours, ours_half = (statistics.median(times[name]) for name in ["srdiff", f"srdiff {half}"])
     for name, values in times.items():
         median = statistics.median(values)
-        print(f"{name:24}{median:8.1f}{min(values):8.1f}{max(values):8.1f}   {ours / median:15.2f}   {bf16 / median:20.2f}")
+        print(f"{name:24}{median:8.1f}{min(values):8.1f}{max(values):8.1f}   {ours / median:15.2f}   {ours_half / median:20.2f}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 //! Kernels chosen by timing them on the device.
 //!
-//! A [`Tuning`] is a table: for each [class](mod@class) of nodes, the kernel that
+//! A [`Tuning`] is a table: for each [class](fn@class) of nodes, the kernel that
 //! ran fastest. [`TunedChooser`] answers from it, and by the static rule where
 //! it has nothing. The `Tuner` fills it: it times the kernels that pass a
 //! numeric test. [`cache`] keeps it in a file.

@@ -4,6 +4,7 @@
 
 mod conv2d;
 mod conv2d_gemm;
+mod conv2d_matrix;
 mod conv2d_spatial;
 mod conv2d_winograd;
 mod conv_transpose2d;
@@ -59,7 +60,11 @@ pub fn variants(node: &NodeOperands, device: &AdapterSummary) -> Vec<Variant> {
         let Workgroup { invocations, bytes } = Workgroup::of(*variant);
         invocations <= device.max_invocations as usize && bytes <= device.workgroup_bytes as usize
     };
-    all.into_iter().filter(fits).collect()
+    let mut variants: Vec<Variant> = all.into_iter().filter(fits).collect();
+    if let Op::Conv2d(op) = node.op {
+        variants.extend(conv2d_matrix::variants(node, op, device));
+    }
+    variants
 }
 
 /// What the workgroups of a convolution's kernel need.

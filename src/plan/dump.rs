@@ -4,7 +4,7 @@ use super::{MemoryReport, PlannedValue, Precision, Program, Variant};
 use std::fmt::Write;
 
 /// Prints phases, nodes with their kernels, values and slots, one node a line:
-/// `conv2d (tile 4x8)  x [1, 32, 160, 160] @3  ->  y [1, 32, 160, 160] @4   471.9 MFLOP`.
+/// `conv2d (tile 8x4)  x [1, 32, 160, 160] @3  ->  y [1, 32, 160, 160] @4   471.9 MFLOP`.
 ///
 /// `memory` is the report of whoever will run it.
 pub fn dump_program(program: &Program, memory: &MemoryReport) -> String {

@@ -143,6 +143,28 @@ fn smaller_devices_have_fewer_kernels() {
 }
 
 #[test]
+fn kernels_whose_scratch_memory_no_array_can_be_are_not_listed() {
+    let case = &cases()[0];
+    let graphs: Vec<Graph> = case.graphs().iter().map(fuse).collect();
+    let by_passes = |max_binding_bytes| {
+        let chooser = Listed {
+            device: AdapterSummary {
+                max_binding_bytes,
+                ..AdapterSummary::baseline()
+            },
+            ..Listed::new(Precision::F32, 0)
+        };
+        choose(&graphs, &chooser, false).expect("the static rule");
+        let seen = chooser.seen.into_inner();
+        let listed = seen.iter().flat_map(|(_, listed)| listed);
+        let is_winograd = |variant: &&Variant| matches!(variant, Variant::WinogradPasses { .. });
+        listed.filter(is_winograd).count()
+    };
+    assert!(by_passes(128 << 20) > 0);
+    assert_eq!(by_passes(64), 0);
+}
+
+#[test]
 fn kernels_of_other_operations_are_refused() {
     struct Refuses(RefCell<usize>);
     impl Chooser for Refuses {

@@ -7,7 +7,7 @@ use super::register_tile::{self, RegisterTile, SIDE};
 use super::{GpuChooser, conv2d_gemm, epilogue, split};
 use crate::graph::Shape;
 use crate::ops::{Axis, ChannelMap, Conv2d, Coordinate, Packing, Padding, ensure};
-use crate::plan::{Choice, Layout, NodeOperands, Precision, Variant};
+use crate::plan::{Choice, Layout, NodeOperands, Precision, ScratchRequest, Variant};
 
 /// All kernels for a node that need no more than the baseline of devices, that
 /// of the static rule first.
@@ -49,6 +49,15 @@ impl Kind {
     }
 }
 
+/// The scratch memory of a node's kernel.
+pub fn scratch(node: &NodeOperands, variant: Variant) -> Vec<ScratchRequest> {
+    let Some(passes) = WinogradPasses::of(variant) else {
+        return Vec::new();
+    };
+    let segments = &node.inputs[Conv2d::X].value.segments;
+    passes.scratch(segments, node.outputs[0].shape())
+}
+
 pub fn choose(
     chooser: &GpuChooser,
     node: &NodeOperands,
@@ -56,8 +65,7 @@ pub fn choose(
     variant: Variant,
 ) -> Result<Choice, String> {
     let segments = &node.inputs[Conv2d::X].value.segments;
-    let (y, precision) = (node.outputs[0].shape(), chooser.precision);
-    let (outputs, mut scratch) = (y.c, Vec::new());
+    let (outputs, precision) = (node.outputs[0].shape().c, chooser.precision);
     let packings = match Kind::of(variant)? {
         Kind::RegisterTile(tile) => packings(op, segments, outputs, tile, precision),
         Kind::Gemm(_) => conv2d_gemm::packings(op, segments, outputs, precision),
@@ -66,14 +74,11 @@ pub fn choose(
             conv2d_gemm::packings(op, segments, outputs, precision)
         }
         Kind::Matrix(tile) => tile.packings(op, node, precision)?,
-        Kind::Winograd(passes) => {
-            scratch = passes.scratch(segments, y);
-            passes.packings(op, segments, outputs)?
-        }
+        Kind::Winograd(passes) => passes.packings(op, segments, outputs)?,
     };
     Ok(Choice {
         variant,
-        scratch,
+        scratch: scratch(node, variant),
         ..chooser.weighted(node, packings)
     })
 }

@@ -56,9 +56,13 @@ pub fn variants(node: &NodeOperands, device: &AdapterSummary) -> Vec<Variant> {
         Op::ConvTranspose2d(op) => conv_transpose2d::variants(node, op),
         _ => vec![Variant::Only],
     };
+    let array_bytes = device.max_binding_bytes.min(device.max_buffer_bytes);
     let fits = |variant: &Variant| {
         let Workgroup { invocations, bytes } = Workgroup::of(*variant);
-        invocations <= device.max_invocations as usize && bytes <= device.workgroup_bytes as usize
+        let mut scratch = conv2d::scratch(node, *variant).into_iter();
+        invocations <= device.max_invocations as usize
+            && bytes <= device.workgroup_bytes as usize
+            && scratch.all(|request| request.bytes <= array_bytes)
     };
     let mut variants: Vec<Variant> = all.into_iter().filter(fits).collect();
     if let Op::Conv2d(op) = node.op {

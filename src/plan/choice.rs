@@ -31,6 +31,19 @@ pub enum Variant {
         height: usize,
         outputs: usize,
     },
+    /// A convolution on matrix units, which multiply square matrices of f16 and
+    /// add up in f32; workgroups each make so many output channels of a tile of
+    /// the image (GPU).
+    MatrixTile {
+        /// Of the matrices: 16 or 8.
+        side: usize,
+        width: usize,
+        height: usize,
+        outputs: usize,
+        /// Plain code in place of the matrix units, which shows on any device
+        /// that the rest of the kernel is right. Never listed: it is slow.
+        emulated: bool,
+    },
     /// A 3x3 convolution of stride 1 by [`winograd`](crate::ops::winograd), with
     /// so many results of a tile along each axis, 2 or 4, in passes over scratch
     /// memory; the other numbers are those of a [`Gemm`](Self::Gemm) (GPU).
@@ -63,6 +76,16 @@ impl fmt::Display for Variant {
                 height,
                 outputs,
             } => write!(f, "spatial {width}x{height}x{outputs}"),
+            Variant::MatrixTile {
+                side,
+                width,
+                height,
+                outputs,
+                emulated,
+            } => {
+                let kind = if *emulated { "emulated " } else { "" };
+                write!(f, "{kind}matrix {side} {width}x{height}x{outputs}")
+            }
             Variant::WinogradPasses {
                 results,
                 pixels,

@@ -36,7 +36,10 @@ fn options_of(command: &str) -> BTreeSet<String> {
 
 /// The options that a message of a command names and the command has not.
 fn unknown(command: &str, message: &str) -> Vec<String> {
-    let named = options(message);
+    // Options of cargo are not ours.
+    let of_cargo = |part: &&str| part.starts_with("cargo ");
+    let ours: Vec<&str> = message.split('`').filter(|part| !of_cargo(part)).collect();
+    let named = options(&ours.join("`"));
     if named.is_empty() {
         return Vec::new();
     }

@@ -116,6 +116,15 @@ pub fn subjects() -> Vec<Subject> {
 }
 
 impl Subject {
+    /// The same with every index checked, on a device of its own.
+    pub fn with_checks(&self) -> Result<Subject, ExecError> {
+        let checked = Subject {
+            checked: true,
+            ..self.opened_again()?
+        };
+        checked.opened_again()
+    }
+
     /// The same, on a device of its own for which nothing is compiled yet.
     pub fn opened_again(&self) -> Result<Subject, ExecError> {
         let (device, kernels): (Device, Box<dyn Chooser + Send + Sync>) = match &self.device {

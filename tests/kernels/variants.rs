@@ -38,6 +38,16 @@ const fn winograd(results: usize, [pixels, outputs, depth]: [usize; 3]) -> Varia
     }
 }
 
+const fn emulated(side: usize, [width, height, outputs]: [usize; 3]) -> Variant {
+    Variant::MatrixTile {
+        side,
+        width,
+        height,
+        outputs,
+        emulated: true,
+    }
+}
+
 /// Register tiles compile fast, and are tried on all features.
 const TILES: [Variant; 5] = [tile(1, 1), tile(2, 2), tile(4, 2), tile(8, 2), tile(4, 4)];
 
@@ -63,10 +73,19 @@ const SIZES: [Variant; 11] = [
     winograd(4, [128, 128, 8]),
 ];
 
+/// Matrix units, played by plain code: with indices checked, the second on some
+/// cases alone and the last on those of one tap, for drivers take seconds to
+/// compile each specialisation.
+const EMULATED: [Variant; 3] = [
+    emulated(16, [16, 4, 16]),
+    emulated(8, [16, 2, 16]),
+    emulated(16, [16, 8, 128]),
+];
+
 /// A GPU by each variant, and what is tried there.
 pub fn tried(subject: &Arc<Subject>) -> Vec<(Arc<Subject>, Case)> {
     let mut tried = Vec::new();
-    let mut add = |variants: &[Variant], cases: &[Case]| {
+    let mut add_to = |subject: &Arc<Subject>, variants: &[Variant], cases: &[Case]| {
         for &variant in variants {
             if let Some(by) = subjects::with_variant(subject, variant).map(Arc::new) {
                 let cases = cases.iter().filter(|case| takes(case, &by, variant));
@@ -74,6 +93,21 @@ pub fn tried(subject: &Arc<Subject>) -> Vec<(Arc<Subject>, Case)> {
             }
         }
     };
+    if subject.precision() == Precision::F16 && subject.is_gpu() {
+        let checked = Arc::new(subject.with_checks().expect("a GPU that was opened before"));
+        let tiled = |words: [&str; 2]| {
+            let mut cases = conv2d::tiled();
+            cases.retain(|case| words.iter().any(|word| case.name.contains(word)));
+            cases
+        };
+        add_to(&checked, &EMULATED[..2], &conv2d::few());
+        add_to(&checked, &EMULATED[..2], &dense_block::tiled()[..1]);
+        add_to(&checked, &EMULATED[..1], &tiled(["1x67x9", "1x1x1"]));
+        let mut one_tap = tiled(["Mish", "no bias"]);
+        one_tap.retain(|case| case.name.starts_with("conv2d/1x1"));
+        add_to(&checked, &EMULATED[2..], &one_tap);
+    }
+    let mut add = |variants: &[Variant], cases: &[Case]| add_to(subject, variants, cases);
     match (subject.precision(), subject.checked) {
         (Precision::F32, true) => {
             add(&KINDS, &conv2d::tiled());
@@ -96,8 +130,13 @@ pub fn tried(subject: &Arc<Subject>) -> Vec<(Arc<Subject>, Case)> {
 /// Each kind in parts.
 pub fn tests(subjects: &[Arc<Subject>]) -> Vec<Test> {
     let mut tests = Vec::new();
-    for subject in subjects.iter().filter(|subject| subject.checked) {
-        for variant in KINDS {
+    for subject in subjects {
+        let variants: &[Variant] = match (subject.precision(), subject.checked) {
+            (Precision::F32, true) => &KINDS,
+            (Precision::F16, _) => &EMULATED[..1],
+            _ => &[],
+        };
+        for &variant in variants {
             let Some(by) = subjects::with_variant(subject, variant) else {
                 continue;
             };

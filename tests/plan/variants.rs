@@ -7,6 +7,7 @@ use srdiff::graph::{Element, Graph, fuse};
 use srdiff::ops::Op;
 use srdiff::plan::{Choice, Chooser, Format, NodeOperands, Precision, Variant, choose, plan};
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 /// Takes the variant at this index of each node's list, or its last.
 struct Listed {
@@ -74,6 +75,51 @@ fn every_listed_kernel_is_lowered() {
             }
         }
     }
+}
+
+/// A device with matrix units, and memory for their tiles.
+fn with_matrices(sides: Vec<u32>) -> AdapterSummary {
+    AdapterSummary {
+        matrix_sides: sides,
+        workgroup_bytes: 48 << 10,
+        ..AdapterSummary::baseline()
+    }
+}
+
+/// The sides of the matrices that are listed for a model, all of whose nodes
+/// get their last kernels.
+fn listed_sides(precision: Precision, device: AdapterSummary) -> BTreeSet<usize> {
+    let graphs: Vec<Graph> = cases()[0].graphs().iter().map(fuse).collect();
+    let chooser = Listed {
+        device,
+        ..Listed::new(precision, usize::MAX)
+    };
+    let chosen = choose(&graphs, &chooser, false).expect("listed kernels");
+    let program = plan(&chosen, 1, precision).expect("listed kernels");
+    gpu::lower(&program, MAX_DISPATCH_FLOPS).expect("listed kernels");
+    let seen = chooser.seen.into_inner();
+    let all = seen.iter().flat_map(|(_, listed)| listed);
+    all.filter_map(|variant| match variant {
+        Variant::MatrixTile { emulated: true, .. } => panic!("{variant:?} is for tests"),
+        Variant::MatrixTile { side, .. } => Some(*side),
+        _ => None,
+    })
+    .collect()
+}
+
+#[test]
+fn matrix_units_convolve_f16_where_they_are() {
+    let sides = |precision, sides: &[u32]| listed_sides(precision, with_matrices(sides.to_vec()));
+    assert!(sides(Precision::F16, &[]).is_empty());
+    assert!(sides(Precision::F32, &[16, 8]).is_empty());
+    assert_eq!(sides(Precision::F16, &[16]), [16].into());
+    assert_eq!(sides(Precision::F16, &[8]), [8].into());
+    assert_eq!(sides(Precision::F16, &[16, 8]), [8, 16].into());
+    let cramped = AdapterSummary {
+        workgroup_bytes: 0,
+        ..with_matrices(vec![16, 8])
+    };
+    assert!(listed_sides(Precision::F16, cramped).is_empty());
 }
 
 #[test]

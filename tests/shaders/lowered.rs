@@ -69,13 +69,21 @@ fn programs() -> Vec<Prepared> {
         outputs: 32,
         depth: 16,
     };
-    for variant in [gemm, spatial, winograd] {
+    let matrix = Variant::MatrixTile {
+        side: 16,
+        width: 16,
+        height: 8,
+        outputs: 64,
+        emulated: false,
+    };
+    let by = [gemm, spatial, winograd].map(|variant| (variant, Precision::F32));
+    for (variant, precision) in by.into_iter().chain([(matrix, Precision::F16)]) {
         let chooser = GpuChooser {
             conv2d: Some(variant),
             conv_transpose2d: Some(variant),
-            ..GpuChooser::new(Precision::F32)
+            ..GpuChooser::new(precision)
         };
-        let target = Target::gpu(&AdapterSummary::baseline(), Precision::F32);
+        let target = Target::gpu(&AdapterSummary::baseline(), precision);
         let graphs = graphs(&plain, NoiseSource::Generated);
         let prepared = target.prepare_with(&graphs, &chooser, false);
         programs.push(prepared.expect("a valid program"));

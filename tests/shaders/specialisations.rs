@@ -103,6 +103,23 @@ const SPATIAL_TILES: [[i64; 6]; 8] = [
     [16, 32, 4, 4, 4, 0],
 ];
 
+/// (SIDE, TILE_WIDTH, TILE_HEIGHT, TILE_OUTPUTS, EACH_ROWS, EACH_COLUMNS)
+const MATRIX_TILES: [[i64; 6]; 13] = [
+    [16, 16, 16, 32, 4, 2],
+    [16, 16, 4, 16, 2, 1],
+    [16, 16, 4, 32, 2, 2],
+    [16, 32, 8, 32, 4, 2],
+    [16, 16, 8, 64, 4, 2],
+    [16, 16, 16, 64, 4, 4],
+    [16, 32, 16, 64, 4, 4],
+    [16, 16, 8, 128, 4, 4],
+    [16, 16, 16, 128, 4, 4],
+    [8, 16, 8, 32, 4, 4],
+    [8, 16, 2, 16, 1, 2],
+    [8, 16, 16, 32, 8, 4],
+    [8, 16, 8, 64, 4, 4],
+];
+
 /// With an epilogue, whose arrays are all of type `scalar`.
 fn with_epilogue(epilogue: Epilogue, scalar: char, numbers: Numbers, types: Types) -> Parameters {
     let (activation, table, residuals) = epilogue;
@@ -246,6 +263,51 @@ pub fn specialisations(half: bool) -> Vec<Specialisation> {
     }
     for epilogue in EPILOGUES {
         conv2d((3, 1), (4, 2), [0, 0, 1], epilogue);
+    }
+
+    // On matrices of f16 alone.
+    let mut conv2d_matrix = |(kernel, stride),
+                             tile: [i64; 6],
+                             [reflect, in_place, bias, emulated]: [i64; 4],
+                             epilogue| {
+        let [side, width, height, outputs, each_rows, each_columns] = tile;
+        let numbers = [
+            ("KERNEL", kernel),
+            ("STRIDE", stride),
+            ("REFLECT", reflect),
+            ("IN_PLACE", in_place),
+            ("BIAS", bias),
+            ("SIDE", side),
+            ("TILE_WIDTH", width),
+            ("TILE_HEIGHT", height),
+            ("TILE_OUTPUTS", outputs),
+            ("TILE_DEPTH", if kernel == 1 { 32 } else { 16 }),
+            ("EACH_ROWS", each_rows),
+            ("EACH_COLUMNS", each_columns),
+            ("EMULATED", emulated),
+        ];
+        let types: Types = match in_place {
+            0 => &[("x", s), ("w", s)],
+            _ => &[("w", s)],
+        };
+        add(
+            "conv2d_matrix",
+            &["conv2d_matrix"],
+            with_epilogue(epilogue, s, &numbers, types),
+        );
+    };
+    if half {
+        for kernel in KERNELS {
+            for tile in MATRIX_TILES {
+                conv2d_matrix(kernel, tile, [0, 0, 1, 0], PLAIN);
+            }
+            for tile in [MATRIX_TILES[1], MATRIX_TILES[10]] {
+                for emulated in [0, 1] {
+                    conv2d_matrix(kernel, tile, [0, 1, 1, emulated], (2, 1, 2));
+                    conv2d_matrix(kernel, tile, [1, 0, 0, emulated], (1, 0, 1));
+                }
+            }
+        }
     }
 
     for tile in GEMM_TILES {

@@ -42,6 +42,10 @@ pub struct AdapterSummary {
     pub subgroups: bool,
     /// Whether matrix units can be used.
     pub cooperative_matrix: bool,
+    /// Sides of the square matrices of f16 that a subgroup of 32 invocations
+    /// multiplies on matrix units, adding up in f32; largest first.
+    #[serde(default)]
+    pub matrix_sides: Vec<u32>,
     /// Largest array that a shader can see, in bytes.
     pub max_binding_bytes: u64,
     pub max_buffer_bytes: u64,
@@ -74,6 +78,7 @@ impl AdapterSummary {
             timestamps: false,
             subgroups: false,
             cooperative_matrix: false,
+            matrix_sides: Vec::new(),
             max_binding_bytes: 128 << 20,
             max_buffer_bytes: 256 << 20,
             max_workgroups: 65535,

@@ -119,7 +119,9 @@ pub fn validated(
     };
     let module = wgsl::parse_str(&expanded.text)
         .map_err(|error| fault(error.location(&expanded.text), &error))?;
-    let mut validator = Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16);
+    // What shaders may use beyond WebGPU, where the adapter has it.
+    let extensions = Capabilities::SHADER_FLOAT16 | Capabilities::COOPERATIVE_MATRIX;
+    let mut validator = Validator::new(ValidationFlags::all(), extensions);
     let info = validator
         .validate(&module)
         .map_err(|error| fault(error.location(&expanded.text), error.as_inner()))?;

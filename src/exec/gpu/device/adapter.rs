@@ -52,6 +52,7 @@ fn summarize(index: usize, adapter: &wgpu::Adapter) -> AdapterSummary {
         timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
         subgroups: features.contains(wgpu::Features::SUBGROUP),
         cooperative_matrix: features.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
+        matrix_sides: matrix_sides(adapter),
         max_binding_bytes: limits.max_storage_buffer_binding_size,
         max_buffer_bytes: limits.max_buffer_size,
         max_workgroups: limits.max_compute_workgroups_per_dimension,
@@ -65,6 +66,29 @@ fn summarize(index: usize, adapter: &wgpu::Adapter) -> AdapterSummary {
         max_arrays: limits.max_storage_buffers_per_shader_stage,
         uniform_alignment: limits.min_uniform_buffer_offset_alignment,
     }
+}
+
+/// See [`AdapterSummary::matrix_sides`].
+fn matrix_sides(adapter: &wgpu::Adapter) -> Vec<u32> {
+    let info = adapter.get_info();
+    // Metal tells nothing of a pipeline that is not compiled yet; wherever it
+    // has matrices, subgroups have 32 invocations.
+    let is_32 = [info.subgroup_min_size, info.subgroup_max_size] == [32, 32];
+    let is_known = is_32 || info.backend == wgpu::Backend::Metal;
+    let needed = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SHADER_F16;
+    if !is_known || !adapter.features().contains(needed) {
+        return Vec::new();
+    }
+    let all = adapter.cooperative_matrix_properties();
+    let is_there = |side: &u32| {
+        all.iter().any(|shape| {
+            [shape.m_size, shape.n_size, shape.k_size] == [*side; 3]
+                && shape.ab_type == wgpu::CooperativeScalarType::F16
+                && shape.cr_type == wgpu::CooperativeScalarType::F32
+                && !shape.saturating_accumulation
+        })
+    };
+    [16, 8].into_iter().filter(is_there).collect()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,14 +138,25 @@ impl Gpu {
         })?;
         let summary = summarize(index, adapter);
         limits::check_baseline(&summary)?;
-        let wanted = wgpu::Features::SHADER_F16
+        let mut wanted = wgpu::Features::SHADER_F16
             | wgpu::Features::TIMESTAMP_QUERY
             | wgpu::Features::PIPELINE_CACHE;
+        let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
+        if !summary.matrix_sides.is_empty() {
+            wanted |= wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+            // SAFETY: wgpu does not hold back what is wrong use of matrices: a
+            // shape that the adapter does not report, calls that part of a
+            // subgroup makes, memory beyond an array. One shader uses them,
+            // with the reported shapes, outside of branches that divide a
+            // workgroup; tests run it with plain code in their place and every
+            // index checked.
+            experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
+        }
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("srdiff"),
             required_features: adapter.features() & wanted,
             required_limits: adapter.limits(),
-            experimental_features: wgpu::ExperimentalFeatures::disabled(),
+            experimental_features,
             // Otherwise allocations are rounded up to blocks of up to 256 MiB.
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             trace: wgpu::Trace::Off,

@@ -1,3 +1,4 @@
+use super::conv2d_matrix::{self, MatrixTile};
 use super::conv2d_spatial::{self, SpatialTile};
 use super::conv2d_winograd::{self, WinogradPasses};
 use super::gemm_tile::{self, GemmTile};
@@ -8,7 +9,8 @@ use crate::graph::Shape;
 use crate::ops::{Axis, ChannelMap, Conv2d, Coordinate, Packing, Padding, ensure};
 use crate::plan::{Choice, Layout, NodeOperands, Precision, ScratchRequest, Variant};
 
-/// All kernels for a node, that of the static rule first.
+/// All kernels for a node that need no more than the baseline of devices, that
+/// of the static rule first.
 pub fn variants(node: &NodeOperands, op: &Conv2d) -> Vec<Variant> {
     let outputs = node.outputs[0].shape().c;
     // For each sum, 8 pixels by a block load the least of tiles with 8 sums; a
@@ -29,6 +31,7 @@ enum Kind {
     RegisterTile(RegisterTile),
     Gemm(GemmTile),
     Spatial(SpatialTile),
+    Matrix(MatrixTile),
     Winograd(WinogradPasses),
 }
 
@@ -38,6 +41,7 @@ impl Kind {
             RegisterTile::of(variant).map(Self::RegisterTile),
             GemmTile::of(variant).map(Self::Gemm),
             SpatialTile::of(variant).map(Self::Spatial),
+            MatrixTile::of(variant).map(Self::Matrix),
             WinogradPasses::of(variant).map(Self::Winograd),
         ];
         let mut kinds = kinds.into_iter().flatten();
@@ -69,6 +73,7 @@ pub fn choose(
             conv2d_spatial::check(op)?;
             conv2d_gemm::packings(op, segments, outputs, precision)
         }
+        Kind::Matrix(tile) => tile.packings(op, node, precision)?,
         Kind::Winograd(passes) => passes.packings(op, segments, outputs)?,
     };
     Ok(Choice {
@@ -110,6 +115,7 @@ pub fn lower(source: &Source, op: &Conv2d) -> Result<Vec<Kernel>, String> {
         Kind::RegisterTile(tile) => lower_register_tile(source, op, tile),
         Kind::Gemm(tile) => conv2d_gemm::lower(source, op, tile),
         Kind::Spatial(tile) => conv2d_spatial::lower(source, op, tile),
+        Kind::Matrix(tile) => conv2d_matrix::lower(source, op, tile),
         Kind::Winograd(passes) => conv2d_winograd::lower(source, op, passes),
     }
 }

@@ -4,6 +4,7 @@
 
 mod conv2d;
 mod conv2d_gemm;
+mod conv2d_matrix;
 mod conv2d_spatial;
 mod conv2d_winograd;
 mod conv_transpose2d;
@@ -63,7 +64,11 @@ pub fn variants(node: &NodeOperands, device: &AdapterSummary) -> Vec<Variant> {
             && bytes <= device.workgroup_bytes as usize
             && scratch.all(|request| request.bytes <= array_bytes)
     };
-    all.into_iter().filter(fits).collect()
+    let mut variants: Vec<Variant> = all.into_iter().filter(fits).collect();
+    if let Op::Conv2d(op) = node.op {
+        variants.extend(conv2d_matrix::variants(node, op, device));
+    }
+    variants
 }
 
 /// What the workgroups of a convolution's kernel need.

@@ -1,0 +1,190 @@
+use super::kernel::{Kernel, Source, blocks};
+use super::{Workgroup, conv2d, split};
+use crate::exec::gpu::adapter::AdapterSummary;
+use crate::graph::Shape;
+use crate::ops::{Axis, ChannelMap, Conv2d, Coordinate, Packing, ensure};
+use crate::plan::{Layout, NodeOperands, Precision, Variant};
+
+/// Invocations of the subgroups that hold a matrix.
+const SUBGROUP: usize = 32;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MatrixTile {
+    /// Of matrices.
+    side: usize,
+    /// Of a workgroup.
+    width: usize,
+    height: usize,
+    /// Output channels of a workgroup.
+    outputs: usize,
+    /// Matrices of a subgroup, one below the other.
+    each_rows: usize,
+    /// Matrices of a subgroup along the output channels.
+    each_columns: usize,
+    emulated: bool,
+}
+
+const fn tile(
+    side: usize,
+    [width, height, outputs]: [usize; 3],
+    [each_rows, each_columns]: [usize; 2],
+) -> MatrixTile {
+    MatrixTile {
+        side,
+        width,
+        height,
+        outputs,
+        each_rows,
+        each_columns,
+        emulated: false,
+    }
+}
+
+/// Wide tiles read less for each product, small ones keep more cores busy.
+const ALL: [MatrixTile; 13] = [
+    tile(16, [16, 16, 32], [4, 2]),
+    tile(16, [16, 4, 16], [2, 1]),
+    tile(16, [16, 4, 32], [2, 2]),
+    tile(16, [32, 8, 32], [4, 2]),
+    tile(16, [16, 8, 64], [4, 2]),
+    tile(16, [16, 16, 64], [4, 4]),
+    tile(16, [32, 16, 64], [4, 4]),
+    tile(16, [16, 8, 128], [4, 4]),
+    tile(16, [16, 16, 128], [4, 4]),
+    tile(8, [16, 8, 32], [4, 4]),
+    tile(8, [16, 2, 16], [1, 2]),
+    tile(8, [16, 16, 32], [8, 4]),
+    tile(8, [16, 8, 64], [4, 4]),
+];
+
+/// Those for a node on a device that has the matrices, none twice as wide as
+/// the node's output channels.
+pub fn variants<'a>(
+    node: &'a NodeOperands,
+    op: &'a Conv2d,
+    device: &'a AdapterSummary,
+) -> impl Iterator<Item = Variant> + 'a {
+    let outputs = node.outputs[0].shape().c;
+    let x = node.inputs[Conv2d::X].format;
+    let is_half = x.is_some_and(|format| format.precision == Precision::F16);
+    let suits = move |tile: &&MatrixTile| {
+        let Workgroup { invocations, bytes } = tile.workgroup(op);
+        is_half
+            && device.matrix_sides.contains(&(tile.side as u32))
+            && (tile.outputs == 16 || tile.outputs < 2 * outputs)
+            && invocations <= device.max_invocations as usize
+            && bytes <= device.workgroup_bytes as usize
+    };
+    ALL.iter().filter(suits).map(|tile| tile.variant())
+}
+
+impl MatrixTile {
+    pub fn of(variant: Variant) -> Option<Self> {
+        let Variant::MatrixTile { emulated, .. } = variant else {
+            return None;
+        };
+        let mut tiles = ALL.into_iter().map(|tile| Self { emulated, ..tile });
+        tiles.find(|tile| tile.variant() == variant)
+    }
+
+    fn variant(self) -> Variant {
+        Variant::MatrixTile {
+            side: self.side,
+            width: self.width,
+            height: self.height,
+            outputs: self.outputs,
+            emulated: self.emulated,
+        }
+    }
+
+    /// Input channels that are staged at a time: a kernel of one tap has little
+    /// to do with each.
+    fn depth(op: &Conv2d) -> usize {
+        if op.kernel == 1 { 32 } else { 16 }
+    }
+
+    fn workgroup(self, op: &Conv2d) -> Workgroup {
+        let rows = self.width / self.side * (self.height / self.each_rows);
+        let subgroups = rows * (self.outputs / (self.side * self.each_columns));
+        // One tap sees no pixels between.
+        let spacing = if op.kernel == 1 { 1 } else { op.stride };
+        let [w, h] = [self.width, self.height].map(|size| spacing * (size - 1) + op.kernel);
+        let sums = self.side * (self.side * self.each_columns.min(2) + 4);
+        Workgroup {
+            invocations: SUBGROUP * subgroups,
+            bytes: 2 * w * h * (Self::depth(op) + 8) + 4 * subgroups * sums,
+        }
+    }
+
+    /// The weight: `[o, c, k, k]` to
+    /// `[o / side][c / side][k][k][side of c][side of o]`; and the bias.
+    fn packings_of(self, op: &Conv2d, segments: &[usize], outputs: usize) -> [Packing; 2] {
+        let Self { side, .. } = self;
+        let inputs = Layout::ChannelBlocks4.stored_channels(segments);
+        let weight = Packing {
+            plain: Shape::new(outputs, segments.iter().sum(), op.kernel, op.kernel),
+            winograd: None,
+            axes: vec![
+                Axis::new(outputs.div_ceil(side), Coordinate::N, side),
+                Axis::new(inputs.div_ceil(side), Coordinate::C, side),
+                Axis::new(op.kernel, Coordinate::H, 1),
+                Axis::new(op.kernel, Coordinate::W, 1),
+                Axis::new(side, Coordinate::C, 1),
+                Axis::new(side, Coordinate::N, 1),
+            ],
+            channels: Some(ChannelMap::new(Coordinate::C, segments, 4)),
+            precision: Precision::F16,
+        };
+        [weight, super::bias(outputs, 1)]
+    }
+
+    /// # Errors
+    /// When the node's arrays are not in f16.
+    pub fn packings(
+        self,
+        op: &Conv2d,
+        node: &NodeOperands,
+        precision: Precision,
+    ) -> Result<[Packing; 2], String> {
+        let x = &node.inputs[Conv2d::X];
+        let stored = x.format.map_or(precision, |format| format.precision);
+        ensure!(
+            stored == Precision::F16 && precision == Precision::F16,
+            "matrix units multiply f16, and '{}' or its weights are in f32",
+            x.value.name
+        );
+        let outputs = node.outputs[0].shape().c;
+        Ok(self.packings_of(op, &x.value.segments, outputs))
+    }
+}
+
+pub fn lower(source: &Source, op: &Conv2d, tile: MatrixTile) -> Result<Vec<Kernel>, String> {
+    let (x, y) = (source.input(Conv2d::X), source.output(0));
+    let packings = tile.packings_of(op, &x.segments, y.shape.c);
+    source.expect_packings(Conv2d::WEIGHT..op.operands(), &packings)?;
+    let in_place = conv2d::is_in_place(source, op)?;
+    let make = |first: usize, count: usize| {
+        let kernel = Kernel::new("conv2d_matrix")
+            .number("STRIDE", op.stride)
+            .number("SIDE", tile.side)
+            .number("TILE_WIDTH", tile.width)
+            .number("TILE_HEIGHT", tile.height)
+            .number("TILE_OUTPUTS", tile.outputs)
+            .number("TILE_DEPTH", MatrixTile::depth(op))
+            .number("EACH_ROWS", tile.each_rows)
+            .number("EACH_COLUMNS", tile.each_columns)
+            .number("EMULATED", usize::from(tile.emulated))
+            .uniform("first_tile", first)
+            .grid([
+                y.shape.w.div_ceil(tile.width) * (4 * blocks(y)).div_ceil(tile.outputs),
+                count,
+                y.shape.n,
+            ]);
+        conv2d::operands(kernel, source, op, in_place)
+    };
+    Ok(split::by_rows(
+        source,
+        y.shape.h.div_ceil(tile.height),
+        make,
+    ))
+}

@@ -122,7 +122,8 @@ fn has_matrices(module: &naga::Module) -> bool {
 
 /// HLSL has no cooperative matrices, and MSL has them with a side of 8.
 ///
-/// spirv-val is run on none that has them: it refuses the strides that naga
+/// spirv-val is run on none that has them: releases before 2024 do not know
+/// cooperative matrices, and later ones refuse the strides that naga
 /// gives to arrays in workgroup memory under the Vulkan memory model, which
 /// these need, and drivers take them.
 fn translate_matrices(name: &str, module: &naga::Module, info: &ModuleInfo, entry: &str) {

@@ -148,8 +148,8 @@ impl Gpu {
             // shape that the adapter does not report, calls that part of a
             // subgroup makes, memory beyond an array. One shader uses them,
             // with the reported shapes, outside of branches that divide a
-            // workgroup; tests run it with plain code in their place and every
-            // index checked.
+            // workgroup. Tests run its indexing, with plain code in place of the
+            // matrices; its use of them is checked by review.
             experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
         }
         let descriptor = wgpu::DeviceDescriptor {

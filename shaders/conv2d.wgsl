@@ -37,10 +37,7 @@ struct Dims {
 }
 
 @group(0) @binding(0) var<uniform> dims: Dims; // one struct
-//: if not IN_PLACE
-alias x_t = vec4<${x_scalar}>;
-@group(0) @binding(1) var<storage, read> x: array<x_t>; // (N, C/4, H, W)
-//: endif
+//: include "include/conv_x.wgsl"
 alias w_t = vec4<${w_scalar}>;
 @group(0) @binding(2) var<storage, read> w: array<w_t>; // (O/(4*BLOCKS), C/4, k*k, 4, BLOCKS)
 //: if BIAS
@@ -49,14 +46,6 @@ alias w_t = vec4<${w_scalar}>;
 
 //: include "include/epilogue.wgsl"
 //: include "include/conv_tile.wgsl"
-
-fn load(index: u32) -> vec4<f32> {
-    //: if IN_PLACE
-    return vec4<f32>(y[index]);
-    //: else
-    return vec4<f32>(x[index]);
-    //: endif
-}
 
 //: include "include/border.wgsl"
 

@@ -35,10 +35,7 @@ struct Dims {
 }
 
 @group(0) @binding(0) var<uniform> dims: Dims; // one struct
-//: if not IN_PLACE
-alias x_t = vec4<${x_scalar}>;
-@group(0) @binding(1) var<storage, read> x: array<x_t>; // (N, C/4, H, W)
-//: endif
+//: include "include/conv_x.wgsl"
 alias w_t = vec4<${w_scalar}>;
 @group(0) @binding(2) var<storage, read> w: array<w_t>; // (C/4, 3*3, 4, O/4)
 //: if BIAS
@@ -57,14 +54,6 @@ var<workgroup> w_tile: array<vec4<f32>, ${WEIGHTS}>; // (3*3, 4, TILE_BLOCKS)
 
 //: include "include/epilogue.wgsl"
 //: include "include/border.wgsl"
-
-fn load(index: u32) -> vec4<f32> {
-    //: if IN_PLACE
-    return vec4<f32>(y[index]);
-    //: else
-    return vec4<f32>(x[index]);
-    //: endif
-}
 
 @compute @workgroup_size(${INVOCATIONS}, 1, 1)
 fn conv2d_spatial(

@@ -52,6 +52,11 @@ impl Conv2d {
         2 + usize::from(self.bias)
     }
 
+    /// Whether the kernel is 3x3 and the stride 1, as Winograd's algorithm wants it.
+    pub fn is_3x3_of_stride_1(&self) -> bool {
+        (self.kernel, self.stride) == (3, 1)
+    }
+
     /// The epilogue's residuals among the operands.
     pub fn residuals(&self) -> Range<usize> {
         let first = self.operands() + usize::from(self.epilogue.table_add);

@@ -21,7 +21,7 @@ use super::winograd;
 use crate::exec::ExecError;
 use crate::graph::{Element, Shape};
 use crate::ops::{Axis, Conv2d, Coordinate, Packing, Padding};
-use crate::plan::{Choice, NodeOperands, PlannedValue, Precision, Variant};
+use crate::plan::{Choice, NodeOperands, Precision, Variant};
 use half::bf16;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -76,7 +76,7 @@ fn choose_as<T: Number>(node: &NodeOperands, op: &Conv2d, chooser: &CpuChooser) 
 fn can(op: &Conv2d, variant: Variant) -> bool {
     match variant {
         Variant::Only => true,
-        Variant::Winograd => op.kernel == 3 && op.stride == 1,
+        Variant::Winograd => op.is_3x3_of_stride_1(),
         _ => false,
     }
 }
@@ -122,11 +122,9 @@ fn conv_tile<T: Number>(
 }
 
 pub(super) fn load(loading: &Loading, op: &Conv2d) -> Result<Kernel, ExecError> {
-    let precision = |value: &PlannedValue| value.format.precision;
-    let [x, y] = [loading.input_value(Conv2d::X), loading.output_value(0)].map(precision);
-    match (x, y) {
-        (Precision::Bf16, Precision::Bf16) => load_as::<bf16, bf16>(loading, op),
-        (Precision::Bf16, _) => load_as::<bf16, f32>(loading, op),
+    match loading.precisions(Conv2d::X) {
+        [Precision::Bf16, Precision::Bf16] => load_as::<bf16, bf16>(loading, op),
+        [Precision::Bf16, _] => load_as::<bf16, f32>(loading, op),
         _ => load_as::<f32, f32>(loading, op),
     }
 }

@@ -13,7 +13,7 @@ use super::tiles::{Tile, copy_seen, first_tile, tiles};
 use crate::exec::ExecError;
 use crate::graph::Shape;
 use crate::ops::{Axis, ConvTranspose2d, Coordinate, Packing, Padding};
-use crate::plan::{Choice, NodeOperands, PlannedValue, Precision};
+use crate::plan::{Choice, NodeOperands, Precision};
 use half::bf16;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -84,15 +84,9 @@ fn enlarged_tile<T: Number>(x: Shape, outputs: usize, threads: usize) -> (Tile, 
 }
 
 pub(super) fn load(loading: &Loading, op: &ConvTranspose2d) -> Result<Kernel, ExecError> {
-    let precision = |value: &PlannedValue| value.format.precision;
-    let [x, y] = [
-        loading.input_value(ConvTranspose2d::X),
-        loading.output_value(0),
-    ]
-    .map(precision);
-    match (x, y) {
-        (Precision::Bf16, Precision::Bf16) => load_as::<bf16, bf16>(loading, op),
-        (Precision::Bf16, _) => load_as::<bf16, f32>(loading, op),
+    match loading.precisions(ConvTranspose2d::X) {
+        [Precision::Bf16, Precision::Bf16] => load_as::<bf16, bf16>(loading, op),
+        [Precision::Bf16, _] => load_as::<bf16, f32>(loading, op),
         _ => load_as::<f32, f32>(loading, op),
     }
 }

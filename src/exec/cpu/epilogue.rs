@@ -9,7 +9,7 @@ use super::number::Number;
 use super::simd::{Fma, vectorized};
 use crate::exec::{ExecError, StepRecord};
 use crate::ops::{Activation, Epilogue, Pointwise};
-use crate::plan::{Choice, NodeOperands, PlannedValue, Precision, Wanted};
+use crate::plan::{Choice, NodeOperands, Precision, Wanted};
 use half::bf16;
 use rayon::prelude::*;
 
@@ -203,12 +203,10 @@ pub(super) fn choose_pointwise(
 
 pub(super) fn load_pointwise(loading: &Loading, op: &Pointwise) -> Result<Kernel, ExecError> {
     use Precision::{Bf16, F32};
-    let precision = |value: &PlannedValue| value.format.precision;
-    let [x, y] = [loading.input_value(Pointwise::X), loading.output_value(0)].map(precision);
-    match (x, y) {
-        (F32, Bf16) => load_pointwise_as::<f32, bf16>(loading, op),
-        (Bf16, F32) => load_pointwise_as::<bf16, f32>(loading, op),
-        (Bf16, Bf16) => load_pointwise_as::<bf16, bf16>(loading, op),
+    match loading.precisions(Pointwise::X) {
+        [F32, Bf16] => load_pointwise_as::<f32, bf16>(loading, op),
+        [Bf16, F32] => load_pointwise_as::<bf16, f32>(loading, op),
+        [Bf16, Bf16] => load_pointwise_as::<bf16, bf16>(loading, op),
         _ => load_pointwise_as::<f32, f32>(loading, op),
     }
 }

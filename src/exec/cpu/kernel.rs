@@ -5,7 +5,7 @@ use super::memory::{Memory, Threads, View, failure, wrong_operand};
 use super::number::Number;
 use crate::exec::{ExecError, StepRecord};
 use crate::ops::Packing;
-use crate::plan::{Phase, PlannedNode, PlannedValue};
+use crate::plan::{Phase, PlannedNode, PlannedValue, Precision};
 use std::sync::Arc;
 
 /// Runs one node, its operands and packed weights already bound.
@@ -26,6 +26,11 @@ impl<'a> Loading<'a> {
 
     pub fn output_value(&self, index: usize) -> &'a PlannedValue {
         &self.phase.values[self.node.outputs[index]]
+    }
+
+    /// How an operand and the result are stored.
+    pub fn precisions(&self, input: usize) -> [Precision; 2] {
+        [self.input_value(input), self.output_value(0)].map(|value| value.format.precision)
     }
 
     pub fn slot(&self, value: &PlannedValue) -> &'a Arc<Memory> {

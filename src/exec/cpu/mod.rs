@@ -24,7 +24,6 @@ mod mish;
 mod number;
 mod pack;
 mod product;
-
 mod sampling;
 mod simd;
 #[cfg(test)]

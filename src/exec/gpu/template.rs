@@ -68,6 +68,7 @@ static FILES: &[File] = files![
     "include/activation.wgsl",
     "include/border.wgsl",
     "include/conv_tile.wgsl",
+    "include/conv_x.wgsl",
     "include/emulated_matrix.wgsl",
     "include/epilogue.wgsl",
     "include/epilogue_dims.wgsl",

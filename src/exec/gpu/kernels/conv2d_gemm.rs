@@ -35,9 +35,7 @@ pub fn lower(source: &Source, op: &Conv2d, tile: GemmTile) -> Result<Vec<Kernel>
     let packings = packings(op, &x.segments, y.shape.c, precision);
     source.expect_packings(Conv2d::WEIGHT..op.operands(), &packings)?;
     let pixels = y.shape.n * y.shape.pixels();
-    let aligned = pixels.is_multiple_of(tile.pixels)
-        && (4 * blocks(x)).is_multiple_of(tile.depth)
-        && (4 * blocks(y)).is_multiple_of(tile.outputs);
+    let aligned = tile.divides(pixels, x, y);
     let in_place = conv2d::is_in_place(source, op)?;
     let make = |first: usize, count: usize| {
         let kernel = Kernel::new("conv2d_gemm")

@@ -71,7 +71,7 @@ pub fn variants<'a>(
         let Workgroup { invocations, bytes } = tile.workgroup(op);
         is_half
             && device.matrix_sides.contains(&(tile.side as u32))
-            && (tile.outputs == 16 || tile.outputs < 2 * outputs)
+            && super::is_narrow(tile.outputs, outputs)
             && invocations <= device.max_invocations as usize
             && bytes <= device.workgroup_bytes as usize
     };

@@ -48,12 +48,12 @@ const ALL: [SpatialTile; 8] = [
 /// Whether these kernels compute a convolution: with stride 2, a tile sees so
 /// many pixels that few fit the memory of a workgroup.
 fn computes(op: &Conv2d) -> bool {
-    op.kernel == 3 && op.stride == 1
+    op.is_3x3_of_stride_1()
 }
 
 /// Those for a convolution to so many output channels, none twice as wide.
 pub fn variants(op: &Conv2d, outputs: usize) -> impl Iterator<Item = Variant> {
-    let narrow = move |tile: &&SpatialTile| tile.outputs <= 16 || tile.outputs < 2 * outputs;
+    let narrow = move |tile: &&SpatialTile| super::is_narrow(tile.outputs, outputs);
     let tiles = if computes(op) { &ALL[..] } else { &[] };
     tiles
         .iter()

@@ -40,14 +40,14 @@ const ALL: [(usize, [usize; 3]); 8] = [
     (2, [128, 128, 8]),
 ];
 
-fn computes(op: &Conv2d) -> bool {
-    op.kernel == 3 && op.stride == 1
-}
-
 /// Those for a convolution to so many output channels, none twice as wide.
 pub fn variants(op: &Conv2d, outputs: usize) -> impl Iterator<Item = Variant> {
-    let narrow = move |(_, [_, wide, _]): &&(usize, [usize; 3])| *wide == 16 || *wide < 2 * outputs;
-    let all = if computes(op) { &ALL[..] } else { &[] };
+    let narrow = move |(_, [_, wide, _]): &&(usize, [usize; 3])| super::is_narrow(*wide, outputs);
+    let all = if op.is_3x3_of_stride_1() {
+        &ALL[..]
+    } else {
+        &[]
+    };
     all.iter().filter(narrow).map(
         |&(results, [pixels, outputs, depth])| Variant::WinogradPasses {
             results,
@@ -101,7 +101,7 @@ impl WinogradPasses {
     ) -> Result<[Packing; 2], String> {
         let Conv2d { kernel, stride, .. } = op;
         ensure!(
-            computes(op),
+            op.is_3x3_of_stride_1(),
             "{kernel}x{kernel} with stride {stride} has no kernel by Winograd's algorithm (3x3 stride 1)"
         );
         let points = self.winograd.points();

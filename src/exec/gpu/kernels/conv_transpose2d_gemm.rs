@@ -40,9 +40,7 @@ pub fn lower(source: &Source, op: &ConvTranspose2d, tile: GemmTile) -> Result<Ve
     let packings = packings(op, &x.segments, y.shape.c, precision);
     source.expect_packings(ConvTranspose2d::WEIGHT.., &packings)?;
     let pixels = x.shape.n * x.shape.pixels();
-    let aligned = pixels.is_multiple_of(tile.pixels)
-        && (4 * blocks(x)).is_multiple_of(tile.depth)
-        && (4 * blocks(y)).is_multiple_of(tile.outputs);
+    let aligned = tile.divides(pixels, x, y);
     let tiles = (4 * blocks(y)).div_ceil(tile.outputs);
     let make = |first: usize, count: usize| {
         let kernel = Kernel::new("conv_transpose2d_gemm")

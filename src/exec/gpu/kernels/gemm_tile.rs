@@ -2,7 +2,7 @@
 
 use super::Workgroup;
 use super::kernel::Kernel;
-use crate::plan::Variant;
+use crate::plan::{PlannedValue, Variant};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GemmTile {
@@ -49,7 +49,7 @@ const ALL: [GemmTile; 12] = [
 
 /// Those for so many output channels, none twice as wide as they.
 pub fn variants(outputs: usize) -> impl Iterator<Item = Variant> {
-    let narrow = move |tile: &&GemmTile| tile.outputs == 16 || tile.outputs < 2 * outputs;
+    let narrow = move |tile: &&GemmTile| super::is_narrow(tile.outputs, outputs);
     ALL.iter().filter(narrow).map(|tile| Variant::Gemm {
         pixels: tile.pixels,
         outputs: tile.outputs,
@@ -78,6 +78,13 @@ impl GemmTile {
             invocations: self.pixels / self.each_pixels * (blocks / self.each_blocks),
             bytes: 4 * self.depth * (self.pixels + self.outputs),
         }
+    }
+
+    /// Whether no tile reaches beyond so many pixels or the channels of x and y.
+    pub fn divides(self, pixels: usize, x: &PlannedValue, y: &PlannedValue) -> bool {
+        pixels.is_multiple_of(self.pixels)
+            && x.stored_channels().is_multiple_of(self.depth)
+            && y.stored_channels().is_multiple_of(self.outputs)
     }
 
     /// Adds the parameters of the template.

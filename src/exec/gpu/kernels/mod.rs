@@ -202,6 +202,12 @@ pub(super) fn lower(source: &Source) -> Result<Vec<Kernel>, String> {
     Ok(vec![kernel])
 }
 
+/// Whether a tile is not twice as wide as the channels that it is for; the least
+/// tiles are for any.
+fn is_narrow(tile: usize, channels: usize) -> bool {
+    tile <= 16 || tile < 2 * channels
+}
+
 /// The packing of a vector of `channels`, padded to whole tiles of `blocks`
 /// blocks of 4.
 fn bias(channels: usize, blocks: usize) -> Packing {

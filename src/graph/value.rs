@@ -41,6 +41,9 @@ pub enum Element {
     F32,
     /// In whichever precision was asked for: feature maps and weights.
     Float,
+    /// In f32 and in PyTorch's order of elements: parameters that are trained,
+    /// their gradients, and what an optimizer keeps.
+    Tensor,
 }
 
 /// One value of a graph: an array with a shape, or a range of channels of

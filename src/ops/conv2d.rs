@@ -12,13 +12,20 @@ pub enum Padding {
     Zero,
     /// The picture mirrored about its border pixel, `torch.nn.ReflectionPad2d(1)`.
     Reflect,
+    /// Zeros, `padding=2`: the result is 2 pixels larger along each axis. For
+    /// gradients of padded operands.
+    Full,
 }
 
 /// `y[n, o, i, j] = epilogue(bias[o] + sum_{c, u, v} w[o, c, u, v] * x[n, c, s*i + u - p, s*j + v - p])`
 /// with kernel `k x k`, stride `s` and padding `p = (k - 1) / 2`.
 ///
-/// Operands: x `[n, c, h, w]`, weight `[o, c, k, k]`, bias `[1, o, 1, 1]` if
-/// `bias`, then the epilogue's. Result: y `[n, o, ceil(h / s), ceil(w / s)]`.
+/// If `backward`, it is the gradient of another convolution with respect to its
+/// operand: `w[c, o, k - 1 - u, k - 1 - v]` stands in the place of `w[o, c, u, v]`.
+///
+/// Operands: x `[n, c, h, w]`, weight `[o, c, k, k]` (`[c, o, k, k]` if `backward`), bias `[1, o, 1, 1]` if
+/// `bias`, then the epilogue's. Result: y `[n, o, ceil(h / s), ceil(w / s)]`
+/// (`[n, o, h + 2, w + 2]` with full padding, which is for stride 1).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Conv2d {
     /// Kernel side: 1 or 3.
@@ -28,6 +35,9 @@ pub struct Conv2d {
     /// Beyond the border (of no effect for a 1x1 kernel).
     pub padding: Padding,
     pub bias: bool,
+    /// Whether the weight is read as for the gradient of its convolution.
+    #[serde(default)]
+    pub backward: bool,
     pub epilogue: Epilogue,
 }
 
@@ -43,7 +53,27 @@ impl Conv2d {
             stride: 1,
             padding,
             bias: true,
+            backward: false,
             epilogue: Epilogue::none(),
+        }
+    }
+
+    /// The gradient with respect to the operand of a convolution with this
+    /// kernel and stride 1, whose gradient it reads.
+    pub fn backward(kernel: usize, padding: Padding) -> Self {
+        Self {
+            bias: false,
+            backward: true,
+            ..Self::new(kernel, padding)
+        }
+    }
+
+    /// Pixels that stand beyond the border on the left and above.
+    pub fn pad(&self) -> usize {
+        match (self.kernel, self.padding) {
+            (1, _) => 0,
+            (_, Padding::Full) => 2,
+            _ => 1,
         }
     }
 
@@ -74,18 +104,28 @@ impl Rules for Conv2d {
         let operands = self.operands();
         expect_at_least(inputs, operands, "x, weight, bias")?;
         let (x, weight) = (inputs[Self::X], inputs[Self::WEIGHT]);
-        let expected = Shape::new(weight.n, x.c, kernel, kernel);
+        let outputs = if self.backward { weight.c } else { weight.n };
+        let expected = match self.backward {
+            true => Shape::new(x.c, outputs, kernel, kernel),
+            false => Shape::new(outputs, x.c, kernel, kernel),
+        };
         expect_shape("the weight", weight, expected)?;
         if self.bias {
-            expect_shape("the bias", inputs[Self::BIAS], Shape::vector(weight.n))?;
+            expect_shape("the bias", inputs[Self::BIAS], Shape::vector(outputs))?;
         }
+        let is_full = self.padding == Padding::Full;
+        ensure!(
+            !is_full || (kernel, stride) == (3, 1),
+            "full padding is for 3x3 kernels with stride 1"
+        );
         let reflects = kernel == 3 && self.padding == Padding::Reflect;
         ensure!(
             !reflects || x.h.min(x.w) >= 2,
             "reflection needs at least 2 pixels a side, but x is {x}"
         );
-        let (h, w) = (x.h.div_ceil(stride), x.w.div_ceil(stride));
-        let y = Shape::new(x.n, weight.n, h, w);
+        let more = if is_full { 2 } else { 0 };
+        let [h, w] = [x.h, x.w].map(|size| size.div_ceil(stride) + more);
+        let y = Shape::new(x.n, outputs, h, w);
         self.epilogue.check(&inputs[operands..], y)?;
         Ok(vec![y])
     }

@@ -18,32 +18,54 @@ macro_rules! ensure {
 }
 pub(crate) use ensure;
 
+mod activation_gradient;
+mod channel_sum;
 mod conv2d;
+mod conv2d_weight_gradient;
 mod conv_transpose2d;
+mod conv_transpose2d_gradient;
 mod convert;
 mod count_non_finite;
+mod dilate;
 mod epilogue;
+mod fold_border;
 mod group_norm;
+mod group_norm_gradient;
 mod linear;
 mod linear_attention;
+mod linear_attention_gradient;
+mod loss;
+mod optimizer;
 mod pack;
 mod pointwise;
 mod sampling;
 mod upsample;
+mod upsample_nearest_gradient;
 pub mod winograd;
 
+pub use activation_gradient::ActivationGradient;
+pub use channel_sum::ChannelSum;
 pub use conv_transpose2d::ConvTranspose2d;
+pub use conv_transpose2d_gradient::ConvTranspose2dGradient;
 pub use conv2d::{Conv2d, Padding};
+pub use conv2d_weight_gradient::Conv2dWeightGradient;
 pub use convert::Convert;
 pub use count_non_finite::CountNonFinite;
+pub use dilate::Dilate;
 pub use epilogue::{Activation, Epilogue, MAX_RESIDUALS};
+pub use fold_border::FoldBorder;
 pub use group_norm::GroupNorm;
+pub use group_norm_gradient::GroupNormGradient;
 pub use linear::Linear;
 pub use linear_attention::LinearAttention;
+pub use linear_attention_gradient::LinearAttentionGradient;
+pub use loss::{Loss, Norm};
+pub use optimizer::{Accumulate, Adam, AdamStep, SquaredNorms};
 pub use pack::{Axis, ChannelMap, Coordinate, Pack, Packing};
 pub use pointwise::Pointwise;
 pub use sampling::{EstimateX0, MAX_BATCH, Noise, NoiseSource, Reconstruct, SamplerUpdate};
 pub use upsample::{UpsampleBicubic, UpsampleNearest, bicubic_taps, keys_cubic, symmetric};
+pub use upsample_nearest_gradient::UpsampleNearestGradient;
 
 use crate::graph::{Element, Shape};
 use serde::{Deserialize, Serialize};
@@ -106,21 +128,34 @@ macro_rules! operations {
 }
 
 operations! {
+    Accumulate "accumulate" Tensor,
+    ActivationGradient "activation_gradient" Float,
+    Adam "adam" Tensor,
+    ChannelSum "channel_sum" F32,
     Conv2d "conv2d" Float,
+    Conv2dWeightGradient "conv2d_weight_gradient" Tensor,
     ConvTranspose2d "conv_transpose2d" Float,
+    ConvTranspose2dGradient "conv_transpose2d_gradient" Float,
     Convert "convert" Float,
     CountNonFinite "count_non_finite" F32,
+    Dilate "dilate" Float,
     EstimateX0 "estimate_x0" F32,
+    FoldBorder "fold_border" Float,
     GroupNorm "group_norm" Float,
+    GroupNormGradient "group_norm_gradient" Float,
     Linear "linear" Float,
     LinearAttention "linear_attention" Float,
+    LinearAttentionGradient "linear_attention_gradient" Float,
+    Loss "loss" F32,
     Noise "noise" F32,
     Pack "pack" F32,
     Pointwise "pointwise" Float,
     Reconstruct "reconstruct" F32,
     SamplerUpdate "sampler_update" F32,
+    SquaredNorms "squared_norms" F32,
     UpsampleBicubic "upsample_bicubic" F32,
     UpsampleNearest "upsample_nearest" Float,
+    UpsampleNearestGradient "upsample_nearest_gradient" Float,
 }
 
 impl Op {

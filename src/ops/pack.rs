@@ -84,6 +84,9 @@ pub struct Packing {
     /// then of the transformed ones, `[n, c, 4, 4]` or `[n, c, 6, 6]`.
     #[serde(default)]
     pub winograd: Option<Winograd>,
+    /// Whether kernels are turned by 180 degrees before they are transformed.
+    #[serde(default)]
+    pub turned: bool,
     /// Axes of the packed array, outermost first.
     pub axes: Vec<Axis>,
     /// Padding between channel groups, if there is any.
@@ -97,6 +100,7 @@ impl Packing {
         Self {
             plain,
             winograd: None,
+            turned: false,
             axes: vec![Axis::new(len, Coordinate::C, 1)],
             channels: None,
             precision: Precision::F32,
@@ -145,7 +149,7 @@ impl Packing {
             Some(winograd) => (
                 winograd.points(),
                 winograd.points(),
-                Cow::Owned(winograd.transform_kernels(plain)),
+                Cow::Owned(winograd.transform_kernels(&turned(plain, self.turned))),
             ),
             None => (self.plain.h, self.plain.w, Cow::Borrowed(plain)),
         };
@@ -193,6 +197,17 @@ impl Packing {
     }
 }
 
+/// Kernels of 3 x 3, turned by 180 degrees if `turn`.
+fn turned(kernels: &[f32], turn: bool) -> Cow<'_, [f32]> {
+    if !turn {
+        return Cow::Borrowed(kernels);
+    }
+    let kernels = kernels.chunks_exact(9);
+    kernels
+        .flat_map(|kernel| kernel.iter().rev().copied())
+        .collect()
+}
+
 /// `32x8x9x4x2x4 f16`: sizes of the axes and the precision, and what tells
 /// packings of one tensor apart.
 impl fmt::Display for Packing {
@@ -208,7 +223,8 @@ impl fmt::Display for Packing {
             }
         }
         if let Some(winograd) = self.winograd {
-            write!(f, "winograd {winograd:?} ")?;
+            let turned = if self.turned { "turned " } else { "" };
+            write!(f, "winograd {winograd:?} {turned}")?;
         }
         self.precision.fmt(f)
     }

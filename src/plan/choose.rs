@@ -65,7 +65,7 @@ impl Packs {
             let plain = self.graph.find(&parameter.name).unwrap_or_else(|| {
                 self.add(Value {
                     role: self.role,
-                    element: Element::F32,
+                    element: Element::Tensor,
                     ..parameter.clone()
                 })
             });

@@ -55,6 +55,7 @@ fn transformed() -> Vec<(&'static str, Packing)> {
     let packing = |winograd: Winograd| Packing {
         plain: Shape::new(5, 7, 3, 3),
         winograd: Some(winograd),
+        turned: false,
         axes: vec![
             Axis::new(winograd.points(), H, 1),
             Axis::new(winograd.points(), W, 1),
@@ -75,6 +76,7 @@ fn packings() -> Vec<(&'static str, Packing)> {
     let packing = |plain: Shape, axes: Vec<Axis>, groups: Option<(Coordinate, &[usize])>| Packing {
         plain,
         winograd: None,
+        turned: false,
         axes,
         channels: groups.map(|(coordinate, segments)| ChannelMap {
             coordinate,

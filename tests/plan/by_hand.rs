@@ -144,6 +144,7 @@ fn a_packed_weight_fills_its_slot_whatever_its_channels() {
     let packing = Packing {
         plain: shape,
         winograd: None,
+        turned: false,
         axes: vec![Axis::new(16, Coordinate::C, 1)],
         channels: None,
         precision: Precision::F32,

@@ -43,6 +43,7 @@ fn random_packing(rng: &mut SmallRng, plain: Shape) -> Packing {
     Packing {
         plain,
         winograd: None,
+        turned: false,
         axes: vec![
             Axis::new(plain.n.div_ceil(rows), Coordinate::N, rows),
             Axis::new(plain.c.next_multiple_of(4), Coordinate::C, 1),

@@ -11,6 +11,7 @@ fn linear(segments: &[usize]) -> Packing {
     Packing {
         plain: Shape::matrix(5, inputs),
         winograd: None,
+        turned: false,
         axes: vec![
             Axis::new(2, Coordinate::N, 4),
             Axis::new(stored / 4, Coordinate::C, 4),

@@ -1,6 +1,10 @@
 //! Which kernel runs each node on the CPU.
 
-use super::{conv_transpose2d, conv2d, epilogue, group_norm, linear, linear_attention, upsample};
+use super::{
+    channel_sum, conv_transpose2d, conv_transpose2d_gradient, conv2d, conv2d_weight_gradient,
+    epilogue, group_norm, group_norm_gradient, linear, linear_attention, linear_attention_gradient,
+    loss, upsample,
+};
 use crate::exec::choice::{self, choice};
 use crate::graph::{Element, Shape};
 use crate::ops::{Axis, Op, Packing};
@@ -36,12 +40,25 @@ impl Chooser for CpuChooser {
     fn format(&self, element: Element) -> Format {
         match element {
             Element::F32 => Format::PLAIN,
+            Element::Tensor => Format::TENSOR,
             Element::Float => Format::new(Layout::ChannelsLast, self.precision),
         }
     }
 
     fn choose(&self, node: &NodeOperands) -> Result<Choice, String> {
         Ok(match node.op {
+            Op::ActivationGradient(_) => maps(node, self.precision),
+            Op::ChannelSum(_) => channel_sum::choose(node, self.precision),
+            Op::Conv2dWeightGradient(op) => {
+                conv2d_weight_gradient::choose(node, op, self.precision)
+            }
+            Op::ConvTranspose2dGradient(op) => conv_transpose2d_gradient::choose(node, op, self),
+            Op::Dilate(_) | Op::FoldBorder(_) | Op::UpsampleNearestGradient(_) => {
+                alike(node, self.precision)
+            }
+            Op::GroupNormGradient(_) => group_norm_gradient::choose(node),
+            Op::LinearAttentionGradient(op) => linear_attention_gradient::choose(node, op),
+            Op::Loss(_) => loss::choose(node),
             Op::Conv2d(op) => conv2d::choose(node, op, self),
             Op::ConvTranspose2d(op) => conv_transpose2d::choose(node, op, self),
             // Any format to any other.
@@ -52,11 +69,14 @@ impl Chooser for CpuChooser {
             Op::Pack(op) => choice::pack(node, &op.packing),
             Op::Pointwise(op) => epilogue::choose_pointwise(node, op, self.precision),
             Op::UpsampleBicubic(_) => upsample::choose_bicubic(node),
-            Op::CountNonFinite(_)
+            Op::Accumulate(_)
+            | Op::Adam(_)
+            | Op::CountNonFinite(_)
             | Op::EstimateX0(_)
             | Op::Noise(_)
             | Op::Reconstruct(_)
             | Op::SamplerUpdate(_)
+            | Op::SquaredNorms(_)
             | Op::UpsampleNearest(_) => plain(node),
         })
     }
@@ -71,6 +91,23 @@ pub(super) fn plain(node: &NodeOperands) -> Choice {
     weighted(node, Precision::F32, [])
 }
 
+/// Every operand but tensors channels-last in this precision, results in that
+/// of their elements.
+pub(super) fn maps(node: &NodeOperands, precision: Precision) -> Choice {
+    let mut choice = weighted(node, precision, []);
+    for (wanted, operand) in choice.inputs.iter_mut().zip(&node.inputs) {
+        if operand.value.element != Element::Tensor {
+            *wanted = Wanted::Value(Format::new(Layout::ChannelsLast, precision));
+        }
+    }
+    choice
+}
+
+/// Operands and results channels-last in this precision.
+pub(super) fn alike(node: &NodeOperands, precision: Precision) -> Choice {
+    choice(node, |_| Format::new(Layout::ChannelsLast, precision), [])
+}
+
 /// As [`plain`], feature maps in this precision, and the parameters among the
 /// operands packed: in the order of `packings`.
 pub(super) fn weighted(
@@ -81,6 +118,7 @@ pub(super) fn weighted(
     let format = |operand: &Operand| match operand.value.element {
         Element::Float => Format::new(Layout::ChannelsLast, precision),
         Element::F32 => Format::PLAIN,
+        Element::Tensor => Format::TENSOR,
     };
     choice(node, format, packings)
 }
@@ -106,6 +144,7 @@ pub(super) fn weight_and_bias(plain: Shape, axes: Vec<Axis>, outputs: usize) -> 
     let weight = Packing {
         plain,
         winograd: None,
+        turned: false,
         axes,
         channels: None,
         precision: Precision::F32,

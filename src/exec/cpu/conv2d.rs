@@ -16,7 +16,7 @@ use super::memory::{Threads, View, wrong_operand};
 use super::number::{LANES, Number, words};
 use super::product::{self, Factor, Product};
 use super::simd::Fma;
-use super::tiles::{Tile, copy_pixel, copy_seen, first_tile, tiles};
+use super::tiles::{Tile, Window, copy_pixel, copy_seen, first_tile, tiles};
 use super::winograd;
 use crate::exec::ExecError;
 use crate::graph::{Element, Shape};
@@ -84,12 +84,33 @@ fn can(op: &Conv2d, variant: Variant) -> bool {
 /// The packings of weight, a [product](product::packing) over the kernel's rows,
 /// and bias.
 fn packings<T: Number>(op: &Conv2d, channels: usize, outputs: usize) -> [Packing; 2] {
-    let rows = Axis::new(op.kernel, Coordinate::H, 1);
-    let columns = Axis::new(op.kernel, Coordinate::W, 1);
-    let plain = Shape::new(outputs, channels, op.kernel, op.kernel);
-    let sizes = [(outputs, Coordinate::N), (channels, Coordinate::C)];
+    let mut rows = Axis::new(op.kernel, Coordinate::H, 1);
+    let mut columns = Axis::new(op.kernel, Coordinate::W, 1);
+    if op.backward {
+        (rows, columns) = (rows.reversed(), columns.reversed());
+    }
+    let (plain, sizes) = weight_sizes(op, channels, outputs);
     let weight = product::packing::<T>(plain, &[rows], &[columns], sizes);
     [weight, vector(outputs)]
+}
+
+/// The shape of the weight, and which coordinates count outputs and channels.
+pub(super) fn weight_sizes(
+    op: &Conv2d,
+    channels: usize,
+    outputs: usize,
+) -> (Shape, [(usize, Coordinate); 2]) {
+    let shape = |n, c| Shape::new(n, c, op.kernel, op.kernel);
+    match op.backward {
+        true => (
+            shape(channels, outputs),
+            [(outputs, Coordinate::C), (channels, Coordinate::N)],
+        ),
+        false => (
+            shape(outputs, channels),
+            [(outputs, Coordinate::N), (channels, Coordinate::C)],
+        ),
+    }
 }
 
 /// The first tile of y, which are made one at a time, and the words that it
@@ -111,7 +132,7 @@ fn conv_tile<T: Number>(
         1 if depth == channels => [0, tile.columns * outputs],
         1 => [words::<T>(tile.columns * depth), tile.columns * outputs],
         _ => {
-            let (rows, columns) = tile.seen(op.stride);
+            let (rows, columns) = Window::of_3x3(op.stride, op.padding).seen(&tile);
             [
                 words::<T>(rows * columns * depth),
                 tile.rows * columns * outputs,
@@ -257,9 +278,10 @@ impl<T: Factor, Y: Number> AtWork<'_, T, Y> {
         } = self.convolution;
         let (tile, outputs, stride) = (self.tile, self.outputs(), *stride);
         let depth = x.shape.c.next_multiple_of(T::DEPTH);
-        let (rows, columns) = tile.seen(stride);
+        let window = Window::of_3x3(stride, *padding);
+        let (rows, columns) = window.seen(tile);
         // SAFETY: the program lets nothing write x meanwhile.
-        unsafe { copy_seen(x, tile, stride, *padding, self.source) };
+        unsafe { copy_seen(x, tile, window, self.source) };
         // Results of all rows at once, or of one row after the other where
         // the stride leaves no common distance between them.
         let (products, pixels, pitch) = match stride {

@@ -9,7 +9,7 @@ use super::kernel::{Kernel, Loading};
 use super::memory::{Threads, View};
 use super::number::{LANES, Number, words};
 use super::product::{self, Factor, Product};
-use super::tiles::{Tile, copy_seen, first_tile, tiles};
+use super::tiles::{Tile, Window, copy_seen, first_tile, tiles};
 use crate::exec::ExecError;
 use crate::graph::Shape;
 use crate::ops::{Axis, ConvTranspose2d, Coordinate, Packing, Padding};
@@ -18,6 +18,14 @@ use half::bf16;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::sync::Arc;
+
+/// The pixels around a pixel of the operand.
+const WINDOW: Window = Window {
+    kernel: 3,
+    stride: 1,
+    pad: 1,
+    padding: Padding::Zero,
+};
 
 /// X and weights are in T, the result in Y.
 struct Enlargement<T, Y> {
@@ -75,7 +83,7 @@ fn enlarged_tile<T: Number>(x: Shape, outputs: usize, threads: usize) -> (Tile, 
     let depth = x.c.next_multiple_of(T::DEPTH);
     let outputs = outputs.next_multiple_of(LANES);
     let tile = first_tile(x, words::<T>(depth) + outputs, threads);
-    let (rows, columns) = tile.seen(1);
+    let (rows, columns) = WINDOW.seen(&tile);
     let scratch = [
         words::<T>(rows * columns * depth),
         tile.rows * columns * outputs,
@@ -146,9 +154,9 @@ impl<T: Factor, Y: Number> WithSimd for AtWork<'_, T, Y> {
         let (tile, stride) = (self.tile, *stride);
         let depth = x.shape.c.next_multiple_of(T::DEPTH);
         let outputs = y.shape.c.next_multiple_of(LANES);
-        let (rows, columns) = tile.seen(1);
+        let (rows, columns) = WINDOW.seen(tile);
         // SAFETY: the program lets nothing write x meanwhile.
-        unsafe { copy_seen(x, tile, 1, Padding::Zero, self.source) };
+        unsafe { copy_seen(x, tile, WINDOW, self.source) };
         // SAFETY: weights are packed before anything runs.
         let weights = unsafe { weights.pixel(0) };
         let of_offset = 4 * depth * outputs;

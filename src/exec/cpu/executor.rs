@@ -3,8 +3,10 @@
 use super::kernel::{Kernel, Loading};
 use super::memory::{Memory, Threads, failure};
 use super::{
-    conv_transpose2d, conv2d, convert, count_non_finite, epilogue, group_norm, linear,
-    linear_attention, pack, sampling, upsample,
+    activation_gradient, channel_sum, conv_transpose2d, conv_transpose2d_gradient, conv2d,
+    conv2d_weight_gradient, convert, count_non_finite, dilate, epilogue, fold_border, group_norm,
+    group_norm_gradient, linear, linear_attention, linear_attention_gradient, loss, optimizer,
+    pack, sampling, upsample, upsample_nearest_gradient,
 };
 use crate::exec::elements::{gather, scatter};
 use crate::exec::{ExecError, Executor, StepRecord, lock};
@@ -153,6 +155,19 @@ fn is_trainable(program: &Program) -> bool {
 
 fn load(loading: &Loading) -> Result<Kernel, ExecError> {
     match &loading.node.op {
+        Op::Accumulate(_) => optimizer::load_accumulate(loading),
+        Op::ActivationGradient(op) => activation_gradient::load(loading, op),
+        Op::Adam(op) => optimizer::load_adam(loading, op),
+        Op::ChannelSum(op) => channel_sum::load(loading, op),
+        Op::Conv2dWeightGradient(op) => conv2d_weight_gradient::load(loading, op),
+        Op::ConvTranspose2dGradient(op) => conv_transpose2d_gradient::load(loading, op),
+        Op::Dilate(op) => dilate::load(loading, op),
+        Op::FoldBorder(op) => fold_border::load(loading, op),
+        Op::GroupNormGradient(op) => group_norm_gradient::load(loading, op),
+        Op::LinearAttentionGradient(op) => linear_attention_gradient::load(loading, op),
+        Op::Loss(op) => loss::load(loading, op),
+        Op::SquaredNorms(op) => optimizer::load_squared_norms(loading, op),
+        Op::UpsampleNearestGradient(op) => upsample_nearest_gradient::load(loading, op),
         Op::Conv2d(op) => conv2d::load(loading, op),
         Op::ConvTranspose2d(op) => conv_transpose2d::load(loading, op),
         Op::Convert(_) => convert::load(loading),

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 /// Pixels of one task. Sums are always split here, whatever the number of
 /// threads, so that they always round alike.
-const CHUNK: usize = 512;
+pub(super) const CHUNK: usize = 512;
 
 pub(super) fn choose(node: &NodeOperands) -> Choice {
     let shape = node.inputs[GroupNorm::X].shape();
@@ -25,7 +25,7 @@ pub(super) fn choose(node: &NodeOperands) -> Choice {
 }
 
 /// Elements of f32 that the f64 sums of all chunks of a sample take.
-fn partial_sums(shape: Shape) -> usize {
+pub(super) fn partial_sums(shape: Shape) -> usize {
     2 * shape.pixels().div_ceil(CHUNK) * shape.c
 }
 
@@ -71,8 +71,7 @@ pub(super) fn load(loading: &Loading, op: &GroupNorm) -> Result<Kernel, ExecErro
     }))
 }
 
-/// Mean and factor of each channel of sample `n`, from the mean and biased
-/// variance of its group, both summed in f64.
+/// Mean and factor of each channel of sample `n`.
 fn statistics(
     x: &View,
     n: usize,
@@ -82,28 +81,59 @@ fn statistics(
     partial: &View,
 ) -> (Vec<f32>, Vec<f32>) {
     let per_group = x.shape.c / groups;
+    let moments = moments(x, n, groups, epsilon, partial);
+    let channels = weight.iter().enumerate().map(|(c, &weight)| {
+        let (mean, rate) = moments[c / per_group];
+        (mean as f32, (f64::from(weight) * rate) as f32)
+    });
+    channels.unzip()
+}
+
+/// Mean of each group of sample `n`, and `1 / sqrt(variance + epsilon)`; the
+/// variance is biased, and both are summed in f64.
+pub(super) fn moments(
+    x: &View,
+    n: usize,
+    groups: usize,
+    epsilon: f64,
+    partial: &View,
+) -> Vec<(f64, f64)> {
+    let per_group = x.shape.c / groups;
     let count = (per_group * x.shape.pixels()) as f64;
     let of_groups = |sums: Vec<f64>| -> Vec<f64> {
         sums.chunks_exact(per_group)
             .map(|group| group.iter().sum::<f64>() / count)
             .collect()
     };
-    let means = of_groups(sum(x, n, partial, |v, _| v));
-    let variances = of_groups(sum(x, n, partial, |v, c| {
-        let difference = v - means[c / per_group];
-        difference * difference
+    let means = of_groups(sum(x, n, partial, |p, sums| {
+        // SAFETY: nothing writes x meanwhile.
+        for (sum, &v) in sums.iter_mut().zip(unsafe { x.pixel(p) }) {
+            *sum += f64::from(v);
+        }
     }));
-    let channels = weight.iter().enumerate().map(|(c, &weight)| {
-        let group = c / per_group;
-        let factor = f64::from(weight) / (variances[group] + epsilon).sqrt();
-        (means[group] as f32, factor as f32)
-    });
-    channels.unzip()
+    let variances = of_groups(sum(x, n, partial, |p, sums| {
+        // SAFETY: nothing writes x meanwhile.
+        for (c, (sum, &v)) in sums.iter_mut().zip(unsafe { x.pixel(p) }).enumerate() {
+            let difference = f64::from(v) - means[c / per_group];
+            *sum += difference * difference;
+        }
+    }));
+    let rate = |variance: &f64| 1.0 / (variance + epsilon).sqrt();
+    means
+        .iter()
+        .copied()
+        .zip(variances.iter().map(rate))
+        .collect()
 }
 
-/// Sum of `term(x, channel)` over the pixels of sample `n`, for each channel;
-/// the sums of chunks go to `partial`.
-fn sum(x: &View, n: usize, partial: &View, term: impl Fn(f64, usize) -> f64 + Sync) -> Vec<f64> {
+/// What `add` adds up over the pixels of sample `n`, which are counted through
+/// all samples, for each channel; the sums of chunks go to `partial`.
+pub(super) fn sum(
+    x: &View,
+    n: usize,
+    partial: &View,
+    add: impl Fn(usize, &mut [f64]) + Sync,
+) -> Vec<f64> {
     let (channels, pixels) = (x.shape.c, x.shape.pixels());
     let chunks = pixels.div_ceil(CHUNK);
     // SAFETY: scratch of this node alone.
@@ -114,11 +144,7 @@ fn sum(x: &View, n: usize, partial: &View, term: impl Fn(f64, usize) -> f64 + Sy
         sums.fill(0.0);
         vectorized!({
             for p in chunk * CHUNK..pixels.min((chunk + 1) * CHUNK) {
-                // SAFETY: nothing writes x meanwhile.
-                let x = unsafe { x.pixel(n * pixels + p) };
-                for (c, (sum, &v)) in sums.iter_mut().zip(x).enumerate() {
-                    *sum += term(f64::from(v), c);
-                }
+                add(n * pixels + p, sums);
             }
         });
     });

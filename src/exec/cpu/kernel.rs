@@ -5,7 +5,7 @@ use super::memory::{Memory, Threads, View, failure, wrong_operand};
 use super::number::Number;
 use crate::exec::{ExecError, StepRecord};
 use crate::ops::Packing;
-use crate::plan::{Phase, PlannedNode, PlannedValue, Precision};
+use crate::plan::{Format, Phase, PlannedNode, PlannedValue, Precision};
 use std::sync::Arc;
 
 /// Runs one node, its operands and packed weights already bound.
@@ -46,6 +46,23 @@ impl<'a> Loading<'a> {
     pub fn output<T: Number>(&self, index: usize) -> Result<View<T>, ExecError> {
         let value = self.output_value(index);
         View::new(value, self.slot(value))
+    }
+
+    /// An operand in PyTorch's order, as one array.
+    pub fn tensor_input(&self, index: usize) -> Result<View, ExecError> {
+        self.tensor(self.input_value(index))
+    }
+
+    /// A result in PyTorch's order, as one array.
+    pub fn tensor_output(&self, index: usize) -> Result<View, ExecError> {
+        self.tensor(self.output_value(index))
+    }
+
+    fn tensor(&self, value: &PlannedValue) -> Result<View, ExecError> {
+        if value.format != Format::TENSOR || value.packing.is_some() || value.is_part() {
+            return Err(wrong_operand(value, "is not a tensor in PyTorch's order"));
+        }
+        View::arrays(value, [1, value.shape.elements()], self.slot(value))
     }
 
     /// A weight, which must be packed as the kernel reads it.

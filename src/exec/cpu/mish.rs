@@ -13,6 +13,17 @@ pub(super) fn mish(fma: Fma, x: f32) -> f32 {
     x * (n / (n + 2.0))
 }
 
+/// The derivative of [`mish`]: `n / (n + 2) + 4 x e (e + 1) / (n + 2)²`.
+#[inline(always)]
+pub(super) fn mish_gradient(fma: Fma, x: f32) -> f32 {
+    // From 20 on it is 1 in f32.
+    let x = if x < 20.0 { x } else { 20.0 };
+    let e = exp(fma, x);
+    let n = e * (e + 2.0);
+    let rate = 1.0 / (n + 2.0);
+    fma.fma(4.0 * x * e * rate, (e + 1.0) * rate, n * rate)
+}
+
 /// `exp(x)` for `x` up to 88; zero from -87 down, where it is less than 2e-38.
 ///
 /// Written so that it vectorises on any instruction set: `x = k ln 2 + r`,

@@ -7,21 +7,31 @@
 //! the cores. Each kernel's file says which formats, packing and scratch memory
 //! it wants (`choose`), and makes the closure that runs it (`load`).
 
+mod activation_gradient;
+mod channel_sum;
 mod choose;
 mod conv2d;
+mod conv2d_weight_gradient;
 mod conv_transpose2d;
+mod conv_transpose2d_gradient;
 mod convert;
 mod count_non_finite;
+mod dilate;
 mod epilogue;
 mod executor;
+mod fold_border;
 mod gemm;
 mod group_norm;
+mod group_norm_gradient;
 mod kernel;
 mod linear;
 mod linear_attention;
+mod linear_attention_gradient;
+mod loss;
 mod memory;
 mod mish;
 mod number;
+mod optimizer;
 mod pack;
 mod product;
 mod sampling;
@@ -30,6 +40,7 @@ mod simd;
 mod tests;
 mod tiles;
 mod upsample;
+mod upsample_nearest_gradient;
 mod winograd;
 
 #[cfg(test)]

@@ -29,6 +29,34 @@ pub(super) trait Number: Pod + Send + Sync + Sized {
     fn store<S: Simd>(simd: S, into: &mut [Self], lanes: S::f32s);
 }
 
+/// An expression with T for the number type of a precision.
+macro_rules! with_number {
+    ($precision:expr, $T:ident => $made:expr) => {
+        match $precision {
+            $crate::plan::Precision::Bf16 => {
+                type $T = half::bf16;
+                $made
+            }
+            _ => {
+                type $T = f32;
+                $made
+            }
+        }
+    };
+}
+pub(super) use with_number;
+
+/// The same with X and Y for those of two.
+macro_rules! with_numbers {
+    ($precisions:expr, $X:ident, $Y:ident => $made:expr) => {{
+        let [x, y] = $precisions;
+        $crate::exec::cpu::number::with_number!(
+            x, $X => $crate::exec::cpu::number::with_number!(y, $Y => $made)
+        )
+    }};
+}
+pub(super) use with_numbers;
+
 impl Number for f32 {
     const PRECISION: Precision = Precision::F32;
     const DEPTH: usize = 1;

@@ -49,6 +49,7 @@ pub(super) fn packing<T: Number>(
     Packing {
         plain,
         winograd: None,
+        turned: false,
         axes: [views, &[blocks], columns, &inner].concat(),
         channels: None,
         precision: T::PRECISION,

@@ -2,6 +2,7 @@
 
 use super::memory::View;
 use super::number::Number;
+use super::simd::vectorized;
 use crate::graph::Shape;
 use crate::ops::Padding;
 
@@ -15,12 +16,32 @@ pub(super) struct Tile {
     pub columns: usize,
 }
 
-impl Tile {
-    /// Rows and columns of the operand that a 3x3 kernel of this stride sees
-    /// for the results of the tile.
-    pub fn seen(&self, stride: usize) -> (usize, usize) {
-        let seen = |count: usize| (count - 1) * stride + 3;
-        (seen(self.rows), seen(self.columns))
+/// What a kernel sees of its operand for one result.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    /// Side.
+    pub kernel: usize,
+    pub stride: usize,
+    /// Pixels beyond the border on the left and above.
+    pub pad: usize,
+    pub padding: Padding,
+}
+
+impl Window {
+    /// That of a 3x3 kernel.
+    pub fn of_3x3(stride: usize, padding: Padding) -> Self {
+        Self {
+            kernel: 3,
+            stride,
+            pad: if padding == Padding::Full { 2 } else { 1 },
+            padding,
+        }
+    }
+
+    /// Rows and columns of the operand that are seen for the results of a tile.
+    pub fn seen(&self, tile: &Tile) -> (usize, usize) {
+        let seen = |count: usize| (count - 1) * self.stride + self.kernel;
+        (seen(tile.rows), seen(tile.columns))
     }
 }
 
@@ -74,22 +95,27 @@ pub(super) fn tiles(shape: Shape, Tile { rows, columns, .. }: Tile) -> Vec<Tile>
     tiles
 }
 
-/// Copies what a 3x3 kernel of this stride sees of sample `tile.n` of x for
-/// the results of a tile, border included, to `into`: `[rows][columns][channels]`
-/// for as many rows and columns as [`Tile::seen`], channels padded to a multiple
-/// of [`Number::DEPTH`] with zeros.
+/// Copies what is seen of sample `tile.n` of x for the results of a tile, border
+/// included, to `into`: `[rows][columns][channels]` for as many rows and columns
+/// as [`Window::seen`], channels padded to a multiple of [`Number::DEPTH`] with
+/// zeros.
 ///
 /// # Safety
 /// Nobody writes x meanwhile.
 pub(super) unsafe fn copy_seen<T: Number>(
     x: &View<T>,
     tile: &Tile,
-    stride: usize,
-    padding: Padding,
+    window: Window,
     into: &mut [T],
 ) {
-    let (rows, columns) = tile.seen(stride);
-    let [top, left] = [tile.top, tile.left].map(|first| (first * stride) as isize - 1);
+    let (rows, columns) = window.seen(tile);
+    let Window {
+        stride,
+        pad,
+        padding,
+        ..
+    } = window;
+    let [top, left] = [tile.top, tile.left].map(|first| (first * stride) as isize - pad as isize);
     let Shape { c, h, w, .. } = x.shape;
     let first = tile.n * h * w;
     let padded = c.next_multiple_of(T::DEPTH);
@@ -128,6 +154,40 @@ pub(super) unsafe fn copy_seen<T: Number>(
     }
 }
 
+/// As [`copy_seen`], in f32 and without padding between channels.
+///
+/// # Safety
+/// Nobody writes x meanwhile.
+pub(super) unsafe fn copy_seen_as_f32<T: Number>(
+    x: &View<T>,
+    tile: &Tile,
+    window: Window,
+    into: &mut [f32],
+) {
+    let (rows, columns) = window.seen(tile);
+    let Shape { c, h, w, .. } = x.shape;
+    let at = |first: usize, i: usize, size: usize| {
+        let i = (first * window.stride + i) as isize - window.pad as isize;
+        source(i, size, window.padding)
+    };
+    vectorized!({
+        let pixels = into.chunks_exact_mut(c).take(rows * columns);
+        for (k, into) in pixels.enumerate() {
+            let (row, column) = (k / columns, k % columns);
+            match (at(tile.top, row, h), at(tile.left, column, w)) {
+                (Some(i), Some(j)) => {
+                    // SAFETY: readable, by the caller's promise.
+                    let pixel = unsafe { x.pixel((tile.n * h + i) * w + j) };
+                    for (into, v) in into.iter_mut().zip(pixel) {
+                        *into = v.to_f32();
+                    }
+                }
+                _ => into.fill(0.0),
+            }
+        }
+    });
+}
+
 /// Copies the channels of a pixel; those beyond become zero.
 #[inline(always)]
 pub(super) fn copy_pixel<T: Number>(into: &mut [T], from: &[T]) {
@@ -143,7 +203,7 @@ pub(super) fn source(i: isize, n: usize, padding: Padding) -> Option<usize> {
         return Some(i as usize);
     }
     match padding {
-        Padding::Zero => None,
+        Padding::Zero | Padding::Full => None,
         // Tiles may reach further beyond than the padding does; what they
         // find there is not used.
         Padding::Reflect => Some((if i < 0 { -i } else { 2 * n - 2 - i }).clamp(0, n - 1) as usize),

@@ -15,14 +15,14 @@
 #![allow(clippy::needless_range_loop)] // matrices, indexed as in the formulas
 
 use super::choose::{bytes, convolution, vector};
-use super::conv2d::load_bias;
+use super::conv2d::{load_bias, weight_sizes};
 use super::epilogue::{BoundEpilogue, Terms};
 use super::kernel::{Kernel, Loading};
 use super::memory::{Threads, View};
 use super::number::{LANES, Number, words};
 use super::product::{self, Factor, Product};
 use super::simd::{Fma, load_lanes, store_lanes, vectorized};
-use super::tiles::source;
+use super::tiles::{Window, source};
 use crate::exec::ExecError;
 use crate::graph::Shape;
 use crate::ops::winograd::{A, A2, B, B2, OUTPUTS, POINTS, Winograd};
@@ -63,21 +63,28 @@ pub(super) fn choose<T: Number>(node: &NodeOperands, op: &Conv2d, threads: usize
     Choice {
         variant: Variant::Winograd,
         thread_bytes: bytes(blocks.scratch::<T>().iter().sum()),
-        ..convolution(node, T::PRECISION, op.residuals(), packings::<T>(x.c, y.c))
+        ..convolution(
+            node,
+            T::PRECISION,
+            op.residuals(),
+            packings::<T>(op, x.c, y.c),
+        )
     }
 }
 
 /// The packings of weight, a [product](product::packing) at each point, and bias.
-fn packings<T: Number>(channels: usize, outputs: usize) -> [Packing; 2] {
+fn packings<T: Number>(op: &Conv2d, channels: usize, outputs: usize) -> [Packing; 2] {
     let points = [
         Axis::new(POINTS, Coordinate::H, 1),
         Axis::new(POINTS, Coordinate::W, 1),
     ];
-    let plain = Shape::new(outputs, channels, 3, 3);
-    let sizes = [(outputs, Coordinate::N), (channels, Coordinate::C)];
-    let weight = product::packing::<T>(plain, &points, &[], sizes);
-    let winograd = Some(Winograd::F4);
-    [Packing { winograd, ..weight }, vector(outputs)]
+    let (plain, sizes) = weight_sizes(op, channels, outputs);
+    let weight = Packing {
+        winograd: Some(Winograd::F4),
+        turned: op.backward,
+        ..product::packing::<T>(plain, &points, &[], sizes)
+    };
+    [weight, vector(outputs)]
 }
 
 /// Packs a weight as [`Packing::apply`] does, but fast: all blocks of outputs
@@ -85,7 +92,12 @@ fn packings<T: Number>(channels: usize, outputs: usize) -> [Packing; 2] {
 ///
 /// # Panics
 /// When `plain` or `packed` has not the length that the packing says.
-pub(super) fn pack<T: Number>([outputs, channels]: [usize; 2], plain: &[f32], packed: &mut [T]) {
+pub(super) fn pack<T: Number>(sizes: PackedSizes, plain: &[f32], packed: &mut [T]) {
+    let PackedSizes {
+        outputs,
+        channels,
+        backward,
+    } = sizes;
     assert_eq!(
         plain.len(),
         outputs * channels * 9,
@@ -103,9 +115,14 @@ pub(super) fn pack<T: Number>([outputs, channels]: [usize; 2], plain: &[f32], pa
             let first = block * LANES;
             let mut kernels = [[0.0; LANES]; 9];
             for lane in 0..LANES.min(outputs - first) {
-                let kernel = &plain[((first + lane) * channels + c) * 9..][..9];
-                for (lanes, &w) in kernels.iter_mut().zip(kernel) {
-                    lanes[lane] = f64::from(w);
+                let (output, at) = (first + lane, |at: usize| &plain[at * 9..][..9]);
+                let kernel = match backward {
+                    true => at(c * outputs + output),
+                    false => at(output * channels + c),
+                };
+                for (k, lanes) in kernels.iter_mut().enumerate() {
+                    let k = if backward { 8 - k } else { k };
+                    lanes[lane] = f64::from(kernel[k]);
                 }
             }
             let row = (block * depth + c / T::DEPTH * T::DEPTH) * LANES + c % T::DEPTH;
@@ -131,10 +148,29 @@ pub(super) fn pack<T: Number>([outputs, channels]: [usize; 2], plain: &[f32], pa
     });
 }
 
-/// The outputs and channels of a weight that is packed for this kernel.
-pub(super) fn packed_for<T: Number>(packing: &Packing) -> Option<[usize; 2]> {
+/// What a weight is packed for.
+#[derive(Clone, Copy)]
+pub(super) struct PackedSizes {
+    outputs: usize,
+    channels: usize,
+    /// As [`Conv2d::backward`].
+    backward: bool,
+}
+
+/// The sizes of a weight that is packed for this kernel.
+pub(super) fn packed_for<T: Number>(packing: &Packing) -> Option<PackedSizes> {
     let Shape { n, c, .. } = packing.plain;
-    (*packing == packings::<T>(c, n)[0]).then_some([n, c])
+    let (backward, padding) = (packing.turned, Padding::Zero);
+    let [outputs, channels] = if backward { [c, n] } else { [n, c] };
+    let op = Conv2d {
+        backward,
+        ..Conv2d::new(3, padding)
+    };
+    (*packing == packings::<T>(&op, channels, outputs)[0]).then_some(PackedSizes {
+        outputs,
+        channels,
+        backward,
+    })
 }
 
 /// How the tiles of a result are divided.
@@ -244,7 +280,7 @@ struct Convolution<T> {
 pub(super) fn load<T: Factor>(loading: &Loading, op: &Conv2d) -> Result<Kernel, ExecError> {
     let x: View<T> = loading.input(Conv2d::X)?;
     let y = loading.output_value(0).shape;
-    let [weight, bias] = packings::<T>(x.shape.c, y.c);
+    let [weight, bias] = packings::<T>(op, x.shape.c, y.c);
     let bias = load_bias(loading, op, &bias)?;
     let blocks = Blocks::new::<T>(x.shape.c, y, loading.threads.count());
     let convolution = Convolution {
@@ -379,8 +415,9 @@ impl<T: Factor> Convolution<T> {
         let Shape { c, h, w, .. } = self.x.shape;
         let (padded, pitch) = (c.next_multiple_of(LANES), self.blocks.x_pitch());
         let columns = run.len * OUTPUTS + 2;
+        let pad = Window::of_3x3(1, self.padding).pad as isize;
         let at = |first: usize, i: usize, size: usize| {
-            source((first + i) as isize - 1, size, self.padding)
+            source((first + i) as isize - pad, size, self.padding)
         };
         let mut pixels = [[zeros; RUN_COLUMNS]; POINTS];
         for (i, row) in pixels.iter_mut().enumerate() {

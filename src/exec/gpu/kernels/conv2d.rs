@@ -96,6 +96,7 @@ fn packings(
     let weight = Packing {
         plain: Shape::new(outputs, segments.iter().sum(), op.kernel, op.kernel),
         winograd: None,
+        turned: false,
         axes: vec![
             Axis::new(outputs.div_ceil(4 * blocks), Coordinate::N, 4 * blocks),
             Axis::new(inputs / 4, Coordinate::C, 4),

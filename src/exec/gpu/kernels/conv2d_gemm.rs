@@ -16,6 +16,7 @@ pub fn packings(
     let weight = Packing {
         plain: Shape::new(outputs, segments.iter().sum(), op.kernel, op.kernel),
         winograd: None,
+        turned: false,
         axes: vec![
             Axis::new(inputs / 4, Coordinate::C, 4),
             Axis::new(op.kernel, Coordinate::H, 1),

@@ -124,6 +124,7 @@ impl MatrixTile {
         let weight = Packing {
             plain: Shape::new(outputs, segments.iter().sum(), op.kernel, op.kernel),
             winograd: None,
+            turned: false,
             axes: vec![
                 Axis::new(outputs.div_ceil(side), Coordinate::N, side),
                 Axis::new(inputs.div_ceil(side), Coordinate::C, side),

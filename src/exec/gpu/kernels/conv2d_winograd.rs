@@ -109,6 +109,7 @@ impl WinogradPasses {
         let weight = Packing {
             plain: Shape::new(outputs, segments.iter().sum(), 3, 3),
             winograd: Some(self.winograd),
+            turned: false,
             axes: vec![
                 Axis::new(points, Coordinate::H, 1),
                 Axis::new(points, Coordinate::W, 1),

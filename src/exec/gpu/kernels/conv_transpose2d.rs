@@ -60,6 +60,7 @@ fn packings(
     let weight = Packing {
         plain: Shape::new(segments.iter().sum(), outputs, 2 * s, 2 * s),
         winograd: None,
+        turned: false,
         axes: vec![
             Axis::new(s, Coordinate::H, 1),
             Axis::new(s, Coordinate::W, 1),

@@ -19,6 +19,7 @@ pub fn packings(
     let weight = Packing {
         plain: Shape::new(segments.iter().sum(), outputs, 2 * s, 2 * s),
         winograd: None,
+        turned: false,
         axes: vec![
             Axis::new(s, Coordinate::H, 1),
             Axis::new(s, Coordinate::W, 1),

@@ -14,6 +14,7 @@ fn packings(inputs: usize, outputs: usize, precision: Precision) -> [Packing; 2]
     let weight = Packing {
         plain: Shape::matrix(outputs, inputs),
         winograd: None,
+        turned: false,
         axes: vec![
             Axis::new(outputs.div_ceil(4), Coordinate::N, 4),
             Axis::new(inputs.div_ceil(4), Coordinate::C, 4),

@@ -124,6 +124,7 @@ impl Chooser for GpuChooser {
         let precision = match element {
             Element::F32 => Precision::F32,
             Element::Float => self.precision,
+            Element::Tensor => return Format::TENSOR,
         };
         Format::new(Layout::ChannelBlocks4, precision)
     }
@@ -198,6 +199,21 @@ pub(super) fn lower(source: &Source) -> Result<Vec<Kernel>, String> {
         Op::SamplerUpdate(op) => sampling::sampler_update(source, op),
         Op::UpsampleBicubic(op) => upsample::lower_bicubic(source, op),
         Op::UpsampleNearest(op) => upsample::lower_nearest(source, op),
+        Op::Accumulate(_)
+        | Op::ActivationGradient(_)
+        | Op::Adam(_)
+        | Op::ChannelSum(_)
+        | Op::Conv2dWeightGradient(_)
+        | Op::ConvTranspose2dGradient(_)
+        | Op::Dilate(_)
+        | Op::FoldBorder(_)
+        | Op::GroupNormGradient(_)
+        | Op::LinearAttentionGradient(_)
+        | Op::Loss(_)
+        | Op::SquaredNorms(_)
+        | Op::UpsampleNearestGradient(_) => {
+            return Err("has no kernel on a GPU".to_owned());
+        }
     };
     Ok(vec![kernel])
 }

@@ -19,10 +19,29 @@ pub fn class(node: &NodeOperands, chooser: &dyn Chooser) -> Option<String> {
     match node.op {
         // They lie between two formats, and run when a model is loaded.
         Op::Convert(_) | Op::Pack(_) => return None,
+        // One kernel each.
+        Op::Accumulate(_)
+        | Op::ActivationGradient(_)
+        | Op::Adam(_)
+        | Op::ChannelSum(_)
+        | Op::Conv2dWeightGradient(_)
+        | Op::ConvTranspose2dGradient(_)
+        | Op::Dilate(_)
+        | Op::FoldBorder(_)
+        | Op::GroupNormGradient(_)
+        | Op::LinearAttentionGradient(_)
+        | Op::Loss(_)
+        | Op::SquaredNorms(_)
+        | Op::UpsampleNearestGradient(_) => return None,
         Op::Conv2d(op) => {
             let Conv2d { kernel, stride, .. } = op;
             words.push(format!("{kernel}x{kernel} s{stride}"));
-            words.extend((op.padding == Padding::Reflect).then(|| "reflect".to_owned()));
+            match op.padding {
+                Padding::Zero => {}
+                Padding::Reflect => words.push("reflect".to_owned()),
+                Padding::Full => words.push("full".to_owned()),
+            }
+            words.extend(op.backward.then(|| "backward".to_owned()));
             words.extend((!op.bias).then(|| "no bias".to_owned()));
         }
         Op::ConvTranspose2d(op) => words.push(format!("s{}", op.stride)),

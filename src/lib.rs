@@ -9,4 +9,5 @@ pub mod image;
 pub mod model;
 pub mod ops;
 pub mod plan;
+pub mod train;
 pub mod upscale;

@@ -27,10 +27,11 @@ impl GraphBuilder {
         builder
     }
 
-    /// Adds a value.
+    /// Adds a value. A state that is there already is given again: one part of a
+    /// graph may write what another reads.
     ///
     /// # Errors
-    /// When the name is taken.
+    /// When the name is taken by another value.
     pub fn value(
         &mut self,
         name: &str,
@@ -38,22 +39,29 @@ impl GraphBuilder {
         role: Role,
         element: Element,
     ) -> Result<ValueId> {
-        let id = ValueId(self.graph.values.len());
-        if self.ids.contains_key(name) {
-            return Err(GraphError::DuplicateName {
-                graph: self.graph.name.clone(),
-                name: name.to_owned(),
-            });
-        }
-        self.ids.insert(name.to_owned(), id);
-        self.graph.values.push(Value {
+        self.add(Value {
             name: name.to_owned(),
             shape,
             role,
             element,
             segments: vec![shape.c],
             view_of: None,
-        });
+        })
+    }
+
+    fn add(&mut self, value: Value) -> Result<ValueId> {
+        let id = ValueId(self.graph.values.len());
+        if let Some(&known) = self.ids.get(&value.name) {
+            if value.role == Role::State && *self.graph.value(known) == value {
+                return Ok(known);
+            }
+            return Err(GraphError::DuplicateName {
+                graph: self.graph.name.clone(),
+                name: value.name,
+            });
+        }
+        self.ids.insert(value.name.clone(), id);
+        self.graph.values.push(value);
         Ok(id)
     }
 
@@ -86,9 +94,14 @@ impl GraphBuilder {
             shape.c,
             "concat '{name}' {shape}: segments {segments:?} do not add up"
         );
-        let id = self.value(name, shape, role, Element::Float)?;
-        self.graph.values[id.0].segments = segments.to_vec();
-        Ok(id)
+        self.add(Value {
+            name: name.to_owned(),
+            shape,
+            role,
+            element: Element::Float,
+            segments: segments.to_vec(),
+            view_of: None,
+        })
     }
 
     /// A view of `count` channel groups of a concatenation, from group `first`.
@@ -112,10 +125,15 @@ impl GraphBuilder {
         );
         let segments = parent.segments[first..first + count].to_vec();
         let shape = parent.shape.with_channels(segments.iter().sum());
-        let id = self.value(name, shape, parent.role, parent.element)?;
-        let view = &mut self.graph.values[id.0];
-        (view.segments, view.view_of) = (segments, Some((of, first)));
-        Ok(id)
+        let (role, element) = (parent.role, parent.element);
+        self.add(Value {
+            name: name.to_owned(),
+            shape,
+            role,
+            element,
+            segments,
+            view_of: Some((of, first)),
+        })
     }
 
     /// Appends an operation whose results are new temporaries; the first one
@@ -152,6 +170,11 @@ impl GraphBuilder {
             }
         }
         self.finish(op, inputs, into)
+    }
+
+    /// The graph so far.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
     }
 
     pub fn shape(&self, id: ValueId) -> Shape {

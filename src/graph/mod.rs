@@ -5,12 +5,14 @@
 //! reverse process, from plain operations; [`fuse`] folds pointwise ones into
 //! epilogues. [`crate::plan`] goes on from there.
 
+mod backward;
 mod builder;
 mod fuse;
 mod parameters;
 mod shape;
 mod value;
 
+pub use backward::{Gradients, differentiate, gradient_name};
 pub use builder::GraphBuilder;
 pub(crate) use builder::find_clash;
 pub use fuse::fuse;

@@ -124,6 +124,13 @@ pub enum GraphError {
     },
     #[error("graph '{graph}': a value named '{name}' exists already; give each value its own name")]
     DuplicateName { graph: String, name: String },
+    /// What has no gradient.
+    #[error("graph '{graph}' cannot be differentiated: '{value}' {reason}")]
+    Gradient {
+        graph: String,
+        value: String,
+        reason: String,
+    },
     /// An operation that reads what nothing has written, or writes what it
     /// must not.
     #[error("graph '{graph}': {op} {reason}")]

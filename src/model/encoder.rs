@@ -7,6 +7,9 @@ use super::phases::names;
 use crate::graph::{Element, GraphBuilder, GraphError, Role, Shape, ValueId};
 use crate::ops::{Activation, Conv2d, Op, Padding, Pointwise, UpsampleNearest};
 
+/// The value that the SR head writes.
+pub(super) const SR: &str = "encoder.sr";
+
 const LEAKY: Activation = Activation::LeakyRelu { slope: 0.2 };
 /// Factor of a dense block's and of an RRDB's result before the residual is added.
 const RESIDUAL_SCALE: f32 = 0.2;
@@ -102,7 +105,7 @@ pub(super) fn build_sr_head(
     x = leaky_conv(b, "rrdb.HRconv", x, features, To::New("encoder.hr"))?;
     let unit = conv(b, "rrdb.conv_last", x, 3, To::New("encoder.unit"))?;
     let shape = b.shape(unit);
-    let sr = b.value("encoder.sr", shape, Role::Temporary, Element::F32)?;
+    let sr = b.value(SR, shape, Role::Temporary, Element::F32)?;
     layers::pointwise(b, Pointwise::affine(2.0, -1.0), &[unit], To::Value(sr))?;
     Ok(())
 }

@@ -10,6 +10,7 @@ mod file;
 mod float_type;
 mod layers;
 mod layout;
+pub mod objective;
 mod parameters;
 pub mod phases;
 mod printable;

@@ -58,6 +58,8 @@ pub mod names {
     pub const NON_FINITE: &str = "sr.non_finite";
 }
 
+pub(super) use encoder::SR as ENCODER_SR;
+
 /// Sizes and variants of the graphs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PhaseOptions {
@@ -78,15 +80,7 @@ pub struct PhaseOptions {
 /// When the sizes do not fit the model: LR sizes must be multiples of
 /// [`Settings::lr_size_multiple`].
 pub fn build(settings: &Settings, options: &PhaseOptions) -> Result<Vec<Graph>, GraphError> {
-    let lr = Shape::new(options.batch, 3, options.height, options.width);
-    let (h, w) = (lr.h * settings.scale, lr.w * settings.scale);
-    let hr = Shape { h, w, ..lr };
-    let image = Image {
-        settings,
-        options,
-        lr,
-        hr,
-    };
+    let image = Image::new(settings, options);
     let phase = |name, add: &dyn Fn(&mut GraphBuilder) -> Result<(), GraphError>| {
         let mut b = GraphBuilder::new(name);
         add(&mut b).map(|()| b.build())
@@ -107,20 +101,31 @@ fn state(b: &mut GraphBuilder, name: &str, shape: Shape) -> Added {
 }
 
 /// What the phases work on.
-struct Image<'a> {
+pub(super) struct Image<'a> {
     settings: &'a Settings,
     options: &'a PhaseOptions,
     /// Shapes of the LR image and of the SR image.
     lr: Shape,
-    hr: Shape,
+    pub hr: Shape,
 }
 
-impl Image<'_> {
+impl<'a> Image<'a> {
+    pub fn new(settings: &'a Settings, options: &'a PhaseOptions) -> Self {
+        let lr = Shape::new(options.batch, 3, options.height, options.width);
+        let (h, w) = (lr.h * settings.scale, lr.w * settings.scale);
+        Self {
+            settings,
+            options,
+            lr,
+            hr: Shape { h, w, ..lr },
+        }
+    }
+
     fn model(&self, b: &mut GraphBuilder) -> Result<(), GraphError> {
         time::build(b, self.settings, &unet::resnet_blocks(self.settings))
     }
 
-    fn image(&self, b: &mut GraphBuilder) -> Result<(), GraphError> {
+    pub fn image(&self, b: &mut GraphBuilder) -> Result<(), GraphError> {
         let lr = b.value(names::LR, self.lr, Role::Input, Element::F32)?;
         let signed = b.value("lr.signed", self.lr, Role::Temporary, Element::F32)?;
         let to_signed = Pointwise::affine(self.settings.up_factor() as f32, -1.0);
@@ -137,12 +142,12 @@ impl Image<'_> {
         }
     }
 
-    fn conditioning(&self, b: &mut GraphBuilder) -> Added {
+    pub fn conditioning(&self, b: &mut GraphBuilder) -> Added {
         let shape = self.hr.with_channels(self.settings.hidden);
         b.value(names::CONDITIONING, shape, Role::State, Element::Float)
     }
 
-    fn condition(&self, b: &mut GraphBuilder) -> Result<(), GraphError> {
+    pub fn condition(&self, b: &mut GraphBuilder) -> Result<(), GraphError> {
         let maps = encoder::features(b, self.settings, self.lr)?;
         let cond = self.conditioning(b)?;
         let (hidden, s) = (self.settings.hidden, self.settings.scale);

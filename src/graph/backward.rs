@@ -1,0 +1,501 @@
+//! Reverse-mode differentiation: a graph's gradient as more operations of the
+//! same graph.
+
+use super::{Element, Graph, GraphBuilder, GraphError, Node, Role, Shape, ValueId};
+use crate::ops::{
+    Accumulate, Activation, ActivationGradient, ChannelSum, Conv2d, Conv2dWeightGradient,
+    ConvTranspose2dGradient, Dilate, FoldBorder, GroupNormGradient, LinearAttentionGradient, Op,
+    Padding, Pointwise, UpsampleNearestGradient,
+};
+use std::collections::{HashMap, HashSet};
+
+type Result<T, E = GraphError> = std::result::Result<T, E>;
+
+/// The name of the state that holds a parameter's gradient, of its shape.
+pub fn gradient_name(parameter: &str) -> String {
+    format!("gradient.{parameter}")
+}
+
+/// What becomes of the gradients of parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gradients {
+    /// They are written over what stood there.
+    New,
+    /// They are added to it.
+    Added,
+}
+
+/// Appends the operations that compute the gradients of the parameters that are
+/// `wanted`, each into the state [`gradient_name`], and returns their names.
+///
+/// `seeds` are values with the gradients that they have by themselves, for
+/// example that of a loss. Values are expected to be written once, and
+/// operations not to be fused: [`fuse`](super::fuse) can do so afterwards.
+///
+/// # Errors
+/// When an operation on the way has no gradient.
+pub fn differentiate(
+    b: &mut GraphBuilder,
+    seeds: &[(ValueId, ValueId)],
+    wanted: &dyn Fn(&str) -> bool,
+    gradients: Gradients,
+) -> Result<Vec<String>> {
+    let nodes = b.graph().nodes.clone();
+    let mut backward = Backward {
+        depends: depending(b.graph(), wanted),
+        b,
+        wanted,
+        mode: gradients,
+        parts: HashMap::new(),
+        views: HashMap::new(),
+        done: Vec::new(),
+        names: 0,
+    };
+    for &(value, gradient) in seeds {
+        backward.add(value, gradient, 1.0)?;
+    }
+    for node in nodes.iter().rev() {
+        backward.node(node)?;
+    }
+    Ok(backward.done)
+}
+
+/// A channel group of a root value.
+type Cell = (ValueId, usize);
+
+/// All that depends on the wanted parameters, and these.
+fn depending(graph: &Graph, wanted: &dyn Fn(&str) -> bool) -> HashSet<Cell> {
+    let parameters = graph
+        .values
+        .iter()
+        .enumerate()
+        .filter(|(_, value)| value.role == Role::Parameter && wanted(&value.name));
+    let mut cells: HashSet<Cell> = parameters
+        .flat_map(|(index, _)| graph.cells(ValueId(index)))
+        .collect();
+    for node in &graph.nodes {
+        let mut inputs = node.inputs.iter().flat_map(|&id| graph.cells(id));
+        if inputs.any(|cell| cells.contains(&cell)) {
+            cells.extend(node.outputs.iter().flat_map(|&id| graph.cells(id)));
+        }
+    }
+    cells
+}
+
+/// Where the gradient of a channel group is: `scale` times a group of a value.
+#[derive(Clone, Copy, PartialEq)]
+struct Part {
+    value: ValueId,
+    group: usize,
+    scale: f32,
+}
+
+impl Part {
+    fn after(self, groups: usize) -> Self {
+        Self {
+            group: self.group + groups,
+            ..self
+        }
+    }
+}
+
+struct Backward<'a> {
+    b: &'a mut GraphBuilder,
+    wanted: &'a dyn Fn(&str) -> bool,
+    mode: Gradients,
+    depends: HashSet<Cell>,
+    parts: HashMap<Cell, Part>,
+    views: HashMap<(ValueId, usize, usize), ValueId>,
+    /// Parameters that have their gradient.
+    done: Vec<String>,
+    names: usize,
+}
+
+impl Backward<'_> {
+    fn name(&mut self, of: ValueId) -> String {
+        self.names += 1;
+        let name = &self.b.graph().value(of).name;
+        format!("{name} gradient {}", self.names)
+    }
+
+    fn depends(&self, id: ValueId) -> bool {
+        self.b
+            .graph()
+            .cells(id)
+            .any(|cell| self.depends.contains(&cell))
+    }
+
+    /// A new value of the shape, groups and accuracy of `of`.
+    fn like(&mut self, of: ValueId) -> Result<ValueId> {
+        let graph = self.b.graph();
+        let element = graph.value(graph.root(of)).element;
+        let (shape, segments) = (self.b.shape(of), graph.value(of).segments.clone());
+        let name = self.name(of);
+        match segments.len() {
+            1 => self.b.value(&name, shape, Role::Temporary, element),
+            _ => self.b.concat(&name, shape, Role::Temporary, &segments),
+        }
+    }
+
+    /// A new value, made by an operation, of the shape of `of`.
+    fn push_like(&mut self, of: ValueId, op: Op, inputs: &[ValueId]) -> Result<ValueId> {
+        let into = self.like(of)?;
+        self.b.push_into(&[into], op, inputs)?;
+        Ok(into)
+    }
+
+    fn push(&mut self, of: ValueId, op: Op, inputs: &[ValueId]) -> Result<ValueId> {
+        let name = self.name(of);
+        self.b.push(&name, op, inputs)
+    }
+
+    /// So many groups of a value from a part on.
+    fn view(&mut self, part: Part, groups: usize) -> Result<ValueId> {
+        let whole = self.b.graph().value(part.value).segments.len();
+        if (part.group, groups) == (0, whole) {
+            return Ok(part.value);
+        }
+        let key = (part.value, part.group, groups);
+        if let Some(&view) = self.views.get(&key) {
+            return Ok(view);
+        }
+        let name = self.name(part.value);
+        let view = self.b.segments(&name, part.value, part.group, groups)?;
+        self.views.insert(key, view);
+        Ok(view)
+    }
+
+    /// Adds `scale * gradient` to the gradient of a value.
+    fn add(&mut self, of: ValueId, gradient: ValueId, scale: f32) -> Result<()> {
+        let segments = |id: ValueId| &self.b.graph().value(id).segments;
+        if segments(of) != segments(gradient) {
+            let copy = Op::Pointwise(Pointwise::affine(scale, 0.0));
+            let copy = self.push_like(of, copy, &[gradient])?;
+            return self.add(of, copy, 1.0);
+        }
+        let cells: Vec<Cell> = self.b.graph().cells(of).collect();
+        let first = self.b.graph().cells(gradient).next();
+        let (value, group) = first.expect("a value has a channel group");
+        let new = Part {
+            value,
+            group,
+            scale,
+        };
+        let mut start = 0;
+        while start < cells.len() {
+            let known = self.parts.get(&cells[start]).copied();
+            // As many groups as lie side by side there, too.
+            let alike = |&at: &usize| {
+                let expected = known.map(|part| part.after(at - start));
+                self.parts.get(&cells[at]).copied() == expected
+            };
+            let end = (start..cells.len())
+                .take_while(alike)
+                .last()
+                .unwrap_or(start)
+                + 1;
+            let groups = end - start;
+            let mut part = new.after(start);
+            if let Some(known) = known {
+                let operands = [self.view(part, groups)?, self.view(known, groups)?];
+                let sum = Op::Pointwise(Pointwise::add(part.scale, known.scale));
+                part = Part {
+                    value: self.push_like(operands[1], sum, &operands)?,
+                    group: 0,
+                    scale: 1.0,
+                };
+            }
+            for (at, &cell) in cells[start..end].iter().enumerate() {
+                self.parts.insert(cell, part.after(at));
+            }
+            start = end;
+        }
+        Ok(())
+    }
+
+    /// The gradient of a value as `scale` times another, if it has one.
+    fn scaled(&mut self, of: ValueId) -> Result<Option<(ValueId, f32)>> {
+        let cells: Vec<Cell> = self.b.graph().cells(of).collect();
+        let parts: Vec<Option<Part>> = cells
+            .iter()
+            .map(|cell| self.parts.get(cell).copied())
+            .collect();
+        let Some(first) = parts.iter().flatten().next().copied() else {
+            return Ok(None);
+        };
+        let mut parts_in_order = parts.iter().enumerate();
+        if parts_in_order.all(|(at, part)| *part == Some(first.after(at))) {
+            return Ok(Some((self.view(first, cells.len())?, first.scale)));
+        }
+        let whole = self.like(of)?;
+        for (at, part) in parts.into_iter().enumerate() {
+            let part = part.ok_or_else(|| self.wrong(of, "is used only in part"))?;
+            let to = Part {
+                value: whole,
+                group: at,
+                scale: 1.0,
+            };
+            let (from, to) = (self.view(part, 1)?, self.view(to, 1)?);
+            let copy = Op::Pointwise(Pointwise::affine(part.scale, 0.0));
+            self.b.push_into(&[to], copy, &[from])?;
+        }
+        Ok(Some((whole, 1.0)))
+    }
+
+    /// The gradient of a value, if it has one.
+    fn gradient(&mut self, of: ValueId) -> Result<Option<ValueId>> {
+        match self.scaled(of)? {
+            Some((gradient, 1.0)) => Ok(Some(gradient)),
+            Some((gradient, scale)) => {
+                let affine = Op::Pointwise(Pointwise::affine(scale, 0.0));
+                self.push_like(of, affine, &[gradient]).map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
+    fn wrong(&self, of: ValueId, reason: &str) -> GraphError {
+        let graph = self.b.graph();
+        GraphError::Gradient {
+            graph: graph.name.clone(),
+            value: graph.value(of).name.clone(),
+            reason: reason.to_owned(),
+        }
+    }
+
+    /// Writes the gradient of a parameter.
+    fn parameter(&mut self, id: ValueId, op: Op, inputs: &[ValueId]) -> Result<()> {
+        self.parameters(&[id], &[], op, inputs)
+    }
+
+    /// Writes the gradients of parameters: results of an operation that follow
+    /// `others`.
+    fn parameters(
+        &mut self,
+        ids: &[ValueId],
+        others: &[ValueId],
+        op: Op,
+        inputs: &[ValueId],
+    ) -> Result<()> {
+        let mut results = others.to_vec();
+        let mut added = Vec::new();
+        for &id in ids {
+            let value = self.b.graph().value(id);
+            let (name, shape, role) = (value.name.clone(), value.shape, value.role);
+            let is_wanted = role == Role::Parameter && (self.wanted)(&name);
+            let mut made = None;
+            if is_wanted {
+                let gradient = gradient_name(&name);
+                let state = (self.b).value(&gradient, shape, Role::State, Element::Tensor)?;
+                let again = self.done.contains(&name);
+                match again || self.mode == Gradients::Added {
+                    true => added.push((results.len(), state)),
+                    false => made = Some(state),
+                }
+                if !again {
+                    self.done.push(name);
+                }
+            }
+            results.push(match made {
+                Some(state) => state,
+                None => self.tensor(id, shape)?,
+            });
+        }
+        self.b.push_into(&results, op, inputs)?;
+        for (at, state) in added {
+            let accumulate = Op::Accumulate(Accumulate {});
+            self.b
+                .push_into(&[state], accumulate, &[state, results[at]])?;
+        }
+        Ok(())
+    }
+
+    fn tensor(&mut self, of: ValueId, shape: Shape) -> Result<ValueId> {
+        let name = self.name(of);
+        self.b.value(&name, shape, Role::Temporary, Element::Tensor)
+    }
+
+    /// Appends the gradients of a node's operands.
+    fn node(&mut self, node: &Node) -> Result<()> {
+        let y = node.outputs[0];
+        if !node.inputs.iter().any(|&id| self.depends(id)) {
+            return Ok(());
+        }
+        if let Op::Pointwise(op) = &node.op {
+            return match self.scaled(y)? {
+                Some((dy, scale)) => self.pointwise(node, op, dy, scale),
+                None => Ok(()),
+            };
+        }
+        let Some(dy) = self.gradient(y)? else {
+            return Ok(());
+        };
+        let is_fused = node
+            .op
+            .epilogue()
+            .is_some_and(|(epilogue, _)| !epilogue.is_identity());
+        if is_fused {
+            return Err(self.wrong(y, "is made by a fused operation"));
+        }
+        let x = node.inputs[0];
+        match &node.op {
+            Op::Conv2d(op) => self.conv2d(node, op, dy),
+            Op::ConvTranspose2d(op) => {
+                let (weight, stride) = (node.inputs[1], op.stride);
+                let gradient = Op::Conv2dWeightGradient(Conv2dWeightGradient {
+                    kernel: 2 * stride,
+                    stride,
+                    padding: Padding::Zero,
+                });
+                self.weight_and_bias(node, gradient, [dy, x], dy)?;
+                let gradient = Op::ConvTranspose2dGradient(ConvTranspose2dGradient { stride });
+                self.operand(x, gradient, &[dy, weight])
+            }
+            Op::Linear(_) => {
+                // A convolution over rows, each an image of one pixel.
+                self.weight_and_bias(node, weight_gradient(&pixel()), [x, dy], dy)?;
+                let gradient = Op::Conv2d(Conv2d::backward(1, Padding::Zero));
+                self.operand(x, gradient, &[dy, node.inputs[1]])
+            }
+            Op::GroupNorm(op) => {
+                let dx = self.like(x)?;
+                let (weight, bias) = (node.inputs[1], node.inputs[2]);
+                let gradient = Op::GroupNormGradient(GroupNormGradient {
+                    groups: op.groups,
+                    epsilon: op.epsilon,
+                });
+                self.parameters(&[weight, bias], &[dx], gradient, &[x, dy, weight])?;
+                self.add(x, dx, 1.0)
+            }
+            Op::LinearAttention(op) => {
+                let gradient = Op::LinearAttentionGradient(LinearAttentionGradient {
+                    heads: op.heads,
+                    head_channels: op.head_channels,
+                });
+                self.operand(x, gradient, &[x, dy])
+            }
+            Op::UpsampleNearest(op) => {
+                let factor = op.factor;
+                let gradient = Op::UpsampleNearestGradient(UpsampleNearestGradient { factor });
+                self.operand(x, gradient, &[dy])
+            }
+            op => {
+                let reason = format!("is made by {}, which has no gradient", op.name());
+                Err(self.wrong(y, &reason))
+            }
+        }
+    }
+
+    /// Adds what an operation makes to the gradient of an operand, if anyone asks.
+    fn operand(&mut self, x: ValueId, op: Op, inputs: &[ValueId]) -> Result<()> {
+        if !self.depends(x) {
+            return Ok(());
+        }
+        let dx = self.push_like(x, op, inputs)?;
+        self.add(x, dx, 1.0)
+    }
+
+    /// `scale * dy` is the gradient of the node's result.
+    fn pointwise(&mut self, node: &Node, op: &Pointwise, dy: ValueId, scale: f32) -> Result<()> {
+        let (epilogue, x, y) = (&op.epilogue, node.inputs[0], node.outputs[0]);
+        let factor = scale * epilogue.scale;
+        if self.depends(x) {
+            if epilogue.activation == Activation::None {
+                self.add(x, dy, factor)?;
+            } else {
+                let activation = epilogue.activation;
+                // Where the result tells as much as the operand, that can be
+                // fused away.
+                let is_leaky = matches!(activation, Activation::LeakyRelu { .. });
+                let alone = *op == Pointwise::activation(activation);
+                let x_or_y = if is_leaky && alone { y } else { x };
+                let gradient = Op::ActivationGradient(ActivationGradient {
+                    activation,
+                    scale: factor,
+                });
+                self.operand(x, gradient, &[x_or_y, dy])?;
+            }
+        }
+        let mut others = node.inputs[1..].iter();
+        if epilogue.table_add
+            && let Some(&table) = others.next()
+            && self.depends(table)
+        {
+            if self.b.shape(table).n != self.b.shape(y).n {
+                return Err(self.wrong(table, "has not one row for each sample"));
+            }
+            let sum = Op::ChannelSum(ChannelSum { per_sample: true });
+            let sum = self.push_like(table, sum, &[dy])?;
+            self.add(table, sum, scale)?;
+        }
+        for (&residual, factor) in others.zip(&epilogue.residual_scales) {
+            if self.depends(residual) {
+                self.add(residual, dy, scale * factor)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn conv2d(&mut self, node: &Node, op: &Conv2d, dy: ValueId) -> Result<()> {
+        let (x, weight) = (node.inputs[Conv2d::X], node.inputs[Conv2d::WEIGHT]);
+        self.weight_and_bias(node, weight_gradient(op), [x, dy], dy)?;
+        if !self.depends(x) {
+            return Ok(());
+        }
+        if op.kernel == 1 || (op.stride, op.padding) == (1, Padding::Zero) {
+            let gradient = Op::Conv2d(Conv2d::backward(op.kernel, Padding::Zero));
+            return self.operand(x, gradient, &[dy, weight]);
+        }
+        let Shape { h, w, .. } = self.b.shape(x);
+        let mut dy = dy;
+        if op.stride > 1 {
+            let dilate = Op::Dilate(Dilate {
+                stride: op.stride,
+                height: h,
+                width: w,
+            });
+            dy = self.push(dy, dilate, &[dy])?;
+        }
+        let full = Op::Conv2d(Conv2d::backward(op.kernel, Padding::Full));
+        let padded = self.push(x, full, &[dy, weight])?;
+        let padding = op.padding;
+        self.operand(x, Op::FoldBorder(FoldBorder { padding }), &[padded])
+    }
+
+    /// The gradients of a layer's weight, by an operation, and of its bias.
+    fn weight_and_bias(
+        &mut self,
+        node: &Node,
+        op: Op,
+        operands: [ValueId; 2],
+        dy: ValueId,
+    ) -> Result<()> {
+        let weight = node.inputs[1];
+        if self.depends(weight) {
+            self.parameter(weight, op, &operands)?;
+        }
+        match node.inputs.get(2) {
+            Some(&bias) if self.depends(bias) => {
+                let sum = Op::ChannelSum(ChannelSum { per_sample: false });
+                self.parameter(bias, sum, &[dy])
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn pixel() -> Conv2d {
+    Conv2d::new(1, Padding::Zero)
+}
+
+fn weight_gradient(op: &Conv2d) -> Op {
+    Op::Conv2dWeightGradient(Conv2dWeightGradient {
+        kernel: op.kernel,
+        stride: op.stride,
+        padding: if op.kernel == 1 {
+            Padding::Zero
+        } else {
+            op.padding
+        },
+    })
+}

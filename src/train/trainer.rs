@@ -1,0 +1,341 @@
+//! A model's objective and optimizer on a device.
+
+use super::Batch;
+use crate::exec::{
+    Backend, ExecError, Executor, PrepareError, PrepareOptions, Prepared, StepRecord,
+};
+use crate::graph::{GraphError, ParameterError, Parameters, Shape};
+use crate::model::objective::{self, Objective, ObjectiveOptions, Stage, names};
+use crate::model::time::sinusoidal_embedding;
+use crate::model::{Model, Settings};
+use crate::ops::{Adam, AdamStep, MAX_BATCH, Norm};
+use crate::plan::{MemoryReport, PACK};
+use thiserror::Error;
+
+/// Sizes and rules that do not change while a trainer lives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainerOptions {
+    pub stage: Stage,
+    /// Of the noise; the encoder's loss is always L1.
+    pub norm: Norm,
+    /// Images of a batch: 1 to [`MAX_BATCH`].
+    pub batch: usize,
+    /// Of the LR images, a multiple of [`Settings::lr_size_multiple`].
+    pub lr_size: [usize; 2],
+    /// Whether steps may have several batches.
+    pub accumulates: bool,
+    pub adam: Adam,
+    /// Weight decay.
+    pub decay: f32,
+    /// Whether the decay is AdamW's, and not added to gradients as Adam's is.
+    pub decoupled: bool,
+    /// The largest norm of all gradients together; larger ones are scaled down.
+    pub max_norm: f32,
+    /// Share of the old average of parameters in the new one, once there have
+    /// been enough steps: the smaller of this and `(1 + t) / (10 + t)` is used.
+    pub average: f32,
+}
+
+impl TrainerOptions {
+    /// The paper's optimizer: Adam with betas of 0.9 and 0.999, and L1.
+    pub fn new(stage: Stage, batch: usize, lr_size: [usize; 2]) -> Self {
+        Self {
+            stage,
+            norm: Norm::L1,
+            batch,
+            lr_size,
+            accumulates: false,
+            adam: Adam {
+                beta1: 0.9,
+                beta2: 0.999,
+                epsilon: 1e-8,
+            },
+            decay: 0.0,
+            decoupled: true,
+            max_norm: 1.0,
+            average: 0.9995,
+        }
+    }
+}
+
+#[derive(Debug, Error)]
+pub enum TrainError {
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
+    #[error("{0}")]
+    Options(String),
+}
+
+/// Means over the batches of a step; of those that the stage has.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Losses {
+    pub denoiser: Option<f64>,
+    pub encoder: Option<f64>,
+}
+
+/// What came of a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepReport {
+    pub losses: Losses,
+    /// Of all gradients together, before it was limited.
+    pub norm: f64,
+    /// Whether the parameters were left as they are, a gradient not being finite.
+    pub skipped: bool,
+}
+
+/// Trains a model's parameters, which it holds on the device.
+pub struct Trainer {
+    settings: Settings,
+    options: TrainerOptions,
+    objective: Objective,
+    executor: Box<dyn Executor>,
+    /// Rows of the embedding of every timestep.
+    embedding: Vec<f32>,
+    /// Steps that changed the parameters.
+    steps: u64,
+    skipped: u64,
+    /// What gradients are multiplied with on the device.
+    scale: f32,
+}
+
+impl Trainer {
+    /// The program of a trainer, with its memory.
+    ///
+    /// # Errors
+    /// When the options do not fit the model, or no kernel computes it.
+    pub fn prepare(
+        backend: &Backend,
+        settings: &Settings,
+        options: &TrainerOptions,
+    ) -> Result<Prepared, TrainError> {
+        let objective = objective(settings, options)?;
+        Ok(backend.target().prepare(&objective.graphs, &TRAINABLE)?)
+    }
+
+    /// Starts with the parameters of `model`, which `backend` is of.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare), or when the device fails.
+    pub fn new(
+        backend: &Backend,
+        model: &Model,
+        options: TrainerOptions,
+    ) -> Result<Self, TrainError> {
+        let settings = model.settings().clone();
+        let objective = objective(&settings, &options)?;
+        let mut executor = backend.load(&objective.graphs, &TRAINABLE)?;
+        let records = StepRecord {
+            places: std::array::from_fn(|n| crate::exec::Place {
+                table_row: n as u32,
+                ..crate::exec::Place::default()
+            }),
+            ..StepRecord::default()
+        };
+        executor.set_records(&[records])?;
+        for (name, shape) in &objective.parameters {
+            let tensor = model.parameter(name, *shape)?;
+            executor.write(&names::average(name), &tensor)?;
+        }
+        Ok(Self {
+            embedding: sinusoidal_embedding(settings.timesteps, settings.hidden),
+            settings,
+            options,
+            objective,
+            executor,
+            steps: 0,
+            skipped: 0,
+            scale: 1.0,
+        })
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub fn options(&self) -> &TrainerOptions {
+        &self.options
+    }
+
+    /// Names and shapes of the parameters that are trained.
+    pub fn parameters(&self) -> &[(String, Shape)] {
+        &self.objective.parameters
+    }
+
+    /// Steps that changed the parameters.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Steps that did not, because a gradient was not finite.
+    pub fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    pub fn memory(&self) -> MemoryReport {
+        self.executor.memory()
+    }
+
+    /// One step of the optimizer with a learning rate, on the mean of the losses
+    /// of these batches.
+    ///
+    /// # Errors
+    /// When a batch is of another size than the options say, there are several
+    /// without `accumulates`, or the device fails.
+    pub fn step(&mut self, batches: &[Batch], rate: f32) -> Result<StepReport, TrainError> {
+        let mut losses = Losses::default();
+        let most = if self.options.accumulates {
+            usize::MAX
+        } else {
+            1
+        };
+        if !(1..=most).contains(&batches.len()) {
+            let count = batches.len();
+            return Err(TrainError::Options(format!("a step of {count} batches")));
+        }
+        for (at, batch) in batches.iter().enumerate() {
+            self.write_batch(batch)?;
+            let phase = if at == 0 {
+                names::GRADIENT
+            } else {
+                names::ACCUMULATE
+            };
+            self.executor.run(phase, 0)?;
+            let mut add = |total: &mut Option<f64>, name: &str| -> Result<(), ExecError> {
+                let loss = self.executor.read(name)?;
+                *total = Some(total.unwrap_or(0.0) + f64::from(loss[0]) / batches.len() as f64);
+                Ok(())
+            };
+            if self.options.stage.trains_denoiser() {
+                add(&mut losses.denoiser, names::DENOISER_LOSS)?;
+            }
+            if self.options.stage.trains_encoder() {
+                add(&mut losses.encoder, names::ENCODER_LOSS)?;
+            }
+        }
+        self.executor.run(names::NORMS, 0)?;
+        let squares = self.executor.read(names::SQUARED_NORMS)?;
+        let scale = f64::from(self.scale) * batches.len() as f64;
+        let norm = squares.iter().map(|&v| f64::from(v)).sum::<f64>().sqrt() / scale;
+        let skipped = !norm.is_finite();
+        match skipped {
+            true => self.skipped += 1,
+            false => self.update(rate, norm, scale)?,
+        }
+        Ok(StepReport {
+            losses,
+            norm,
+            skipped,
+        })
+    }
+
+    fn write_batch(&mut self, batch: &Batch) -> Result<(), TrainError> {
+        let (stage, hidden) = (self.options.stage, self.settings.hidden);
+        self.write(names::LR, &batch.lr)?;
+        self.write(names::SCALE, &[self.scale])?;
+        if stage.trains_encoder() {
+            self.write(names::HR, &batch.hr)?;
+        }
+        if stage.trains_denoiser() {
+            let denoiser = &batch.denoiser;
+            self.write(names::X, &denoiser.x_t)?;
+            self.write(names::EPS, &denoiser.eps)?;
+            let mut rows = Vec::new();
+            for &t in &denoiser.timesteps {
+                let row = self.embedding.get(t * hidden..(t + 1) * hidden);
+                let wrong = || TrainError::Options(format!("timestep {t} of a batch"));
+                rows.extend_from_slice(row.ok_or_else(wrong)?);
+            }
+            self.write(names::TIME, &rows)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, name: &str, elements: &[f32]) -> Result<(), TrainError> {
+        let (given, shape) = (elements.len(), self.executor.shape(name));
+        if shape.is_some_and(|shape| shape.elements() != given) {
+            let text = format!("a batch with {given} elements of '{name}'");
+            return Err(TrainError::Options(text));
+        }
+        Ok(self.executor.write(name, elements)?)
+    }
+
+    fn update(&mut self, rate: f32, norm: f64, scale: f64) -> Result<(), TrainError> {
+        let TrainerOptions {
+            adam,
+            decay,
+            decoupled,
+            max_norm,
+            average,
+            ..
+        } = &self.options;
+        let t = (self.steps + 1) as f64;
+        // As torch.nn.utils.clip_grad_norm_ does.
+        let clip = (f64::from(*max_norm) / (norm + 1e-6)).min(1.0);
+        let correction = |beta: f32| (1.0 - f64::from(beta).powf(t)) as f32;
+        let ramp = (t / (t + 9.0)) as f32;
+        let step = AdamStep {
+            rate,
+            gradient_scale: (clip / scale) as f32,
+            l2: if *decoupled { 0.0 } else { *decay },
+            decay: if *decoupled { *decay } else { 0.0 },
+            correction1: correction(adam.beta1),
+            correction2: correction(adam.beta2),
+            average: average.min(ramp),
+        };
+        self.executor.write(names::STEP, &step.elements())?;
+        self.executor.run(names::ADAM, 0)?;
+        self.executor.run(PACK, 0)?;
+        self.steps += 1;
+        Ok(())
+    }
+
+    /// A parameter, or what belongs to it: its gradient
+    /// ([`gradient_name`](crate::graph::gradient_name)), its moments and average
+    /// ([`names`]).
+    ///
+    /// # Errors
+    /// When there is no such tensor, or the device fails.
+    pub fn read(&mut self, name: &str) -> Result<Vec<f32>, TrainError> {
+        Ok(self.executor.read(name)?)
+    }
+}
+
+const TRAINABLE: PrepareOptions = PrepareOptions {
+    fuse: true,
+    trainable: true,
+};
+
+fn objective(settings: &Settings, options: &TrainerOptions) -> Result<Objective, TrainError> {
+    let wrong = |text: String| Err(TrainError::Options(text));
+    let (batch, [height, width]) = (options.batch, options.lr_size);
+    if !(1..=MAX_BATCH).contains(&batch) {
+        return wrong(format!("a batch of {batch} images; give 1 to {MAX_BATCH}"));
+    }
+    if options.stage.trains_encoder() && !settings.has_sr_head {
+        return wrong("the model's encoder has no SR head to be trained with".to_owned());
+    }
+    let multiple = settings.lr_size_multiple();
+    if height % multiple != 0 || width % multiple != 0 || height * width == 0 {
+        return wrong(format!(
+            "LR images of {height}x{width}; sides must be multiples of {multiple}"
+        ));
+    }
+    Ok(objective::build(
+        settings,
+        &ObjectiveOptions {
+            stage: options.stage,
+            norm: options.norm,
+            batch,
+            height,
+            width,
+            accumulates: options.accumulates,
+            adam: options.adam.clone(),
+        },
+    )?)
+}

@@ -1,0 +1,69 @@
+//! Training against PyTorch: losses, gradients and three steps of Adam, on every
+//! executor.
+//!
+//! `SRDIFF_TRAIN_FIXTURES` names another folder of fixtures of the same form.
+
+#[path = "training/fixture.rs"]
+mod fixture;
+#[path = "support/mod.rs"]
+mod support;
+
+use libtest_mimic::{Arguments, Trial};
+use srdiff::exec::Backend;
+#[cfg(feature = "gpu")]
+use srdiff::exec::gpu::{Gpu, GpuOptions};
+use srdiff::model::Model;
+use srdiff::plan::Precision;
+use std::sync::Arc;
+
+/// What trains.
+#[derive(Clone)]
+enum Device {
+    Cpu,
+    #[cfg(feature = "gpu")]
+    Gpu {
+        index: usize,
+        name: String,
+    },
+}
+
+impl Device {
+    fn name(&self) -> String {
+        match self {
+            Device::Cpu => "CPU".to_owned(),
+            #[cfg(feature = "gpu")]
+            Device::Gpu { name, .. } => name.clone(),
+        }
+    }
+
+    fn backend(&self, model: Arc<Model>) -> Backend {
+        match self {
+            Device::Cpu => Backend::cpu(Precision::F32, model),
+            #[cfg(feature = "gpu")]
+            Device::Gpu { index, .. } => {
+                let gpu = Gpu::open(*index, GpuOptions { checked: true }).unwrap();
+                Backend::gpu(Arc::new(gpu), Precision::F32, model)
+            }
+        }
+    }
+}
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let mut devices = vec![Device::Cpu];
+    #[cfg(feature = "gpu")]
+    devices.extend(support::adapters().into_iter().map(|adapter| Device::Gpu {
+        index: adapter.index,
+        name: adapter.name,
+    }));
+    let mut tests = Vec::new();
+    for path in fixture::paths() {
+        for device in &devices {
+            let (path, device) = (path.clone(), device.clone());
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            let name = format!("{name} on {}", device.name());
+            tests.push(Trial::test(name, move || fixture::check(&path, &device)));
+        }
+    }
+    libtest_mimic::run(&arguments, tests).exit();
+}

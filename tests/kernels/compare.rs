@@ -52,6 +52,7 @@ impl Chooser for WithFormats<'_> {
         match element {
             Element::F32 => self.arrays.f32,
             Element::Float => self.arrays.float,
+            Element::Tensor => Format::TENSOR,
         }
     }
 

@@ -37,6 +37,7 @@ fn convolution(residuals: usize) -> Op {
         stride: 1,
         padding: Padding::Zero,
         bias: false,
+        backward: false,
         epilogue: Epilogue {
             residual_scales: vec![1.0; residuals],
             ..Epilogue::none()

@@ -115,6 +115,7 @@ fn wrong_parameters(op: &Op) -> Vec<Op> {
             op.padding = match op.padding {
                 Padding::Zero => Padding::Reflect,
                 Padding::Reflect => Padding::Zero,
+                Padding::Full => Padding::Full,
             }
         }
         Op::GroupNorm(op) => op.groups = if op.groups == 1 { 0 } else { 1 },

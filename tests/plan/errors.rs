@@ -23,6 +23,7 @@ pub fn conv(kernel: usize, stride: usize, epilogue: Epilogue) -> Op {
         stride,
         padding: Padding::Reflect,
         bias: true,
+        backward: false,
         epilogue,
     })
 }

@@ -82,6 +82,7 @@ impl Chooser for RandomChooser {
         match element {
             Element::F32 => self.kept[0],
             Element::Float => self.kept[1],
+            Element::Tensor => Format::TENSOR,
         }
     }
 

@@ -87,6 +87,7 @@ fn convolve(b: &mut GraphBuilder, x: ValueId, y: ValueId) {
         stride: 1,
         padding: Padding::Zero,
         bias: false,
+        backward: false,
         epilogue: Epilogue::none(),
     });
     b.push_into(&[y], op, &[x, weight.unwrap()]).unwrap();

@@ -1,7 +1,7 @@
 //! Linear attention.
 
 use super::Tensor;
-use srdiff::ops::LinearAttention;
+use srdiff::ops::{LinearAttention, LinearAttentionGradient};
 
 pub fn linear_attention(op: &LinearAttention, qkv: &Tensor) -> Tensor {
     let (heads, d) = (op.heads, op.head_channels);
@@ -36,6 +36,59 @@ pub fn linear_attention(op: &LinearAttention, qkv: &Tensor) -> Tensor {
             })
             .sum()
     })
+}
+
+pub fn gradient(op: &LinearAttentionGradient, inputs: &[&Tensor]) -> Tensor {
+    let (qkv, dy) = (
+        inputs[LinearAttentionGradient::QKV],
+        inputs[LinearAttentionGradient::DY],
+    );
+    let (heads, d) = (op.heads, op.head_channels);
+    let inner = heads * d;
+    let (shape, pixels) = (qkv.shape, qkv.shape.pixels());
+    let mut gradient = Tensor::zeros(shape);
+    let channel = |of: &Tensor, n: usize, c: usize| -> Vec<f64> {
+        let start = (n * of.shape.c + c) * pixels;
+        of.data[start..start + pixels].to_vec()
+    };
+    let dot = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
+    for n in 0..shape.n {
+        for head in 0..heads {
+            // Rows over pixels, one for each channel of the head.
+            let rows = |of: &Tensor, first: usize| -> Vec<Vec<f64>> {
+                (0..d)
+                    .map(|c| channel(of, n, first + head * d + c))
+                    .collect()
+            };
+            let (q, k, v) = (rows(qkv, 0), rows(qkv, inner), rows(qkv, 2 * inner));
+            let dy = rows(dy, 0);
+            let s: Vec<Vec<f64>> = k.iter().map(|k| softmax(k)).collect();
+            let matrix = |a: &[Vec<f64>], b: &[Vec<f64>]| -> Vec<Vec<f64>> {
+                let row = |a: &Vec<f64>| b.iter().map(|b| dot(a, b)).collect();
+                a.iter().map(row).collect()
+            };
+            let (context, dcontext) = (matrix(&s, &v), matrix(&q, &dy));
+            let mut set = |first: usize, c: usize, row: Vec<f64>| {
+                let start = (n * shape.c + first + head * d + c) * pixels;
+                gradient.data[start..start + pixels].copy_from_slice(&row);
+            };
+            for c in 0..d {
+                // A sum over the channels `e` of rows over pixels.
+                let sum = |factor: &dyn Fn(usize) -> f64, rows: &[Vec<f64>]| -> Vec<f64> {
+                    (0..pixels)
+                        .map(|p| (0..d).map(|e| factor(e) * rows[e][p]).sum())
+                        .collect()
+                };
+                set(0, c, sum(&|e| context[c][e], &dy));
+                set(2 * inner, c, sum(&|e| dcontext[e][c], &s));
+                let ds = sum(&|e| dcontext[c][e], &v);
+                let mean = dot(&s[c], &ds);
+                let dk = s[c].iter().zip(&ds).map(|(s, ds)| s * (ds - mean));
+                set(inner, c, dk.collect());
+            }
+        }
+    }
+    gradient
 }
 
 fn softmax(v: &[f64]) -> Vec<f64> {

@@ -7,13 +7,21 @@ use srdiff::ops::{Conv2d, ConvTranspose2d, Padding};
 
 pub fn conv2d(op: &Conv2d, inputs: &[&Tensor], record: &StepRecord) -> Tensor {
     let (x, w) = (inputs[Conv2d::X], inputs[Conv2d::WEIGHT]);
-    let padding = (op.kernel as isize - 1) / 2;
+    let (padding, more) = match op.padding {
+        Padding::Full => (2, 2),
+        _ => ((op.kernel as isize - 1) / 2, 0),
+    };
+    let outputs = if op.backward { w.shape.c } else { w.shape.n };
     let shape = Shape::new(
         x.shape.n,
-        w.shape.n,
-        x.shape.h.div_ceil(op.stride),
-        x.shape.w.div_ceil(op.stride),
+        outputs,
+        x.shape.h.div_ceil(op.stride) + more,
+        x.shape.w.div_ceil(op.stride) + more,
     );
+    let weight = |o: usize, c: usize, u: usize, v: usize| match op.backward {
+        true => w.at(c, o, op.kernel - 1 - u, op.kernel - 1 - v),
+        false => w.at(o, c, u, v),
+    };
     let y = Tensor::of(shape, |n, o, i, j| {
         let mut sum = if op.bias {
             inputs[Conv2d::BIAS].at(0, o, 0, 0)
@@ -31,7 +39,7 @@ pub fn conv2d(op: &Conv2d, inputs: &[&Tensor], record: &StepRecord) -> Tensor {
                     continue;
                 };
                 for c in 0..x.shape.c {
-                    sum += w.at(o, c, u, v) * x.at(n, c, row, column);
+                    sum += weight(o, c, u, v) * x.at(n, c, row, column);
                 }
             }
         }
@@ -41,10 +49,10 @@ pub fn conv2d(op: &Conv2d, inputs: &[&Tensor], record: &StepRecord) -> Tensor {
 }
 
 /// The pixel that coordinate `i` of an axis of `n` shows; none for a zero.
-fn inside(i: isize, n: usize, padding: Padding) -> Option<usize> {
+pub fn inside(i: isize, n: usize, padding: Padding) -> Option<usize> {
     let n = n as isize;
     let i = match padding {
-        Padding::Zero => i,
+        Padding::Zero | Padding::Full => i,
         Padding::Reflect if i < 0 => -i,
         Padding::Reflect if i >= n => 2 * n - 2 - i,
         Padding::Reflect => i,

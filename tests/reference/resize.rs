@@ -14,6 +14,17 @@ pub fn nearest(x: &Tensor, factor: usize) -> Tensor {
     })
 }
 
+pub fn nearest_gradient(dy: &Tensor, factor: usize) -> Tensor {
+    let s = dy.shape;
+    let shape = Shape::new(s.n, s.c, s.h / factor, s.w / factor);
+    Tensor::of(shape, |n, c, i, j| {
+        let copies = (0..factor).flat_map(|u| (0..factor).map(move |v| (u, v)));
+        copies
+            .map(|(u, v)| dy.at(n, c, i * factor + u, j * factor + v))
+            .sum()
+    })
+}
+
 /// MATLAB's `imresize(x, factor, 'bicubic')`: pixel centres at half-integers,
 /// every input pixel closer than 2 weighed by its distance, and the border
 /// mirrored with the edge pixel repeated.

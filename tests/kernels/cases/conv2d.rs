@@ -117,6 +117,7 @@ impl Row {
             stride: self.stride,
             padding: self.padding,
             bias: self.bias,
+            backward: false,
             epilogue: Epilogue {
                 activation: self.activation,
                 scale: self.scale,
@@ -327,6 +328,7 @@ fn mixed((kernel, stride): (usize, usize), from: Element, into: Element) -> Case
         stride,
         padding: Padding::Reflect,
         bias: true,
+        backward: false,
         epilogue: Epilogue {
             residual_scales: vec![1.0],
             ..Epilogue::activation(LEAKY)

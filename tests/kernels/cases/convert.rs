@@ -64,6 +64,7 @@ fn around_convolution(format: Format) -> Case {
         stride: 1,
         padding: Padding::Reflect,
         bias: false,
+        backward: false,
         epilogue: Epilogue {
             residual_scales: vec![1.0],
             ..Epilogue::activation(Activation::Mish)

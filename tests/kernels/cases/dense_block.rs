@@ -30,6 +30,7 @@ fn conv(
         stride: 1,
         padding: Padding::Zero,
         bias: true,
+        backward: false,
         epilogue,
     });
     let operands = [&[x, w, b], residuals].concat();

@@ -46,7 +46,7 @@ fn count(shape: Shape, element: Element, broken: &[f32]) -> Case {
     );
     let mut case = Case::new(name, Bound::of(0.0));
     let largest = match element {
-        Element::F32 => f32::MAX,
+        Element::F32 | Element::Tensor => f32::MAX,
         Element::Float => half::f16::MAX.to_f32(),
     };
     let numbers = [0.25, largest, -largest, -0.0, 1e-40, -3.0, 1e-7];

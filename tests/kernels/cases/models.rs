@@ -134,15 +134,28 @@ fn describe(graph: &Graph, node: &Node) -> String {
         Op::UpsampleNearest(op) => words.push(format!("x{}", op.factor)),
         Op::GroupNorm(op) => words.push(format!("{} groups", op.groups)),
         Op::LinearAttention(op) => words.push(format!("{} heads", op.heads)),
-        Op::Convert(_)
+        Op::Accumulate(_)
+        | Op::ActivationGradient(_)
+        | Op::Adam(_)
+        | Op::ChannelSum(_)
+        | Op::Conv2dWeightGradient(_)
+        | Op::ConvTranspose2dGradient(_)
+        | Op::Convert(_)
         | Op::CountNonFinite(_)
+        | Op::Dilate(_)
         | Op::EstimateX0(_)
+        | Op::FoldBorder(_)
+        | Op::GroupNormGradient(_)
         | Op::Linear(_)
+        | Op::LinearAttentionGradient(_)
+        | Op::Loss(_)
         | Op::Noise(_)
         | Op::Pack(_)
         | Op::Pointwise(_)
         | Op::Reconstruct(_)
-        | Op::SamplerUpdate(_) => (),
+        | Op::SamplerUpdate(_)
+        | Op::SquaredNorms(_)
+        | Op::UpsampleNearestGradient(_) => (),
     }
     match x.shape.n {
         1 => words.push(format!(

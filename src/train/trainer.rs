@@ -24,6 +24,9 @@ pub struct TrainerOptions {
     pub lr_size: [usize; 2],
     /// Whether steps may have several batches.
     pub accumulates: bool,
+    /// See [`Differentiation::segments`](crate::graph::Differentiation::segments):
+    /// more than 1 to trade time for memory.
+    pub segments: usize,
     pub adam: Adam,
     /// Weight decay.
     pub decay: f32,
@@ -45,6 +48,7 @@ impl TrainerOptions {
             batch,
             lr_size,
             accumulates: false,
+            segments: 1,
             adam: Adam {
                 beta1: 0.9,
                 beta2: 0.999,
@@ -335,6 +339,7 @@ fn objective(settings: &Settings, options: &TrainerOptions) -> Result<Objective,
             height,
             width,
             accumulates: options.accumulates,
+            segments: options.segments,
             adam: options.adam.clone(),
         },
     )?)

@@ -23,11 +23,13 @@ struct Dims {
     wanted_offset: u32,
     wanted_batch: u32,
     scale_offset: u32,
+    scale_batch: u32,
     gradient_offset: u32,
     gradient_batch: u32,
     //: else
     parts: u32,
     loss_offset: u32,
+    loss_batch: u32,
     //: endif
 }
 
@@ -37,9 +39,7 @@ struct Dims {
 //: include "include/workgroup_sum.wgsl"
 
 //: if PARTS
-// 1 or 2 over the number of elements: the gradient is this times the sign of d,
-// or times d.
-override FACTOR: f32 = 1.0;
+override COUNT: f32 = 1.0; // elements
 override PART: u32 = 4096u;
 
 alias prediction_t = vec4<${prediction_scalar}>;
@@ -69,7 +69,8 @@ fn part_of_loss(
     @builtin(workgroup_id) id: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let factor = FACTOR * f32(scale[dims.scale_offset].x);
+    // The gradient is this times the sign of d, or times d.
+    let factor = ${NORM}.0 * f32(scale[dims.scale_offset].x) / COUNT;
     let end = min((id.x + 1u) * PART, dims.count);
     var sum = vec4<f32>(0.0);
     for (var i = id.x * PART + thread; i < end; i += THREADS) {

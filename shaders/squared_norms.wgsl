@@ -19,6 +19,7 @@ struct Dims {
     tensor: u32, // its index
     //: else
     y_offset: u32,
+    y_batch: u32,
     //: endif
 }
 

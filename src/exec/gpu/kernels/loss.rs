@@ -32,14 +32,14 @@ pub fn lower(source: &Source, op: &Loss) -> Result<Vec<Kernel>, String> {
         Kernel::new("loss")
             .entry(entry)
             .number("PARTS", usize::from(sums_parts))
+            .count("COUNT", shape.elements())
     };
-    let (norm, factor) = match op.norm {
-        Norm::L1 => (1, 1.0),
-        Norm::L2 => (2, 2.0),
+    let norm = match op.norm {
+        Norm::L1 => 1,
+        Norm::L2 => 2,
     };
     let part = kernel("part_of_loss", true)
         .number("NORM", norm)
-        .constant("FACTOR", factor / shape.elements() as f64)
         .count("PART", PART)
         .uniform("count", vectors(shape))
         .uniform("of_sample", blocks(prediction) * shape.pixels())
@@ -50,7 +50,6 @@ pub fn lower(source: &Source, op: &Loss) -> Result<Vec<Kernel>, String> {
         .scratch_output("partial_sums", source, 0, parts)?
         .grid([parts, 1, 1]);
     let all = kernel("add_parts", false)
-        .count("COUNT", shape.elements())
         .uniform("parts", parts)
         .scratch("partial_sums", source, 0, parts)?
         .output("loss", source, Loss::LOSS)

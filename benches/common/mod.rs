@@ -44,9 +44,12 @@ pub struct Options {
     /// One step against pixels, batch and threads, for the upscale benchmark
     #[arg(long)]
     pub scaling: bool,
-    /// Size of the LR image, for the upscale benchmark and --roofline
+    /// Size of the LR image, for the upscale and training benchmarks and --roofline
     #[arg(long, value_name = "PIXELS", default_value_t = 40)]
     pub size: usize,
+    /// Images of a batch, for the training benchmark
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub batch: usize,
     /// Given by cargo bench
     #[arg(long, hide = true)]
     bench: bool,

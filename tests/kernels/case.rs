@@ -171,6 +171,11 @@ impl Case {
         self.add(value)
     }
 
+    /// An operand in PyTorch's order.
+    pub fn tensor(&mut self, name: &str, shape: Shape, fill: Fill) -> ValueId {
+        self.array(name, shape, &[shape.c], Element::Tensor, fill)
+    }
+
     /// A weight.
     pub fn weight(&mut self, name: &str, shape: Shape, fill: Fill) -> ValueId {
         self.fills.insert(name.to_owned(), fill);
@@ -205,7 +210,8 @@ impl Case {
     }
 
     /// Appends an operation that writes into the middle of an array "y", whose
-    /// other channels must stay as they are.
+    /// other channels must stay as they are, or, if it makes a tensor, into all
+    /// of one.
     pub fn step(&mut self, op: Op, inputs: &[ValueId]) -> ValueId {
         let element = op.result_element();
         self.step_as(op, inputs, element)
@@ -214,12 +220,21 @@ impl Case {
     /// The same, with the array stored as `element`.
     pub fn step_as(&mut self, op: Op, inputs: &[ValueId], element: Element) -> ValueId {
         let shape = self.infer(&op, inputs)[0];
-        let segments = [5, shape.c, 3];
-        let whole = shape.with_channels(shape.c + 8);
-        let array = self.array("y", whole, &segments, element, Fill::Uniform(-9.0, 9.0));
-        let y = self.view(array, 1, 1);
+        let y = self.result("y", shape, element);
         self.step_into(op, inputs, &[y]);
         y
+    }
+
+    /// The place of a result: the middle of an array, or a tensor.
+    pub fn result(&mut self, name: &str, shape: Shape, element: Element) -> ValueId {
+        let fill = Fill::Uniform(-9.0, 9.0);
+        if element == Element::Tensor {
+            return self.tensor(name, shape, fill);
+        }
+        let segments = [5, shape.c, 3];
+        let whole = shape.with_channels(shape.c + 8);
+        let array = self.array(name, whole, &segments, element, fill);
+        self.view(array, 1, 1)
     }
 
     /// The numbers of a filled value, rounded to what they are stored in.

@@ -53,9 +53,10 @@ impl Chooser for CpuChooser {
                 conv2d_weight_gradient::choose(node, op, self.precision)
             }
             Op::ConvTranspose2dGradient(op) => conv_transpose2d_gradient::choose(node, op, self),
-            Op::Dilate(_) | Op::FoldBorder(_) | Op::UpsampleNearestGradient(_) => {
-                alike(node, self.precision)
-            }
+            Op::Dilate(_)
+            | Op::FoldBorder(_)
+            | Op::UpsampleNearest(_)
+            | Op::UpsampleNearestGradient(_) => alike(node, self.precision),
             Op::GroupNormGradient(_) => group_norm_gradient::choose(node),
             Op::LinearAttentionGradient(op) => linear_attention_gradient::choose(node, op),
             Op::Loss(_) => loss::choose(node),
@@ -76,8 +77,7 @@ impl Chooser for CpuChooser {
             | Op::Noise(_)
             | Op::Reconstruct(_)
             | Op::SamplerUpdate(_)
-            | Op::SquaredNorms(_)
-            | Op::UpsampleNearest(_) => plain(node),
+            | Op::SquaredNorms(_) => plain(node),
         })
     }
 

@@ -1,23 +1,26 @@
 //! The gradient of a convolution's weight; the twin of
 //! `shaders/conv2d_weight_gradient.wgsl`.
 //!
-//! A matrix product over pixels: for each row of the kernel, `k * c` numbers of
-//! x, which lie side by side, by the outputs of dy. The image is divided into
-//! parts that do not depend on the number of threads; each part adds up its
-//! tiles in sums of its own, and these are added up in order.
+//! For each row of the kernel, `k * c` numbers of x, which lie side by side, by the
+//! outputs of dy ([`OuterProduct`]). The image is divided into parts that do not
+//! depend on the number of threads; each part adds up its tiles in sums of its
+//! own, and these are added up in order. In bf16, two pixels are multiplied at once.
 
 use super::choose::{bytes, maps};
-use super::gemm::multiply;
 use super::kernel::{Kernel, Loading};
 use super::memory::{Threads, View};
-use super::number::{Number, with_numbers};
+use super::number::{LANES, Number, with_number, words};
+use super::outer_product::{Outer, OuterProduct, Pair};
 use super::simd::vectorized;
-use super::tiles::{Tile, Window, copy_seen_as_f32, first_tile, tiles};
+use super::tiles::{Tile, Window, copy_seen, first_tile, tiles};
 use crate::exec::{ExecError, choice};
 use crate::graph::Shape;
 use crate::ops::Conv2dWeightGradient;
 use crate::plan::{Choice, NodeOperands, Precision};
+use half::bf16;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Parts of an image at most.
@@ -32,7 +35,8 @@ const OUTPUTS: usize = 64;
 #[derive(Clone)]
 struct Division {
     window: Window,
-    x: Shape,
+    /// Channels of x as they are copied.
+    channels: usize,
     dy: Shape,
     /// Of dy.
     tiles: Vec<Tile>,
@@ -40,19 +44,20 @@ struct Division {
 }
 
 impl Division {
-    fn new(op: &Conv2dWeightGradient, x: Shape, dy: Shape) -> Self {
+    fn new<T: Factor>(op: &Conv2dWeightGradient, x: Shape, dy: Shape) -> Self {
         let window = Window {
             kernel: op.kernel,
             stride: op.stride,
             pad: op.pad(),
             padding: op.padding,
         };
+        let channels = x.c.next_multiple_of(T::DEPTH);
         let parts = (dy.n * dy.pixels() / PART_PIXELS).clamp(1, MAX_PARTS);
-        let seen = x.c * op.stride * op.stride;
+        let seen = channels * op.stride * op.stride;
         let tiles = tiles(dy, first_tile(dy, seen + OUTPUTS.min(dy.c), parts));
         Self {
             window,
-            x,
+            channels,
             dy,
             parts: parts.min(tiles.len()),
             tiles,
@@ -72,24 +77,101 @@ impl Division {
 
     /// Numbers of x for one row of the kernel.
     fn row(&self) -> usize {
-        self.window.kernel * self.x.c
+        self.window.kernel * self.channels
     }
 
-    /// Sums: of the parts, `[kernel row][k * c][o]`.
+    /// Outputs of a block, padded.
+    fn outputs(&self) -> usize {
+        OUTPUTS.min(self.dy.c).next_multiple_of(LANES)
+    }
+
+    /// Sums: of the parts and blocks, `[kernel row][k * c][outputs of a block]`.
     fn partial(&self) -> [usize; 2] {
-        let of_part = self.window.kernel * self.row() * self.dy.c;
-        [self.parts, of_part]
+        let of_block = self.window.kernel * self.row() * self.outputs();
+        [self.parts * self.blocks(), of_block]
     }
 
-    /// What a thread works in: pixels of x, and of dy.
-    fn scratch(&self) -> [usize; 2] {
+    /// Words that a thread works in: pixels of x, and of dy.
+    fn scratch<T: Factor>(&self) -> [usize; 2] {
         let tile = self.tiles[0];
         let (rows, columns) = self.window.seen(&tile);
-        let outputs = OUTPUTS.min(self.dy.c);
+        let pixels = (tile.rows * columns.max(tile.columns)).next_multiple_of(T::PIXELS);
         [
-            rows * columns * self.x.c,
-            tile.rows * columns.max(tile.columns) * outputs,
+            T::source_words(rows * columns * self.channels),
+            words::<T>(pixels * self.outputs()),
         ]
+    }
+}
+
+/// Numbers as they are multiplied.
+trait Factor: Number {
+    type Element: Outer;
+    /// Pixels of an element.
+    const PIXELS: usize;
+
+    /// Words that [`elements`](Self::elements) takes for so many numbers.
+    fn source_words(count: usize) -> usize;
+
+    /// The elements of `count` numbers, which `copy` writes; those of the next pixel
+    /// lie `step` numbers on.
+    fn elements(
+        words: &mut [f32],
+        count: usize,
+        step: usize,
+        copy: impl FnOnce(&mut [Self]),
+    ) -> &[Self::Element];
+}
+
+impl Factor for f32 {
+    type Element = f32;
+    const PIXELS: usize = 1;
+
+    fn source_words(count: usize) -> usize {
+        count
+    }
+
+    fn elements(
+        words: &mut [f32],
+        count: usize,
+        _step: usize,
+        copy: impl FnOnce(&mut [f32]),
+    ) -> &[f32] {
+        copy(&mut words[..count]);
+        &words[..count]
+    }
+}
+
+impl Factor for bf16 {
+    type Element = Pair;
+    const PIXELS: usize = 2;
+
+    fn source_words(count: usize) -> usize {
+        count + words::<bf16>(count)
+    }
+
+    fn elements(
+        words: &mut [f32],
+        count: usize,
+        step: usize,
+        copy: impl FnOnce(&mut [bf16]),
+    ) -> &[Pair] {
+        let (pairs, numbers) = words.split_at_mut(count);
+        let numbers: &mut [bf16] = &mut bytemuck::cast_slice_mut(numbers)[..count];
+        copy(numbers);
+        let pairs: &mut [Pair] = bytemuck::cast_slice_mut(pairs);
+        let (whole, last) = pairs.split_at_mut(count - step.min(count));
+        vectorized!({
+            let both = numbers.iter().zip(&numbers[step.min(count)..]);
+            for (pair, (&first, &second)) in whole.iter_mut().zip(both) {
+                *pair = Pair([first, second]);
+            }
+        });
+        // After the last pixel there is none.
+        let first = count - last.len();
+        for (pair, &number) in last.iter_mut().zip(&numbers[first..]) {
+            *pair = Pair([number, bf16::ZERO]);
+        }
+        pairs
     }
 }
 
@@ -98,160 +180,201 @@ pub(super) fn choose(
     op: &Conv2dWeightGradient,
     precision: Precision,
 ) -> Choice {
+    with_number!(precision, T => choose_as::<T>(node, op))
+}
+
+fn choose_as<T: Factor>(node: &NodeOperands, op: &Conv2dWeightGradient) -> Choice {
     let [x, dy] = [0, 1].map(|index| node.inputs[index].shape());
-    let division = Division::new(op, x, dy);
+    let division = Division::new::<T>(op, x, dy);
     let partial: usize = division.partial().iter().product();
     Choice {
         scratch: choice::scratch("partial_sums", partial),
-        thread_bytes: bytes(division.scratch().iter().sum()),
-        ..maps(node, precision)
+        thread_bytes: bytes(division.scratch::<T>().iter().sum()),
+        ..maps(node, T::PRECISION)
     }
 }
 
 pub(super) fn load(loading: &Loading, op: &Conv2dWeightGradient) -> Result<Kernel, ExecError> {
-    let [x, dy] = [0, 1].map(|index| loading.input_value(index).format.precision);
-    with_numbers!([x, dy], X, Y => load_as::<X, Y>(loading, op))
+    let precision = loading
+        .input_value(Conv2dWeightGradient::X)
+        .format
+        .precision;
+    with_number!(precision, T => load_as::<T>(loading, op))
 }
 
-fn load_as<X: Number, Y: Number>(
-    loading: &Loading,
-    op: &Conv2dWeightGradient,
-) -> Result<Kernel, ExecError> {
-    let x: View<X> = loading.input(Conv2dWeightGradient::X)?;
-    let dy: View<Y> = loading.input(Conv2dWeightGradient::DY)?;
-    let dw = loading.tensor_output(0)?;
-    let division = Division::new(op, x.shape, dy.shape);
-    let partial = loading.scratch(division.partial())?;
-    let threads = loading.thread_scratch(division.scratch().iter().sum())?;
+fn load_as<T: Factor>(loading: &Loading, op: &Conv2dWeightGradient) -> Result<Kernel, ExecError> {
+    let x: View<T> = loading.input(Conv2dWeightGradient::X)?;
+    let dy: View<T> = loading.input(Conv2dWeightGradient::DY)?;
+    let division = Division::new::<T>(op, x.shape, dy.shape);
     let gradient = Gradient {
-        division,
         x,
         dy,
-        dw,
-        partial,
-        threads,
+        dw: loading.tensor_output(0)?,
+        partial: loading.scratch(division.partial())?,
+        threads: loading.thread_scratch(division.scratch::<T>().iter().sum())?,
+        division,
     };
     Ok(Box::new(move |_| gradient.run()))
 }
 
-struct Gradient<X, Y> {
+struct Gradient<T> {
     division: Division,
-    x: View<X>,
-    dy: View<Y>,
+    x: View<T>,
+    dy: View<T>,
     /// `[o][c][k][k]`.
     dw: View,
     partial: View,
     threads: Arc<Threads>,
 }
 
-impl<X: Number, Y: Number> Gradient<X, Y> {
+impl<T: Factor> Gradient<T> {
     fn run(&self) {
-        let blocks = self.division.blocks();
-        let tasks = (0..self.division.parts * blocks).into_par_iter();
-        tasks.for_each(|task| self.add_up_part(task / blocks, task % blocks * OUTPUTS));
+        let tasks = (0..self.division.parts * self.division.blocks()).into_par_iter();
+        tasks.for_each(|task| self.add_up_part(task));
         let outputs = (0..self.division.dy.c).into_par_iter();
         outputs.for_each(|output| self.finish(output));
     }
 
     /// The sums of a part for a block of outputs.
-    fn add_up_part(&self, part: usize, first: usize) {
-        let Division { window, dy, .. } = self.division;
-        let (row, all) = (self.division.row(), dy.c);
-        let outputs = OUTPUTS.min(all - first);
-        // Outputs of other tasks lie between those of this one.
-        let sums = self.partial.address(part);
-        for at in 0..window.kernel * row {
-            // SAFETY: scratch of this node; these sums belong to this task.
-            unsafe { std::slice::from_raw_parts_mut(sums.add(at * all + first), outputs) }
-                .fill(0.0);
-        }
-        for tile in self.division.part(part) {
-            let (_, columns) = window.seen(tile);
-            self.threads
-                .scratch(self.division.scratch(), |source, gradients| {
-                    // SAFETY: nothing writes x meanwhile.
-                    unsafe { copy_seen_as_f32(&self.x, tile, window, source) };
-                    // With stride 1, rows follow one another in one product; what
-                    // stands between them is multiplied with zeros.
-                    let pitch = match window.stride {
-                        1 => columns,
-                        _ => tile.columns,
-                    };
-                    self.copy_gradients(tile, first, outputs, pitch, gradients);
-                    let (products, pixels) = match window.stride {
-                        1 => (1, tile.rows * columns - (window.kernel - 1)),
-                        _ => (tile.rows, tile.columns),
-                    };
-                    for i in 0..products {
-                        let gradients = gradients[i * pitch * outputs..].as_ptr();
-                        for u in 0..window.kernel {
-                            let start = (i * window.stride + u) * columns * self.x.shape.c;
-                            // SAFETY: all pixels lie in the tile's copies, and the
-                            // sums belong to this task.
-                            unsafe {
-                                multiply(
-                                    [row, pixels, outputs],
-                                    (
-                                        source[start..].as_ptr(),
-                                        [1, window.stride * self.x.shape.c],
-                                    ),
-                                    (gradients, outputs),
-                                    (sums.add(u * row * all + first), all),
-                                    true,
-                                );
-                            }
-                        }
-                    }
-                });
+    fn add_up_part(&self, task: usize) {
+        let blocks = self.division.blocks();
+        let first = task % blocks * OUTPUTS;
+        let channels = first..self.division.dy.c.min(first + OUTPUTS);
+        // SAFETY: scratch of this node; this row of it belongs to this task.
+        let sums = unsafe { self.partial.pixel_mut(task) };
+        sums.fill(0.0);
+        let threads = &self.threads;
+        for tile in self.division.part(task / blocks) {
+            threads.scratch(self.division.scratch::<T>(), |source, gradients| {
+                self.add_up_tile(tile, channels.clone(), source, gradients, sums);
+            });
         }
     }
 
-    /// Some outputs of the pixels of a tile of dy, rows `pitch` pixels apart
-    /// with zeros between them.
-    fn copy_gradients(
+    fn add_up_tile(
         &self,
         tile: &Tile,
-        first: usize,
-        outputs: usize,
-        pitch: usize,
-        into: &mut [f32],
+        channels: Range<usize>,
+        source: &mut [f32],
+        gradients: &mut [f32],
+        sums: &mut [f32],
     ) {
+        let division = &self.division;
+        let window = division.window;
+        let (rows, columns) = window.seen(tile);
+        // Numbers from one row of pixels to the next, and from what one result
+        // sees to what the next one does.
+        let of_row = columns * division.channels;
+        let step = window.stride * division.channels;
+        let source = T::elements(source, rows * of_row, step, |into| {
+            // SAFETY: nothing writes x meanwhile.
+            unsafe { copy_seen(&self.x, tile, window, into) };
+        });
+        // With stride 1, rows follow one another in one product; what stands
+        // between them is multiplied with zeros.
+        let (products, pixels, pitch) = match window.stride {
+            1 => (1, tile.rows * columns - (window.kernel - 1), columns),
+            _ => (tile.rows, tile.columns, tile.columns),
+        };
+        let product = OuterProduct {
+            pixels: pixels.div_ceil(T::PIXELS),
+            rows: division.row(),
+            x_pitch: T::PIXELS * step,
+            outputs: division.outputs(),
+            sums_pitch: division.outputs(),
+        };
+        let starts: Vec<usize> = (0..window.kernel).map(|u| u * of_row).collect();
+        for i in 0..products {
+            let band = Tile {
+                top: tile.top + i,
+                rows: tile.rows / products,
+                ..*tile
+            };
+            Arch::new().dispatch(AtWork::<T> {
+                product,
+                x: &source[i * window.stride * of_row..],
+                starts: &starts,
+                gradients: self.copy_gradients(&band, channels.clone(), pitch, gradients),
+                sums,
+            });
+        }
+    }
+
+    /// Some channels of the pixels of a tile of dy, rows `pitch` pixels apart
+    /// with zeros between them.
+    fn copy_gradients<'a>(
+        &self,
+        tile: &Tile,
+        channels: Range<usize>,
+        pitch: usize,
+        into: &'a mut [f32],
+    ) -> &'a [T::Element] {
         let Shape { h, w, .. } = self.dy.shape;
+        let outputs = self.division.outputs();
+        let count = (tile.rows * pitch).next_multiple_of(T::PIXELS) * outputs;
+        let into = &mut into[..words::<T>(count)];
+        let numbers: &mut [T] = bytemuck::cast_slice_mut(into);
         vectorized!({
-            let rows = into.chunks_exact_mut(pitch * outputs).take(tile.rows);
-            for (i, into) in rows.enumerate() {
-                let (inside, between) = into.split_at_mut(tile.columns * outputs);
-                between.fill(0.0);
+            numbers.fill(T::zeroed());
+            for i in 0..tile.rows {
                 let start = (tile.n * h + tile.top + i) * w + tile.left;
-                for (j, into) in inside.chunks_exact_mut(outputs).enumerate() {
+                for j in 0..tile.columns {
                     // SAFETY: nothing writes dy meanwhile.
                     let pixel = unsafe { self.dy.pixel(start + j) };
-                    for (into, v) in into.iter_mut().zip(&pixel[first..]) {
-                        *into = v.to_f32();
+                    // In an element, each channel's numbers of its pixels follow
+                    // one another.
+                    let p = i * pitch + j;
+                    let place = p / T::PIXELS * T::PIXELS * outputs + p % T::PIXELS;
+                    let places = numbers[place..].iter_mut().step_by(T::PIXELS);
+                    for (place, &v) in places.zip(&pixel[channels.clone()]) {
+                        *place = v;
                     }
                 }
             }
         });
+        bytemuck::cast_slice(into)
     }
 
     /// Adds up the parts of an output.
     fn finish(&self, output: usize) {
-        let (kernel, channels) = (self.division.window.kernel, self.x.shape.c);
-        let (taps, all) = (kernel * kernel, self.division.dy.c);
+        let division = &self.division;
+        let (kernel, channels) = (division.window.kernel, self.x.shape.c);
+        let taps = kernel * kernel;
+        let (block, lane) = (output / OUTPUTS, output % OUTPUTS);
         let of_output = channels * taps;
-        let first = output * of_output;
         // SAFETY: the elements of this output belong to this task.
-        let dw =
-            unsafe { std::slice::from_raw_parts_mut(self.dw.address(0).add(first), of_output) };
+        let dw = unsafe {
+            let first = self.dw.address(0).add(output * of_output);
+            std::slice::from_raw_parts_mut(first, of_output)
+        };
         dw.fill(0.0);
-        for part in 0..self.division.parts {
+        for part in 0..division.parts {
             // SAFETY: the parts are done.
-            let sums = unsafe { self.partial.pixel(part) };
+            let sums = unsafe { self.partial.pixel(part * division.blocks() + block) };
             for tap in 0..taps {
                 for c in 0..channels {
-                    dw[c * taps + tap] += sums[(tap * channels + c) * all + output];
+                    let row = tap * division.channels + c;
+                    dw[c * taps + tap] += sums[row * division.outputs() + lane];
                 }
             }
         }
+    }
+}
+
+/// A tile at work.
+struct AtWork<'a, T: Factor> {
+    product: OuterProduct,
+    x: &'a [T::Element],
+    starts: &'a [usize],
+    gradients: &'a [T::Element],
+    sums: &'a mut [f32],
+}
+
+impl<T: Factor> WithSimd for AtWork<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        (self.product).run(simd, self.x, self.starts, self.gradients, self.sums);
     }
 }

@@ -13,6 +13,7 @@ use crate::exec::{ExecError, Executor, StepRecord, lock};
 use crate::graph::{Parameters, Role, Shape};
 use crate::ops::Op;
 use crate::plan::{MemoryReport, Owner, PACK, Phase, PlannedValue, Precision, Program};
+use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -210,9 +211,12 @@ impl Executor for CpuExecutor {
         // Shared weights are packed once, before anyone reads them.
         let index = index.filter(|_| phase != PACK || is_trainable(&self.program));
         let index = index.ok_or_else(|| unknown("phase", phase))?;
-        let record = self.records[record];
-        for kernel in &self.kernels[index] {
-            kernel(&record);
+        let (record, kernels) = (self.records[record], &self.kernels[index]);
+        match phase == PACK {
+            // Each packs a weight of its own, of parameters that have their own
+            // memory.
+            true => kernels.par_iter().for_each(|kernel| kernel(&record)),
+            false => kernels.iter().for_each(|kernel| kernel(&record)),
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::plan::{Format, Phase, PlannedNode, PlannedValue, Precision};
 use std::sync::Arc;
 
 /// Runs one node, its operands and packed weights already bound.
-pub(super) type Kernel = Box<dyn Fn(&StepRecord) + Send>;
+pub(super) type Kernel = Box<dyn Fn(&StepRecord) + Send + Sync>;
 
 /// A node with easy access to its operands.
 pub(super) struct Loading<'a> {

@@ -32,6 +32,7 @@ mod memory;
 mod mish;
 mod number;
 mod optimizer;
+mod outer_product;
 mod pack;
 mod product;
 mod sampling;

@@ -124,13 +124,7 @@ fn convolutions_stay_inside() {
         let result = b.value(&result, shape, Role::Output, Element::F32);
         b.push_into(&[result.unwrap()], copy(), &[y]).unwrap();
     };
-    let reflected = Op::Conv2d(Conv2d {
-        kernel: 3,
-        stride: 1,
-        padding: Padding::Reflect,
-        bias: true,
-        epilogue: Epilogue::none(),
-    });
+    let reflected = Op::Conv2d(Conv2d::new(3, Padding::Reflect));
     conv(&mut b, "same", Shape::new(2, 3, 3, 3), reflected);
     let doubled = Op::ConvTranspose2d(ConvTranspose2d { stride: 2 });
     conv(&mut b, "double", Shape::new(3, 2, 4, 4), doubled);
@@ -163,13 +157,7 @@ fn convolutions_of_many_channels_stay_inside() {
     let weight = b.parameter("weight", Shape::new(17, 16, 3, 3)).unwrap();
     let bias = b.parameter("bias", Shape::vector(17)).unwrap();
     let y = b.value("y", y, Role::Output, Element::F32).unwrap();
-    let conv = Op::Conv2d(Conv2d {
-        kernel: 3,
-        stride: 1,
-        padding: Padding::Zero,
-        bias: true,
-        epilogue: Epilogue::none(),
-    });
+    let conv = Op::Conv2d(Conv2d::new(3, Padding::Zero));
     b.push_into(&[y], conv, &[x, weight, bias]).unwrap();
     let mut executor = load(b.build());
     executor.write("x", &[2.0; 16 * 15]).unwrap();

@@ -2,7 +2,6 @@
 
 use super::memory::View;
 use super::number::Number;
-use super::simd::vectorized;
 use crate::graph::Shape;
 use crate::ops::Padding;
 
@@ -152,40 +151,6 @@ pub(super) unsafe fn copy_seen<T: Number>(
             }
         }
     }
-}
-
-/// As [`copy_seen`], in f32 and without padding between channels.
-///
-/// # Safety
-/// Nobody writes x meanwhile.
-pub(super) unsafe fn copy_seen_as_f32<T: Number>(
-    x: &View<T>,
-    tile: &Tile,
-    window: Window,
-    into: &mut [f32],
-) {
-    let (rows, columns) = window.seen(tile);
-    let Shape { c, h, w, .. } = x.shape;
-    let at = |first: usize, i: usize, size: usize| {
-        let i = (first * window.stride + i) as isize - window.pad as isize;
-        source(i, size, window.padding)
-    };
-    vectorized!({
-        let pixels = into.chunks_exact_mut(c).take(rows * columns);
-        for (k, into) in pixels.enumerate() {
-            let (row, column) = (k / columns, k % columns);
-            match (at(tile.top, row, h), at(tile.left, column, w)) {
-                (Some(i), Some(j)) => {
-                    // SAFETY: readable, by the caller's promise.
-                    let pixel = unsafe { x.pixel((tile.n * h + i) * w + j) };
-                    for (into, v) in into.iter_mut().zip(pixel) {
-                        *into = v.to_f32();
-                    }
-                }
-                _ => into.fill(0.0),
-            }
-        }
-    });
 }
 
 /// Copies the channels of a pixel; those beyond become zero.

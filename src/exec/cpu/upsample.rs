@@ -4,6 +4,7 @@
 use super::choose::{bytes, plain};
 use super::kernel::{Kernel, Loading};
 use super::memory::View;
+use super::number::{Number, with_number};
 use crate::exec::ExecError;
 use crate::graph::Shape;
 use crate::ops::{UpsampleBicubic, UpsampleNearest, bicubic_taps, symmetric};
@@ -11,7 +12,15 @@ use crate::plan::{Choice, NodeOperands};
 use rayon::prelude::*;
 
 pub(super) fn load_nearest(loading: &Loading, op: &UpsampleNearest) -> Result<Kernel, ExecError> {
-    let (x, y): (View, View) = (loading.input(0)?, loading.output(0)?);
+    let precision = loading.input_value(0).format.precision;
+    with_number!(precision, T => load_nearest_as::<T>(loading, op))
+}
+
+fn load_nearest_as<T: Number>(
+    loading: &Loading,
+    op: &UpsampleNearest,
+) -> Result<Kernel, ExecError> {
+    let (x, y): (View<T>, View<T>) = (loading.input(0)?, loading.output(0)?);
     let factor = op.factor;
     Ok(Box::new(move |_| {
         (0..y.shape.n * y.shape.h).into_par_iter().for_each(|row| {
@@ -42,7 +51,7 @@ fn row_elements(x: Shape) -> usize {
 }
 
 pub(super) fn load_bicubic(loading: &Loading, op: &UpsampleBicubic) -> Result<Kernel, ExecError> {
-    let (x, y) = (loading.input(0)?, loading.output(0)?);
+    let (x, y): (View, View) = (loading.input(0)?, loading.output(0)?);
     let factor = op.factor;
     let taps = bicubic_taps(factor);
     let threads = loading.thread_scratch(row_elements(x.shape))?;

@@ -520,8 +520,11 @@ mod tests {
 
     #[test]
     fn weights_are_packed_as_their_packing_says() {
-        fn check<T: Number + std::fmt::Debug + PartialEq>([outputs, channels]: [usize; 2]) {
-            let [packing, _] = packings::<T>(channels, outputs);
+        fn check<T: Number + std::fmt::Debug + PartialEq>(
+            op: &Conv2d,
+            [outputs, channels]: [usize; 2],
+        ) {
+            let [packing, _] = packings::<T>(op, channels, outputs);
             let sizes = packed_for::<T>(&packing).expect("a weight of this kernel");
             let element = |i: usize| ((i * 7919) % 1009) as f32 / 1009.0 - 0.5;
             let plain: Vec<f32> = (0..packing.plain.elements()).map(element).collect();
@@ -532,8 +535,11 @@ mod tests {
             assert_eq!(packed, expected, "{outputs} x {channels}");
         }
         for sizes in [[16, 16], [17, 3], [1, 5], [40, 33]] {
-            check::<f32>(sizes);
-            check::<bf16>(sizes);
+            for op in [Conv2d::new, Conv2d::backward] {
+                let op = op(3, Padding::Zero);
+                check::<f32>(&op, sizes);
+                check::<bf16>(&op, sizes);
+            }
         }
     }
 }

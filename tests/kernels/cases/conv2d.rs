@@ -24,6 +24,7 @@ struct Row {
     outputs: usize,
     size: (usize, usize),
     bias: bool,
+    backward: bool,
     activation: Activation,
     scale: f32,
     shift: f32,
@@ -47,6 +48,7 @@ impl Row {
             outputs,
             size,
             bias: true,
+            backward: false,
             activation: Activation::None,
             scale: 1.0,
             shift: 0.0,
@@ -68,6 +70,7 @@ impl Row {
             k = self.kernel,
         );
         for (on, word) in [
+            (self.backward, "backward"),
             (!self.bias, "no bias"),
             (self.scale != 1.0 || self.shift != 0.0, "scaled"),
             (self.table, "table"),
@@ -88,7 +91,11 @@ impl Row {
         };
         let inputs = case.graph.value(x).shape.c;
         let taps = self.kernel * self.kernel;
-        let shape = Shape::new(self.outputs, inputs, self.kernel, self.kernel);
+        let (first, second) = match self.backward {
+            true => (inputs, self.outputs),
+            false => (self.outputs, inputs),
+        };
+        let shape = Shape::new(first, second, self.kernel, self.kernel);
         let mut operands = vec![x, case.weight("w", shape, weights(inputs * taps))];
         if self.bias {
             operands.push(case.weight("b", Shape::vector(self.outputs), UNIT));
@@ -98,11 +105,12 @@ impl Row {
             case.records = records(4, 2, table_rows(5));
             case.step = 2;
         }
+        let more = if self.padding == Padding::Full { 2 } else { 0 };
         let result = Shape::new(
             self.n,
             self.outputs,
-            h.div_ceil(self.stride),
-            w.div_ceil(self.stride),
+            h.div_ceil(self.stride) + more,
+            w.div_ceil(self.stride) + more,
         );
         for index in 0..self.residuals {
             // A residual is the second group of an array of its own.
@@ -117,7 +125,7 @@ impl Row {
             stride: self.stride,
             padding: self.padding,
             bias: self.bias,
-            backward: false,
+            backward: self.backward,
             epilogue: Epilogue {
                 activation: self.activation,
                 scale: self.scale,
@@ -242,12 +250,73 @@ pub fn cases() -> Vec<Case> {
             });
         }
     }
+    rows.extend(backward());
     let mut cases: Vec<Case> = rows.iter().map(Row::case).collect();
     for kernel in kernels {
         cases.push(mixed(kernel, Element::F32, Element::Float));
         cases.push(mixed(kernel, Element::Float, Element::F32));
     }
     cases
+}
+
+/// Gradients of convolutions: weights read the other way round, and a result
+/// that is larger than the operand.
+fn backward() -> Vec<Row> {
+    use Padding::{Full, Reflect, Zero};
+    let mut rows = Vec::new();
+    let row = |kernel: usize, padding, channels, size| Row {
+        bias: false,
+        backward: true,
+        ..Row::new((kernel, 1), padding, channels, size)
+    };
+    for size in [(1, 1), (1, 7), (13, 1), (2, 3), (7, 13), (3, 65), (65, 2)] {
+        for (kernel, padding) in [(3, Full), (3, Zero), (1, Zero)] {
+            rows.push(row(kernel, padding, (5, 3), size));
+        }
+        rows.push(Row {
+            backward: false,
+            bias: true,
+            ..row(3, Full, (3, 5), size)
+        });
+    }
+    let channels = [1, 3, 4, 13, 32, 65];
+    for (at, &inputs) in channels.iter().enumerate() {
+        let outputs = channels[(at + 2) % channels.len()];
+        for (kernel, padding) in [(3, Full), (3, Zero), (1, Zero)] {
+            rows.push(Row {
+                n: if at % 2 == 0 { 3 } else { 1 },
+                ..row(kernel, padding, (inputs, outputs), (3, 6))
+            });
+        }
+    }
+    rows.push(row(3, Full, (40, 17), (19, 70)));
+    rows.push(row(3, Reflect, (6, 9), (5, 6)));
+    rows.push(Row {
+        stride: 2,
+        ..row(3, Zero, (6, 9), (5, 6))
+    });
+    for groups in [vec![3, 6], vec![4, 1, 3, 8, 2]] {
+        for (kernel, padding) in [(3, Full), (3, Zero), (1, Zero)] {
+            rows.push(Row {
+                groups: groups.clone(),
+                n: 3,
+                ..row(kernel, padding, (0, 10), (4, 5))
+            });
+        }
+    }
+    for (padding, backward) in [(Full, true), (Full, false), (Zero, true)] {
+        rows.push(Row {
+            scale: 0.04,
+            shift: 0.5,
+            residuals: 2,
+            table: true,
+            n: 2,
+            activation: LEAKY,
+            backward,
+            ..row(3, padding, (6, 9), (5, 6))
+        });
+    }
+    rows
 }
 
 /// See [`super::tiled`].
@@ -280,6 +349,14 @@ pub fn tiled() -> Vec<Case> {
             ..Row::new(kernel, Zero, (6, 13), (3, 10))
         });
     }
+    let gradient = |padding, channels, size| Row {
+        n: 2,
+        bias: false,
+        backward: true,
+        ..Row::new((3, 1), padding, channels, size)
+    };
+    rows.push(gradient(Padding::Full, (5, 19), (11, 7)));
+    rows.push(gradient(Zero, (21, 6), (9, 35)));
     let mut cases: Vec<Case> = rows.iter().map(Row::case).collect();
     cases.push(mixed((3, 1), Element::F32, Element::Float));
     cases

@@ -5,16 +5,19 @@ pub mod conv2d;
 pub mod conv_transpose2d;
 mod convert;
 pub mod dense_block;
+mod gradients;
 mod group_norm;
 mod image;
 mod linear;
 mod models;
 mod pointwise;
 mod sampling;
+mod training;
 mod upsample;
 
 use crate::case::{Case, Fill};
 use srdiff::exec::{Place, StepRecord};
+use srdiff::graph::{Element, Shape, ValueId};
 
 /// Every case.
 pub fn all() -> Vec<Case> {
@@ -24,12 +27,14 @@ pub fn all() -> Vec<Case> {
     cases.extend(conv_transpose2d::cases());
     cases.extend(convert::cases());
     cases.extend(dense_block::cases());
+    cases.extend(gradients::cases());
     cases.extend(group_norm::cases());
     cases.extend(image::cases());
     cases.extend(linear::cases());
     cases.extend(models::cases());
     cases.extend(pointwise::cases());
     cases.extend(sampling::cases());
+    cases.extend(training::cases());
     cases.extend(upsample::cases());
     cases
 }
@@ -47,6 +52,13 @@ pub fn tiled() -> Vec<Case> {
 
 /// Numbers around zero.
 const UNIT: Fill = Fill::Uniform(-1.0, 1.0);
+
+/// The second group of an array.
+fn group(case: &mut Case, name: &str, shape: Shape, element: Element, fill: Fill) -> ValueId {
+    let whole = shape.with_channels(shape.c + 3);
+    let array = case.array(name, whole, &[3, shape.c], element, fill);
+    case.view(array, 1, 1)
+}
 
 /// Weights that keep the variance of `inputs` summed products near one.
 fn weights(inputs: usize) -> Fill {

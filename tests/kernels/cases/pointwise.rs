@@ -1,6 +1,6 @@
 //! Epilogues on their own: copies, activations, sums, table rows.
 
-use super::{UNIT, records, table_rows};
+use super::{UNIT, group, records, table_rows};
 use crate::case::{Bound, Case, Fill, Scale};
 use srdiff::graph::{Element, Shape};
 use srdiff::ops::{Activation, Epilogue, Op, Pointwise};
@@ -38,19 +38,6 @@ fn case(kind: &str, op: Pointwise, shape: Shape, fill: Fill, bound: Bound) -> Ca
     let operands = operands(&mut case, &op, x, shape, Element::Float);
     case.step(Op::Pointwise(op), &operands);
     case
-}
-
-/// The second group of an array.
-fn group(
-    case: &mut Case,
-    name: &str,
-    shape: Shape,
-    element: Element,
-    fill: Fill,
-) -> srdiff::graph::ValueId {
-    let whole = shape.with_channels(shape.c + 3);
-    let array = case.array(name, whole, &[3, shape.c], element, fill);
-    case.view(array, 1, 1)
 }
 
 /// x, and what the epilogue reads.

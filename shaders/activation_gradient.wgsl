@@ -48,9 +48,10 @@ fn slope(v: vec4<f32>) -> vec4<f32> {
 //: endif
 //: if ACTIVATION == 2
 // With e = exp(v) and n = e * (e + 2), the derivative of Mish, v * n / (n + 2),
-// is n / (n + 2) + 4 v e (e + 1) / (n + 2)^2. From 20 on it is 1 in f32.
+// is n / (n + 2) + 4 v e (e + 1) / (n + 2)^2. From 20 on it is 1 in f32, and
+// from -100 down e is 0.
 fn slope(v: vec4<f32>) -> vec4<f32> {
-    let held = min(v, vec4<f32>(20.0));
+    let held = clamp(v, vec4<f32>(-100.0), vec4<f32>(20.0));
     let e = exp(held);
     let n = e * (e + 2.0);
     let m = n + 2.0;

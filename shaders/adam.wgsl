@@ -16,9 +16,6 @@
 override BETA1: f32 = 0.9;
 override BETA2: f32 = 0.999;
 override EPSILON: f32 = 1e-8;
-// 1 - beta, rounded once.
-override REST1: f32 = 0.1;
-override REST2: f32 = 0.001;
 
 struct Dims {
     count: u32, // elements
@@ -41,8 +38,8 @@ fn adam(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let p = parameter[i];
     let g = gradient[i] * told[1] + told[2] * p;
-    let first = BETA1 * m[i] + REST1 * g;
-    let second = BETA2 * v[i] + REST2 * g * g;
+    let first = BETA1 * m[i] + (1.0 - BETA1) * g;
+    let second = BETA2 * v[i] + (1.0 - BETA2) * g * g;
     let root = sqrt(second / told[5]);
     let change = first / told[4] / (root + EPSILON) + told[3] * p;
     let next = p - told[0] * change;

@@ -53,14 +53,18 @@ pub fn squared_norms(source: &Source) -> Result<Vec<Kernel>, String> {
     Ok(kernels)
 }
 
+/// A number by the digits that an f32 is written with: JSON hands on others
+/// with an error in the last place.
+fn decimal(v: f32) -> f64 {
+    v.to_string().parse().unwrap_or(f64::from(v))
+}
+
 pub fn adam(source: &Source, op: &Adam) -> Result<Kernel, String> {
     let count = source.input(Adam::PARAMETER).shape.elements();
     Ok(Kernel::new("adam")
-        .constant("BETA1", op.beta1)
-        .constant("BETA2", op.beta2)
-        .constant("REST1", 1.0 - op.beta1)
-        .constant("REST2", 1.0 - op.beta2)
-        .constant("EPSILON", op.epsilon)
+        .constant("BETA1", decimal(op.beta1))
+        .constant("BETA2", decimal(op.beta2))
+        .constant("EPSILON", decimal(op.epsilon))
         .uniform("count", count)
         .tensor_input("gradient", source, Adam::GRADIENT)?
         .tensor_input("told", source, Adam::STEP)?

@@ -42,7 +42,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         for (name, stage) in STAGES {
             if name.contains(&options.filter) {
                 let rounds = if options.quick { 2 } else { 7 };
-                measure(&model, device, (name, stage), [batch, size], rounds)?;
+                measure(
+                    &model,
+                    device,
+                    (name, stage),
+                    [batch, size, options.segments],
+                    rounds,
+                )?;
             }
         }
     }
@@ -53,7 +59,7 @@ fn measure(
     model: &Arc<Model>,
     device: &Device,
     (name, stage): (&str, Stage),
-    [batch, size]: [usize; 2],
+    [batch, size, segments]: [usize; 3],
     rounds: usize,
 ) -> Result<(), Box<dyn Error>> {
     let settings = model.settings();
@@ -66,6 +72,7 @@ fn measure(
             height: size,
             width: size,
             accumulates: false,
+            segments,
             adam: Adam {
                 beta1: 0.9,
                 beta2: 0.999,

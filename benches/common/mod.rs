@@ -50,6 +50,10 @@ pub struct Options {
     /// Images of a batch, for the training benchmark
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub batch: usize,
+    /// Segments of the graph whose values are computed again for their gradients,
+    /// for the training benchmark
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub segments: usize,
     /// Given by cargo bench
     #[arg(long, hide = true)]
     bench: bool,

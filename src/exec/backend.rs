@@ -110,6 +110,13 @@ impl Target {
         }
     }
 
+    /// How feature maps and weights are stored.
+    pub fn precision(&self) -> Precision {
+        match self {
+            Self::Cpu { precision, .. } | Self::Gpu { precision, .. } => *precision,
+        }
+    }
+
     pub fn chooser(&self) -> Box<dyn Chooser> {
         match self {
             Self::Cpu { threads, precision } => {

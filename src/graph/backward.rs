@@ -1,6 +1,7 @@
 //! Reverse-mode differentiation: a graph's gradient as more operations of the
 //! same graph.
 
+use super::recompute::Recompute;
 use super::{Element, Graph, GraphBuilder, GraphError, Node, Role, Shape, ValueId};
 use crate::ops::{
     Accumulate, Activation, ActivationGradient, ChannelSum, Conv2d, Conv2dWeightGradient,
@@ -25,6 +26,16 @@ pub enum Gradients {
     Added,
 }
 
+/// How a graph is differentiated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Differentiation {
+    pub gradients: Gradients,
+    /// In how many segments the graph is divided, at least 1: of all but the last,
+    /// only what later ones read is kept, and the rest is computed again when
+    /// their gradients are. The more segments, the less memory is needed.
+    pub segments: usize,
+}
+
 /// Appends the operations that compute the gradients of the parameters that are
 /// `wanted`, each into the state [`gradient_name`], and returns their names.
 ///
@@ -38,14 +49,15 @@ pub fn differentiate(
     b: &mut GraphBuilder,
     seeds: &[(ValueId, ValueId)],
     wanted: &dyn Fn(&str) -> bool,
-    gradients: Gradients,
+    options: Differentiation,
 ) -> Result<Vec<String>> {
     let nodes = b.graph().nodes.clone();
     let mut backward = Backward {
         depends: depending(b.graph(), wanted),
+        recompute: Recompute::new(b.graph(), options.segments),
         b,
         wanted,
-        mode: gradients,
+        mode: options.gradients,
         parts: HashMap::new(),
         views: HashMap::new(),
         done: Vec::new(),
@@ -104,6 +116,7 @@ struct Backward<'a> {
     wanted: &'a dyn Fn(&str) -> bool,
     mode: Gradients,
     depends: HashSet<Cell>,
+    recompute: Recompute,
     parts: HashMap<Cell, Part>,
     views: HashMap<(ValueId, usize, usize), ValueId>,
     /// Parameters that have their gradient.
@@ -123,6 +136,11 @@ impl Backward<'_> {
             .graph()
             .cells(id)
             .any(|cell| self.depends.contains(&cell))
+    }
+
+    /// A value of the graph, computed again if it was not kept.
+    fn fresh(&mut self, id: ValueId) -> Result<ValueId> {
+        self.recompute.fresh(self.b, id)
     }
 
     /// A new value of the shape, groups and accuracy of `of`.
@@ -364,7 +382,8 @@ impl Backward<'_> {
                     groups: op.groups,
                     epsilon: op.epsilon,
                 });
-                self.parameters(&[weight, bias], &[dx], gradient, &[x, dy, weight])?;
+                let operands = [self.fresh(x)?, dy, weight];
+                self.parameters(&[weight, bias], &[dx], gradient, &operands)?;
                 self.add(x, dx, 1.0)
             }
             Op::LinearAttention(op) => {
@@ -372,7 +391,8 @@ impl Backward<'_> {
                     heads: op.heads,
                     head_channels: op.head_channels,
                 });
-                self.operand(x, gradient, &[x, dy])
+                let qkv = self.fresh(x)?;
+                self.operand(x, gradient, &[qkv, dy])
             }
             Op::UpsampleNearest(op) => {
                 let factor = op.factor;
@@ -413,6 +433,7 @@ impl Backward<'_> {
                     activation,
                     scale: factor,
                 });
+                let x_or_y = self.fresh(x_or_y)?;
                 self.operand(x, gradient, &[x_or_y, dy])?;
             }
         }
@@ -472,6 +493,7 @@ impl Backward<'_> {
     ) -> Result<()> {
         let weight = node.inputs[1];
         if self.depends(weight) {
+            let operands = [self.fresh(operands[0])?, self.fresh(operands[1])?];
             self.parameter(weight, op, &operands)?;
         }
         match node.inputs.get(2) {

@@ -9,10 +9,11 @@ mod backward;
 mod builder;
 mod fuse;
 mod parameters;
+mod recompute;
 mod shape;
 mod value;
 
-pub use backward::{Gradients, differentiate, gradient_name};
+pub use backward::{Differentiation, Gradients, differentiate, gradient_name};
 pub use builder::GraphBuilder;
 pub(crate) use builder::find_clash;
 pub use fuse::fuse;

@@ -14,8 +14,8 @@
 use super::phases::{self, Image, PhaseOptions};
 use super::{Settings, time, unet};
 use crate::graph::{
-    Element, Gradients, Graph, GraphBuilder, GraphError, Role, Shape, ValueId, differentiate,
-    gradient_name,
+    Differentiation, Element, Gradients, Graph, GraphBuilder, GraphError, Role, Shape, ValueId,
+    differentiate, gradient_name,
 };
 use crate::ops::{Adam, AdamStep, Loss, NoiseSource, Norm, Op, SquaredNorms};
 
@@ -103,6 +103,8 @@ pub struct ObjectiveOptions {
     pub width: usize,
     /// Whether a step may have several batches.
     pub accumulates: bool,
+    /// See [`Differentiation::segments`].
+    pub segments: usize,
     pub adam: Adam,
 }
 
@@ -184,7 +186,11 @@ fn losses(
         seeds.push((eps, gradient));
     }
     let trains = |parameter: &str| stage.trains(parameter);
-    let trained = differentiate(b, &seeds, &trains, gradients)?;
+    let differentiation = Differentiation {
+        gradients,
+        segments: options.segments,
+    };
+    let trained = differentiate(b, &seeds, &trains, differentiation)?;
     Ok((builder.build(), trained))
 }
 

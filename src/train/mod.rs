@@ -8,4 +8,4 @@ mod trainer;
 
 pub use crate::model::objective::Stage;
 pub use batch::{Batch, NoisePredictorBatch};
-pub use trainer::{Losses, StepReport, TrainError, Trainer, TrainerOptions};
+pub use trainer::{Losses, Progress, StepReport, TrainError, Trainer, TrainerOptions};

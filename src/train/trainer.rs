@@ -9,7 +9,7 @@ use crate::model::objective::{self, Objective, ObjectiveOptions, Stage, names};
 use crate::model::time::sinusoidal_embedding;
 use crate::model::{Model, Settings};
 use crate::ops::{Adam, AdamStep, MAX_BATCH, Norm};
-use crate::plan::{MemoryReport, PACK};
+use crate::plan::{MemoryReport, PACK, Precision};
 use thiserror::Error;
 
 /// Sizes and rules that do not change while a trainer lives.
@@ -24,6 +24,9 @@ pub struct TrainerOptions {
     pub lr_size: [usize; 2],
     /// Whether steps may have several batches.
     pub accumulates: bool,
+    /// See [`Differentiation::segments`](crate::graph::Differentiation::segments):
+    /// more than 1 to trade time for memory.
+    pub segments: usize,
     pub adam: Adam,
     /// Weight decay.
     pub decay: f32,
@@ -45,6 +48,7 @@ impl TrainerOptions {
             batch,
             lr_size,
             accumulates: false,
+            segments: 1,
             adam: Adam {
                 beta1: 0.9,
                 beta2: 0.999,
@@ -97,11 +101,51 @@ pub struct Trainer {
     executor: Box<dyn Executor>,
     /// Rows of the embedding of every timestep.
     embedding: Vec<f32>,
+    progress: Progress,
+    /// Whether the gradients' scale follows their size.
+    scales: bool,
+}
+
+/// How far a trainer is, beside its tensors.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
     /// Steps that changed the parameters.
-    steps: u64,
-    skipped: u64,
-    /// What gradients are multiplied with on the device.
-    scale: f32,
+    pub steps: u64,
+    /// Steps that did not, because a gradient was not finite.
+    pub skipped: u64,
+    /// What gradients are multiplied with on the device, to keep them within the
+    /// range of f16; elsewhere 1.
+    pub scale: f32,
+    /// Steps with this scale, none of them skipped.
+    pub at_scale: u64,
+}
+
+impl Progress {
+    const START: Self = Self {
+        steps: 0,
+        skipped: 0,
+        scale: 1.0,
+        at_scale: 0,
+    };
+    /// The first scale for f16, and the largest one.
+    const F16_SCALE: f32 = 65536.0;
+    const MAX_SCALE: f32 = 16_777_216.0;
+    /// Steps after which a larger scale is tried.
+    const GROWTH: u64 = 2000;
+
+    fn count(&mut self, skipped: bool, scales: bool) {
+        match skipped {
+            true => self.skipped += 1,
+            false => self.steps += 1,
+        }
+        self.at_scale = if skipped { 0 } else { self.at_scale + 1 };
+        if scales && skipped {
+            self.scale = (self.scale / 2.0).max(1.0);
+        } else if scales && self.at_scale == Self::GROWTH {
+            self.scale = (self.scale * 2.0).min(Self::MAX_SCALE);
+            self.at_scale = 0;
+        }
+    }
 }
 
 impl Trainer {
@@ -130,6 +174,7 @@ impl Trainer {
         let settings = model.settings().clone();
         let objective = objective(&settings, &options)?;
         let mut executor = backend.load(&objective.graphs, &TRAINABLE)?;
+        let scales = backend.target().precision() == Precision::F16;
         let records = StepRecord {
             places: std::array::from_fn(|n| crate::exec::Place {
                 table_row: n as u32,
@@ -148,9 +193,11 @@ impl Trainer {
             options,
             objective,
             executor,
-            steps: 0,
-            skipped: 0,
-            scale: 1.0,
+            progress: Progress {
+                scale: if scales { Progress::F16_SCALE } else { 1.0 },
+                ..Progress::START
+            },
+            scales,
         })
     }
 
@@ -167,14 +214,28 @@ impl Trainer {
         &self.objective.parameters
     }
 
-    /// Steps that changed the parameters.
-    pub fn steps(&self) -> u64 {
-        self.steps
+    pub fn progress(&self) -> Progress {
+        self.progress
     }
 
-    /// Steps that did not, because a gradient was not finite.
-    pub fn skipped(&self) -> u64 {
-        self.skipped
+    /// Goes on from where another trainer was; its tensors are to be
+    /// [written](Self::write_state), too.
+    pub fn resume(&mut self, progress: Progress) {
+        self.progress = progress;
+    }
+
+    /// The states of all trained parameters, with their shapes: all that
+    /// [`read`](Self::read) has to save.
+    pub fn states(&self) -> impl Iterator<Item = (String, Shape)> {
+        self.objective.parameters.iter().flat_map(|(name, shape)| {
+            let names = [
+                name.clone(),
+                names::m(name),
+                names::v(name),
+                names::average(name),
+            ];
+            names.map(|name| (name, *shape))
+        })
     }
 
     pub fn memory(&self) -> MemoryReport {
@@ -220,13 +281,13 @@ impl Trainer {
         }
         self.executor.run(names::NORMS, 0)?;
         let squares = self.executor.read(names::SQUARED_NORMS)?;
-        let scale = f64::from(self.scale) * batches.len() as f64;
+        let scale = f64::from(self.progress.scale) * batches.len() as f64;
         let norm = squares.iter().map(|&v| f64::from(v)).sum::<f64>().sqrt() / scale;
         let skipped = !norm.is_finite();
-        match skipped {
-            true => self.skipped += 1,
-            false => self.update(rate, norm, scale)?,
+        if !skipped {
+            self.update(rate, norm, scale)?;
         }
+        self.progress.count(skipped, self.scales);
         Ok(StepReport {
             losses,
             norm,
@@ -237,7 +298,7 @@ impl Trainer {
     fn write_batch(&mut self, batch: &Batch) -> Result<(), TrainError> {
         let (stage, hidden) = (self.options.stage, self.settings.hidden);
         self.write(names::LR, &batch.lr)?;
-        self.write(names::SCALE, &[self.scale])?;
+        self.write(names::SCALE, &[self.progress.scale])?;
         if stage.trains_encoder() {
             self.write(names::HR, &batch.hr)?;
         }
@@ -259,10 +320,26 @@ impl Trainer {
     fn write(&mut self, name: &str, elements: &[f32]) -> Result<(), TrainError> {
         let (given, shape) = (elements.len(), self.executor.shape(name));
         if shape.is_some_and(|shape| shape.elements() != given) {
-            let text = format!("a batch with {given} elements of '{name}'");
+            let text = format!("{given} elements for '{name}', which has others");
             return Err(TrainError::Options(text));
         }
         Ok(self.executor.write(name, elements)?)
+    }
+
+    /// Writes one of the [`states`](Self::states), as when a checkpoint is resumed.
+    ///
+    /// # Errors
+    /// When there is no such state, it has another size, or the device fails.
+    pub fn write_state(&mut self, name: &str, elements: &[f32]) -> Result<(), TrainError> {
+        self.write(name, elements)
+    }
+
+    /// Hands parameters that were written to the kernels.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn pack(&mut self) -> Result<(), TrainError> {
+        Ok(self.executor.run(PACK, 0)?)
     }
 
     fn update(&mut self, rate: f32, norm: f64, scale: f64) -> Result<(), TrainError> {
@@ -274,7 +351,7 @@ impl Trainer {
             average,
             ..
         } = &self.options;
-        let t = (self.steps + 1) as f64;
+        let t = (self.progress.steps + 1) as f64;
         // As torch.nn.utils.clip_grad_norm_ does.
         let clip = (f64::from(*max_norm) / (norm + 1e-6)).min(1.0);
         let correction = |beta: f32| (1.0 - f64::from(beta).powf(t)) as f32;
@@ -290,9 +367,7 @@ impl Trainer {
         };
         self.executor.write(names::STEP, &step.elements())?;
         self.executor.run(names::ADAM, 0)?;
-        self.executor.run(PACK, 0)?;
-        self.steps += 1;
-        Ok(())
+        Ok(self.executor.run(PACK, 0)?)
     }
 
     /// A parameter, or what belongs to it: its gradient
@@ -335,6 +410,7 @@ fn objective(settings: &Settings, options: &TrainerOptions) -> Result<Objective,
             height,
             width,
             accumulates: options.accumulates,
+            segments: options.segments,
             adam: options.adam.clone(),
         },
     )?)

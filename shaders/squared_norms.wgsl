@@ -4,10 +4,11 @@
 // Two kernels: `part_of_tensor` where PARTS is 1, once for each tensor, then
 // `add_parts` where it is 0.
 //
-// Layout: x is a tensor in PyTorch's order. partial_sums is (tensors, 256), a sum of each
-// workgroup. y is (1, 1, 1, tensors) of vec4, the sum in the first channel.
+// Layout: x is a tensor in PyTorch's order. partial_sums is (tensors, 256): the sum of
+// each part, and zeros. y is (1, 1, 1, tensors) of vec4, the sum in the first channel.
 //
-// Dispatch: part_of_tensor: 256 workgroups of 256, grid (256, 1, 1).
+// Dispatch: part_of_tensor: a workgroup of 256 for each part, 256 at most,
+// grid (parts, 1, 1).
 // add_parts: a workgroup of 256 for each tensor, grid (tensors, 1, 1).
 // Parameters: PARTS, y_scalar where it is 0.
 
@@ -17,6 +18,7 @@ struct Dims {
     //: if PARTS
     count: u32, // elements
     tensor: u32, // its index
+    parts: u32,
     //: else
     y_offset: u32,
     y_batch: u32,
@@ -38,12 +40,15 @@ fn part_of_tensor(
     @builtin(local_invocation_index) thread: u32,
 ) {
     var sum = 0.0;
-    for (var i = id.x * THREADS + thread; i < dims.count; i += 256u * THREADS) {
+    for (var i = id.x * THREADS + thread; i < dims.count; i += dims.parts * THREADS) {
         sum += x[i] * x[i];
     }
     let total = workgroup_sum(thread, sum);
     if thread == 0u {
         partial_sums[dims.tensor * 256u + id.x] = total;
+    }
+    if id.x == 0u && thread >= dims.parts {
+        partial_sums[dims.tensor * 256u + thread] = 0.0;
     }
 }
 //: else

@@ -126,6 +126,7 @@ fn training(settings: &Settings) -> Vec<Graph> {
         height: 8,
         width: 12,
         accumulates: true,
+        segments: 1,
         adam: Adam {
             beta1: 0.9,
             beta2: 0.999,

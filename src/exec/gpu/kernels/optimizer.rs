@@ -9,8 +9,10 @@ use crate::plan::{Choice, NodeOperands};
 
 /// Invocations of a workgroup.
 const WORKGROUP: usize = 256;
-/// Workgroups that add up the squares of a tensor.
+/// Workgroups that add up the squares of a tensor, at most.
 const PARTS: usize = 256;
+/// Elements that such a workgroup adds up at least.
+const PART: usize = 4096;
 
 pub fn accumulate(source: &Source) -> Result<Kernel, String> {
     let count = source.input(Accumulate::TOTAL).shape.elements();
@@ -37,12 +39,15 @@ pub fn squared_norms(source: &Source) -> Result<Vec<Kernel>, String> {
     };
     let mut kernels = Vec::new();
     for tensor in 0..tensors {
+        let count = source.input(tensor).shape.elements();
+        let parts = count.div_ceil(PART).clamp(1, PARTS);
         let part = kernel("part_of_tensor", true)
-            .uniform("count", source.input(tensor).shape.elements())
+            .uniform("count", count)
             .uniform("tensor", tensor)
+            .uniform("parts", parts)
             .tensor_input("x", source, tensor)?
             .scratch_output("partial_sums", source, 0, PARTS * tensors)?
-            .grid([PARTS, 1, 1]);
+            .grid([parts, 1, 1]);
         kernels.push(part);
     }
     let all = kernel("add_parts", false)

@@ -15,11 +15,13 @@
 //! | 130 | ended by Ctrl-C |
 //! | 143 | ended by SIGTERM |
 
-use srdiff::exec::ExecError;
+use srdiff::exec::{ExecError, PrepareError};
 use srdiff::image::{ImageError, ImageProblem};
 use srdiff::model::ModelError;
 use srdiff::model::convert::{ConvertError, ConvertProblem};
 use srdiff::plan::Precision;
+use srdiff::train::checkpoint::CheckpointError;
+use srdiff::train::{AveragedError, TrainError};
 use srdiff::upscale::{DeviceError, UpscaleError};
 use std::fmt;
 use std::path::PathBuf;
@@ -104,6 +106,18 @@ pub enum Failure {
     #[error("stopped; what was timed so far is kept")]
     #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
     TuningStopped(u8),
+    /// A signal ended training, with this exit code.
+    #[error("stopped; the run is saved, and --resume goes on with it")]
+    TrainingStopped(u8),
+    /// Training failed.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// The checkpoint of a training.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The model that was trained.
+    #[error(transparent)]
+    Averaged(#[from] AveragedError),
     /// A panic while it worked on an image.
     #[error("{input}: srdiff itself failed ({reason}); please report it with the image")]
     Fault {
@@ -223,7 +237,13 @@ impl Failure {
             Self::Fault { .. } => 101,
             Self::SomeFailed { .. } => 8,
             Self::Stopped(stopped) => stopped.exit_code,
-            Self::TuningStopped(exit_code) => *exit_code,
+            Self::TuningStopped(exit_code) | Self::TrainingStopped(exit_code) => *exit_code,
+            Self::Train(error)
+            | Self::Checkpoint(CheckpointError::Train(error))
+            | Self::Averaged(AveragedError::Train(error)) => of_training(error),
+            Self::Checkpoint(CheckpointError::Write { .. }) => 4,
+            Self::Checkpoint(_) => 3,
+            Self::Averaged(_) => 5,
             Self::Model(_) => 5,
             Self::Convert(error) => match error.problem {
                 // What a checkpoint does not tell is an option's to say.
@@ -316,6 +336,18 @@ fn options_for(problem: &ImageProblem) -> &'static str {
         ImageProblem::Exists => " (--force)",
         ImageProblem::TooLarge { .. } => ", or allow more with --max-pixels",
         _ => "",
+    }
+}
+
+fn of_training(error: &TrainError) -> u8 {
+    match error {
+        TrainError::Options(_) | TrainError::Graph(_) => 2,
+        TrainError::Exec(error) | TrainError::Prepare(PrepareError::Exec(error)) => match error {
+            ExecError::OutOfMemory { .. } | ExecError::Limit { .. } => 6,
+            _ => 1,
+        },
+        TrainError::Prepare(PrepareError::Plan(_)) => 6,
+        TrainError::Parameter(_) => 5,
     }
 }
 

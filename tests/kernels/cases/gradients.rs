@@ -382,7 +382,14 @@ fn group_norm(groups: usize, shape: Shape, x: Fill, bound: Bound) -> Case {
     let mut case = Case::new(name, bound);
     let operands = [
         group(&mut case, "x", shape, Element::Float, x),
-        group(&mut case, "dy", shape, Element::Float, UNIT),
+        // With a mean, on which dx depends.
+        group(
+            &mut case,
+            "dy",
+            shape,
+            Element::Float,
+            Fill::Uniform(-0.5, 1.0),
+        ),
         case.weight("w", Shape::vector(shape.c), Fill::Uniform(0.5, 1.5)),
     ];
     let results = [

@@ -34,10 +34,6 @@ pub fn rows() -> Vec<Row> {
     }
     rows.push(row(3, Full, (40, 17), (19, 70)));
     rows.push(row(3, Reflect, (6, 9), (5, 6)));
-    rows.push(Row {
-        stride: 2,
-        ..row(3, Zero, (6, 9), (5, 6))
-    });
     for groups in [vec![3, 6], vec![4, 1, 3, 8, 2]] {
         for (kernel, padding) in [(3, Full), (3, Zero), (1, Zero)] {
             rows.push(Row {

@@ -109,6 +109,11 @@ pub enum Failure {
     /// A signal ended training, with this exit code.
     #[error("stopped; the run is saved, and --resume goes on with it")]
     TrainingStopped(u8),
+    /// Gradients have become infinite.
+    #[error(
+        "the gradients of 50 steps were not finite; go on from the last checkpoint with --resume and a smaller --rate"
+    )]
+    Diverged,
     /// Training failed.
     #[error(transparent)]
     Train(#[from] TrainError),
@@ -216,7 +221,7 @@ impl Failure {
     /// The exit code.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Stdout(_) => 1,
+            Self::Stdout(_) | Self::Diverged => 1,
             Self::Input(ImageError { problem, .. })
             | Self::UpscaleInput { problem, .. }
             | Self::Output(ImageError { problem, .. })

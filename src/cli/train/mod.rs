@@ -25,6 +25,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// Steps after each other whose gradients are not finite, after which a run gives up:
+/// in f16, the first ones may be while their scale is found.
+const MOST_SKIPPED: u64 = 50;
 /// Bytes of decoded images that are kept.
 const ROOM: u64 = 4 << 30;
 
@@ -140,12 +143,16 @@ impl Run<'_> {
             decay: self.args.decay,
         };
         let mut start = Instant::now();
-        let mut saved = self.steps();
+        let (mut saved, mut skipped) = (self.steps(), 0);
         while self.done() < 1.0 && !self.stop.is_asked() {
             let batches = (0..self.args.accumulate).map(|_| feed.next());
             let batches = batches.collect::<Result<Vec<_>, _>>().map_err(failed)?;
             let rate = rate.at(self.steps(), self.done());
             let report = self.trainer.step(&batches, rate)?;
+            skipped = if report.skipped { skipped + 1 } else { 0 };
+            if skipped == MOST_SKIPPED {
+                return Err(Failure::Diverged);
+            }
             self.position.batches += batches.len() as u64;
             self.position.seconds += start.elapsed().as_secs_f64();
             start = Instant::now();

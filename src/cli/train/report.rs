@@ -81,12 +81,15 @@ impl Reporter {
         }
         let speed = self.steps as f64 * self.crops / elapsed.as_secs_f64();
         let share = self.waited.as_secs_f64() / elapsed.as_secs_f64();
-        let text = format!(
+        let mut text = format!(
             "step {step}, {}, norm {:.3}, {speed:.1} crops/s, {:.0}% waiting for data",
             self.losses(),
             report.norm,
             100.0 * share
         );
+        if skipped > 0 {
+            text += &format!(", {skipped} steps skipped");
+        }
         self.bar.set_message(text.clone());
         if self.json {
             let line = Line {

@@ -62,7 +62,14 @@ impl Reporter {
             .suspend(|| terminal::status(&format!("note: {note}")));
     }
 
-    pub fn step(&mut self, step: u64, done: f64, rate: f32, report: &StepReport, waited: Duration) {
+    pub fn step(
+        &mut self,
+        [step, skipped]: [u64; 2],
+        done: f64,
+        rate: f32,
+        report: &StepReport,
+        waited: Duration,
+    ) {
         let smooth = |smoothed: &mut Option<f64>, value: Option<f64>| {
             if let Some(value) = value.filter(|value| value.is_finite()) {
                 let old = smoothed.unwrap_or(value);

@@ -12,24 +12,22 @@ use tempfile::NamedTempFile;
 const TEMPORARY: (&str, &str) = (".srdiff-", ".tmp");
 
 /// Why a file cannot be written; whatever was in its place is as it was.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// It is there already, and not to be overwritten.
+    #[error("is there already")]
     Exists,
-    /// A folder is in its place.
+    #[error("is a folder; give the path of a file")]
     Folder,
     /// A device, pipe or socket is in its place.
+    #[error("is not a regular file")]
     NotRegular,
     /// The folder that would hold it is not there.
+    #[error("cannot be written: there is no folder {}", .0.display())]
     NoFolder(PathBuf),
     /// The system refuses.
-    Io(io::Error),
-}
-
-impl From<io::Error> for Fault {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
+    #[error("cannot be written ({0}); check the disk")]
+    Io(#[from] io::Error),
 }
 
 /// Checks, before any work is done, that [`write()`] will find a place for

@@ -336,7 +336,8 @@ fn is_hidden(entry: &DirEntry) -> bool {
     entry.file_name().to_string_lossy().starts_with('.')
 }
 
-fn has_extension(path: &Path) -> bool {
+/// Whether a file's name ends as those of images do.
+pub fn has_extension(path: &Path) -> bool {
     let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
     EXTENSIONS.iter().any(|known| extension == *known)
 }

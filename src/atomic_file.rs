@@ -12,22 +12,24 @@ use tempfile::NamedTempFile;
 const TEMPORARY: (&str, &str) = (".srdiff-", ".tmp");
 
 /// Why a file cannot be written; whatever was in its place is as it was.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum Fault {
     /// It is there already, and not to be overwritten.
-    #[error("is there already")]
     Exists,
-    #[error("is a folder; give the path of a file")]
+    /// A folder is in its place.
     Folder,
     /// A device, pipe or socket is in its place.
-    #[error("is not a regular file")]
     NotRegular,
     /// The folder that would hold it is not there.
-    #[error("cannot be written: there is no folder {}", .0.display())]
     NoFolder(PathBuf),
     /// The system refuses.
-    #[error("cannot be written ({0}); check the disk")]
-    Io(#[from] io::Error),
+    Io(io::Error),
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
 }
 
 /// Checks, before any work is done, that [`write()`] will find a place for

@@ -82,14 +82,6 @@ pub enum Command {
     /// LR-PSNR of the result, shrunk again, and its input; SSIMULACRA2. Prints
     /// a Markdown table of the means, and the protocol.
     Evaluate(EvaluateArgs),
-    /// Train a model on images
-    ///
-    /// Crops of the images are shrunk as MATLAB does it, and the model learns to
-    /// enlarge them again. The result is a model file as any other; beside it, a
-    /// checkpoint has all that --resume needs to go on to the same numbers as a
-    /// run that was never stopped.
-    #[command(after_help = EXIT_CODES)]
-    Train(Box<super::train::TrainArgs>),
     /// Time the kernels of a GPU, and keep which are the fastest
     ///
     /// The first use of a GPU does this for a few seconds; here, every kernel is

@@ -15,13 +15,11 @@
 //! | 130 | ended by Ctrl-C |
 //! | 143 | ended by SIGTERM |
 
-use srdiff::exec::{ExecError, PrepareError};
+use srdiff::exec::ExecError;
 use srdiff::image::{ImageError, ImageProblem};
 use srdiff::model::ModelError;
 use srdiff::model::convert::{ConvertError, ConvertProblem};
 use srdiff::plan::Precision;
-use srdiff::train::checkpoint::CheckpointError;
-use srdiff::train::{AveragedError, TrainError};
 use srdiff::upscale::{DeviceError, UpscaleError};
 use std::fmt;
 use std::path::PathBuf;
@@ -106,23 +104,6 @@ pub enum Failure {
     #[error("stopped; what was timed so far is kept")]
     #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
     TuningStopped(u8),
-    /// A signal ended training, with this exit code.
-    #[error("stopped; the run is saved, and --resume goes on with it")]
-    TrainingStopped(u8),
-    /// Gradients have become infinite.
-    #[error(
-        "the gradients of 50 steps were not finite; go on from the last checkpoint with --resume and a smaller --rate"
-    )]
-    Diverged,
-    /// Training failed.
-    #[error(transparent)]
-    Train(#[from] TrainError),
-    /// The checkpoint of a training.
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    /// The model that was trained.
-    #[error(transparent)]
-    Averaged(#[from] AveragedError),
     /// A panic while it worked on an image.
     #[error("{input}: srdiff itself failed ({reason}); please report it with the image")]
     Fault {
@@ -221,7 +202,7 @@ impl Failure {
     /// The exit code.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Stdout(_) | Self::Diverged => 1,
+            Self::Stdout(_) => 1,
             Self::Input(ImageError { problem, .. })
             | Self::UpscaleInput { problem, .. }
             | Self::Output(ImageError { problem, .. })
@@ -242,13 +223,7 @@ impl Failure {
             Self::Fault { .. } => 101,
             Self::SomeFailed { .. } => 8,
             Self::Stopped(stopped) => stopped.exit_code,
-            Self::TuningStopped(exit_code) | Self::TrainingStopped(exit_code) => *exit_code,
-            Self::Train(error)
-            | Self::Checkpoint(CheckpointError::Train(error))
-            | Self::Averaged(AveragedError::Train(error)) => of_training(error),
-            Self::Checkpoint(CheckpointError::Write { .. }) => 4,
-            Self::Checkpoint(_) => 3,
-            Self::Averaged(_) => 5,
+            Self::TuningStopped(exit_code) => *exit_code,
             Self::Model(_) => 5,
             Self::Convert(error) => match error.problem {
                 // What a checkpoint does not tell is an option's to say.
@@ -341,18 +316,6 @@ fn options_for(problem: &ImageProblem) -> &'static str {
         ImageProblem::Exists => " (--force)",
         ImageProblem::TooLarge { .. } => ", or allow more with --max-pixels",
         _ => "",
-    }
-}
-
-fn of_training(error: &TrainError) -> u8 {
-    match error {
-        TrainError::Options(_) | TrainError::Graph(_) => 2,
-        TrainError::Exec(error) | TrainError::Prepare(PrepareError::Exec(error)) => match error {
-            ExecError::OutOfMemory { .. } | ExecError::Limit { .. } => 6,
-            _ => 1,
-        },
-        TrainError::Prepare(PrepareError::Plan(_)) => 6,
-        TrainError::Parameter(_) => 5,
     }
 }
 

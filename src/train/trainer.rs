@@ -10,7 +10,6 @@ use crate::model::time::sinusoidal_embedding;
 use crate::model::{Model, Settings};
 use crate::ops::{Adam, AdamStep, MAX_BATCH, Norm};
 use crate::plan::{MemoryReport, PACK, Precision};
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Sizes and rules that do not change while a trainer lives.
@@ -108,7 +107,7 @@ pub struct Trainer {
 }
 
 /// How far a trainer is, beside its tensors.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Progress {
     /// Steps that changed the parameters.
     pub steps: u64,

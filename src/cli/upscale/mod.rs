@@ -13,7 +13,6 @@ mod save;
 mod target;
 
 pub use args::UpscaleArgs;
-pub use inputs::has_extension;
 
 use super::failure::{Failure, Stopped};
 use super::signals::Stop;

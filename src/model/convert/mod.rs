@@ -43,7 +43,6 @@ pub use checkpoint::CheckpointForm;
 pub use error::{ConvertError, ConvertProblem};
 pub use pickle::PickleError;
 pub use schedule::ScheduleSource;
-pub use serialize::model_bytes;
 
 type Result<T, E = ConvertProblem> = std::result::Result<T, E>;
 

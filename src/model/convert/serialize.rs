@@ -1,6 +1,6 @@
 //! The bytes of a model file.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use safetensors::tensor::TensorView;
 
@@ -40,36 +40,6 @@ pub fn metadata(
     .into_iter()
     .filter_map(|(key, value)| Some((key.to_owned(), value?)))
     .collect()
-}
-
-/// The bytes of a model file: tensors by name, with their shapes, in a number
-/// format; settings and more metadata.
-///
-/// # Errors
-/// When an element is beyond the range of the format.
-pub fn model_bytes(
-    settings: &Settings,
-    tensors: &BTreeMap<String, (Vec<usize>, Vec<f32>)>,
-    float_type: FloatType,
-    more: &[(&str, &str)],
-) -> Result<Vec<u8>> {
-    let parts = tensors.iter().map(|(name, (shape, values))| {
-        Ok(Part {
-            name: name.clone(),
-            float_type,
-            shape: shape.clone(),
-            bytes: encode(name, values, float_type)?.into(),
-        })
-    });
-    let parts: Vec<Part> = parts.collect::<Result<_>>()?;
-    let fixed = [
-        ("format", "pt".to_owned()),
-        ("config", settings.to_config()),
-    ];
-    let more = more.iter().map(|&(key, text)| (key, text.to_owned()));
-    let metadata = fixed.into_iter().chain(more);
-    let metadata = metadata.map(|(key, text)| (key.to_owned(), text));
-    Ok(serialize(&parts, metadata.collect()))
 }
 
 /// Writes tensors and metadata, and the checksum of both.

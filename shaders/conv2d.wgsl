@@ -3,7 +3,8 @@
 //   y[n, o, i, j] = epilogue(bias[o]
 //       + sum over c, u, v of w[o, c, u, v] * x[n, c, s*i + u - p, s*j + v - p])
 //
-// kernel k x k, stride s, padding p = (k - 1) / 2 by zeros or by reflection.
+// kernel k x k, stride s, padding p by zeros or by reflection. Weights of the
+// gradient of a convolution are turned and exchanged when they are packed.
 //
 // Layout: x and y are (N, C/4, H, W) of vec4, channels padded with zeros. The
 // weights are (O / (4*BLOCKS), C/4, k*k, 4 input channels, BLOCKS) of vec4 over
@@ -18,7 +19,7 @@
 // see that an invocation's neighbours read the same weights.
 //
 // Parameters: KERNEL (k: 1 or 3), STRIDE (s: 1 or 2), REFLECT (0: padding by
-// zeros), BIAS (0: none), ROWS, BLOCKS, x_scalar, w_scalar, those of the
+// zeros), PAD (p; where k is 1, it is 0 and not given), BIAS (0: none), ROWS, BLOCKS, x_scalar, w_scalar, those of the
 // epilogue, and IN_PLACE. A dense block's convolution extends the array that
 // it reads. IN_PLACE is 1 there: x and y are one buffer, bound once, as y.
 
@@ -97,8 +98,8 @@ fn conv2d(
     var plane = dims.x_offset + n * dims.x_batch;
     //: if KERNEL == 3
     let width = i32(dims.in_width);
-    let first = i32(${STRIDE}u * top) - 1;
-    let left = i32(${STRIDE}u * j) - 1;
+    let first = i32(${STRIDE}u * top) - ${PAD};
+    let left = i32(${STRIDE}u * j) - ${PAD};
     //: else
     let last = dims.in_height - 1u;
     //: endif

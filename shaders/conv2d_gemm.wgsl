@@ -63,7 +63,7 @@ fn conv2d_gemm(
     let out_plane = dims.out_height * dims.out_width;
 
     // What this invocation stages: from_d begins the plane of its pixel d in
-    // its first block, (i_d, j_d) is the middle tap's place there, w_from_i its
+    // its first block, (i_d, j_d) is the place there that its taps start from, PAD pixels before, w_from_i its
     // weight i.
     //: for d in range(GATHERED)
     //: if ALIGNED
@@ -132,8 +132,8 @@ fn conv2d_gemm(
         if stage < stages {
             let c = stage / ${TAPS}u * ${TILE_DEPTH}u;
             //: if KERNEL == 3
-            let u = i32(stage % 9u / 3u) - 1;
-            let v = i32(stage % 3u) - 1;
+            let u = i32(stage % 9u / 3u) - ${PAD};
+            let v = i32(stage % 3u) - ${PAD};
             //: endif
             //: for d in range(GATHERED)
             //: if KERNEL == 3

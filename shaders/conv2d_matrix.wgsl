@@ -55,7 +55,7 @@ struct Dims {
 //: include "include/border.wgsl"
 
 //: set TAPS = KERNEL * KERNEL
-//: set PADDING = KERNEL // 2
+//: set PADDING = PAD if KERNEL == 3 else 0
 // Pixels lie SPACING apart in the staged tile; one tap sees no pixels between.
 //: set SPACING = STRIDE if KERNEL == 3 else 1
 //: set STEP = STRIDE // SPACING

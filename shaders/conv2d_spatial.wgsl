@@ -2,7 +2,7 @@
 // of the image in workgroup memory, each with its halo.
 //
 //   y[n, o, i, j] = epilogue(bias[o]
-//       + sum over c, u, v of w[o, c, u, v] * x[n, c, i + u - 1, j + v - 1])
+//       + sum over c, u, v of w[o, c, u, v] * x[n, c, i + u - p, j + v - p])
 //
 // Layout: x and y are (N, C/4, H, W) of vec4, channels padded with zeros. The
 // weights are (C/4, 3*3, 4 input channels, O/4) of vec4 over output channels.
@@ -72,8 +72,8 @@ fn conv2d_spatial(
     // w_from_i.
     //: for i in range(X_SLOTS)
     let x_slot_${i} = min(local + ${i * INVOCATIONS}u, ${SEEN - 1}u);
-    let i_${i} = i32(top + x_slot_${i} / ${TILE_WIDTH + 2}u) - 1;
-    let j_${i} = i32(left + x_slot_${i} % ${TILE_WIDTH + 2}u) - 1;
+    let i_${i} = i32(top + x_slot_${i} / ${TILE_WIDTH + 2}u) - ${PAD};
+    let j_${i} = i32(left + x_slot_${i} % ${TILE_WIDTH + 2}u) - ${PAD};
     let row_${i} = u32(border(i_${i}, i32(dims.in_height)));
     let column_${i} = u32(border(j_${i}, i32(dims.in_width)));
     let x_from_${i} = dims.x_offset + n * dims.x_batch + row_${i} * dims.in_width + column_${i};

@@ -11,7 +11,7 @@
 // Dispatch: an invocation transforms 4 channels of a tile; workgroups of 64
 // tiles, grid (ceil(tiles / 64), DEPTH_BLOCKS, 1).
 //
-// Parameters: OUTPUTS, KERNEL (3), REFLECT, x_scalar.
+// Parameters: OUTPUTS, KERNEL (3), REFLECT, PAD, x_scalar.
 
 override IN_BLOCKS: u32 = 1u; // C / 4
 override DEPTH_BLOCKS: u32 = 1u;
@@ -62,8 +62,8 @@ fn conv2d_winograd_input(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let row = dims.first_row + t / dims.tile_columns;
     let plane = dims.x_offset + row / dims.tile_rows * dims.x_batch + c * dims.in_height * dims.in_width;
-    let i = i32(row % dims.tile_rows * ${OUTPUTS}u) - 1;
-    let j = i32(t % dims.tile_columns * ${OUTPUTS}u) - 1;
+    let i = i32(row % dims.tile_rows * ${OUTPUTS}u) - ${PAD};
+    let j = i32(t % dims.tile_columns * ${OUTPUTS}u) - ${PAD};
     //: for v in range(POINTS)
     let column_${v} = to_points(
         //: for u in range(POINTS)

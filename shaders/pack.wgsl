@@ -12,13 +12,14 @@
 // With WINOGRAD, plain's kernels of 3 x 3 are transformed first (twin:
 // ops::winograd), and (h, w) is a place among the products:
 //
-//   packed[i] = (G g G^T)[h, w], g = plain[n, c]
+//   packed[i] = (G g G^T)[h, w], g = plain[n, c], turned by 180 degrees if TURNED
 //
 // Layout: plain is (n, c, h, w) in f32. packed has an element in a word, its
 // f32's bits, or with F16 two elements in a word, the first in the low half.
 // Dispatch: an invocation makes a word; workgroups of 64,
 // grid (columns / 64, rows, 1), columns * rows at least the number of words.
-// Parameters: F16 (0 or 1), WINOGRAD (0, or 2 or 4 results of a tile).
+// Parameters: F16 (0 or 1), WINOGRAD (0, or 2 or 4 results of a tile),
+// and with it TURNED.
 
 struct Dims {
     count: u32, // elements of packed
@@ -95,9 +96,11 @@ fn element(i: u32) -> u32 {
     }
     let first = (at.x * shape.y + at.y) * 9u;
     let g = along_axis(at.z);
-    let left = dot(g, vec3<f32>(plain[first], plain[first + 3u], plain[first + 6u]));
-    let middle = dot(g, vec3<f32>(plain[first + 1u], plain[first + 4u], plain[first + 7u]));
-    let right = dot(g, vec3<f32>(plain[first + 2u], plain[first + 5u], plain[first + 8u]));
+    //: for column in ["left", "middle", "right"]
+    //: set at = [0, 3, 6] if not TURNED else [8, 5, 2]
+    //: set step = -loop.index0 if TURNED else loop.index0
+    let ${column} = dot(g, vec3<f32>(plain[first + ${at[0] + step}u], plain[first + ${at[1] + step}u], plain[first + ${at[2] + step}u]));
+    //: endfor
     return bitcast<u32>(dot(along_axis(at.w), vec3<f32>(left, middle, right)));
     //: else
     if i >= dims.count || any(at >= shape) {

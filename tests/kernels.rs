@@ -10,6 +10,8 @@ mod case;
 mod cases;
 #[path = "kernels/compare.rs"]
 mod compare;
+#[path = "kernels/differences.rs"]
+mod differences;
 #[path = "kernels/executor.rs"]
 mod executor;
 #[path = "kernels/expected.rs"]
@@ -49,6 +51,7 @@ use subjects::Subject;
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::from_args();
     let mut tests = negative::tests();
+    tests.extend(differences::tests());
     let subjects: Vec<Arc<Subject>> = subjects::subjects().into_iter().map(Arc::new).collect();
     tests.extend(lowering::tests());
     tests.extend(executor::tests(&subjects));

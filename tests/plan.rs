@@ -45,5 +45,7 @@ mod slots;
 mod text;
 #[path = "plan/trainable.rs"]
 mod trainable;
+#[path = "plan/training_errors.rs"]
+mod training_errors;
 #[path = "plan/variants.rs"]
 mod variants;

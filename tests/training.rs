@@ -5,6 +5,8 @@
 
 #[path = "training/fixture.rs"]
 mod fixture;
+#[path = "training/steps.rs"]
+mod steps;
 #[path = "support/mod.rs"]
 mod support;
 
@@ -65,5 +67,18 @@ fn main() {
             tests.push(Trial::test(name, move || fixture::check(&path, &device)));
         }
     }
+    type Check = fn(&Device) -> Result<(), libtest_mimic::Failed>;
+    let checks: [(&str, Check); 2] = [
+        ("recomputation", steps::recomputation),
+        ("accumulation", steps::accumulation),
+    ];
+    for (name, check) in checks {
+        for device in &devices {
+            let (name, device) = (format!("{name} on {}", device.name()), device.clone());
+            tests.push(Trial::test(name, move || check(&device)));
+        }
+    }
+    tests.push(Trial::test("threads on CPU", steps::threads));
+    tests.push(Trial::test("bf16 on CPU", steps::bf16));
     libtest_mimic::run(&arguments, tests).exit();
 }

@@ -1,6 +1,6 @@
-//: if KERNEL == 3
-// The pixel that stands at coordinate i of an axis of n pixels, for a padding
-// of 1 by REFLECT (0: by zeros). Any pixel will do farther out, where tiles
+//: if KERNEL > 1
+// The pixel that stands at coordinate i of an axis of n pixels, for padding
+// by REFLECT of 1 pixel (0: by zeros). Any pixel will do farther out, where tiles
 // end: results there are not stored.
 fn border(i: i32, n: i32) -> i32 {
     //: if REFLECT

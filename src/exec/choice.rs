@@ -36,8 +36,14 @@ pub(super) fn pack(node: &NodeOperands, packing: &Packing) -> Choice {
 
 /// One scratch array of `elements` of f32.
 pub(super) fn scratch(name: &str, elements: usize) -> Vec<ScratchRequest> {
-    vec![ScratchRequest {
+    scratch_arrays([(name, elements)])
+}
+
+/// Scratch arrays by names and elements of f32.
+pub(super) fn scratch_arrays<const N: usize>(arrays: [(&str, usize); N]) -> Vec<ScratchRequest> {
+    let request = |(name, elements): (&str, usize)| ScratchRequest {
         name: name.to_owned(),
         bytes: 4 * elements as u64,
-    }]
+    };
+    arrays.map(request).into()
 }

@@ -113,6 +113,10 @@ impl Rules for Conv2d {
         if self.bias {
             expect_shape("the bias", inputs[Self::BIAS], Shape::vector(outputs))?;
         }
+        ensure!(
+            !self.backward || stride == 1,
+            "a convolution with stride {stride} does not read its weight backward"
+        );
         let is_full = self.padding == Padding::Full;
         ensure!(
             !is_full || (kernel, stride) == (3, 1),

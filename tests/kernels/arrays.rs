@@ -3,9 +3,9 @@
 
 use crate::case::{Case, round};
 use crate::reference::{Tensor, pack};
-use srdiff::graph::{Graph, Role, Shape, Value, ValueId};
-use srdiff::ops::Packing;
-use srdiff::plan::{Format, Layout, PlannedNode, PlannedValue, Program};
+use srdiff::graph::{Graph, Node, Role, Shape, Value, ValueId};
+use srdiff::ops::{Op, Packing};
+use srdiff::plan::{Format, Layout, PlannedNode, PlannedValue, Precision, Program};
 use std::collections::HashMap;
 
 /// The phase of the case's graph; the one before it packs the weights.
@@ -40,6 +40,25 @@ pub fn add_stored_views(graph: &Graph, program: &mut Program) -> HashMap<usize, 
     }
     program.phases[PHASE].values.extend(views.values().cloned());
     views
+}
+
+/// Whether a gradient's kernel reads in bf16 what is stored in f32.
+pub fn rounds_operands(graph: &Graph, program: &Program) -> bool {
+    let is_gradient = |node: &Node| {
+        matches!(
+            node.op,
+            Op::ActivationGradient(_) | Op::ChannelSum(_) | Op::Conv2dWeightGradient(_)
+        )
+    };
+    let phase = &program.phases[PHASE];
+    let rounds = |node: &PlannedNode| {
+        let from = &phase.values[node.inputs[0]];
+        let into = &phase.values[node.outputs[0]];
+        matches!(node.op, Op::Convert(_))
+            && graph.find(&from.name).is_some()
+            && into.format.precision == Precision::Bf16
+    };
+    graph.nodes.iter().any(is_gradient) && phase.nodes.iter().any(rounds)
 }
 
 /// A packed weight.

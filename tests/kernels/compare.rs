@@ -4,7 +4,7 @@
 
 use crate::arrays::{
     PackedWeight, accepts, add_stored_views, channels_of, initial, logical_channels,
-    packed_weights, roots, written, written_channels,
+    packed_weights, roots, rounds_operands, written, written_channels,
 };
 use crate::case::{ArrayFormats, Case, Scale};
 use crate::expected::{Precisions, reference};
@@ -37,6 +37,7 @@ pub struct Trial {
     /// As planned; each array with its padding.
     arrays: HashMap<usize, PlannedValue>,
     packed: Vec<PackedWeight>,
+    rounds_operands: bool,
     precisions: Precisions,
     before: HashMap<usize, Vec<f32>>,
 }
@@ -104,6 +105,7 @@ impl Trial {
         let trial = Self {
             before: before.collect(),
             case: Arc::new(case.clone()),
+            rounds_operands: rounds_operands(&case.graph, &program),
             arrays,
             packed,
             precisions,
@@ -238,7 +240,8 @@ impl Trial {
     pub fn allowed(&self, index: usize) -> f64 {
         // Kernels in bf16 round what they multiply, whatever it is stored in.
         let mut packings = self.packed.iter().map(|weight| &weight.packing);
-        let rounding = match packings.clone().any(|p| p.precision == Precision::Bf16) {
+        let rounds = packings.clone().any(|p| p.precision == Precision::Bf16);
+        let rounding = match rounds || self.rounds_operands {
             true if packings.any(|p| p.winograd.is_some()) => WINOGRAD_BF16,
             true => 1.02 / 256.0,
             false => 0.0,

@@ -10,7 +10,10 @@ pub fn pack(packing: &Packing, plain: &[f32]) -> Vec<f32> {
     let plain = match packing.winograd {
         Some(winograd) => {
             (shape.h, shape.w) = (winograd.points(), winograd.points());
-            transformed = transform(winograd, plain);
+            transformed = match packing.turned {
+                true => transform(winograd, &turned(plain)),
+                false => transform(winograd, plain),
+            };
             &transformed
         }
         None => plain,
@@ -49,6 +52,12 @@ fn plain_channel(segments: &[usize], alignment: usize, stored: usize) -> Option<
         start = (start + channels).next_multiple_of(alignment);
     }
     None
+}
+
+/// Each 3 x 3 kernel turned by 180 degrees.
+fn turned(plain: &[f32]) -> Vec<f32> {
+    let turned = |i: usize| plain[i / 9 * 9 + 8 - i % 9];
+    (0..plain.len()).map(turned).collect()
 }
 
 /// G g G^T of each 3 x 3 kernel g, row i of G being 1, p and p^2 of the i-th

@@ -7,8 +7,9 @@ use srdiff::exec::gpu::shader::{BindingKind, Specialised};
 use srdiff::exec::gpu::{AdapterSummary, BufferUse, Command, GpuChooser, Lowered, Module};
 use srdiff::exec::{PrepareOptions, Prepared, StepRecord, Target};
 use srdiff::graph::Graph;
+use srdiff::model::objective::{self, ObjectiveOptions, Stage};
 use srdiff::model::{Attention, PhaseOptions, Settings, phases};
-use srdiff::ops::NoiseSource;
+use srdiff::ops::{Adam, NoiseSource, Norm};
 use srdiff::plan::{PlannedValue, Precision, Variant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::offset_of;
@@ -103,7 +104,37 @@ fn programs() -> Vec<Prepared> {
             }
         }
     }
+    for settings in [&plain, &rich] {
+        for precision in [Precision::F32, Precision::F16] {
+            let target = Target::gpu(&AdapterSummary::baseline(), precision);
+            let options = PrepareOptions {
+                fuse: true,
+                trainable: true,
+            };
+            let graphs = training(settings);
+            programs.push(target.prepare(&graphs, &options).expect("a valid program"));
+        }
+    }
     programs
+}
+
+fn training(settings: &Settings) -> Vec<Graph> {
+    let options = ObjectiveOptions {
+        stage: Stage::Joint,
+        norm: Norm::L1,
+        batch: 2,
+        height: 8,
+        width: 12,
+        accumulates: true,
+        segments: 1,
+        adam: Adam {
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+        },
+    };
+    let objective = objective::build(settings, &options);
+    objective.expect("a valid model").graphs
 }
 
 /// The uniform struct of a command by the names of its members.

@@ -79,6 +79,16 @@ const GEMM_TILES: [[i64; 5]; 12] = [
     [128, 32, 4, 8, 2],
 ];
 
+/// Padding of a convolution with this kernel: 2 pixels for some of those that
+/// gradients are made by, which neither reflect nor have a bias.
+fn pad(kernel: i64, reflect: i64, bias: i64) -> Numbers<'static> {
+    match (kernel, reflect, bias) {
+        (3, 0, 0) => &[("PAD", 2)],
+        (3, ..) => &[("PAD", 1)],
+        _ => &[],
+    }
+}
+
 fn gemm_tile(
     [pixels, blocks, depth, each_pixels, each_blocks]: [i64; 5],
 ) -> [(&'static str, i64); 5] {
@@ -160,7 +170,7 @@ pub fn specialisations(half: bool) -> Vec<Specialisation> {
                 ("BIAS", bias),
                 ("ALIGNED", aligned),
             ];
-            let numbers = [&numbers[..], &gemm_tile(tile)].concat();
+            let numbers = [&numbers[..], &gemm_tile(tile), pad(kernel, reflect, bias)].concat();
             let types: Types = match in_place {
                 0 => &[("x", s), ("w", s)],
                 _ => &[("w", s)],
@@ -195,6 +205,7 @@ pub fn specialisations(half: bool) -> Vec<Specialisation> {
             ("EACH_BLOCKS", each_blocks),
             ("STAGED_WEIGHTS", staged),
         ];
+        let numbers = [&numbers[..], pad(3, reflect, bias)].concat();
         let types: Types = match in_place {
             0 => &[("x", s), ("w", s)],
             _ => &[("w", s)],
@@ -215,7 +226,12 @@ pub fn specialisations(half: bool) -> Vec<Specialisation> {
 
     for outputs in [2, 4] {
         for reflect in [0, 1] {
-            let numbers = [("OUTPUTS", outputs), ("KERNEL", 3), ("REFLECT", reflect)];
+            let numbers = [
+                ("OUTPUTS", outputs),
+                ("KERNEL", 3),
+                ("PAD", 1),
+                ("REFLECT", reflect),
+            ];
             add(
                 "conv2d_winograd_input",
                 &["conv2d_winograd_input"],
@@ -243,6 +259,7 @@ pub fn specialisations(half: bool) -> Vec<Specialisation> {
                 ("ROWS", rows),
                 ("BLOCKS", blocks),
             ];
+            let numbers = [&numbers[..], pad(kernel, reflect, bias)].concat();
             let types: Types = match in_place {
                 0 => &[("x", s), ("w", s)],
                 _ => &[("w", s)],
@@ -286,6 +303,7 @@ pub fn specialisations(half: bool) -> Vec<Specialisation> {
             ("EACH_COLUMNS", each_columns),
             ("EMULATED", emulated),
         ];
+        let numbers = [&numbers[..], pad(kernel, reflect, bias)].concat();
         let types: Types = match in_place {
             0 => &[("x", s), ("w", s)],
             _ => &[("w", s)],
@@ -346,6 +364,8 @@ pub fn specialisations(half: bool) -> Vec<Specialisation> {
     let attend = parameters(&[("CONTEXT", 0)], &[("x", s), ("y", s)]);
     add("linear_attention", &["attend"], attend);
 
+    gradients(s, &mut add);
+
     let xy: Types = &[("x", s), ("y", s)];
     add(
         "linear",
@@ -403,9 +423,11 @@ pub fn specialisations(half: bool) -> Vec<Specialisation> {
             &["sampler_update"],
             parameters(&[("REPLAYED", 0)], &[]),
         );
-        for winograd in [0, 2, 4] {
-            for f16 in [0, 1] {
-                let numbers = [("F16", f16), ("WINOGRAD", winograd)];
+        for f16 in [0, 1] {
+            let numbers = [("F16", f16), ("WINOGRAD", 0)];
+            add("pack", &["pack"], parameters(&numbers, &[]));
+            for (winograd, turned) in [(2, 0), (2, 1), (4, 0), (4, 1)] {
+                let numbers = [("F16", f16), ("WINOGRAD", winograd), ("TURNED", turned)];
                 add("pack", &["pack"], parameters(&numbers, &[]));
             }
         }
@@ -416,8 +438,117 @@ pub fn specialisations(half: bool) -> Vec<Specialisation> {
                 parameters(&gemm_tile(tile), &[]),
             );
         }
+        add("accumulate", &["accumulate"], parameters(&[], &[]));
+        add("adam", &["adam"], parameters(&[], &[]));
         add("count_work", &["count_work"], parameters(&[], &[]));
         add("peak", &["multiply_add", "stream"], parameters(&[], &[]));
     }
     all
+}
+
+/// What training adds, but for the optimizer's operations on tensors.
+fn gradients(s: char, add: &mut impl FnMut(&'static str, &'static [&'static str], Parameters)) {
+    for activation in 0..3 {
+        let types: Types = match activation {
+            0 => &[("dy", s), ("dx", s)],
+            _ => &[("x", s), ("dy", s), ("dx", s)],
+        };
+        add(
+            "activation_gradient",
+            &["activation_gradient"],
+            parameters(&[("ACTIVATION", activation)], types),
+        );
+    }
+    let xy: Types = &[("x", s), ("y", s)];
+    add("dilate", &["dilate"], parameters(&[], xy));
+    for reflect in [0, 1] {
+        let numbers = [("REFLECT", reflect)];
+        add("fold_border", &["fold_border"], parameters(&numbers, xy));
+    }
+    add(
+        "upsample_nearest_gradient",
+        &["upsample_nearest_gradient"],
+        parameters(&[], &[("dy", s), ("dx", s)]),
+    );
+    add(
+        "channel_sum",
+        &["part_of_plane"],
+        parameters(&[("PARTS", 1)], &[("x", s)]),
+    );
+    add(
+        "channel_sum",
+        &["add_parts"],
+        parameters(&[("PARTS", 0), ("TENSOR", 1)], &[]),
+    );
+    add(
+        "channel_sum",
+        &["add_parts"],
+        parameters(&[("PARTS", 0), ("TENSOR", 0)], &[("y", s)]),
+    );
+    for norm in [1, 2] {
+        let types = [
+            ("prediction", s),
+            ("wanted", 'f'),
+            ("scale", 'f'),
+            ("gradient", s),
+        ];
+        let numbers = [("PARTS", 1), ("NORM", norm)];
+        add("loss", &["part_of_loss"], parameters(&numbers, &types));
+    }
+    let sum = parameters(&[("PARTS", 0)], &[("loss", s)]);
+    add("loss", &["add_parts"], sum);
+    let sum = parameters(&[("PARTS", 0)], &[("y", s)]);
+    add("squared_norms", &["add_parts"], sum);
+    if s == 'f' {
+        let part = parameters(&[("PARTS", 1)], &[]);
+        add("squared_norms", &["part_of_tensor"], part);
+        let all = parameters(&[("PARTS", 0)], &[]);
+        add("conv2d_weight_gradient", &["add_parts"], all);
+        let terms = parameters(&[("PASS", 1)], &[]);
+        add("group_norm_gradient", &["terms_of_channels"], terms);
+    }
+    let operands: Types = &[("x", s), ("dy", s)];
+    for (kernel, stride, pad) in [(1, 1, 0), (3, 1, 1), (3, 2, 1), (4, 2, 1), (8, 4, 2)] {
+        let numbers = [("PARTS", 1), ("KERNEL", kernel), ("STRIDE", stride)];
+        let reflects: &[i64] = if kernel == 3 { &[0, 1] } else { &[0] };
+        for &reflect in reflects {
+            let border: Numbers = &[("PAD", pad), ("REFLECT", reflect)];
+            let border = if kernel == 1 { &[] } else { border };
+            add(
+                "conv2d_weight_gradient",
+                &["part_of_product"],
+                parameters(&[&numbers[..], border].concat(), operands),
+            );
+        }
+    }
+    add(
+        "conv_transpose2d_gradient",
+        &["conv_transpose2d_gradient"],
+        parameters(
+            &[("ROWS", 4), ("BLOCKS", 2)],
+            &[("dy", s), ("w", s), ("dx", s)],
+        ),
+    );
+    add(
+        "group_norm_gradient",
+        &["sums_of_channels"],
+        parameters(&[("PASS", 0)], operands),
+    );
+    add(
+        "group_norm_gradient",
+        &["gradient_of_x"],
+        parameters(&[("PASS", 2)], &[("x", s), ("dy", s), ("dx", s)]),
+    );
+    let passes: [(&'static [&'static str], Types); 3] = [
+        (&["softmax_of_keys"], &[("qkv", s)]),
+        (&["products_of_head"], &[("qkv", s), ("dy", s)]),
+        (&["gradients"], &[("qkv", s), ("dy", s), ("dqkv", s)]),
+    ];
+    for (pass, (entries, types)) in (0..).zip(passes) {
+        add(
+            "linear_attention_gradient",
+            entries,
+            parameters(&[("PASS", pass)], types),
+        );
+    }
 }

@@ -38,7 +38,7 @@ fn largest(values: &[f32]) -> f64 {
 }
 
 /// The largest difference as a part of the largest expected value.
-fn error(found: &[f32], expected: &[f32]) -> f64 {
+pub fn error(found: &[f32], expected: &[f32]) -> f64 {
     assert_eq!(found.len(), expected.len());
     let differences = found.iter().zip(expected).map(|(a, b)| {
         let difference = f64::from((a - b).abs());
@@ -59,37 +59,74 @@ fn hold(what: &str, found: f64, bound: f64) -> Result<(), Failed> {
     }
 }
 
+/// A fixture with what a trainer is shown in its steps.
+struct Fixture {
+    model: Arc<Model>,
+    golden: Weights,
+    batches: Vec<Batch>,
+}
+
+impl Fixture {
+    fn open(path: &Path) -> Result<Self, Failed> {
+        let model = Model::from_weights(Weights::open_with_prefix(path, "weights.")?)?;
+        let golden = Weights::open(path)?;
+        let settings = model.settings().clone();
+        let schedule = Schedule::new(&settings.schedule, settings.timesteps)?;
+        let batch = |k: usize| -> Result<Batch, Failed> {
+            let tensor = |name: &str| -> Result<Vec<f32>, Failed> {
+                Ok(golden
+                    .tensor(&format!("io.{name}.{k}"))?
+                    .values
+                    .into_owned())
+            };
+            let (hr, up, eps, lr) = (tensor("hr")?, tensor("up")?, tensor("eps")?, tensor("lr")?);
+            let timesteps = tensor("t")?.iter().map(|&t| t as usize).collect();
+            let images = [&hr[..], &up[..]];
+            Ok(Batch {
+                lr: lr.iter().map(|v| (v + 1.0) * 0.5).collect(),
+                denoiser: NoisePredictorBatch::new(&settings, &schedule, images, eps, timesteps),
+                hr,
+            })
+        };
+        let batches = (0..3).map(batch).collect::<Result<_, _>>()?;
+        Ok(Self {
+            model: Arc::new(model),
+            golden,
+            batches,
+        })
+    }
+
+    fn tensor(&self, name: &str) -> Result<Vec<f32>, Failed> {
+        Ok(self.golden.tensor(name)?.values.into_owned())
+    }
+}
+
+/// Height and width of the LR images of [`batches`].
+pub const LR_SIZE: [usize; 2] = [8, 8];
+
+/// A model, and three batches for it: those of the project's own fixture with
+/// group normalisation.
+pub fn batches() -> Result<(Arc<Model>, Vec<Batch>), Failed> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/train");
+    let fixture = Fixture::open(&folder.join("train-gn-x4.safetensors"))?;
+    Ok((fixture.model, fixture.batches))
+}
+
 pub fn check(path: &Path, device: &Device) -> Result<(), Failed> {
-    let model = Model::from_weights(Weights::open_with_prefix(path, "weights.")?)?;
-    let golden = Weights::open(path)?;
-    let tensor =
-        |name: &str| -> Result<Vec<f32>, Failed> { Ok(golden.tensor(name)?.values.into_owned()) };
-    let settings = model.settings().clone();
-    let shape = golden.shape("io.lr.0").ok_or("no images")?;
+    let fixture = Fixture::open(path)?;
+    let tensor = |name: &str| fixture.tensor(name);
+    let shape = fixture.golden.shape("io.lr.0").ok_or("no images")?;
     let options = TrainerOptions::new(Stage::Joint, shape[0], [shape[2], shape[3]]);
-    let model = Arc::new(model);
-    let backend = device.backend(model.clone());
-    let mut trainer = Trainer::new(&backend, &model, options)?;
-    let schedule = Schedule::new(&settings.schedule, settings.timesteps)?;
+    let backend = device.backend(fixture.model.clone());
+    let mut trainer = Trainer::new(&backend, &fixture.model, options)?;
     let names: Vec<String> = trainer
         .parameters()
         .iter()
         .map(|(name, _)| name.clone())
         .collect();
 
-    for k in 0..3 {
-        let hr = tensor(&format!("io.hr.{k}"))?;
-        let up = tensor(&format!("io.up.{k}"))?;
-        let timesteps = tensor(&format!("io.t.{k}"))?;
-        let timesteps: Vec<usize> = timesteps.iter().map(|&t| t as usize).collect();
-        let eps = tensor(&format!("io.eps.{k}"))?;
-        let lr = tensor(&format!("io.lr.{k}"))?;
-        let batch = Batch {
-            lr: lr.iter().map(|v| (v + 1.0) * 0.5).collect(),
-            denoiser: NoisePredictorBatch::new(&settings, &schedule, [&hr, &up], eps, timesteps),
-            hr,
-        };
-        let report = trainer.step(&[batch], 2e-4)?;
+    for (k, batch) in fixture.batches.iter().enumerate() {
+        let report = trainer.step(std::slice::from_ref(batch), 2e-4)?;
         let losses = [
             ("loss.q", report.losses.denoiser, 1e-4),
             ("loss.aux", report.losses.encoder, 1e-4),
@@ -114,7 +151,11 @@ pub fn check(path: &Path, device: &Device) -> Result<(), Failed> {
         }
     }
     // All that PyTorch trained is trained here.
-    for name in golden.names().filter_map(|name| name.strip_prefix("grad.")) {
+    for name in fixture
+        .golden
+        .names()
+        .filter_map(|name| name.strip_prefix("grad."))
+    {
         if !names.iter().any(|known| known == name)
             && largest(&tensor(&format!("grad.{name}"))?) > 0.0
         {

@@ -20,22 +20,31 @@ fn load_as<T: Number>(loading: &Loading, op: &FoldBorder) -> Result<Kernel, Exec
             let (n, i) = (row / y.shape.h, row % y.shape.h);
             let rows = sources(i, y.shape.h, reflects);
             vectorized!({
+                // In f32: in bf16 each addition would round.
+                let mut sums = vec![0.0f32; y.shape.c];
                 for j in 0..y.shape.w {
                     // SAFETY: y is another value, and each row of it belongs
                     // to one task.
                     let pixel = unsafe { y.pixel_mut(row * y.shape.w + j) };
                     // SAFETY: nothing writes x meanwhile.
                     let at = |i, j| unsafe { x.pixel((n * x.shape.h + i) * x.shape.w + j) };
-                    pixel.copy_from_slice(at(i + 1, j + 1));
                     let columns = sources(j, y.shape.w, reflects);
+                    if rows.iter().chain(&columns).flatten().count() == 2 {
+                        pixel.copy_from_slice(at(i + 1, j + 1));
+                        continue;
+                    }
+                    sums.fill(0.0);
                     let copies = rows
                         .iter()
                         .flatten()
                         .flat_map(|&i| columns.iter().flatten().map(move |&j| (i, j)));
-                    for (i, j) in copies.skip(1) {
-                        for (pixel, copy) in pixel.iter_mut().zip(at(i, j)) {
-                            *pixel = T::from_f32(pixel.to_f32() + copy.to_f32());
+                    for (i, j) in copies {
+                        for (sum, copy) in sums.iter_mut().zip(at(i, j)) {
+                            *sum += copy.to_f32();
                         }
+                    }
+                    for (pixel, &sum) in pixel.iter_mut().zip(&sums) {
+                        *pixel = T::from_f32(sum);
                     }
                 }
             });

@@ -21,7 +21,8 @@ pub(super) fn mish_gradient(fma: Fma, x: f32) -> f32 {
     let e = exp(fma, x);
     let n = e * (e + 2.0);
     let rate = 1.0 / (n + 2.0);
-    fma.fma(4.0 * x * e * rate, (e + 1.0) * rate, n * rate)
+    // Not `4 x` first: that may be infinite, and times a zero NaN.
+    fma.fma(x * e * rate, 4.0 * (e + 1.0) * rate, n * rate)
 }
 
 /// `exp(x)` for `x` up to 88; zero from -87 down, where it is less than 2e-38.

@@ -10,7 +10,8 @@ use crate::exec::ExecError;
 use crate::graph::Role;
 use crate::ops::{Op, ensure};
 use crate::plan::{
-    Layout, MemoryReport, PACK, Phase, PlanError, PlannedNode, PlannedValue, Precision, Program,
+    Format, Layout, MemoryReport, PACK, Phase, PlanError, PlannedNode, PlannedValue, Precision,
+    Program,
 };
 use naga::ScalarKind;
 use std::collections::BTreeMap;
@@ -102,19 +103,26 @@ pub fn lower(program: &Program, max_dispatch_flops: u64) -> Result<Lowered, Exec
 }
 
 /// Refuses arrays that the shaders would misread: they know blocks of 4
-/// channels alone.
+/// channels, and some of them tensors.
 fn check_layouts(phase: &Phase, node: &PlannedNode) -> Result<(), String> {
     if matches!(node.op, Op::Convert(_) | Op::Pack(_)) {
         return Ok(());
     }
-    for &id in node.inputs.iter().chain(&node.outputs) {
+    let reads = kernels::reads_tensors(&node.op);
+    let writes = |index| kernels::writes_tensor(&node.op, index);
+    let inputs = node.inputs.iter().map(|id| (id, reads));
+    let outputs = node.outputs.iter().enumerate();
+    let outputs = outputs.map(|(index, id)| (id, writes(index)));
+    for (&id, takes_tensors) in inputs.chain(outputs) {
         let PlannedValue {
             name,
             format,
             packing,
             ..
         } = &phase.values[id];
-        let has_layout = packing.is_some() || format.layout == Layout::ChannelBlocks4;
+        let has_layout = packing.is_some()
+            || format.layout == Layout::ChannelBlocks4
+            || (takes_tensors && *format == Format::TENSOR);
         let is_known = has_layout && format.precision != Precision::Bf16;
         ensure!(is_known, "reads or writes '{name}' in {format}");
     }

@@ -2,6 +2,7 @@
 
 mod attention;
 pub mod conv2d;
+mod conv_gradients;
 pub mod conv_transpose2d;
 mod convert;
 pub mod dense_block;
@@ -24,6 +25,7 @@ pub fn all() -> Vec<Case> {
     let mut cases = Vec::new();
     cases.extend(attention::cases());
     cases.extend(conv2d::cases());
+    cases.extend(conv_gradients::cases());
     cases.extend(conv_transpose2d::cases());
     cases.extend(convert::cases());
     cases.extend(dense_block::cases());

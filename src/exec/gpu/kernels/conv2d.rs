@@ -83,8 +83,62 @@ pub fn choose(
     })
 }
 
-/// The weight: `[o, c, k, k]` to
-/// `[o / (4 * blocks)][c / 4][k][k][4 of c][4 * blocks of o]`; and the bias.
+/// The axes of a packed weight are made of these.
+pub struct WeightAxes {
+    /// The coordinate that counts outputs, and that of the operand's channels.
+    pub outputs: Coordinate,
+    pub channels: Coordinate,
+    /// Of the operand, with the padding of its groups.
+    pub stored_channels: usize,
+    /// Rows and columns of the kernel, in the order that the kernels of all
+    /// variants go through them.
+    pub taps: [Axis; 2],
+}
+
+/// The packing of a weight `[o, c, k, k]`, or `[c, o, k, k]` with its taps in
+/// reverse for a `backward` convolution.
+pub fn weight(
+    op: &Conv2d,
+    segments: &[usize],
+    outputs: usize,
+    precision: Precision,
+    axes: impl FnOnce(&WeightAxes) -> Vec<Axis>,
+) -> Packing {
+    let channels = segments.iter().sum();
+    let taps = [Coordinate::H, Coordinate::W].map(|axis| Axis::new(op.kernel, axis, 1));
+    let stored_channels = Layout::ChannelBlocks4.stored_channels(segments);
+    let (plain, of) = match op.backward {
+        true => (
+            Shape::new(channels, outputs, op.kernel, op.kernel),
+            WeightAxes {
+                outputs: Coordinate::C,
+                channels: Coordinate::N,
+                stored_channels,
+                taps: taps.map(Axis::reversed),
+            },
+        ),
+        false => (
+            Shape::new(outputs, channels, op.kernel, op.kernel),
+            WeightAxes {
+                outputs: Coordinate::N,
+                channels: Coordinate::C,
+                stored_channels,
+                taps,
+            },
+        ),
+    };
+    Packing {
+        plain,
+        winograd: None,
+        turned: false,
+        axes: axes(&of),
+        channels: Some(ChannelMap::new(of.channels, segments, 4)),
+        precision,
+    }
+}
+
+/// The weight: `[o / (4 * blocks)][c / 4][k][k][4 of c][4 * blocks of o]`; and
+/// the bias.
 fn packings(
     op: &Conv2d,
     segments: &[usize],
@@ -92,22 +146,16 @@ fn packings(
     RegisterTile { blocks, .. }: RegisterTile,
     precision: Precision,
 ) -> [Packing; 2] {
-    let inputs = Layout::ChannelBlocks4.stored_channels(segments);
-    let weight = Packing {
-        plain: Shape::new(outputs, segments.iter().sum(), op.kernel, op.kernel),
-        winograd: None,
-        turned: false,
-        axes: vec![
-            Axis::new(outputs.div_ceil(4 * blocks), Coordinate::N, 4 * blocks),
-            Axis::new(inputs / 4, Coordinate::C, 4),
-            Axis::new(op.kernel, Coordinate::H, 1),
-            Axis::new(op.kernel, Coordinate::W, 1),
-            Axis::new(4, Coordinate::C, 1),
-            Axis::new(4 * blocks, Coordinate::N, 1),
-        ],
-        channels: Some(ChannelMap::new(Coordinate::C, segments, 4)),
-        precision,
-    };
+    let weight = weight(op, segments, outputs, precision, |of| {
+        vec![
+            Axis::new(outputs.div_ceil(4 * blocks), of.outputs, 4 * blocks),
+            Axis::new(of.stored_channels / 4, of.channels, 4),
+            of.taps[0],
+            of.taps[1],
+            Axis::new(4, of.channels, 1),
+            Axis::new(4 * blocks, of.outputs, 1),
+        ]
+    });
     [weight, super::bias(outputs, blocks)]
 }
 
@@ -181,6 +229,9 @@ pub fn operands(kernel: Kernel, source: &Source, op: &Conv2d, in_place: bool) ->
         true => kernel.view("x", x),
         false => kernel.input("x", source, Conv2d::X),
     };
+    if op.kernel == 3 {
+        kernel = kernel.number("PAD", op.pad());
+    }
     if op.bias {
         kernel = kernel.f32_input("bias", source, Conv2d::BIAS);
     }

@@ -1,32 +1,25 @@
 use super::gemm_tile::GemmTile;
 use super::kernel::{Kernel, Source, blocks};
 use super::{conv2d, split};
-use crate::graph::Shape;
-use crate::ops::{Axis, ChannelMap, Conv2d, Coordinate, Packing};
-use crate::plan::{Layout, Precision};
+use crate::ops::{Axis, Conv2d, Packing};
+use crate::plan::Precision;
 
-/// The weight: `[o, c, k, k]` to `[c / 4][k][k][4 of c][o]`; and the bias.
+/// The weight: `[c / 4][k][k][4 of c][o]`; and the bias.
 pub fn packings(
     op: &Conv2d,
     segments: &[usize],
     outputs: usize,
     precision: Precision,
 ) -> [Packing; 2] {
-    let inputs = Layout::ChannelBlocks4.stored_channels(segments);
-    let weight = Packing {
-        plain: Shape::new(outputs, segments.iter().sum(), op.kernel, op.kernel),
-        winograd: None,
-        turned: false,
-        axes: vec![
-            Axis::new(inputs / 4, Coordinate::C, 4),
-            Axis::new(op.kernel, Coordinate::H, 1),
-            Axis::new(op.kernel, Coordinate::W, 1),
-            Axis::new(4, Coordinate::C, 1),
-            Axis::new(outputs.next_multiple_of(4), Coordinate::N, 1),
-        ],
-        channels: Some(ChannelMap::new(Coordinate::C, segments, 4)),
-        precision,
-    };
+    let weight = conv2d::weight(op, segments, outputs, precision, |of| {
+        vec![
+            Axis::new(of.stored_channels / 4, of.channels, 4),
+            of.taps[0],
+            of.taps[1],
+            Axis::new(4, of.channels, 1),
+            Axis::new(outputs.next_multiple_of(4), of.outputs, 1),
+        ]
+    });
     [weight, super::bias(outputs, 1)]
 }
 

@@ -1,9 +1,8 @@
 use super::kernel::{Kernel, Source, blocks};
 use super::{Workgroup, conv2d, split};
 use crate::exec::gpu::adapter::AdapterSummary;
-use crate::graph::Shape;
-use crate::ops::{Axis, ChannelMap, Conv2d, Coordinate, Packing, ensure};
-use crate::plan::{Layout, NodeOperands, Precision, Variant};
+use crate::ops::{Axis, Conv2d, Packing, ensure};
+use crate::plan::{NodeOperands, Precision, Variant};
 
 /// Invocations of the subgroups that hold a matrix.
 const SUBGROUP: usize = 32;
@@ -116,26 +115,20 @@ impl MatrixTile {
         }
     }
 
-    /// The weight: `[o, c, k, k]` to
+    /// The weight:
     /// `[o / side][c / side][k][k][side of c][side of o]`; and the bias.
     fn packings_of(self, op: &Conv2d, segments: &[usize], outputs: usize) -> [Packing; 2] {
         let Self { side, .. } = self;
-        let inputs = Layout::ChannelBlocks4.stored_channels(segments);
-        let weight = Packing {
-            plain: Shape::new(outputs, segments.iter().sum(), op.kernel, op.kernel),
-            winograd: None,
-            turned: false,
-            axes: vec![
-                Axis::new(outputs.div_ceil(side), Coordinate::N, side),
-                Axis::new(inputs.div_ceil(side), Coordinate::C, side),
-                Axis::new(op.kernel, Coordinate::H, 1),
-                Axis::new(op.kernel, Coordinate::W, 1),
-                Axis::new(side, Coordinate::C, 1),
-                Axis::new(side, Coordinate::N, 1),
-            ],
-            channels: Some(ChannelMap::new(Coordinate::C, segments, 4)),
-            precision: Precision::F16,
-        };
+        let weight = conv2d::weight(op, segments, outputs, Precision::F16, |of| {
+            vec![
+                Axis::new(outputs.div_ceil(side), of.outputs, side),
+                Axis::new(of.stored_channels.div_ceil(side), of.channels, side),
+                of.taps[0],
+                of.taps[1],
+                Axis::new(side, of.channels, 1),
+                Axis::new(side, of.outputs, 1),
+            ]
+        });
         [weight, super::bias(outputs, 1)]
     }
 

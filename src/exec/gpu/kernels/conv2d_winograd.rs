@@ -7,10 +7,10 @@
 
 use super::gemm_tile::GemmTile;
 use super::kernel::{Kernel, Source, blocks};
-use super::{epilogue, split};
+use super::{conv2d, epilogue, split};
 use crate::graph::Shape;
 use crate::ops::winograd::Winograd;
-use crate::ops::{Axis, ChannelMap, Conv2d, Coordinate, Packing, Padding, ensure};
+use crate::ops::{Axis, Conv2d, Coordinate, Packing, Padding, ensure};
 use crate::plan::{Layout, Precision, ScratchRequest, Variant};
 
 /// Of both scratch arrays together, unless a row of tiles needs more.
@@ -86,7 +86,7 @@ impl WinogradPasses {
         self.product
     }
 
-    /// The weight: `[o, c, 3, 3]`, transformed, to
+    /// The weight, transformed:
     /// `[points][c / 4][4 of c][o]`, c and o rounded up to whole tiles; and the
     /// bias. In f32 always: rounded to f16, transformed weights would lose more
     /// than plain ones.
@@ -105,19 +105,19 @@ impl WinogradPasses {
             "{kernel}x{kernel} with stride {stride} has no kernel by Winograd's algorithm (3x3 stride 1)"
         );
         let points = self.winograd.points();
-        let inputs = Layout::ChannelBlocks4.stored_channels(segments);
-        let weight = Packing {
-            plain: Shape::new(outputs, segments.iter().sum(), 3, 3),
-            winograd: Some(self.winograd),
-            turned: false,
-            axes: vec![
+        let plain = conv2d::weight(op, segments, outputs, Precision::F32, |of| {
+            let depth = of.stored_channels.next_multiple_of(DEPTH);
+            vec![
                 Axis::new(points, Coordinate::H, 1),
                 Axis::new(points, Coordinate::W, 1),
-                Axis::new(inputs.next_multiple_of(DEPTH), Coordinate::C, 1),
-                Axis::new(self.out_pitch(outputs), Coordinate::N, 1),
-            ],
-            channels: Some(ChannelMap::new(Coordinate::C, segments, 4)),
-            precision: Precision::F32,
+                Axis::new(depth, of.channels, 1),
+                Axis::new(self.out_pitch(outputs), of.outputs, 1),
+            ]
+        });
+        let weight = Packing {
+            winograd: Some(self.winograd),
+            turned: op.backward,
+            ..plain
         };
         Ok([weight, super::bias(outputs, 1)])
     }
@@ -216,6 +216,7 @@ impl Passes {
         let kernel = Kernel::new("conv2d_winograd_input")
             .number("KERNEL", op.kernel)
             .number("REFLECT", usize::from(op.padding == Padding::Reflect))
+            .number("PAD", op.pad())
             .count("IN_BLOCKS", blocks(x))
             .count("DEPTH_BLOCKS", self.depth / 4)
             .uniform("in_height", x.shape.h)
@@ -269,7 +270,7 @@ pub fn lower(source: &Source, op: &Conv2d, kernel: WinogradPasses) -> Result<Vec
     let (x, y) = (source.input(Conv2d::X), source.output(0));
     let packings = kernel.packings(op, &x.segments, y.shape.c)?;
     source.expect_packings(Conv2d::WEIGHT..op.operands(), &packings)?;
-    super::conv2d::is_in_place(source, op)?;
+    conv2d::is_in_place(source, op)?;
     let passes = Passes::new(kernel, &x.segments, y.shape);
     let mut kernels = Vec::new();
     for (first, count) in split::rows(source, passes.all_rows(), passes.rows) {

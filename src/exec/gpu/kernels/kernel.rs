@@ -3,7 +3,7 @@
 use crate::exec::gpu::shader::Member;
 use crate::exec::gpu::template::Parameters;
 use crate::ops::{Packing, ensure};
-use crate::plan::{Phase, PlannedNode, PlannedValue};
+use crate::plan::{Format, Phase, PlannedNode, PlannedValue};
 
 /// A node to be lowered, with easy access to its operands.
 pub struct Source<'a> {
@@ -75,6 +75,9 @@ pub struct Kernel {
     /// begin, for example.
     offered: Vec<(String, u32)>,
 }
+
+/// Workgroups along a row of the grid at most; WebGPU allows 65535.
+const MAX_COLUMNS: usize = 1 << 15;
 
 /// Counts that exceed 32 bits are beyond every adapter's limits, which are
 /// checked before anything runs.
@@ -190,6 +193,46 @@ impl Kernel {
         self.array(name, source, id).writes(id)
     }
 
+    /// An operand in PyTorch's order, in an array of its own.
+    pub fn tensor_input(
+        self,
+        name: &'static str,
+        source: &Source,
+        index: usize,
+    ) -> Result<Self, String> {
+        check_tensor(source.input(index))?;
+        Ok(self.f32_input(name, source, index))
+    }
+
+    /// A result in PyTorch's order, in an array of its own.
+    pub fn tensor_output(
+        self,
+        name: &'static str,
+        source: &Source,
+        index: usize,
+    ) -> Result<Self, String> {
+        check_tensor(source.output(index))?;
+        Ok(self.f32_output(name, source, index))
+    }
+
+    /// A tensor that a result takes the place of.
+    pub fn updated_tensor(
+        self,
+        name: &'static str,
+        source: &Source,
+        result: usize,
+        operand: usize,
+    ) -> Result<Self, String> {
+        let (x, y) = (source.input(operand), source.output(result));
+        ensure!(
+            x.is_same_place(y),
+            "'{}' does not take the place of '{}'",
+            y.name,
+            x.name
+        );
+        self.tensor_output(name, source, result)
+    }
+
     /// Scratch array `index` of the node, which an earlier dispatch has written.
     pub fn scratch(
         self,
@@ -225,6 +268,15 @@ impl Kernel {
         self.grid([width.div_ceil(16), height.div_ceil(4), planes])
     }
 
+    /// The grid of kernels with an invocation for each of `count` elements, in
+    /// workgroups of `size` along the rows of the grid, and the uniform `columns`.
+    pub fn element_grid(self, count: usize, size: usize) -> Self {
+        let workgroups = count.div_ceil(size);
+        let columns = workgroups.clamp(1, MAX_COLUMNS);
+        self.uniform("columns", columns * size)
+            .grid([columns, workgroups.div_ceil(columns), 1])
+    }
+
     /// The words of the uniform struct with these members.
     pub fn fill(&self, members: &[Member], words: usize) -> Result<Vec<u32>, String> {
         let shader = self.shader;
@@ -250,6 +302,16 @@ impl Kernel {
         }
         Ok(filled)
     }
+}
+
+fn check_tensor(value: &PlannedValue) -> Result<(), String> {
+    let is_tensor = value.format == Format::TENSOR && value.packing.is_none() && !value.is_part();
+    ensure!(
+        is_tensor,
+        "'{}' is no tensor in PyTorch's order",
+        value.name
+    );
+    Ok(())
 }
 
 /// Channel blocks of 4 of a value, padding counted.

@@ -2,26 +2,37 @@
 //! they want (`choose`) and their dispatches (`lower`), in a file that has the
 //! name of the shader's. Plain data: nothing here knows wgpu.
 
+mod activation_gradient;
+mod channel_sum;
 mod conv2d;
 mod conv2d_gemm;
 mod conv2d_matrix;
 mod conv2d_spatial;
+mod conv2d_weight_gradient;
 mod conv2d_winograd;
 mod conv_transpose2d;
 mod conv_transpose2d_gemm;
+mod conv_transpose2d_gradient;
 mod convert;
 mod count_non_finite;
+mod dilate;
 mod epilogue;
+mod fold_border;
 mod gemm_tile;
 mod group_norm;
+mod group_norm_gradient;
 mod kernel;
 mod linear;
 mod linear_attention;
+mod linear_attention_gradient;
+mod loss;
+mod optimizer;
 mod pack;
 mod register_tile;
 mod sampling;
 mod split;
 mod upsample;
+mod upsample_nearest_gradient;
 
 pub(super) use kernel::{Kernel, Source};
 
@@ -154,9 +165,16 @@ impl GpuChooser {
                 let format = |o: &Operand| o.format.unwrap_or(self.format(o.value.element));
                 choice(node, format, [])
             }
+            Op::ChannelSum(_) => channel_sum::choose(self, node),
+            Op::Conv2dWeightGradient(op) => conv2d_weight_gradient::choose(self, node, op)?,
+            Op::ConvTranspose2dGradient(op) => conv_transpose2d_gradient::choose(self, node, op),
             Op::GroupNorm(op) => group_norm::choose(self, node, op),
+            Op::GroupNormGradient(op) => group_norm_gradient::choose(self, node, op),
             Op::Linear(_) => linear::choose(self, node),
             Op::LinearAttention(op) => linear_attention::choose(self, node, op),
+            Op::LinearAttentionGradient(op) => linear_attention_gradient::choose(self, node, op),
+            Op::Loss(_) => loss::choose(self, node),
+            Op::SquaredNorms(_) => optimizer::choose_squared_norms(self, node),
             Op::Pack(op) => pack::choose(node, op)?,
             Op::UpsampleBicubic(op) => upsample::check_bicubic(op).map(|()| self.plain(node))?,
             _ => self.plain(node),
@@ -186,10 +204,22 @@ pub(super) fn lower(source: &Source) -> Result<Vec<Kernel>, String> {
     let kernel = match &source.node.op {
         Op::Conv2d(op) => return conv2d::lower(source, op),
         Op::ConvTranspose2d(op) => return conv_transpose2d::lower(source, op),
+        Op::ChannelSum(op) => return channel_sum::lower(source, op),
+        Op::Conv2dWeightGradient(op) => return conv2d_weight_gradient::lower(source, op),
+        Op::ConvTranspose2dGradient(op) => return conv_transpose2d_gradient::lower(source, op),
         Op::GroupNorm(op) => return group_norm::lower(source, op),
+        Op::GroupNormGradient(op) => return group_norm_gradient::lower(source, op),
         Op::LinearAttention(op) => return linear_attention::lower(source, op),
+        Op::LinearAttentionGradient(op) => return linear_attention_gradient::lower(source, op),
+        Op::Loss(op) => return loss::lower(source, op),
+        Op::SquaredNorms(_) => return optimizer::squared_norms(source),
+        Op::Accumulate(_) => optimizer::accumulate(source)?,
+        Op::ActivationGradient(op) => activation_gradient::lower(source, op),
+        Op::Adam(op) => optimizer::adam(source, op)?,
         Op::Convert(_) => convert::lower(source),
         Op::CountNonFinite(_) => count_non_finite::lower(source),
+        Op::Dilate(op) => dilate::lower(source, op),
+        Op::FoldBorder(op) => fold_border::lower(source, op),
         Op::EstimateX0(_) => sampling::estimate_x0(source),
         Op::Linear(_) => linear::lower(source)?,
         Op::Noise(_) => sampling::noise(source),
@@ -199,21 +229,7 @@ pub(super) fn lower(source: &Source) -> Result<Vec<Kernel>, String> {
         Op::SamplerUpdate(op) => sampling::sampler_update(source, op),
         Op::UpsampleBicubic(op) => upsample::lower_bicubic(source, op),
         Op::UpsampleNearest(op) => upsample::lower_nearest(source, op),
-        Op::Accumulate(_)
-        | Op::ActivationGradient(_)
-        | Op::Adam(_)
-        | Op::ChannelSum(_)
-        | Op::Conv2dWeightGradient(_)
-        | Op::ConvTranspose2dGradient(_)
-        | Op::Dilate(_)
-        | Op::FoldBorder(_)
-        | Op::GroupNormGradient(_)
-        | Op::LinearAttentionGradient(_)
-        | Op::Loss(_)
-        | Op::SquaredNorms(_)
-        | Op::UpsampleNearestGradient(_) => {
-            return Err("has no kernel on a GPU".to_owned());
-        }
+        Op::UpsampleNearestGradient(op) => upsample_nearest_gradient::lower(source, op),
     };
     Ok(vec![kernel])
 }
@@ -231,6 +247,20 @@ fn bias(channels: usize, blocks: usize) -> Packing {
     Packing::vector(Shape::vector(channels), len)
 }
 
+/// Whether kernels read operands in PyTorch's order.
+pub(super) fn reads_tensors(op: &Op) -> bool {
+    matches!(op, Op::Accumulate(_) | Op::Adam(_) | Op::SquaredNorms(_))
+}
+
+/// Whether kernels write a result in PyTorch's order.
+pub(super) fn writes_tensor(op: &Op, index: usize) -> bool {
+    match op {
+        Op::Accumulate(_) | Op::Adam(_) | Op::ChannelSum(_) | Op::Conv2dWeightGradient(_) => true,
+        Op::GroupNormGradient(_) => index > 0,
+        _ => false,
+    }
+}
+
 fn unknown(variant: Variant) -> String {
     format!("has no kernel {variant:?} on a GPU")
 }
@@ -240,8 +270,17 @@ fn unknown(variant: Variant) -> String {
 fn check_padding(node: &NodeOperands) -> Result<(), String> {
     match node.op {
         // They know the padding of their first operand.
-        Op::Conv2d(_) | Op::ConvTranspose2d(_) => whole_blocks(node, 1),
-        Op::Pointwise(_) | Op::UpsampleNearest(_) | Op::UpsampleBicubic(_) => alike_groups(node),
+        Op::Conv2d(_)
+        | Op::Conv2dWeightGradient(_)
+        | Op::ConvTranspose2d(_)
+        | Op::ConvTranspose2dGradient(_) => whole_blocks(node, 1),
+        Op::ActivationGradient(_)
+        | Op::Dilate(_)
+        | Op::FoldBorder(_)
+        | Op::Pointwise(_)
+        | Op::UpsampleBicubic(_)
+        | Op::UpsampleNearest(_)
+        | Op::UpsampleNearestGradient(_) => alike_groups(node),
         Op::Pack(_) => Ok(()),
         _ => whole_blocks(node, 0),
     }

@@ -8,8 +8,6 @@ const MAX_AXES: usize = 8;
 const MAX_GROUPS: usize = 16;
 /// Invocations of a workgroup.
 const WORKGROUP: usize = 64;
-/// Workgroups along a row of the grid at most; WebGPU allows 65535.
-const MAX_COLUMNS: usize = 1 << 15;
 
 pub fn choose(node: &NodeOperands, op: &Pack) -> Result<Choice, String> {
     let packing = &op.packing;
@@ -41,18 +39,19 @@ pub fn lower(source: &Source, op: &Pack) -> Result<Kernel, String> {
         Precision::F16 => (1, packing.elements().div_ceil(2)),
         Precision::Bf16 => return Err(format!("of '{}' has no bf16 on a GPU", packed.name)),
     };
-    let workgroups = words.div_ceil(WORKGROUP);
-    let columns = workgroups.clamp(1, MAX_COLUMNS);
     let channels = packing.channels.as_ref();
     let coordinate = channels.map_or(4, |map| map.coordinate as usize);
-    Ok(Kernel::new("pack")
+    let mut kernel = Kernel::new("pack");
+    if packing.winograd.is_some() {
+        kernel = kernel.number("TURNED", usize::from(packing.turned));
+    }
+    Ok(kernel
         .number("F16", f16)
         .number(
             "WINOGRAD",
             packing.winograd.map_or(0, |winograd| winograd.outputs()),
         )
         .uniform("count", packing.elements())
-        .uniform("columns", columns * WORKGROUP)
         .uniform("axes_count", packing.axes.len())
         .uniform("segments_count", groups.len())
         .uniform("channel_coordinate", coordinate)
@@ -64,5 +63,5 @@ pub fn lower(source: &Source, op: &Pack) -> Result<Kernel, String> {
         .words("segments", segments.collect())
         .f32_input("plain", source, 0)
         .f32_output("packed", source, 0)
-        .grid([columns, workgroups.div_ceil(columns), 1]))
+        .element_grid(words, WORKGROUP))
 }

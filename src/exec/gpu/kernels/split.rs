@@ -4,7 +4,7 @@
 use super::kernel::{Kernel, Source};
 
 /// Workgroups along an axis that every device allows.
-const MAX_WORKGROUPS: usize = 65535;
+pub const MAX_WORKGROUPS: usize = 65535;
 
 /// Splits a convolution by rows where it has more work or more workgroups than
 /// a dispatch may; `make` makes the dispatch of `rows` workgroups from `first`

@@ -1,0 +1,174 @@
+// group_norm_gradient: the gradients of group_norm.wgsl without an epilogue.
+// With z = (x - mean) * rate, rate = 1 / sqrt(variance + epsilon), and
+// g = dy * weight[c]:
+//
+//   dx = rate * (g - mean(g) - z * mean(g * z)), means over a sample's group
+//   dweight[c] = sum of dy * z, dbias[c] = sum of dy, over samples and pixels
+//
+// Three kernels, after statistics_of_group of group_norm.wgsl:
+// `sums_of_channels` where PASS is 0, `terms_of_channels` where it is 1, and
+// `gradient_of_x` where it is 2.
+//
+// Layout: x, dy and dx are (N, C/4, H, W) of vec4. statistics is
+// (N, 2 * GROUPS): mean and rate of each group. sums is (N, 2, C/4 * 4): of dy,
+// and of dy * z. terms is (N, 3, C/4 * 4): a, b and d of
+// dx = a dy + b (x - mean) + d. dweight and dbias are (C).
+//
+// Dispatch: sums_of_channels: a workgroup of 256 for 4 channels of a sample,
+// grid (C/4, N, 1). terms_of_channels: an invocation for each channel of a
+// sample, workgroups of 64, grid (ceil(C/4 * 4 / 64), N, 1). gradient_of_x:
+// workgroups of 16 x 4 pixels, grid (ceil(W/16), ceil(H/4), N*C/4).
+// Parameters: PASS; x_scalar and dy_scalar where it is 0 or 2, dx_scalar where
+// it is 2.
+
+override CHANNELS: u32 = 4u; // C
+override GROUPS: u32 = 1u;
+
+struct Dims {
+    //: if PASS == 1
+    samples: u32,
+    pixels: u32,
+    //: else
+    height: u32,
+    width: u32,
+    x_offset: u32,
+    x_batch: u32,
+    dy_offset: u32,
+    dy_batch: u32,
+    //: endif
+    //: if PASS == 2
+    dx_offset: u32,
+    dx_batch: u32,
+    //: endif
+}
+
+@group(0) @binding(0) var<uniform> dims: Dims; // one struct
+//: if PASS != 1
+alias x_t = vec4<${x_scalar}>;
+alias dy_t = vec4<${dy_scalar}>;
+@group(0) @binding(1) var<storage, read> x: array<x_t>; // (N, C/4, H, W)
+@group(0) @binding(2) var<storage, read> dy: array<dy_t>; // (N, C/4, H, W)
+//: endif
+//: if PASS == 0
+@group(0) @binding(3) var<storage, read> statistics: array<f32>; // (N, 2 * GROUPS)
+@group(0) @binding(4) var<storage, read_write> sums_of_dy: array<vec4<f32>>; // (N, 2, C/4)
+
+const THREADS: u32 = 256u;
+
+//: set SUM_TYPE = "vec4<f32>"
+//: include "include/workgroup_sum.wgsl"
+
+@compute @workgroup_size(256, 1, 1)
+fn sums_of_channels(
+    @builtin(workgroup_id) id: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let block = id.x;
+    let n = id.y;
+    let blocks = (CHANNELS + 3u) / 4u;
+    let plane = dims.height * dims.width;
+    let x_from = dims.x_offset + n * dims.x_batch + block * plane;
+    let dy_from = dims.dy_offset + n * dims.dy_batch + block * plane;
+    var mean: vec4<f32>;
+    var rate: vec4<f32>;
+    for (var lane = 0u; lane < 4u; lane++) {
+        let c = min(4u * block + lane, CHANNELS - 1u);
+        let at = 2u * (n * GROUPS + c / (CHANNELS / GROUPS));
+        mean[lane] = statistics[at];
+        rate[lane] = statistics[at + 1u];
+    }
+    var sum = vec4<f32>(0.0);
+    var scaled = vec4<f32>(0.0);
+    for (var p = thread; p < plane; p += THREADS) {
+        let v = vec4<f32>(dy[dy_from + p]);
+        sum += v;
+        scaled += v * ((vec4<f32>(x[x_from + p]) - mean) * rate);
+    }
+    sum = workgroup_sum(thread, sum);
+    scaled = workgroup_sum(thread, scaled);
+    if thread == 0u {
+        sums_of_dy[2u * n * blocks + block] = sum;
+        sums_of_dy[(2u * n + 1u) * blocks + block] = scaled;
+    }
+}
+//: endif
+//: if PASS == 1
+@group(0) @binding(1) var<storage, read> statistics: array<f32>; // (N, 2 * GROUPS)
+@group(0) @binding(2) var<storage, read> sums_of_dy: array<f32>; // (N, 2, C/4 * 4)
+@group(0) @binding(3) var<storage, read> w: array<f32>; // (C/4 * 4)
+@group(0) @binding(4) var<storage, read_write> terms: array<f32>; // (N, 3, C/4 * 4)
+@group(0) @binding(5) var<storage, read_write> dweight: array<f32>; // (C)
+@group(0) @binding(6) var<storage, read_write> dbias: array<f32>; // (C)
+
+@compute @workgroup_size(64, 1, 1)
+fn terms_of_channels(@builtin(global_invocation_id) id: vec3<u32>) {
+    let c = id.x;
+    let n = id.y;
+    let stored = (CHANNELS + 3u) / 4u * 4u;
+    if c >= stored {
+        return;
+    }
+    let to = 3u * n * stored + c;
+    if c >= CHANNELS {
+        terms[to] = 0.0;
+        terms[to + stored] = 0.0;
+        terms[to + 2u * stored] = 0.0;
+        return;
+    }
+    let of_group = CHANNELS / GROUPS;
+    let group = c / of_group;
+    var mean_g = 0.0;
+    var mean_gz = 0.0;
+    for (var other = group * of_group; other < (group + 1u) * of_group; other++) {
+        mean_g += w[other] * sums_of_dy[2u * n * stored + other];
+        mean_gz += w[other] * sums_of_dy[(2u * n + 1u) * stored + other];
+    }
+    let count = f32(of_group) * f32(dims.pixels);
+    mean_g /= count;
+    mean_gz /= count;
+    let rate = statistics[2u * (n * GROUPS + group) + 1u];
+    terms[to] = w[c] * rate;
+    terms[to + stored] = -rate * rate * mean_gz;
+    terms[to + 2u * stored] = -rate * mean_g;
+    if n == 0u {
+        var of_weight = 0.0;
+        var of_bias = 0.0;
+        for (var sample = 0u; sample < dims.samples; sample++) {
+            of_bias += sums_of_dy[2u * sample * stored + c];
+            of_weight += sums_of_dy[(2u * sample + 1u) * stored + c];
+        }
+        dweight[c] = of_weight;
+        dbias[c] = of_bias;
+    }
+}
+//: endif
+//: if PASS == 2
+@group(0) @binding(3) var<storage, read> statistics: array<f32>; // (N, 2 * GROUPS)
+@group(0) @binding(4) var<storage, read> terms: array<vec4<f32>>; // (N, 3, C/4)
+//: if dx_scalar == "f16"
+//: include "include/half.wgsl"
+//: endif
+alias dx_t = vec4<${dx_scalar}>;
+@group(0) @binding(5) var<storage, read_write> dx: array<dx_t>; // (N, C/4, H, W)
+
+@compute @workgroup_size(16, 4, 1)
+fn gradient_of_x(@builtin(global_invocation_id) id: vec3<u32>) {
+    if id.x >= dims.width || id.y >= dims.height {
+        return;
+    }
+    let blocks = (CHANNELS + 3u) / 4u;
+    let block = id.z % blocks;
+    let n = id.z / blocks;
+    var mean: vec4<f32>;
+    for (var lane = 0u; lane < 4u; lane++) {
+        let c = min(4u * block + lane, CHANNELS - 1u);
+        mean[lane] = statistics[2u * (n * GROUPS + c / (CHANNELS / GROUPS))];
+    }
+    let from_terms = 3u * n * blocks + block;
+    let position = (block * dims.height + id.y) * dims.width + id.x;
+    let d = vec4<f32>(x[dims.x_offset + n * dims.x_batch + position]) - mean;
+    let r = terms[from_terms] * vec4<f32>(dy[dims.dy_offset + n * dims.dy_batch + position])
+        + (terms[from_terms + blocks] * d + terms[from_terms + 2u * blocks]);
+    dx[dims.dx_offset + n * dims.dx_batch + position] = dx_t(${"half_range(r)" if dx_scalar == "f16" else "r"});
+}
+//: endif

@@ -43,6 +43,8 @@ mod stopping;
 mod streams;
 #[path = "cli/tables.rs"]
 mod tables;
+#[path = "cli/train.rs"]
+mod train;
 #[cfg(feature = "gpu")]
 #[path = "cli/tune.rs"]
 mod tune;

@@ -8,7 +8,7 @@ use crate::graph::{Element, GraphBuilder, GraphError, Role, Shape, ValueId};
 use crate::ops::{Activation, Conv2d, Op, Padding, Pointwise, UpsampleNearest};
 
 /// The value that the SR head writes.
-pub(super) const SR: &str = "encoder.sr";
+pub(crate) const SR: &str = "encoder.sr";
 
 const LEAKY: Activation = Activation::LeakyRelu { slope: 0.2 };
 /// Factor of a dense block's and of an RRDB's result before the residual is added.

@@ -58,7 +58,7 @@ pub mod names {
     pub const NON_FINITE: &str = "sr.non_finite";
 }
 
-pub(super) use encoder::SR as ENCODER_SR;
+pub(crate) use encoder::SR as ENCODER_SR;
 
 /// Sizes and variants of the graphs.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,6 +1,6 @@
 //! The device that is trained on.
 
-use crate::exec::gpu::list_adapters;
+use crate::exec::gpu::{AdapterKind, list_adapters};
 #[cfg(feature = "gpu")]
 use crate::exec::gpu::{Gpu, GpuOptions};
 use crate::exec::{Backend, ExecError};
@@ -60,6 +60,18 @@ impl OpenDevice {
 
     pub fn precision(&self) -> Precision {
         self.precision
+    }
+
+    /// What chooses this device again.
+    pub fn choice(&self) -> DeviceChoice {
+        match &self.selected.device {
+            Device::Cpu(_) => DeviceChoice::Cpu,
+            // Which are not taken by their index.
+            Device::Gpu(adapter) if adapter.kind == AdapterKind::Software => {
+                DeviceChoice::Named(adapter.name.clone())
+            }
+            Device::Gpu(adapter) => DeviceChoice::Named(adapter.index.to_string()),
+        }
     }
 
     /// Bytes of the device's memory that may be used; of a discrete GPU, all.

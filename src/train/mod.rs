@@ -9,10 +9,12 @@ mod batch;
 mod checkpoint;
 pub mod data;
 mod device;
+pub mod events;
 mod init;
 mod schedule;
 mod session;
 mod trainer;
+pub mod validation;
 
 pub use crate::model::objective::Stage;
 pub use batch::{Batch, NoisePredictorBatch};

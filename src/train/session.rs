@@ -88,7 +88,7 @@ impl Session {
         let mut before = Duration::ZERO;
         if let Some((checkpoint, file)) = resumed {
             resume(&mut trainer, checkpoint, file)?;
-            before = Duration::from_secs_f64(checkpoint.saved.seconds.max(0.0));
+            before = Duration::try_from_secs_f64(checkpoint.saved.seconds).unwrap_or_default();
         }
         let batches = Arc::new(batches);
         let first = done(&trainer) * options.accumulate as u64;

@@ -83,6 +83,29 @@ fn no_half_table_grid_or_model_is_left() {
     }
 }
 
+/// What a training saved before stays, and it goes on from there.
+#[test]
+fn a_training_loses_nothing_that_was_saved() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("photos")).unwrap();
+    folder.draw("photos/a.png", 40, 32);
+    let train = [
+        &["train", "photos", "-o", "new.st", "-m", "tiny.safetensors"],
+        &["--patch=32", "--batch=1", "--every=1", "-d", "cpu", "-n"][..],
+    ]
+    .concat();
+    fails(&folder, 8, &[&train[..], &["2"]].concat(), "new.checkpoint");
+    let run = folder.run(&[&train[..], &["2"]].concat());
+    assert_eq!(run.code, 0, "{run:?}");
+    let more = [&train[..], &["4", "--resume"]].concat();
+    let run = fails(&folder, 8, &more, "new.checkpoint");
+    let told = "note: new.checkpoint: cannot be written";
+    assert_eq!(run.stderr.matches(told).count(), 2, "{run:?}");
+    let run = folder.run(&more);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(run.stderr.contains("going on after step 2"), "{run:?}");
+}
+
 #[test]
 fn no_half_page_of_the_manual_is_left() {
     let folder = Folder::new();

@@ -208,7 +208,7 @@ pub struct Canvas {
 }
 
 impl Canvas {
-    fn new(width: usize, height: usize) -> Self {
+    pub fn new(width: usize, height: usize) -> Self {
         Self {
             width,
             height,
@@ -216,7 +216,7 @@ impl Canvas {
         }
     }
 
-    fn fill(
+    pub fn fill(
         &mut self,
         [left, top]: [usize; 2],
         [width, height]: [usize; 2],
@@ -231,8 +231,12 @@ impl Canvas {
         }
     }
 
-    fn save(self, path: &Path, overwrite: bool) -> Result<(), Failure> {
+    pub fn into_picture(self) -> Picture {
         Picture::new(self.width, self.height, self.rgb)
+    }
+
+    fn save(self, path: &Path, overwrite: bool) -> Result<(), Failure> {
+        self.into_picture()
             .save(
                 path,
                 OutputFormat::Png,

@@ -2,7 +2,7 @@
 //! images.
 
 pub mod args;
-mod grid;
+pub mod grid;
 mod inputs;
 mod measures;
 mod report;

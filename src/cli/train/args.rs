@@ -2,11 +2,13 @@
 
 use crate::cli::args::{FloatFormat, Precision};
 use clap::{ArgGroup, Args, ValueEnum};
+use srdiff::ops::MAX_BATCH;
 use srdiff::train::{Decay, Stage};
 use srdiff::upscale::DeviceChoice;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("end").args(["steps", "minutes"]).required(true).multiple(true)))]
@@ -50,18 +52,22 @@ pub struct TrainArgs {
     pub groups: Option<usize>,
 
     /// What to train: the encoder by its own results, the denoiser (noise
-    /// predictor) with the encoder as it is, or both together
-    #[arg(long, value_enum, default_value = "joint")]
-    pub stage: StageName,
+    /// predictor) with the encoder as it is, or both together [default: denoiser;
+    /// of a new model, joint]
+    #[arg(long, value_enum)]
+    pub stage: Option<StageName>,
+    /// How differences of the denoiser are averaged
+    #[arg(long, value_enum, default_value = "l1")]
+    pub loss: Loss,
     /// End after so many steps
     #[arg(short = 'n', long, value_name = "N")]
     pub steps: Option<u64>,
     /// End after so many minutes
-    #[arg(long, value_name = "X", value_parser = positive)]
-    pub minutes: Option<f64>,
+    #[arg(long, value_name = "X", value_parser = minutes)]
+    pub minutes: Option<Duration>,
     /// Patches of a batch, 1 to 12
-    #[arg(short, long, value_name = "N", default_value_t = 8)]
-    pub batch: usize,
+    #[arg(short, long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=MAX_BATCH as i64))]
+    pub batch: u16,
     /// Batches of a step, for more patches than fit the memory at once
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub accumulate: u16,
@@ -112,9 +118,16 @@ pub struct TrainArgs {
     #[arg(long, value_name = "MIB")]
     pub photo_memory: Option<u64>,
     /// Threads that prepare batches [default: half of the cores, 8 at most]
-    #[arg(long, value_name = "N")]
-    pub workers: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: Option<u16>,
 
+    /// Measure on the photos of a folder, which are not learnt from: PSNR-Y at most
+    /// 512 pixels a side, every time that is saved
+    #[arg(long, value_name = "FOLDER")]
+    pub validate: Option<PathBuf>,
+    /// Write events for TensorBoard into a folder
+    #[arg(long, value_name = "FOLDER")]
+    pub events: Option<PathBuf>,
     /// Save every N steps; every ten minutes and at the end it is saved anyway
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     pub every: u64,
@@ -131,7 +144,7 @@ pub struct TrainArgs {
     /// auto, cpu, gpu, or an index or part of a name from `srdiff devices`
     #[arg(short, long, value_name = "DEVICE", default_value = "auto")]
     pub device: DeviceChoice,
-    /// How numbers are stored; auto takes f16 where a GPU has it. Parameters are f32
+    /// How numbers between layers are stored; parameters are f32. auto is f32
     #[arg(short, long, value_enum, default_value = "auto")]
     pub precision: Precision,
     /// Number format of the model file
@@ -157,6 +170,12 @@ pub enum StageName {
     Joint,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Loss {
+    L1,
+    L2,
+}
+
 impl From<StageName> for Stage {
     fn from(name: StageName) -> Self {
         match name {
@@ -173,6 +192,11 @@ fn positive(text: &str) -> Result<f64, String> {
         .ok()
         .filter(|x: &f64| x.is_finite() && *x > 0.0);
     number.ok_or_else(|| "give a number above 0".to_owned())
+}
+
+fn minutes(text: &str) -> Result<Duration, String> {
+    let time = positive(text)?;
+    Duration::try_from_secs_f64(60.0 * time).map_err(|_| "give fewer minutes".to_owned())
 }
 
 fn fraction(text: &str) -> Result<f64, String> {

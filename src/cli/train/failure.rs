@@ -2,6 +2,7 @@
 
 use srdiff::exec::{ExecError, PrepareError};
 use srdiff::train::data::DataError;
+use srdiff::train::validation::ValidationError;
 use srdiff::train::{
     CheckpointError, CheckpointProblem, NewModelError, OpenError, SessionError, TrainError,
 };
@@ -33,6 +34,18 @@ pub enum TrainFailure {
         "the training needs {needed} MiB, and {available} MiB are free; give a smaller --batch with --accumulate, a smaller --patch, or --recompute 4"
     )]
     Memory { needed: u64, available: u64 },
+    /// The folder of events.
+    #[error("{}: cannot be written ({}); give another folder", .0.display(), .1)]
+    Events(PathBuf, std::io::Error),
+    #[error("{}: {error}", folder.display())]
+    Validation {
+        folder: PathBuf,
+        error: ValidationError,
+    },
+    #[error(
+        "the gradients of the last 50 steps up to {step} were not finite; train the last good model with a lower --rate, or with --precision f32"
+    )]
+    Diverged { step: u64 },
     /// A signal ended it, with this exit code.
     #[error("stopped after step {step}; --resume goes on")]
     Stopped { step: u64, exit_code: u8 },
@@ -73,7 +86,13 @@ impl TrainFailure {
             },
             Self::Open(OpenError::Device(_)) => 7,
             Self::Open(OpenError::Exec(error)) => of_device(error),
-            Self::CheckpointExists(_) => 4,
+            Self::CheckpointExists(_) | Self::Events(..) => 4,
+            Self::Validation { error, .. } => match error {
+                ValidationError::Data(_) => 3,
+                ValidationError::NoMemory(_) => 6,
+                _ => 1,
+            },
+            Self::Diverged { .. } => 1,
             Self::Memory { .. } => 6,
             Self::Stopped { exit_code, .. } | Self::NotStarted { exit_code } => *exit_code,
         }

@@ -3,8 +3,11 @@
 mod args;
 mod failure;
 mod report;
+mod run;
 mod save;
+mod validate;
 
+use args::Loss;
 pub use args::TrainArgs;
 pub use failure::TrainFailure;
 
@@ -13,21 +16,21 @@ use super::failure::Failure;
 use super::signals::Stop;
 use super::terminal;
 use indicatif::ProgressBar;
-use report::Reporter;
-use save::Saver;
+use run::Run;
 use srdiff::atomic_file;
 use srdiff::model::{Model, Settings};
 use srdiff::ops::Norm;
 use srdiff::train::data::{BatchOptions, Batches, Degradation, PhotoOptions, Photos, find_images};
+use srdiff::train::events::Events;
 use srdiff::train::{
-    Checkpoint, NewModel, OpenDevice, RateSchedule, Session, SessionOptions, Trainer,
+    Checkpoint, NewModel, OpenDevice, RateSchedule, Session, SessionOptions, Stage, Trainer,
     TrainerOptions,
 };
 use srdiff::upscale::PrecisionChoice;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use validate::Validator;
 
 pub fn run(args: &TrainArgs) -> Result<(), Failure> {
     let stop = Stop::on_signals();
@@ -44,16 +47,12 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
     let trainer = trainer_options(args, settings)?;
 
     let precision = match args.precision {
-        Precision::Auto => PrecisionChoice::Auto,
-        Precision::F32 => PrecisionChoice::F32,
+        Precision::Auto | Precision::F32 => PrecisionChoice::F32,
         Precision::F16 => PrecisionChoice::F16,
         Precision::Bf16 => PrecisionChoice::Bf16,
     };
     let device = OpenDevice::open(&args.device, precision).map_err(TrainFailure::from)?;
-    let selected = device.selected();
-    let (name, reason) = (&selected.device, &selected.reason);
-    terminal::status(&format!("{name}: {reason}; {}", device.precision()));
-    check_memory(&device, &model, &trainer)?;
+    let memory = check_memory(&device, &model, &trainer)?;
 
     let photos = load_photos(args, settings, &device, &stop)?;
     let count = photos.len();
@@ -77,15 +76,22 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
         },
         accumulate: args.accumulate.into(),
         steps: args.steps,
-        time: args
-            .minutes
-            .map(|minutes| Duration::from_secs_f64(60.0 * minutes)),
-        workers: args.workers.unwrap_or_else(default_workers),
+        time: args.minutes,
+        workers: args.workers.map_or_else(default_workers, usize::from),
     };
     let resumed = resumed.as_ref().map(|checkpoint| (checkpoint, &*file));
-    let mut session = Session::new(&device, model.clone(), batches, options, resumed)
+    let validator = match &args.validate {
+        Some(folder) => Some(Validator::load(args, folder, settings)?),
+        None => None,
+    };
+    let session = Session::new(&device, model.clone(), batches, options, resumed)
         .map_err(TrainFailure::from)?;
-    drop(device);
+    let selected = device.selected();
+    let (name, reason) = (&selected.device, &selected.reason);
+    let precision = device.precision();
+    terminal::status(&format!(
+        "{name}: {reason}; {precision}; {memory} MiB of memory"
+    ));
     terminal::status(&format!(
         "{count} images, {} parameters, seed {seed}{}",
         parameters(&session),
@@ -94,49 +100,14 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
             step => format!("; going on after step {step}"),
         }
     ));
-    train(args, &mut session, &stop, Saver::new(args, file))
-}
-
-/// All steps that are left.
-fn train(
-    args: &TrainArgs,
-    session: &mut Session,
-    stop: &Stop,
-    mut saver: Saver<'_>,
-) -> Result<(), Failure> {
-    let mut reporter = Reporter::new(session, args.json, args.log);
-    let mut result: Result<(), Failure> = Ok(());
-    while !session.is_done() && !stop.is_asked() {
-        let step = match session.step() {
-            Ok(step) => step,
-            Err(error) => {
-                // What was learnt is kept, if the device still gives it.
-                result = Err(TrainFailure::from(error).into());
-                break;
-            }
-        };
-        reporter.step(session, &step)?;
-        if step.number.is_multiple_of(args.every) || saver.is_due() {
-            saver.save_and_go_on(session, &reporter);
+    let events = match &args.events {
+        Some(folder) => {
+            let unwritable = |error| TrainFailure::Events(folder.clone(), error);
+            Some(Events::create(folder).map_err(unwritable)?)
         }
-    }
-    reporter.clear();
-    let saved = saver.save(session, &reporter);
-    result?;
-    saved?;
-    let step = session.done();
-    if stop.is_asked() && !session.is_done() {
-        let exit_code = stop.exit_code();
-        return Err(TrainFailure::Stopped { step, exit_code }.into());
-    }
-    match args.json {
-        true => Ok(()),
-        false => terminal::answer(&format!(
-            "{}: {step} steps in {}\n",
-            args.output.display(),
-            report::duration(session.elapsed().as_secs_f64())
-        )),
-    }
+        None => None,
+    };
+    Run::new(args, device, stop, session, file, validator, events).train()
 }
 
 fn checkpoint_file(args: &TrainArgs) -> PathBuf {
@@ -216,37 +187,45 @@ fn trainer_options(args: &TrainArgs, settings: &Settings) -> Result<TrainerOptio
         )));
     }
     let lr_side = args.patch / settings.scale;
-    let stage = args.stage.into();
+    let stage = args.stage.map_or_else(
+        || match args.new {
+            true => Stage::Joint,
+            false => Stage::Denoiser,
+        },
+        Stage::from,
+    );
     Ok(TrainerOptions {
-        norm: Norm::L1,
+        norm: match args.loss {
+            Loss::L1 => Norm::L1,
+            Loss::L2 => Norm::L2,
+        },
         accumulates: args.accumulate > 1,
         segments: args.recompute.into(),
         decay: args.weight_decay as f32,
         decoupled: true,
         max_norm: args.clip as f32,
         average: args.average as f32,
-        ..TrainerOptions::new(stage, args.batch, [lr_side; 2])
+        ..TrainerOptions::new(stage, args.batch.into(), [lr_side; 2])
     })
 }
 
-/// Tells how much memory the training takes on the device, and refuses to begin
-/// what does not fit.
+/// How much memory the training takes on the device, in MiB; refused if that does
+/// not fit.
 fn check_memory(
     device: &OpenDevice,
     model: &Arc<Model>,
     options: &TrainerOptions,
-) -> Result<(), Failure> {
+) -> Result<u64, Failure> {
     let backend = device.backend(model.clone());
     let prepared = Trainer::prepare(&backend, model.settings(), options);
     let memory = prepared.map_err(TrainFailure::from)?.memory();
     let (needed, available) = (memory.total_bytes(), device.usable_bytes());
     let mib = |bytes: u64| bytes.div_ceil(1 << 20);
-    terminal::status(&format!("{} MiB of memory for the training", mib(needed)));
     if needed > available {
         let [needed, available] = [needed, available].map(mib);
         return Err(TrainFailure::Memory { needed, available }.into());
     }
-    Ok(())
+    Ok(mib(needed))
 }
 
 fn load_photos(

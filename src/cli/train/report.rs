@@ -180,6 +180,16 @@ impl Reporter {
         }
     }
 
+    /// Tells of something that went wrong, and lets the training go on.
+    pub fn note(&self, text: &str) {
+        self.bar.suspend(|| terminal::status(text));
+    }
+
+    /// Time that was not spent on steps does not count.
+    pub fn pause_is_over(&mut self, session: &Session) {
+        self.told = (Instant::now(), session.waited(), session.done());
+    }
+
     pub fn clear(&self) {
         self.bar.finish_and_clear();
     }

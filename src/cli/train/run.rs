@@ -1,0 +1,194 @@
+//! The loop over the steps of a training, and what is written meanwhile.
+
+use super::args::TrainArgs;
+use super::failure::TrainFailure;
+use super::report::{self, Line, Reporter};
+use super::save;
+use super::validate::Validator;
+use crate::cli::failure::Failure;
+use crate::cli::signals::Stop;
+use crate::cli::terminal;
+use srdiff::train::events::Events;
+use srdiff::train::{OpenDevice, Session};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Steps after each other whose gradients are not finite, after which a training gives
+/// up: in f16, the first ones may be while their scale is found.
+const MOST_SKIPPED: u64 = 50;
+
+/// The longest time without saving.
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// A training, and what is written while it goes.
+pub struct Run<'a> {
+    args: &'a TrainArgs,
+    device: OpenDevice,
+    stop: Stop,
+    session: Session,
+    reporter: Reporter,
+    checkpoint: PathBuf,
+    validator: Option<Validator>,
+    events: Option<Events>,
+    /// When it was saved last.
+    saved: Instant,
+}
+
+impl<'a> Run<'a> {
+    pub fn new(
+        args: &'a TrainArgs,
+        device: OpenDevice,
+        stop: Stop,
+        session: Session,
+        checkpoint: PathBuf,
+        validator: Option<Validator>,
+        events: Option<Events>,
+    ) -> Self {
+        Self {
+            args,
+            device,
+            stop,
+            reporter: Reporter::new(&session, args.json, args.log),
+            session,
+            checkpoint,
+            validator,
+            events,
+            saved: Instant::now(),
+        }
+    }
+
+    /// All steps that are left.
+    pub fn train(mut self) -> Result<(), Failure> {
+        // What a model can do before it is trained.
+        if self.session.done() == 0 && !self.args.new {
+            self.validate();
+            self.reporter = Reporter::new(&self.session, self.args.json, self.args.log);
+        }
+        let result = self.steps();
+        self.reporter.clear();
+        // What was learnt is kept, if the device still gives it.
+        let saved = self.save();
+        result?;
+        saved?;
+        let step = self.session.done();
+        if self.stop.is_asked() && !self.session.is_done() {
+            let exit_code = self.stop.exit_code();
+            return Err(TrainFailure::Stopped { step, exit_code }.into());
+        }
+        if self.validator.is_some() && !step.is_multiple_of(self.args.every) {
+            self.validate();
+            // With what was measured.
+            self.save()?;
+        }
+        match self.args.json {
+            true => Ok(()),
+            false => terminal::answer(&format!(
+                "{}: {step} steps in {}\n",
+                self.args.output.display(),
+                report::duration(self.session.elapsed().as_secs_f64())
+            )),
+        }
+    }
+
+    fn steps(&mut self) -> Result<(), Failure> {
+        let mut skipped = 0;
+        while !self.session.is_done() && !self.stop.is_asked() {
+            let step = self.session.step().map_err(TrainFailure::from)?;
+            skipped = if step.report.skipped { skipped + 1 } else { 0 };
+            if skipped == MOST_SKIPPED {
+                return Err(TrainFailure::Diverged { step: step.number }.into());
+            }
+            if let Some(line) = self.reporter.step(&self.session, &step)? {
+                self.add_events(&line);
+            }
+            let is_due = step.number.is_multiple_of(self.args.every);
+            if is_due {
+                self.validate();
+            }
+            if is_due || self.saved.elapsed() >= LONGEST {
+                // The disk may have room again the next time.
+                if let Err(failure) = self.save() {
+                    let text = format!("note: {failure}; what was saved before is as it was");
+                    self.reporter.note(&text);
+                }
+                self.reporter.pause_is_over(&self.session);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the checkpoint and the model file.
+    fn save(&mut self) -> Result<(), Failure> {
+        self.saved = Instant::now();
+        let measured = self.validator.as_ref().and_then(Validator::description);
+        save::save(
+            self.args,
+            &mut self.session,
+            &self.checkpoint,
+            self.reporter.losses(),
+            measured,
+        )
+    }
+
+    /// Measures the averages; what goes wrong with that is told and no more.
+    fn validate(&mut self) {
+        match self.measure() {
+            Err(_) if self.stop.is_asked() => {}
+            Err(failure) => {
+                let text = format!("note: not measured: {failure}");
+                self.reporter.note(&text);
+            }
+            Ok(()) => {}
+        }
+    }
+
+    fn measure(&mut self) -> Result<(), Failure> {
+        let Some(validator) = &mut self.validator else {
+            return Ok(());
+        };
+        let step = self.session.done();
+        let psnr = validator.measure(&mut self.session, &self.device, &self.stop)?;
+        let bicubic = validator.bicubic_psnr_y();
+        let text = format!("step {step}: PSNR-Y {psnr:.2} dB (bicubic {bicubic:.2} dB)");
+        let json = serde_json::json!({
+            "event": "validation", "step": step, "psnr_y": psnr, "bicubic_psnr_y": bicubic
+        });
+        self.reporter.tell(&text, &json)?;
+        if let Some(events) = &mut self.events {
+            let (size, png) = validator.shown();
+            let written = events
+                .scalars(step, &[("validation/psnr_y", psnr)])
+                .and_then(|()| events.image(step, "validation/images", size, png));
+            self.note_events(written);
+        }
+        Ok(())
+    }
+
+    fn add_events(&mut self, line: &Line) {
+        let values = [
+            ("loss/denoiser", line.loss_denoiser),
+            ("loss/encoder", line.loss_encoder),
+            ("gradient norm", line.norm),
+            ("learning rate", Some(line.rate)),
+            ("images per second", Some(line.images_per_second)),
+        ];
+        let values: Vec<(&str, f64)> = values
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect();
+        if let Some(events) = &mut self.events {
+            let written = events.scalars(line.step, &values);
+            self.note_events(written);
+        }
+    }
+
+    /// Curves are not worth a training.
+    fn note_events(&mut self, written: std::io::Result<()>) {
+        if let (Err(error), Some(events)) = (written, &self.events) {
+            let path = events.path().display();
+            let text = format!("note: {path}: cannot be written ({error}); no more events");
+            self.reporter.note(&text);
+            self.events = None;
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Measuring while a model is trained, with something to look at.
+
+use super::args::TrainArgs;
+use super::failure::TrainFailure;
+use crate::cli::evaluate::grid::Canvas;
+use crate::cli::failure::Failure;
+use crate::cli::signals::Stop;
+use crate::cli::terminal;
+use srdiff::image::{EncodeOptions, ImageError, OutputFormat, Picture};
+use srdiff::model::Settings;
+use srdiff::model::convert::{ConvertOptions, assemble};
+use srdiff::train::validation::{Held, Validation, ValidationError};
+use srdiff::train::{OpenDevice, Session};
+use std::path::{Path, PathBuf};
+
+/// Images that are shown, one below the other, and their longest side.
+const ROWS: usize = 4;
+const SIDE: usize = 256;
+/// White between them.
+const GAP: usize = 8;
+/// LR, bicubic, result, HR.
+const COLUMNS: usize = 4;
+
+/// Images of a folder, what was measured last, and where it is shown.
+pub struct Validator {
+    validation: Validation,
+    folder: PathBuf,
+    /// The file of the images side by side.
+    picture: PathBuf,
+    png: Vec<u8>,
+    size: [usize; 2],
+    measured: Option<f64>,
+}
+
+impl Validator {
+    pub fn load(args: &TrainArgs, folder: &Path, settings: &Settings) -> Result<Self, Failure> {
+        let failed = |error| of_folder(folder, error);
+        let (validation, skipped) = Validation::load(folder, settings).map_err(failed)?;
+        for skipped in skipped {
+            let path = skipped.path.display();
+            terminal::status(&format!("note: {path}: skipped: {}", skipped.reason));
+        }
+        Ok(Self {
+            validation,
+            folder: folder.to_owned(),
+            picture: args.output.with_extension("validation.png"),
+            png: Vec::new(),
+            size: [0; 2],
+            measured: None,
+        })
+    }
+
+    pub fn bicubic_psnr_y(&self) -> f64 {
+        self.validation.bicubic_psnr_y
+    }
+
+    /// The images side by side, as they were measured last: width, height, PNG file.
+    pub fn shown(&self) -> ([usize; 2], &[u8]) {
+        (self.size, &self.png)
+    }
+
+    /// Measures the averages, in dB, and writes the images side by side.
+    pub fn measure(
+        &mut self,
+        session: &mut Session,
+        device: &OpenDevice,
+        stop: &Stop,
+    ) -> Result<f64, Failure> {
+        let averages = session.averages().map_err(TrainFailure::from)?;
+        let settings = session.model().settings().clone();
+        let model = assemble(
+            "the averages",
+            &settings,
+            &averages,
+            &ConvertOptions::default(),
+        )?;
+        let stage = session.options().trainer.stage;
+        let measured = (self.validation)
+            .measure(model, stage, device, &|| stop.is_asked())
+            .map_err(|error| of_folder(&self.folder, error))?;
+        self.measured = Some(measured.psnr_y);
+        let images = self.validation.images().iter().zip(&measured.results);
+        let grid = grid(&images.take(ROWS).collect::<Vec<_>>(), settings.scale);
+        let of_picture = |problem| {
+            Failure::Output(ImageError {
+                file: self.picture.clone(),
+                problem,
+            })
+        };
+        let options = EncodeOptions::default();
+        let png = grid.encode(OutputFormat::Png, &options);
+        (self.png, self.size) = (png.map_err(of_picture)?, [grid.width, grid.height]);
+        grid.save(&self.picture, OutputFormat::Png, &options, true)
+            .map_err(Failure::Output)?;
+        Ok(measured.psnr_y)
+    }
+
+    /// What was measured last, for the model file.
+    pub fn description(&self) -> Option<String> {
+        let name = self.folder.file_name().unwrap_or(self.folder.as_os_str());
+        Some(format!(
+            "PSNR-Y {:.2} dB on {} images of {} (bicubic {:.2} dB)",
+            self.measured?,
+            self.validation.images().len(),
+            name.to_string_lossy(),
+            self.bicubic_psnr_y(),
+        ))
+    }
+}
+
+fn of_folder(folder: &Path, error: ValidationError) -> Failure {
+    let folder = folder.to_owned();
+    TrainFailure::Validation { folder, error }.into()
+}
+
+/// Images, one below the other: LR, bicubic, result, HR, of each the middle.
+fn grid(images: &[(&Held, &Picture)], scale: usize) -> Picture {
+    let shown =
+        |image: &Held| [image.hr.width, image.hr.height].map(|side| side.min(SIDE) / scale * scale);
+    let sizes: Vec<[usize; 2]> = images.iter().map(|(image, _)| shown(image)).collect();
+    let width = sizes.iter().map(|size| size[0]).max().unwrap_or(1);
+    let height: usize = sizes.iter().map(|size| size[1] + GAP).sum();
+    let mut canvas = Canvas::new(COLUMNS * (width + GAP) + GAP, height + GAP);
+    let mut top = GAP;
+    for ((image, result), size) in images.iter().zip(sizes) {
+        let corner = [image.hr.width - size[0], image.hr.height - size[1]]
+            .map(|rest| rest / 2 / scale * scale);
+        let columns = [
+            (&image.lr, scale),
+            (&image.bicubic, 1),
+            (*result, 1),
+            (&image.hr, 1),
+        ];
+        for (column, (picture, enlarged)) in columns.into_iter().enumerate() {
+            let rgb = picture.rgb8();
+            canvas.fill([GAP + column * (width + GAP), top], size, |x, y| {
+                let [x, y] = [corner[0] + x, corner[1] + y].map(|at| at / enlarged);
+                let start = 3 * (y * picture.width + x);
+                [rgb[start], rgb[start + 1], rgb[start + 2]]
+            });
+        }
+        top += size[1] + GAP;
+    }
+    canvas.into_picture()
+}

@@ -1,0 +1,264 @@
+//! How good a model is while it is trained, on images that it does not learn from.
+
+use super::data::{DataError, Skipped, find_images};
+use super::{OpenDevice, Stage};
+use crate::exec::{ExecError, PrepareError, PrepareOptions, StepRecord};
+use crate::graph::{GraphError, Role};
+use crate::host_memory::NoMemory;
+use crate::image::metrics::{self, MetricError};
+use crate::image::{Border, Colors, DecodeOptions, Picture, decode, picture_from_planes};
+use crate::model::{Model, PhaseOptions, Settings, names, phases};
+use crate::ops::NoiseSource;
+use crate::plan::Precision;
+use crate::upscale::{PrecisionChoice, SampleOptions, UpscaleError, Upscaler, UpscalerOptions};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use thiserror::Error;
+
+/// The longest side of what is compared; of larger images it is the middle.
+pub const LONGEST_SIDE: usize = 512;
+
+/// Pixels of the image's reflection that the encoder sees around it, as when an
+/// image is upscaled.
+const MARGIN: usize = 4;
+
+/// The seed of the noise, the same for every measurement.
+const SEED: u64 = 0;
+
+/// An image to measure on.
+#[derive(Clone, Debug)]
+pub struct Held {
+    pub path: PathBuf,
+    pub hr: Picture,
+    pub lr: Picture,
+    pub bicubic: Picture,
+}
+
+/// Images to measure on.
+#[derive(Debug)]
+pub struct Validation {
+    images: Vec<Held>,
+    scale: usize,
+    /// PSNR-Y of their bicubic enlargements, the mean in dB.
+    pub bicubic_psnr_y: f64,
+}
+
+/// What was measured.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// The mean in dB.
+    pub psnr_y: f64,
+    /// The enlargement of each image.
+    pub results: Vec<Picture>,
+}
+
+/// What hinders a measurement.
+#[derive(Debug, Error)]
+pub enum ValidationError {
+    #[error(transparent)]
+    Data(#[from] DataError),
+    #[error(transparent)]
+    Upscale(#[from] UpscaleError),
+    #[error(transparent)]
+    Metric(#[from] MetricError),
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    #[error(transparent)]
+    NoMemory(#[from] NoMemory),
+}
+
+impl Validation {
+    /// Reads the images of a folder, and makes their LR images as `evaluate` does.
+    ///
+    /// # Errors
+    /// When none can be used.
+    pub fn load(
+        folder: &Path,
+        settings: &Settings,
+    ) -> Result<(Self, Vec<Skipped>), ValidationError> {
+        let scale = settings.scale;
+        let multiple = scale * settings.lr_size_multiple();
+        let (mut images, mut skipped) = (Vec::new(), Vec::new());
+        for path in find_images(&[folder.to_owned()])? {
+            let picture = match decode(&path, &DecodeOptions::default()) {
+                Ok(decoded) => decoded.picture,
+                Err(error) => {
+                    let reason = error.problem.to_string();
+                    skipped.push(Skipped { path, reason });
+                    continue;
+                }
+            };
+            let size = [picture.width, picture.height];
+            let side = |side: usize| side.min(LONGEST_SIDE) / multiple * multiple;
+            let cut = size.map(side);
+            // Something is left when the border is shaved off.
+            let least = (2 * scale + 1).next_multiple_of(multiple);
+            if cut.iter().any(|&side| side < least) {
+                let reason = format!("is {}x{}, less than {least}x{least}", size[0], size[1]);
+                skipped.push(Skipped { path, reason });
+                continue;
+            }
+            let hr = middle(&picture, cut);
+            let lr = hr.resized(cut[0] / scale, cut[1] / scale)?;
+            let bicubic = lr.resized(cut[0], cut[1])?;
+            images.push(Held {
+                path,
+                hr,
+                lr,
+                bicubic,
+            });
+        }
+        if images.is_empty() {
+            return Err(DataError::NoImages(skipped).into());
+        }
+        let mut validation = Self {
+            images,
+            scale,
+            bicubic_psnr_y: 0.0,
+        };
+        let bicubic: Vec<Picture> = validation
+            .images
+            .iter()
+            .map(|i| i.bicubic.clone())
+            .collect();
+        validation.bicubic_psnr_y = validation.psnr_y(&bicubic)?;
+        Ok((validation, skipped))
+    }
+
+    pub fn images(&self) -> &[Held] {
+        &self.images
+    }
+
+    /// Enlarges the images with a model, and compares them: by a few steps of the
+    /// diffusion, or where the encoder is trained by itself, by its SR head.
+    /// `stop` is asked now and then.
+    ///
+    /// # Errors
+    /// When the device fails, the model gives no numbers, or `stop` says so.
+    pub fn measure(
+        &self,
+        model: Model,
+        stage: Stage,
+        device: &OpenDevice,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Measured, ValidationError> {
+        let results = match stage {
+            Stage::Encoder => self.by_encoder(model, device, stop)?,
+            Stage::Denoiser | Stage::Joint => self.by_diffusion(model, device, stop)?,
+        };
+        Ok(Measured {
+            psnr_y: self.psnr_y(&results)?,
+            results,
+        })
+    }
+
+    fn psnr_y(&self, results: &[Picture]) -> Result<f64, MetricError> {
+        let mut sum = 0.0;
+        for (result, image) in results.iter().zip(&self.images) {
+            sum += metrics::psnr_y(result, &image.hr, self.scale)?;
+        }
+        Ok(sum / self.images.len() as f64)
+    }
+
+    fn by_diffusion(
+        &self,
+        model: Model,
+        device: &OpenDevice,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Vec<Picture>, ValidationError> {
+        let sample = SampleOptions::seeded(model.settings(), SEED);
+        let options = UpscalerOptions {
+            device: device.choice(),
+            precision: match device.precision() {
+                Precision::F32 => PrecisionChoice::F32,
+                Precision::F16 => PrecisionChoice::F16,
+                Precision::Bf16 => PrecisionChoice::Bf16,
+            },
+            // A model that has learnt little may give anything.
+            allow_mismatch: true,
+            ..UpscalerOptions::default()
+        };
+        let mut upscaler = Upscaler::new(model, &options)?;
+        let mut progress = |_| match stop() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        };
+        let mut upscale = |image: &Held| upscaler.upscale(&image.lr, &sample, &mut progress);
+        let results: Result<_, UpscaleError> = self.images.iter().map(&mut upscale).collect();
+        Ok(results?)
+    }
+
+    fn by_encoder(
+        &self,
+        model: Model,
+        device: &OpenDevice,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Vec<Picture>, ValidationError> {
+        let settings = model.settings().clone();
+        let backend = device.backend(Arc::new(model));
+        let mut results = Vec::new();
+        for image in &self.images {
+            if stop() {
+                return Err(UpscaleError::Cancelled.into());
+            }
+            let size = [image.lr.width, image.lr.height];
+            let around = size.map(|side| settings.padded_lr_side(side + 2 * MARGIN));
+            let mut graphs = phases::build(
+                &settings,
+                &PhaseOptions {
+                    batch: 1,
+                    height: around[1],
+                    width: around[0],
+                    noise: NoiseSource::Generated,
+                    sr_head: true,
+                },
+            )?;
+            graphs.retain(|graph| graph.name == names::IMAGE);
+            for value in graphs.iter_mut().flat_map(|graph| &mut graph.values) {
+                if value.name == phases::ENCODER_SR {
+                    value.role = Role::Output;
+                }
+            }
+            let mut executor = backend.load(&graphs, &PrepareOptions::default())?;
+            executor.set_records(&[StepRecord::default()])?;
+            let margin = MARGIN as isize;
+            let colors = Colors::new(&image.lr, Border::Reflected)?;
+            let lr = colors.window([-margin, -margin], around)?;
+            executor.write(names::LR, &lr)?;
+            executor.run(names::IMAGE, 0)?;
+            let planes = executor.read(phases::ENCODER_SR)?;
+            results.push(self.cut(&planes, around, &image.lr)?);
+        }
+        Ok(results)
+    }
+
+    /// The enlarged image without its margin.
+    fn cut(
+        &self,
+        planes: &[f32],
+        [width, height]: [usize; 2],
+        lr: &Picture,
+    ) -> Result<Picture, NoMemory> {
+        let [width, height, margin] = [width, height, MARGIN].map(|side| side * self.scale);
+        let rows = (0..3 * height).filter(|row| row % height >= margin);
+        let kept: Vec<f32> = rows
+            .flat_map(|row| &planes[row * width + margin..(row + 1) * width])
+            .copied()
+            .collect();
+        picture_from_planes(&kept, width - margin, lr, self.scale)
+    }
+}
+
+/// The middle of an image in 8 bits, its colours alone.
+fn middle(picture: &Picture, [width, height]: [usize; 2]) -> Picture {
+    let (left, top) = ((picture.width - width) / 2, (picture.height - height) / 2);
+    let rgb = picture.rgb8();
+    let rows = rgb.chunks_exact(3 * picture.width).skip(top).take(height);
+    let pixels = rows.flat_map(|row| &row[3 * left..3 * (left + width)]);
+    Picture::new(width, height, pixels.copied().collect())
+}

@@ -67,7 +67,7 @@ pub struct CheckpointError {
 #[derive(Debug, Error)]
 pub enum CheckpointProblem {
     #[error("{}", .0.problem)]
-    Read(ModelError),
+    Read(Box<ModelError>),
     #[error("is not a checkpoint of srdiff's training; give the file that the training saved")]
     NotCheckpoint,
     #[error(
@@ -75,7 +75,7 @@ pub enum CheckpointProblem {
     )]
     Version,
     #[error("its model cannot be used ({0}); begin anew")]
-    Model(ConvertError),
+    Model(Box<ConvertError>),
     #[error("tensor `{0}` is missing or of another size; begin anew")]
     Tensor(String),
     /// The name of an option, and its values.
@@ -206,7 +206,7 @@ impl Checkpoint {
     /// # Errors
     /// When the file cannot be read, is damaged, or is no checkpoint.
     pub fn open(file: &Path) -> Result<Self, CheckpointError> {
-        let unreadable = |error| CheckpointProblem::Read(error).of(file);
+        let unreadable = |error| CheckpointProblem::Read(Box::new(error)).of(file);
         let weights = Weights::open(file).map_err(unreadable)?;
         let text = weights.metadata(KEY);
         let text = text.ok_or_else(|| CheckpointProblem::NotCheckpoint.of(file))?;
@@ -246,7 +246,7 @@ impl Checkpoint {
         };
         let label = file.display().to_string();
         assemble(&label, &self.settings, &tensors.collect(), &options)
-            .map_err(|error| CheckpointProblem::Model(error).of(file))
+            .map_err(|error| CheckpointProblem::Model(Box::new(error)).of(file))
     }
 
     pub fn settings(&self) -> &Settings {

@@ -15,7 +15,7 @@ use super::tiled::{Start, Tiled};
 use super::tiling::{MARGIN, SMALLEST_TILE, TileChoice, Tiling};
 use super::tuning::Tuned;
 use super::{UpscaleError, steps};
-use crate::exec::gpu::{CacheFolder, list_adapters};
+use crate::exec::gpu::{Adapters, CacheFolder};
 #[cfg(feature = "gpu")]
 use crate::exec::gpu::{Gpu, GpuOptions};
 use crate::exec::{Backend, ExecError, Executor, Prepared, StepRecord};
@@ -26,7 +26,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Steps queued on a GPU: enough that it never waits, few enough that
+/// Submits of steps queued on a GPU: enough that it never waits, few enough that
 /// progress is accurate and cancelling is quick.
 const STEPS_IN_FLIGHT: usize = 2;
 
@@ -122,16 +122,23 @@ impl Upscaler {
             });
         }
         let adapters = match options.device {
-            DeviceChoice::Cpu => Vec::new(),
-            _ => list_adapters(),
+            DeviceChoice::Cpu => Adapters::default(),
+            _ => Adapters::list(),
         };
-        let selected = select(&options.device, &adapters, CpuSummary::of_this_machine)?;
+        let summaries = adapters.summaries();
+        let selected = select(&options.device, summaries, CpuSummary::of_this_machine)?;
         let precision = selected.device.precision(options.precision)?;
         let model = Arc::new(model);
         let mut tuned = Tuned::new(options.tuning, options.cache.clone());
         tuned.load(&selected.device);
         Ok(Self {
-            backend: open(&selected.device, precision, &model, &mut tuned)?,
+            backend: open(
+                &selected.device,
+                Some(&adapters),
+                precision,
+                &model,
+                &mut tuned,
+            )?,
             tuned,
             model,
             selected,
@@ -311,7 +318,9 @@ impl Upscaler {
         (self.loaded, self.prepared, self.weight_bytes) = (None, None, 0);
         self.holds_image = false;
         self.tuned.load(&selected.device);
-        self.backend = open(&selected.device, precision, &self.model, &mut self.tuned)?;
+        // What was listed may be lost.
+        let model = &self.model;
+        self.backend = open(&selected.device, None, precision, model, &mut self.tuned)?;
         self.refused = match selected.device == self.selected.device {
             true => self.refused,
             false => None,
@@ -581,17 +590,24 @@ pub(super) fn collect_rows<T>(
     }
 }
 
+/// Opens a device, one of the `listed` if it is a GPU and they are given.
+#[cfg_attr(not(feature = "gpu"), allow(unused_variables))]
 fn open(
     device: &Device,
+    listed: Option<&Adapters>,
     precision: Precision,
     model: &Arc<Model>,
-    #[cfg_attr(not(feature = "gpu"), allow(unused_variables))] tuned: &mut Tuned,
+    tuned: &mut Tuned,
 ) -> Result<Backend, UpscaleError> {
     match device {
         Device::Cpu(_) => Ok(Backend::cpu(precision, model.clone())),
         #[cfg(feature = "gpu")]
         Device::Gpu(adapter) => {
-            let gpu = Gpu::open(adapter.index, GpuOptions::default())?;
+            let (index, options) = (adapter.index, GpuOptions::default());
+            let gpu = match listed {
+                Some(listed) => Gpu::open_listed(listed, index, options)?,
+                None => Gpu::open(index, options)?,
+            };
             let gpu = tuned.with_stored_pipelines(gpu);
             Ok(Backend::gpu(Arc::new(gpu), precision, model.clone()))
         }

@@ -3,6 +3,7 @@
 use super::blend::BlendArgs;
 use super::evaluate::args::EvaluateArgs;
 use super::failure::{EXIT_CODES, Failure, exit_codes};
+pub use super::train::TrainArgs;
 pub use super::upscale::UpscaleArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use srdiff::diffusion::{BetaSchedule, Sampler, SamplerError};
@@ -82,6 +83,13 @@ pub enum Command {
     /// LR-PSNR of the result, shrunk again, and its input; SSIMULACRA2. Prints
     /// a Markdown table of the means, and the protocol.
     Evaluate(EvaluateArgs),
+    /// Train a model on your own photos
+    ///
+    /// Photos are cut into patches, which are made smaller as `evaluate` does, and
+    /// the model learns to undo that. It begins with the built-in model, another
+    /// one, or a new one. What is needed to go on is saved beside the model file.
+    #[command(after_help = EXIT_CODES)]
+    Train(TrainArgs),
     /// Time the kernels of a GPU, and keep which are the fastest
     ///
     /// The first use of a GPU does this for a few seconds; here, every kernel is

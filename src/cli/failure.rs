@@ -15,6 +15,7 @@
 //! | 130 | ended by Ctrl-C |
 //! | 143 | ended by SIGTERM |
 
+use super::train::TrainFailure;
 use srdiff::exec::ExecError;
 use srdiff::image::{ImageError, ImageProblem};
 use srdiff::model::ModelError;
@@ -133,6 +134,9 @@ pub enum Failure {
         .0.display()
     )]
     SameFile(PathBuf),
+    /// Training.
+    #[error(transparent)]
+    Train(#[from] TrainFailure),
     /// The model.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -224,6 +228,7 @@ impl Failure {
             Self::SomeFailed { .. } => 8,
             Self::Stopped(stopped) => stopped.exit_code,
             Self::TuningStopped(exit_code) => *exit_code,
+            Self::Train(failure) => failure.exit_code(),
             Self::Model(_) => 5,
             Self::Convert(error) => match error.problem {
                 // What a checkpoint does not tell is an option's to say.

@@ -14,6 +14,7 @@ mod progress;
 mod shorthand;
 mod signals;
 mod terminal;
+mod train;
 #[cfg(feature = "gpu")]
 mod tune;
 mod upscale;
@@ -32,6 +33,7 @@ pub fn run() -> ExitCode {
         Command::Devices(args) => devices::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Convert(args) => convert::run(args),
+        Command::Train(args) => train::run(args),
         #[cfg(feature = "gpu")]
         Command::Tune(args) => tune::run(args),
         Command::Info(args) => info::run(args),

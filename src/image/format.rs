@@ -31,6 +31,13 @@ pub const READABLE: &str = concat!(
     "TIFF, BMP, GIF, PNM"
 );
 
+/// The extensions by which images are found in folders. Files that are named
+/// are read whatever they are called.
+pub const EXTENSIONS: [&str; 17] = [
+    "avif", "png", "jpg", "jpeg", "jpe", "jfif", "jxl", "webp", "tif", "tiff", "bmp", "dib", "gif",
+    "pnm", "pbm", "pgm", "ppm",
+];
+
 /// How many bytes of a file tell its format.
 pub const SIGNATURE: u64 = 64;
 

@@ -26,7 +26,8 @@ pub fn expected_tensors(settings: &Settings) -> Vec<(String, Vec<usize>)> {
     tensors.into_iter().collect()
 }
 
-fn expected(settings: &Settings) -> Result<Shapes, GraphError> {
+/// As [`expected_tensors`], for settings that may be those of no model.
+pub(super) fn expected(settings: &Settings) -> Result<Shapes, GraphError> {
     let side = settings.padded_lr_side(1);
     let options = PhaseOptions {
         batch: 1,

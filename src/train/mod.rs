@@ -1,11 +1,24 @@
-//! Training: batches in, better parameters out.
+//! Training: folders of images in, better parameters out.
 //!
-//! A [`Trainer`] is the model's objective and optimizer on a device. What it is
-//! shown, in which order, and when its parameters are saved, is up to the caller.
+//! A [`Trainer`] is the model's objective and optimizer on a device. A
+//! [`Session`] is a whole training: what the trainer is shown ([`data`]), the
+//! learning rate, and what is saved so that it can go on ([`Checkpoint`]). When it
+//! saves, and what is told of it, is up to the caller.
 
 mod batch;
+mod checkpoint;
+pub mod data;
+mod device;
+mod init;
+mod schedule;
+mod session;
 mod trainer;
 
 pub use crate::model::objective::Stage;
 pub use batch::{Batch, NoisePredictorBatch};
+pub use checkpoint::{Checkpoint, CheckpointError, CheckpointProblem, Rules, Saved};
+pub use device::{OpenDevice, OpenError};
+pub use init::{NewModel, NewModelError, initial_tensors};
+pub use schedule::{Decay, RateSchedule};
+pub use session::{Session, SessionError, SessionOptions, Step, stage_name};
 pub use trainer::{Losses, Progress, StepReport, TrainError, Trainer, TrainerOptions};

@@ -7,7 +7,7 @@ use sysinfo::System;
 /// Bytes that may be used on a device: `limit` if there is one, else nine tenths
 /// of the system's free memory, and all memory of a discrete GPU, whose size is
 /// unknown. The `held` bytes are freed before others are needed.
-pub(super) fn usable_bytes(device: &Device, limit: Option<u64>, held: u64) -> u64 {
+pub(crate) fn usable_bytes(device: &Device, limit: Option<u64>, held: u64) -> u64 {
     let uses_system_memory = match device {
         Device::Cpu(_) => true,
         Device::Gpu(adapter) => {
@@ -24,7 +24,8 @@ pub(super) fn usable_bytes(device: &Device, limit: Option<u64>, held: u64) -> u6
     }
 }
 
-fn free_memory() -> u64 {
+/// Bytes of memory that the system can give.
+pub(crate) fn free_memory() -> u64 {
     let mut system = System::new();
     system.refresh_memory();
     let total = system.total_memory();

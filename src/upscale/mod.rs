@@ -42,6 +42,7 @@ mod tune;
 mod tuning;
 mod upscaler;
 
+pub(crate) use budget::{free_memory, usable_bytes};
 pub use device::{CpuSummary, Device, DeviceError, PrecisionChoice};
 pub use error::{Shortage, TooLarge, UpscaleError};
 pub use export::{Constant, Export, Run};

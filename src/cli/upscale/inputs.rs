@@ -4,19 +4,12 @@ use super::UpscaleArgs;
 use crate::cli::failure::Failure;
 use crate::cli::signals::Stop;
 use srdiff::atomic_file::is_same_file;
-use srdiff::image::{DecodeOptions, Frame, frames};
+use srdiff::image::{DecodeOptions, EXTENSIONS, Frame, frames};
 use std::fs::File;
 use std::io::{IsTerminal, Read, Seek};
 use std::path::{Component, Path, PathBuf};
 use std::{fs, io};
 use walkdir::{DirEntry, WalkDir};
-
-/// The extensions by which images are found in folders. Files that are named
-/// are read whatever they are called.
-const EXTENSIONS: [&str; 17] = [
-    "avif", "png", "jpg", "jpeg", "jpe", "jfif", "jxl", "webp", "tif", "tiff", "bmp", "dib", "gif",
-    "pnm", "pbm", "pgm", "ppm",
-];
 
 /// An image to upscale.
 #[derive(Debug)]

@@ -9,6 +9,7 @@
 //! wrappers. Optimizer state is not read, weight normalisation is folded, and
 //! schedule buffers become settings.
 
+mod assemble;
 mod checkpoint;
 mod error;
 mod names;
@@ -39,6 +40,8 @@ use checkpoint::Checkpoint;
 use schedule::Betas;
 use tensor::Reader;
 
+pub(crate) use assemble::tensor_file;
+pub use assemble::{assemble, save};
 pub use checkpoint::CheckpointForm;
 pub use error::{ConvertError, ConvertProblem};
 pub use pickle::PickleError;

@@ -1,0 +1,114 @@
+//! Why a training was not done, and the exit code that says so.
+
+use srdiff::exec::{ExecError, PrepareError};
+use srdiff::train::data::DataError;
+use srdiff::train::{
+    CheckpointError, CheckpointProblem, NewModelError, OpenError, SessionError, TrainError,
+};
+use std::path::PathBuf;
+use thiserror::Error;
+
+#[derive(Debug, Error)]
+pub enum TrainFailure {
+    #[error("{}", with_flags(&.0.to_string()))]
+    New(#[from] NewModelError),
+    #[error("{}", with_flags(&.0.to_string()))]
+    Checkpoint(#[from] CheckpointError),
+    #[error(transparent)]
+    Data(#[from] DataError),
+    #[error("{0}")]
+    Train(#[from] TrainError),
+    #[error("{}", match .0 {
+        OpenError::Device(error) => error.to_string().replace("choose f32", "use --precision f32"),
+        OpenError::Exec(error) => error.to_string(),
+    })]
+    Open(#[from] OpenError),
+    /// A checkpoint that nobody asked to go on with.
+    #[error(
+        "{}: is there already; go on from it with --resume, or replace it with --force",
+        .0.display()
+    )]
+    CheckpointExists(PathBuf),
+    #[error(
+        "the training needs {needed} MiB, and {available} MiB are free; give a smaller --batch with --accumulate, a smaller --patch, or --recompute 4"
+    )]
+    Memory { needed: u64, available: u64 },
+    /// A signal ended it, with this exit code.
+    #[error("stopped after step {step}; --resume goes on")]
+    Stopped { step: u64, exit_code: u8 },
+    /// A signal ended it before anything was done.
+    #[error("stopped before the first step")]
+    NotStarted { exit_code: u8 },
+}
+
+impl From<SessionError> for TrainFailure {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Train(error) => Self::Train(error),
+            SessionError::Data(error) => Self::Data(error),
+            SessionError::Checkpoint(error) => Self::Checkpoint(error),
+        }
+    }
+}
+
+impl TrainFailure {
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::New(_) => 2,
+            Self::Checkpoint(error) => match error.problem {
+                CheckpointProblem::Differs { .. } => 2,
+                CheckpointProblem::Write(_) => 4,
+                _ => 5,
+            },
+            Self::Data(DataError::Thread(_) | DataError::Worker | DataError::Jpeg(_)) => 1,
+            Self::Data(DataError::NoMemory(_)) => 6,
+            Self::Data(_) => 3,
+            Self::Train(error) => match error {
+                TrainError::Options(_) => 2,
+                TrainError::Exec(error) | TrainError::Prepare(PrepareError::Exec(error)) => {
+                    of_device(error)
+                }
+                TrainError::Graph(_) | TrainError::Prepare(PrepareError::Plan(_)) => 101,
+                TrainError::Parameter(_) => 5,
+            },
+            Self::Open(OpenError::Device(_)) => 7,
+            Self::Open(OpenError::Exec(error)) => of_device(error),
+            Self::CheckpointExists(_) => 4,
+            Self::Memory { .. } => 6,
+            Self::Stopped { exit_code, .. } | Self::NotStarted { exit_code } => *exit_code,
+        }
+    }
+}
+
+fn of_device(error: &ExecError) -> u8 {
+    match error {
+        ExecError::OutOfMemory { .. } | ExecError::Limit { .. } => 6,
+        _ => 1,
+    }
+}
+
+/// Options as the library's messages name them are flags of the same name.
+fn with_flags(message: &str) -> String {
+    const FLAGS: [(&str, &str); 15] = [
+        ("`hidden`", "--hidden"),
+        ("`mults`", "--mults"),
+        ("`features`", "--features"),
+        ("`blocks`", "--blocks"),
+        ("`scale`", "--scale"),
+        ("`groups`", "--groups"),
+        ("`stage`", "--stage"),
+        ("`batch`", "--batch"),
+        ("`accumulate`", "--accumulate"),
+        ("`patch`", "--patch"),
+        ("`seed`", "--seed"),
+        ("`jpeg`", "--jpeg"),
+        ("`noise`", "--noise"),
+        ("`halve` true, not false", "no --full-size"),
+        ("`halve` false, not true", "--full-size"),
+    ];
+    FLAGS
+        .iter()
+        .fold(message.to_owned(), |message, (option, flag)| {
+            message.replace(option, flag)
+        })
+}

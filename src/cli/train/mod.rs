@@ -1,0 +1,310 @@
+//! `srdiff train`: photos in, a model file out.
+
+mod args;
+mod failure;
+mod report;
+mod save;
+
+pub use args::TrainArgs;
+pub use failure::TrainFailure;
+
+use super::args::Precision;
+use super::failure::Failure;
+use super::signals::Stop;
+use super::terminal;
+use indicatif::ProgressBar;
+use report::Reporter;
+use save::Saver;
+use srdiff::atomic_file;
+use srdiff::model::{Model, Settings};
+use srdiff::ops::Norm;
+use srdiff::train::data::{BatchOptions, Batches, Degradation, PhotoOptions, Photos, find_images};
+use srdiff::train::{
+    Checkpoint, NewModel, OpenDevice, RateSchedule, Session, SessionOptions, Trainer,
+    TrainerOptions,
+};
+use srdiff::upscale::PrecisionChoice;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub fn run(args: &TrainArgs) -> Result<(), Failure> {
+    let stop = Stop::on_signals();
+    let file = checkpoint_file(args);
+    let resumed = open_checkpoint(args, &file)?;
+    let seed = match (&resumed, args.seed) {
+        (_, Some(seed)) => seed,
+        (Some(checkpoint), None) => checkpoint.saved.rules.seed,
+        // Short enough to be typed.
+        (None, None) => rand::random::<u32>().into(),
+    };
+    let model = Arc::new(open_model(args, resumed.as_ref(), &file, seed)?);
+    let settings = model.settings();
+    let trainer = trainer_options(args, settings)?;
+
+    let precision = match args.precision {
+        Precision::Auto => PrecisionChoice::Auto,
+        Precision::F32 => PrecisionChoice::F32,
+        Precision::F16 => PrecisionChoice::F16,
+        Precision::Bf16 => PrecisionChoice::Bf16,
+    };
+    let device = OpenDevice::open(&args.device, precision).map_err(TrainFailure::from)?;
+    let selected = device.selected();
+    let (name, reason) = (&selected.device, &selected.reason);
+    terminal::status(&format!("{name}: {reason}; {}", device.precision()));
+    check_memory(&device, &model, &trainer)?;
+
+    let photos = load_photos(args, settings, &device, &stop)?;
+    let count = photos.len();
+    let batches = BatchOptions {
+        stage: trainer.stage,
+        batch: trainer.batch,
+        lr_side: trainer.lr_size[0],
+        degradation: Degradation {
+            noise: args.noise.clone(),
+            jpeg: args.jpeg.clone(),
+        },
+        seed,
+    };
+    let batches = Batches::new(photos, settings, batches).map_err(TrainFailure::from)?;
+    let options = SessionOptions {
+        trainer,
+        schedule: RateSchedule {
+            rate: args.rate,
+            warm_up: args.warm_up,
+            decay: args.decay,
+        },
+        accumulate: args.accumulate.into(),
+        steps: args.steps,
+        time: args
+            .minutes
+            .map(|minutes| Duration::from_secs_f64(60.0 * minutes)),
+        workers: args.workers.unwrap_or_else(default_workers),
+    };
+    let resumed = resumed.as_ref().map(|checkpoint| (checkpoint, &*file));
+    let mut session = Session::new(&device, model.clone(), batches, options, resumed)
+        .map_err(TrainFailure::from)?;
+    drop(device);
+    terminal::status(&format!(
+        "{count} images, {} parameters, seed {seed}{}",
+        parameters(&session),
+        match session.done() {
+            0 => String::new(),
+            step => format!("; going on after step {step}"),
+        }
+    ));
+    train(args, &mut session, &stop, Saver::new(args, file))
+}
+
+/// All steps that are left.
+fn train(
+    args: &TrainArgs,
+    session: &mut Session,
+    stop: &Stop,
+    mut saver: Saver<'_>,
+) -> Result<(), Failure> {
+    let mut reporter = Reporter::new(session, args.json, args.log);
+    let mut result: Result<(), Failure> = Ok(());
+    while !session.is_done() && !stop.is_asked() {
+        let step = match session.step() {
+            Ok(step) => step,
+            Err(error) => {
+                // What was learnt is kept, if the device still gives it.
+                result = Err(TrainFailure::from(error).into());
+                break;
+            }
+        };
+        reporter.step(session, &step)?;
+        if step.number.is_multiple_of(args.every) || saver.is_due() {
+            saver.save_and_go_on(session, &reporter);
+        }
+    }
+    reporter.clear();
+    let saved = saver.save(session, &reporter);
+    result?;
+    saved?;
+    let step = session.done();
+    if stop.is_asked() && !session.is_done() {
+        let exit_code = stop.exit_code();
+        return Err(TrainFailure::Stopped { step, exit_code }.into());
+    }
+    match args.json {
+        true => Ok(()),
+        false => terminal::answer(&format!(
+            "{}: {step} steps in {}\n",
+            args.output.display(),
+            report::duration(session.elapsed().as_secs_f64())
+        )),
+    }
+}
+
+fn checkpoint_file(args: &TrainArgs) -> PathBuf {
+    let beside = || args.output.with_extension("checkpoint");
+    args.checkpoint.clone().unwrap_or_else(beside)
+}
+
+/// The checkpoint to go on from. Checks, too, that nothing is overwritten that
+/// nobody gave up, and that both files can be written.
+fn open_checkpoint(args: &TrainArgs, file: &Path) -> Result<Option<Checkpoint>, Failure> {
+    if file == args.output {
+        let text = format!(
+            "--checkpoint {}: is the model file, too; give another name",
+            file.display()
+        );
+        return Err(Failure::Usage(text));
+    }
+    if args.resume {
+        let checkpoint = Checkpoint::open(file).map_err(TrainFailure::from)?;
+        save::check(&args.output, true)?;
+        save::check(file, true)?;
+        return Ok(Some(checkpoint));
+    }
+    save::check(&args.output, args.force)?;
+    match atomic_file::check(file, args.force) {
+        Err(atomic_file::Fault::Exists) => {
+            Err(TrainFailure::CheckpointExists(file.to_owned()).into())
+        }
+        _ => save::check(file, args.force).map(|()| None),
+    }
+}
+
+/// The model to begin with.
+fn open_model(
+    args: &TrainArgs,
+    resumed: Option<&Checkpoint>,
+    file: &Path,
+    seed: u64,
+) -> Result<Model, Failure> {
+    let new = || NewModel {
+        hidden: args.hidden,
+        mults: args.mults.clone(),
+        features: args.features,
+        blocks: args.blocks,
+        scale: args.scale,
+        groups: args.groups,
+    };
+    if let Some(checkpoint) = resumed {
+        let asked = match (&args.model, args.new) {
+            (Some(path), _) => Some(Model::open(path)?.settings().clone()),
+            (None, true) => Some(new().settings().map_err(TrainFailure::from)?),
+            (None, false) => None,
+        };
+        if asked.is_some_and(|asked| asked != *checkpoint.settings()) {
+            let text = format!(
+                "{}: was made with a model of other sizes; leave out what says which model",
+                file.display()
+            );
+            return Err(Failure::Usage(text));
+        }
+        return Ok(checkpoint.model(file).map_err(TrainFailure::from)?);
+    }
+    Ok(match &args.model {
+        Some(path) => Model::open(path)?,
+        None if args.new => new().make(seed).map_err(TrainFailure::from)?,
+        None => Model::starter(),
+    })
+}
+
+fn trainer_options(args: &TrainArgs, settings: &Settings) -> Result<TrainerOptions, Failure> {
+    let multiple = settings.scale * settings.lr_size_multiple();
+    let least = settings.scale * settings.padded_lr_side(1);
+    if args.patch % multiple != 0 || args.patch < least {
+        return Err(Failure::Usage(format!(
+            "--patch {}: choose a multiple of {multiple}, {least} or more, for this model",
+            args.patch
+        )));
+    }
+    let lr_side = args.patch / settings.scale;
+    let stage = args.stage.into();
+    Ok(TrainerOptions {
+        norm: Norm::L1,
+        accumulates: args.accumulate > 1,
+        segments: args.recompute.into(),
+        decay: args.weight_decay as f32,
+        decoupled: true,
+        max_norm: args.clip as f32,
+        average: args.average as f32,
+        ..TrainerOptions::new(stage, args.batch, [lr_side; 2])
+    })
+}
+
+/// Tells how much memory the training takes on the device, and refuses to begin
+/// what does not fit.
+fn check_memory(
+    device: &OpenDevice,
+    model: &Arc<Model>,
+    options: &TrainerOptions,
+) -> Result<(), Failure> {
+    let backend = device.backend(model.clone());
+    let prepared = Trainer::prepare(&backend, model.settings(), options);
+    let memory = prepared.map_err(TrainFailure::from)?.memory();
+    let (needed, available) = (memory.total_bytes(), device.usable_bytes());
+    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+    terminal::status(&format!("{} MiB of memory for the training", mib(needed)));
+    if needed > available {
+        let [needed, available] = [needed, available].map(mib);
+        return Err(TrainFailure::Memory { needed, available }.into());
+    }
+    Ok(())
+}
+
+fn load_photos(
+    args: &TrainArgs,
+    settings: &Settings,
+    device: &OpenDevice,
+    stop: &Stop,
+) -> Result<Photos, Failure> {
+    let paths = find_images(&args.photos).map_err(TrainFailure::from)?;
+    let options = PhotoOptions {
+        scale: settings.scale,
+        least_side: args.patch,
+        halve: !args.full_size,
+        memory: match args.photo_memory {
+            Some(mib) => mib.saturating_mul(1 << 20),
+            None => device.host_memory() / 2,
+        },
+    };
+    let bar = match args.json {
+        true => ProgressBar::hidden(),
+        false => super::progress::image_bar(paths.len()),
+    };
+    let loaded = Photos::load(&paths, options, &|| {
+        bar.inc(1);
+        match stop.is_asked() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    });
+    bar.finish_and_clear();
+    if stop.is_asked() {
+        let exit_code = stop.exit_code();
+        return Err(TrainFailure::NotStarted { exit_code }.into());
+    }
+    let (photos, skipped) = loaded.map_err(TrainFailure::from)?;
+    for skipped in &skipped {
+        let path = skipped.path.display().to_string();
+        // Messages about images name them already.
+        let reason = skipped.reason.strip_prefix(&format!("{path}: "));
+        let reason = reason.unwrap_or(&skipped.reason);
+        terminal::status(&format!("note: {path}: skipped: {reason}"));
+    }
+    match photos.not_kept() {
+        0 => {}
+        count => terminal::status(&format!(
+            "note: {count} images do not fit --photo-memory and are decoded again whenever they are drawn"
+        )),
+    }
+    Ok(photos)
+}
+
+fn default_workers() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (cores / 2).clamp(1, 8)
+}
+
+/// Elements of all parameters that are trained.
+fn parameters(session: &Session) -> usize {
+    let parameters = session.trainer().parameters();
+    parameters.iter().map(|(_, shape)| shape.elements()).sum()
+}

@@ -1,0 +1,278 @@
+//! A training that can go on: one safetensors file with everything that the next
+//! step depends on.
+
+use super::Progress;
+use crate::atomic_file::{self, Fault};
+use crate::model::convert::{ConvertError, ConvertOptions, assemble, tensor_file};
+use crate::model::{Model, ModelError, Settings, Weights};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// The key of the metadata under which [`Saved`] is, as JSON.
+const KEY: &str = "srdiff_training";
+const MODEL: &str = "model.";
+const VERSION: u32 = 1;
+
+/// How far a training is, beside its tensors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Saved {
+    version: u32,
+    pub steps: u64,
+    pub skipped: u64,
+    pub scale: f32,
+    pub at_scale: u64,
+    /// Seconds that it has taken.
+    pub seconds: f64,
+    /// What follows from the seed, so that batches go on as they would have.
+    pub rules: Rules,
+}
+
+/// What decides the batches and tensors of a training: it goes on only with the
+/// same.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rules {
+    pub stage: String,
+    pub batch: usize,
+    pub accumulate: usize,
+    /// Side of HR patches.
+    pub patch: usize,
+    pub seed: u64,
+    pub jpeg: Option<(u8, u8)>,
+    pub noise: Option<(f64, f64)>,
+    pub halve: bool,
+    pub images: usize,
+    /// Of the images' names and sizes.
+    pub fingerprint: String,
+}
+
+/// A checkpoint in memory.
+pub struct Checkpoint {
+    pub saved: Saved,
+    settings: Settings,
+    license: Option<String>,
+    training: Option<String>,
+    tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+}
+
+/// A checkpoint that cannot be used.
+#[derive(Debug, Error)]
+#[error("{}: {problem}", file.display())]
+pub struct CheckpointError {
+    pub file: PathBuf,
+    pub problem: CheckpointProblem,
+}
+
+#[derive(Debug, Error)]
+pub enum CheckpointProblem {
+    #[error("{}", .0.problem)]
+    Read(ModelError),
+    #[error("is not a checkpoint of srdiff's training; give the file that the training saved")]
+    NotCheckpoint,
+    #[error(
+        "is a checkpoint of another version of srdiff; go on with that version, or begin anew from its model"
+    )]
+    Version,
+    #[error("its model cannot be used ({0}); begin anew")]
+    Model(ConvertError),
+    #[error("tensor `{0}` is missing or of another size; begin anew")]
+    Tensor(String),
+    /// The name of an option, and its values.
+    #[error("was made with `{name}` {saved}, not {given}; go on with the same, or begin anew")]
+    Differs {
+        name: &'static str,
+        saved: String,
+        given: String,
+    },
+    #[error("cannot be written ({0}); free space on the disk, or choose another place")]
+    Write(String),
+}
+
+impl CheckpointProblem {
+    fn of(self, file: &Path) -> CheckpointError {
+        CheckpointError {
+            file: file.to_owned(),
+            problem: self,
+        }
+    }
+}
+
+impl Saved {
+    pub(super) fn new(progress: Progress, seconds: f64, rules: Rules) -> Self {
+        Self {
+            version: VERSION,
+            steps: progress.steps,
+            skipped: progress.skipped,
+            scale: progress.scale,
+            at_scale: progress.at_scale,
+            seconds,
+            rules,
+        }
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        Progress {
+            steps: self.steps,
+            skipped: self.skipped,
+            scale: self.scale,
+            at_scale: self.at_scale,
+        }
+    }
+}
+
+impl Rules {
+    /// The first difference: the name of an option, its value here and there.
+    fn difference(&self, other: &Self) -> Option<(&'static str, String, String)> {
+        let range = |range: Option<(f64, f64)>| match range {
+            Some((least, most)) => format!("{least}..{most}"),
+            None => "off".to_owned(),
+        };
+        let jpeg = |rules: &Self| range(rules.jpeg.map(|(a, b)| (a.into(), b.into())));
+        let images = |rules: &Self| format!("{} ({})", rules.images, rules.fingerprint);
+        let values = |rules: &Self| {
+            [
+                ("stage", rules.stage.clone()),
+                ("batch", rules.batch.to_string()),
+                ("accumulate", rules.accumulate.to_string()),
+                ("patch", rules.patch.to_string()),
+                ("seed", rules.seed.to_string()),
+                ("jpeg", jpeg(rules)),
+                ("noise", range(rules.noise)),
+                ("halve", rules.halve.to_string()),
+                ("images", images(rules)),
+            ]
+        };
+        let mut pairs = values(self).into_iter().zip(values(other));
+        pairs.find_map(|((name, a), (_, b))| (a != b).then_some((name, a, b)))
+    }
+}
+
+impl Checkpoint {
+    /// `model` holds all tensors of the model, the trained ones as they are now;
+    /// `states` are what the optimizer knows besides.
+    pub(super) fn new(
+        saved: Saved,
+        base: &Model,
+        model: BTreeMap<String, Vec<f32>>,
+        states: Vec<(String, Vec<usize>, Vec<f32>)>,
+    ) -> Self {
+        let model = model.into_iter().map(|(name, values)| {
+            let shape = base.weights().shape(&name).unwrap_or_default().to_vec();
+            (format!("{MODEL}{name}"), (shape, values))
+        });
+        let states = states.into_iter();
+        Self {
+            saved,
+            settings: base.settings().clone(),
+            license: base.license().map(str::to_owned),
+            training: base.training().map(str::to_owned),
+            tensors: model
+                .chain(states.map(|(name, shape, values)| (name, (shape, values))))
+                .collect(),
+        }
+    }
+
+    /// # Errors
+    /// When it cannot be written; a file in its place is as it was then.
+    pub fn save(&self, file: &Path) -> Result<(), CheckpointError> {
+        let saved = serde_json::to_string(&self.saved).expect("plain data");
+        let texts = [
+            (KEY, Some(saved)),
+            ("config", Some(self.settings.to_config())),
+            ("license", self.license.clone()),
+            ("training", self.training.clone()),
+        ];
+        let metadata: HashMap<String, String> = texts
+            .into_iter()
+            .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+            .collect();
+        let tensors = self.tensors.iter();
+        let tensors =
+            tensors.map(|(name, (shape, values))| (name.clone(), shape.clone(), &**values));
+        let bytes = tensor_file(tensors, metadata);
+        atomic_file::write(file, &bytes, true).map_err(|fault| {
+            let reason = match fault {
+                Fault::Folder => "it is a folder".to_owned(),
+                Fault::NoFolder(folder) => format!("there is no folder {}", folder.display()),
+                Fault::NotRegular => "it is not a regular file".to_owned(),
+                Fault::Exists => "it is there already".to_owned(),
+                Fault::Io(error) => error.to_string(),
+            };
+            CheckpointProblem::Write(reason).of(file)
+        })
+    }
+
+    /// # Errors
+    /// When the file cannot be read, is damaged, or is no checkpoint.
+    pub fn open(file: &Path) -> Result<Self, CheckpointError> {
+        let unreadable = |error| CheckpointProblem::Read(error).of(file);
+        let weights = Weights::open(file).map_err(unreadable)?;
+        let text = weights.metadata(KEY);
+        let text = text.ok_or_else(|| CheckpointProblem::NotCheckpoint.of(file))?;
+        let saved: Saved =
+            serde_json::from_str(text).map_err(|_| CheckpointProblem::Version.of(file))?;
+        if saved.version != VERSION {
+            return Err(CheckpointProblem::Version.of(file));
+        }
+        let mut tensors = BTreeMap::new();
+        for name in weights.names() {
+            let tensor = weights.tensor(name).map_err(unreadable)?;
+            let values = (tensor.shape, tensor.values.into_owned());
+            tensors.insert(name.to_owned(), values);
+        }
+        let of_model = Weights::open_with_prefix(file, MODEL).map_err(unreadable)?;
+        Ok(Self {
+            saved,
+            settings: of_model.settings().map_err(unreadable)?,
+            license: weights.metadata("license").map(str::to_owned),
+            training: weights.metadata("training").map(str::to_owned),
+            tensors,
+        })
+    }
+
+    /// The model as it was when it was saved.
+    ///
+    /// # Errors
+    /// When its tensors are not those of a model.
+    pub fn model(&self, file: &Path) -> Result<Model, CheckpointError> {
+        let tensors = self.tensors.iter().filter_map(|(name, (_, values))| {
+            Some((name.strip_prefix(MODEL)?.to_owned(), values.clone()))
+        });
+        let options = ConvertOptions {
+            license: self.license.clone(),
+            training: self.training.clone(),
+            ..ConvertOptions::default()
+        };
+        let label = file.display().to_string();
+        assemble(&label, &self.settings, &tensors.collect(), &options)
+            .map_err(|error| CheckpointProblem::Model(error).of(file))
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Refuses to go on by other rules than before.
+    ///
+    /// # Errors
+    /// When a rule differs.
+    pub fn check(&self, file: &Path, rules: &Rules) -> Result<(), CheckpointError> {
+        match self.saved.rules.difference(rules) {
+            Some((name, saved, given)) => {
+                Err(CheckpointProblem::Differs { name, saved, given }.of(file))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A state of the optimizer.
+    pub(super) fn state(&self, name: &str) -> Option<&[f32]> {
+        Some(&self.tensors.get(name)?.1)
+    }
+
+    /// Names a tensor that does not fit.
+    pub(super) fn wrong(file: &Path, name: &str) -> CheckpointError {
+        CheckpointProblem::Tensor(name.to_owned()).of(file)
+    }
+}

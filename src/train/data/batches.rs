@@ -1,0 +1,101 @@
+//! Batches of patches.
+
+use super::crop::{Symmetry, crop, push_planes};
+use super::degrade::Degradation;
+use super::draws::Draws;
+use super::enlarge::Enlarger;
+use super::{DataError, Photos};
+use crate::diffusion::Schedule;
+use crate::model::Settings;
+use crate::train::{Batch, NoisePredictorBatch, Stage};
+
+/// What batches are made of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchOptions {
+    pub stage: Stage,
+    /// Images of a batch.
+    pub batch: usize,
+    /// Side of the LR patches.
+    pub lr_side: usize,
+    pub degradation: Degradation,
+    pub seed: u64,
+}
+
+/// Makes batches, each a function of its number.
+pub struct Batches {
+    photos: Photos,
+    settings: Settings,
+    schedule: Schedule,
+    options: BatchOptions,
+    enlarger: Enlarger,
+}
+
+impl Batches {
+    /// # Errors
+    /// When the model has no noise schedule, or the host no memory.
+    pub fn new(
+        photos: Photos,
+        settings: &Settings,
+        options: BatchOptions,
+    ) -> Result<Self, DataError> {
+        Ok(Self {
+            enlarger: Enlarger::new(options.lr_side, settings.scale)?,
+            schedule: Schedule::new(&settings.schedule, settings.timesteps)?,
+            settings: settings.clone(),
+            photos,
+            options,
+        })
+    }
+
+    pub fn photos(&self) -> &Photos {
+        &self.photos
+    }
+
+    pub fn options(&self) -> &BatchOptions {
+        &self.options
+    }
+
+    /// # Errors
+    /// When an image that has to be decoded again has changed or is gone.
+    pub fn make(&self, number: u64) -> Result<Batch, DataError> {
+        let BatchOptions {
+            stage,
+            batch: count,
+            lr_side,
+            ref degradation,
+            seed,
+        } = self.options;
+        let scale = self.settings.scale;
+        let hr_side = lr_side * scale;
+        let (mut lr, mut hr, mut up) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut eps, mut timesteps) = (Vec::new(), Vec::new());
+        for image in 0..count {
+            let mut draws = Draws::new(seed, number, image as u32);
+            let drawn = self.photos.with_pixel(draws.below(self.photos.pixels()))?;
+            let [width, _] = drawn.lr_size;
+            let corner = (drawn.lr_size).map(|s| draws.below((s - lr_side + 1) as u64) as usize);
+            let symmetry = Symmetry::new(draws.below(Symmetry::COUNT));
+            let small = crop(&drawn.lr, width, corner, lr_side, symmetry);
+            let large = corner.map(|at| at * scale);
+            let large = crop(&drawn.hr, width * scale, large, hr_side, symmetry);
+            let small = degradation.apply(small, lr_side, &mut draws)?;
+            push_planes(&mut lr, &small, |v| f32::from(v) / 255.0);
+            push_planes(&mut hr, &large, |v| f32::from(v) / 127.5 - 1.0);
+            if stage.trains_denoiser() {
+                let factor = self.settings.up_factor() / 255.0;
+                self.enlarger.push_planes(&mut up, &small, factor as f32);
+                timesteps.push(draws.below(self.settings.timesteps as u64) as usize);
+                let start = eps.len();
+                eps.resize(start + 3 * hr_side * hr_side, 0.0);
+                draws.fill_normal(&mut eps[start..]);
+            }
+        }
+        let denoiser = match stage.trains_denoiser() {
+            true => {
+                NoisePredictorBatch::new(&self.settings, &self.schedule, [&hr, &up], eps, timesteps)
+            }
+            false => NoisePredictorBatch::default(),
+        };
+        Ok(Batch { lr, hr, denoiser })
+    }
+}

@@ -1,0 +1,290 @@
+//! A training from its first step to its last.
+
+use super::checkpoint::{Checkpoint, CheckpointError, Rules, Saved};
+use super::data::{Batches, DataError, Feed};
+use super::{OpenDevice, RateSchedule, Stage, StepReport, TrainError, Trainer, TrainerOptions};
+use crate::graph::{Parameters, Shape};
+use crate::model::Model;
+use crate::model::objective::names;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use thiserror::Error;
+
+/// How a training goes, beside its batches.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SessionOptions {
+    pub trainer: TrainerOptions,
+    pub schedule: RateSchedule,
+    /// Batches of a step.
+    pub accumulate: usize,
+    /// Ends after so many steps.
+    pub steps: Option<u64>,
+    /// Ends after so long.
+    pub time: Option<Duration>,
+    /// Threads that make batches.
+    pub workers: usize,
+}
+
+#[derive(Debug, Error)]
+pub enum SessionError {
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    #[error(transparent)]
+    Data(#[from] DataError),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+}
+
+/// A step that was done.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// Steps so far, with this one and those that were skipped.
+    pub number: u64,
+    pub report: StepReport,
+    pub rate: f64,
+    /// How much of the training is done, up to 1.
+    pub share: f64,
+}
+
+/// A training.
+pub struct Session {
+    model: Arc<Model>,
+    trainer: Trainer,
+    batches: Arc<Batches>,
+    feed: Feed,
+    options: SessionOptions,
+    rules: Rules,
+    started: Instant,
+    /// Time of earlier runs.
+    before: Duration,
+}
+
+/// A parameter of the attention's last layer, with which the trainer multiplies
+/// the gate.
+const GATED: &str = "denoise_fn.mid_attn.fn.fn.to_out.";
+const GATE: &str = "denoise_fn.mid_attn.fn.g";
+
+impl Session {
+    /// Begins with `model`, or goes on from a checkpoint, whose model it is then.
+    ///
+    /// # Errors
+    /// When the options do not fit the model, the checkpoint not the options, or
+    /// the device fails.
+    pub fn new(
+        device: &OpenDevice,
+        model: Arc<Model>,
+        batches: Batches,
+        options: SessionOptions,
+        resumed: Option<(&Checkpoint, &Path)>,
+    ) -> Result<Self, SessionError> {
+        let rules = rules(&batches, &options);
+        if let Some((checkpoint, file)) = resumed {
+            checkpoint.check(file, &rules)?;
+        }
+        let backend = device.backend(model.clone());
+        let mut trainer = Trainer::new(&backend, &model, options.trainer.clone())?;
+        let mut before = Duration::ZERO;
+        if let Some((checkpoint, file)) = resumed {
+            resume(&mut trainer, checkpoint, file)?;
+            before = Duration::from_secs_f64(checkpoint.saved.seconds.max(0.0));
+        }
+        let batches = Arc::new(batches);
+        let first = done(&trainer) * options.accumulate as u64;
+        Ok(Self {
+            feed: Feed::start(&batches, first, options.workers)?,
+            model,
+            trainer,
+            batches,
+            options,
+            rules,
+            started: Instant::now(),
+            before,
+        })
+    }
+
+    pub fn trainer(&self) -> &Trainer {
+        &self.trainer
+    }
+
+    pub fn batches(&self) -> &Batches {
+        &self.batches
+    }
+
+    pub fn options(&self) -> &SessionOptions {
+        &self.options
+    }
+
+    /// The model that it began with.
+    pub fn model(&self) -> &Arc<Model> {
+        &self.model
+    }
+
+    /// Steps so far, with those that were skipped.
+    pub fn done(&self) -> u64 {
+        done(&self.trainer)
+    }
+
+    /// Time so far, with that of earlier runs.
+    pub fn elapsed(&self) -> Duration {
+        self.before + self.started.elapsed()
+    }
+
+    /// How long steps have waited for batches, in this run.
+    pub fn waited(&self) -> Duration {
+        self.feed.waited()
+    }
+
+    /// How much of the training is done, from 0 to 1.
+    pub fn share(&self) -> f64 {
+        let of_steps = self.options.steps.map(|steps| match steps {
+            0 => 1.0,
+            steps => self.done() as f64 / steps as f64,
+        });
+        let of_time = self.options.time.map(|time| {
+            let share = self.elapsed().as_secs_f64() / time.as_secs_f64();
+            if share.is_nan() { 1.0 } else { share }
+        });
+        let share = of_steps.into_iter().chain(of_time).fold(0.0, f64::max);
+        share.min(1.0)
+    }
+
+    /// Whether the last step is done.
+    pub fn is_done(&self) -> bool {
+        self.share() >= 1.0
+    }
+
+    /// One step.
+    ///
+    /// # Errors
+    /// When an image that is needed again has changed, or the device fails.
+    pub fn step(&mut self) -> Result<Step, SessionError> {
+        let mut batches = Vec::with_capacity(self.options.accumulate);
+        for _ in 0..self.options.accumulate {
+            batches.push(self.feed.take()?);
+        }
+        let rate = self.options.schedule.at(self.done(), self.share());
+        let report = self.trainer.step(&batches, rate as f32)?;
+        Ok(Step {
+            number: self.done(),
+            report,
+            rate,
+            share: self.share(),
+        })
+    }
+
+    /// All tensors of the model, the trained ones as averages.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn averages(&mut self) -> Result<BTreeMap<String, Vec<f32>>, TrainError> {
+        self.tensors(&names::average)
+    }
+
+    /// Everything that the next step depends on.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn checkpoint(&mut self) -> Result<Checkpoint, TrainError> {
+        let model = self.tensors(&str::to_owned)?;
+        let mut states = Vec::new();
+        for (name, shape) in self.trainer.parameters().to_vec() {
+            for state in [names::m(&name), names::v(&name), names::average(&name)] {
+                let values = self.trainer.read(&state)?;
+                states.push((state, dimensions(shape), values));
+            }
+        }
+        let seconds = self.elapsed().as_secs_f64();
+        let saved = Saved::new(self.trainer.progress(), seconds, self.rules.clone());
+        Ok(Checkpoint::new(saved, &self.model, model, states))
+    }
+
+    /// All tensors of the model; those that are trained are read from the states
+    /// that `state` names.
+    fn tensors(
+        &mut self,
+        state: &dyn Fn(&str) -> String,
+    ) -> Result<BTreeMap<String, Vec<f32>>, TrainError> {
+        let weights = self.model.weights();
+        let mut tensors = BTreeMap::new();
+        for name in weights.names() {
+            let shape = weights.shape(name).unwrap_or_default();
+            let shape = Shape::vector(shape.iter().product());
+            // The gate is a part of what the trainer has, so it is 1 from then on.
+            let gates = self.options.trainer.stage.trains_denoiser()
+                && (name == GATE || name.starts_with(GATED));
+            let values = match gates && name == GATE {
+                true => vec![1.0],
+                false if gates => weights.parameter(name, shape)?.into_owned(),
+                false => match weights.tensor(name) {
+                    Ok(tensor) => tensor.values.into_owned(),
+                    Err(_) => continue,
+                },
+            };
+            tensors.insert(name.to_owned(), values);
+        }
+        for (name, _) in self.trainer.parameters().to_vec() {
+            let values = self.trainer.read(&state(&name))?;
+            tensors.insert(name, values);
+        }
+        Ok(tensors)
+    }
+}
+
+fn done(trainer: &Trainer) -> u64 {
+    let progress = trainer.progress();
+    progress.steps + progress.skipped
+}
+
+fn resume(trainer: &mut Trainer, checkpoint: &Checkpoint, file: &Path) -> Result<(), SessionError> {
+    let fresh = trainer.progress();
+    for (name, shape) in trainer.parameters().to_vec() {
+        for state in [names::m(&name), names::v(&name), names::average(&name)] {
+            match checkpoint.state(&state) {
+                Some(values) if values.len() == shape.elements() => {
+                    trainer.write_state(&state, values)?;
+                }
+                _ => return Err(Checkpoint::wrong(file, &state).into()),
+            }
+        }
+    }
+    let mut progress = checkpoint.saved.progress();
+    // Gradients are scaled in f16 alone, which may not be what it was saved with.
+    if fresh.scale == 1.0 || progress.scale == 1.0 {
+        progress.scale = fresh.scale;
+    }
+    trainer.resume(progress);
+    Ok(())
+}
+
+fn dimensions(shape: Shape) -> Vec<usize> {
+    vec![shape.n, shape.c, shape.h, shape.w]
+}
+
+fn rules(batches: &Batches, options: &SessionOptions) -> Rules {
+    let of_batches = batches.options();
+    let photos = batches.photos();
+    let degradation = &of_batches.degradation;
+    Rules {
+        stage: stage_name(of_batches.stage).to_owned(),
+        batch: of_batches.batch,
+        accumulate: options.accumulate,
+        patch: of_batches.lr_side * photos.options().scale,
+        seed: of_batches.seed,
+        jpeg: (degradation.jpeg.as_ref()).map(|range| (*range.start(), *range.end())),
+        noise: (degradation.noise.as_ref()).map(|range| (*range.start(), *range.end())),
+        halve: photos.options().halve,
+        images: photos.len(),
+        fingerprint: photos.fingerprint(),
+    }
+}
+
+/// The name of a stage.
+pub fn stage_name(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Encoder => "encoder",
+        Stage::Denoiser => "denoiser",
+        Stage::Joint => "joint",
+    }
+}

@@ -83,7 +83,7 @@ fn upscale(jobs: Vec<Job>, fault: fn(Stage, &Path)) -> Outcome {
 
 fn names(folder: &Path) -> Vec<String> {
     let entries = folder.read_dir().unwrap();
-    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name();
+    let name = |entry: io::Result<std::fs::DirEntry>| entry.unwrap().file_name();
     let mut names: Vec<String> = entries
         .map(|entry| name(entry).into_string().unwrap())
         .collect();

@@ -1,15 +1,23 @@
 //! Whole upscales with the starter model, for each sampler and number of
 //! steps: seconds to load the first and another size, seconds of each phase,
-//! and the memory. `-- --scaling` times one step against pixels, batch and threads.
+//! and the memory. `-- --scaling` times one step against pixels, batch and threads,
+//! `-- --overhead` what a GPU's run takes beside its own time, `-- --startup` what a
+//! run takes before its first step.
 //! `cargo bench --bench upscale`; see `--help`.
 
 mod common;
+#[path = "upscale/overhead.rs"]
+mod overhead;
 #[path = "upscale/scaling.rs"]
 mod scaling;
+#[path = "upscale/startup.rs"]
+mod startup;
 
-use common::Device;
+use clap::Parser;
+use common::{Device, Options};
 use srdiff::diffusion::{Sampler, Schedule, StepCoefficients};
 use srdiff::exec::{Backend, ExecError, Executor, PrepareOptions, StepRecord};
+use srdiff::graph::Graph;
 use srdiff::model::time::sinusoidal_embedding;
 use srdiff::model::{Model, PhaseOptions, Settings, names, phases};
 use srdiff::ops::NoiseSource;
@@ -24,7 +32,12 @@ const AHEAD: usize = 2;
 const RUNS: usize = 2;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let (options, devices) = common::start()?;
+    let options = Options::parse();
+    if options.startup {
+        // Nothing may have asked for the devices before.
+        return startup::print(&options);
+    }
+    let (options, devices) = common::start_with(options)?;
     let model = Arc::new(match &options.model {
         Some(path) => Model::open(path)?,
         None => Model::starter(),
@@ -39,9 +52,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
     for device in &devices {
         println!("\n{}", device.name());
-        match options.scaling {
-            true => scaling::print(&model, device, options.quick)?,
-            false => measure(&model, device, size, options.quick, &options.filter)?,
+        if options.scaling {
+            scaling::print(&model, device, options.quick)?;
+        } else if options.overhead {
+            overhead::print(&model, device, size, options.quick)?;
+        } else {
+            measure(&model, device, size, options.quick, &options.filter)?;
         }
     }
     Ok(())
@@ -111,13 +127,12 @@ fn inputs(
     executor.write(names::LR, &lr)
 }
 
-/// Loads the model for a size of LR image, and says how long that takes.
-fn load(
+/// The phases of a model for a size of LR image.
+fn graphs(
     model: &Model,
-    backend: &Backend,
     height: usize,
     width: usize,
-) -> Result<Box<dyn Executor>, Box<dyn std::error::Error>> {
+) -> Result<Vec<Graph>, Box<dyn std::error::Error>> {
     let options = PhaseOptions {
         batch: 1,
         height,
@@ -125,8 +140,18 @@ fn load(
         noise: NoiseSource::Generated,
         sr_head: false,
     };
+    Ok(phases::build(model.settings(), &options)?)
+}
+
+/// Loads the model for a size of LR image, and says how long that takes.
+fn load(
+    model: &Model,
+    backend: &Backend,
+    height: usize,
+    width: usize,
+) -> Result<Box<dyn Executor>, Box<dyn std::error::Error>> {
     let start = Instant::now();
-    let graphs = phases::build(model.settings(), &options)?;
+    let graphs = graphs(model, height, width)?;
     let executor = backend.load(&graphs, &PrepareOptions::default())?;
     let seconds = start.elapsed().as_secs_f64();
     let mib = executor.allocated_bytes() as f64 / f64::from(1 << 20);

@@ -10,9 +10,9 @@
 // `gradient_of_x` where it is 2.
 //
 // Layout: x, dy and dx are (N, C/4, H, W) of vec4. statistics is
-// (N, 2 * GROUPS): mean and rate of each group. sums is (N, 2, C/4 * 4): of dy,
-// and of dy * z. terms is (N, 3, C/4 * 4): a, b and d of
-// dx = a dy + b (x - mean) + d. dweight and dbias are (C).
+// (N, 2 * GROUPS): mean and rate of each group. channel_sums is (N, 3, C/4 * 4): of dy,
+// of dy * z, and of x - mean, which tells how far the mean is rounded. terms is (N, 3, C/4 * 4): a, b and d of
+// dx = a dy + b (x - mean) + d, mean as it is rounded. dweight and dbias are (C).
 //
 // Dispatch: sums_of_channels: a workgroup of 256 for 4 channels of a sample,
 // grid (C/4, N, 1). terms_of_channels: an invocation for each channel of a
@@ -51,7 +51,7 @@ alias dy_t = vec4<${dy_scalar}>;
 //: endif
 //: if PASS == 0
 @group(0) @binding(3) var<storage, read> statistics: array<f32>; // (N, 2 * GROUPS)
-@group(0) @binding(4) var<storage, read_write> sums_of_dy: array<vec4<f32>>; // (N, 2, C/4)
+@group(0) @binding(4) var<storage, read_write> channel_sums: array<vec4<f32>>; // (N, 3, C/4)
 
 const THREADS: u32 = 256u;
 
@@ -79,32 +79,67 @@ fn sums_of_channels(
     }
     var sum = vec4<f32>(0.0);
     var scaled = vec4<f32>(0.0);
+    var rest = vec4<f32>(0.0);
     for (var p = thread; p < plane; p += THREADS) {
         let v = vec4<f32>(dy[dy_from + p]);
+        let d = vec4<f32>(x[x_from + p]) - mean;
         sum += v;
-        scaled += v * ((vec4<f32>(x[x_from + p]) - mean) * rate);
+        scaled += v * (d * rate);
+        rest += d;
     }
     sum = workgroup_sum(thread, sum);
     scaled = workgroup_sum(thread, scaled);
+    rest = workgroup_sum(thread, rest);
     if thread == 0u {
-        sums_of_dy[2u * n * blocks + block] = sum;
-        sums_of_dy[(2u * n + 1u) * blocks + block] = scaled;
+        channel_sums[3u * n * blocks + block] = sum;
+        channel_sums[(3u * n + 1u) * blocks + block] = scaled;
+        channel_sums[(3u * n + 2u) * blocks + block] = rest;
     }
 }
 //: endif
 //: if PASS == 1
 @group(0) @binding(1) var<storage, read> statistics: array<f32>; // (N, 2 * GROUPS)
-@group(0) @binding(2) var<storage, read> sums_of_dy: array<f32>; // (N, 2, C/4 * 4)
+@group(0) @binding(2) var<storage, read> channel_sums: array<f32>; // (N, 3, C/4 * 4)
 @group(0) @binding(3) var<storage, read> w: array<f32>; // (C/4 * 4)
 @group(0) @binding(4) var<storage, read_write> terms: array<f32>; // (N, 3, C/4 * 4)
 @group(0) @binding(5) var<storage, read_write> dweight: array<f32>; // (C)
 @group(0) @binding(6) var<storage, read_write> dbias: array<f32>; // (C)
 
+fn stored_channels() -> u32 {
+    return (CHANNELS + 3u) / 4u * 4u;
+}
+
+fn of_dy(n: u32, c: u32) -> f32 {
+    return channel_sums[3u * n * stored_channels() + c];
+}
+
+fn of_dy_z(n: u32, c: u32) -> f32 {
+    return channel_sums[(3u * n + 1u) * stored_channels() + c];
+}
+
+fn rate_of(n: u32, c: u32) -> f32 {
+    return statistics[2u * (n * GROUPS + c / (CHANNELS / GROUPS)) + 1u];
+}
+
+fn group_elements() -> f32 {
+    return f32(CHANNELS / GROUPS) * f32(dims.pixels);
+}
+
+// How much larger the mean of the group that starts with this channel is than its
+// f32.
+fn rounded_by(n: u32, first: u32) -> f32 {
+    var sum = 0.0;
+    for (var c = first; c < first + CHANNELS / GROUPS; c++) {
+        sum += channel_sums[(3u * n + 2u) * stored_channels() + c];
+    }
+    return sum / group_elements();
+}
+
 @compute @workgroup_size(64, 1, 1)
 fn terms_of_channels(@builtin(global_invocation_id) id: vec3<u32>) {
     let c = id.x;
     let n = id.y;
-    let stored = (CHANNELS + 3u) / 4u * 4u;
+    let stored = stored_channels();
     if c >= stored {
         return;
     }
@@ -115,27 +150,28 @@ fn terms_of_channels(@builtin(global_invocation_id) id: vec3<u32>) {
         terms[to + 2u * stored] = 0.0;
         return;
     }
-    let of_group = CHANNELS / GROUPS;
-    let group = c / of_group;
+    let first = c / (CHANNELS / GROUPS) * (CHANNELS / GROUPS);
+    let rounded = rounded_by(n, first);
+    let rate = rate_of(n, c);
     var mean_g = 0.0;
     var mean_gz = 0.0;
-    for (var other = group * of_group; other < (group + 1u) * of_group; other++) {
-        mean_g += w[other] * sums_of_dy[2u * n * stored + other];
-        mean_gz += w[other] * sums_of_dy[(2u * n + 1u) * stored + other];
+    for (var other = first; other < first + CHANNELS / GROUPS; other++) {
+        mean_g += w[other] * of_dy(n, other);
+        mean_gz += w[other] * (of_dy_z(n, other) - rate * rounded * of_dy(n, other));
     }
-    let count = f32(of_group) * f32(dims.pixels);
-    mean_g /= count;
-    mean_gz /= count;
-    let rate = statistics[2u * (n * GROUPS + group) + 1u];
+    mean_g /= group_elements();
+    mean_gz /= group_elements();
+    let b = -rate * rate * mean_gz;
     terms[to] = w[c] * rate;
-    terms[to + stored] = -rate * rate * mean_gz;
-    terms[to + 2u * stored] = -rate * mean_g;
+    terms[to + stored] = b;
+    terms[to + 2u * stored] = -rate * mean_g - b * rounded;
     if n == 0u {
         var of_weight = 0.0;
         var of_bias = 0.0;
         for (var sample = 0u; sample < dims.samples; sample++) {
-            of_bias += sums_of_dy[2u * sample * stored + c];
-            of_weight += sums_of_dy[(2u * sample + 1u) * stored + c];
+            let off = rate_of(sample, c) * rounded_by(sample, first);
+            of_bias += of_dy(sample, c);
+            of_weight += of_dy_z(sample, c) - off * of_dy(sample, c);
         }
         dweight[c] = of_weight;
         dbias[c] = of_bias;

@@ -320,6 +320,11 @@ pub fn remove_leftovers(folder: &Path) {
     }
 }
 
+/// [`remove_leftovers`] of the folder that a file is written to.
+pub fn remove_leftovers_beside(path: &Path) {
+    remove_leftovers(folder(path));
+}
+
 /// The folder that holds `path`.
 fn folder(path: &Path) -> &Path {
     match path.parent() {

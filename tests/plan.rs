@@ -41,6 +41,8 @@ mod random;
 mod shapes;
 #[path = "plan/slots.rs"]
 mod slots;
+#[path = "plan/software.rs"]
+mod software;
 #[path = "plan/text.rs"]
 mod text;
 #[path = "plan/trainable.rs"]

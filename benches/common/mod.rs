@@ -44,6 +44,13 @@ pub struct Options {
     /// One step against pixels, batch and threads, for the upscale benchmark
     #[arg(long)]
     pub scaling: bool,
+    /// What a process takes beside the GPU's own time, for the upscale benchmark
+    #[arg(long)]
+    pub overhead: bool,
+    /// What a run takes before its first step, for the upscale benchmark on one
+    /// device
+    #[arg(long)]
+    pub startup: bool,
     /// Size of the LR image, for the upscale and training benchmarks and --roofline
     #[arg(long, value_name = "PIXELS", default_value_t = 40)]
     pub size: usize,
@@ -95,7 +102,11 @@ impl Device {
 /// Parses the options, prints which version measures which adapters are
 /// there, opens the devices.
 pub fn start() -> Result<(Options, Vec<Device>), Box<dyn Error>> {
-    let options = Options::parse();
+    start_with(Options::parse())
+}
+
+/// The same, with these options.
+pub fn start_with(options: Options) -> Result<(Options, Vec<Device>), Box<dyn Error>> {
     println!("srdiff {}", env!("CARGO_PKG_VERSION"));
     for summary in list_adapters() {
         println!(

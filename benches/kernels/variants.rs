@@ -47,7 +47,7 @@ impl Chooser for Listing<'_> {
 
 /// The kernels for the one node of a row, that of the static rule first.
 pub fn variants(row: &NodeCase, device: &AdapterSummary, precision: Precision) -> Vec<By> {
-    let kernels = GpuChooser::new(precision);
+    let kernels = GpuChooser::of(device, precision);
     let listing = Listing {
         kernels,
         device,

@@ -12,7 +12,7 @@ use srdiff::ops::{
     Activation, Conv2d, ConvTranspose2d, Epilogue, GroupNorm, Linear, LinearAttention, Noise,
     NoiseSource, Op, Padding, Pointwise, SamplerUpdate, UpsampleBicubic, UpsampleNearest,
 };
-use srdiff::plan::{Program, Variant};
+use srdiff::plan::{Precision, Program, Variant};
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 

@@ -5,6 +5,7 @@ use super::failure::Failure;
 use super::progress::StepBar;
 use super::terminal;
 use clap::Args;
+use srdiff::atomic_file::remove_leftovers_beside;
 use srdiff::image::{
     DecodeOptions, EncodeOptions, OutputFormat, Picture, check_writable, decode, dimensions,
 };
@@ -71,6 +72,7 @@ pub fn run(args: &BlendArgs) -> Result<(), Failure> {
         terminal::notes(&mut upscaler);
     }
     let blended = blended.map_err(Failure::upscaling(input.display()))?;
+    remove_leftovers_beside(&output);
     blended
         .save(&output, format, &EncodeOptions::default(), args.force)
         .map_err(Failure::Output)?;

@@ -3,6 +3,7 @@
 use super::args::{ConvertArgs, FloatFormat};
 use super::failure::{Failure, with_flags};
 use super::{info, terminal};
+use srdiff::atomic_file::remove_leftovers_beside;
 use srdiff::diffusion::BetaSchedule;
 use srdiff::model::FloatType;
 use srdiff::model::convert::{ConvertOptions, convert};
@@ -25,6 +26,7 @@ pub fn run(args: &ConvertArgs) -> Result<(), Failure> {
         source: args.source.clone(),
         overwrite: args.force,
     };
+    remove_leftovers_beside(&args.output);
     let report = convert(&args.input, &args.output, &options)?;
     for note in report.notes() {
         terminal::status(&format!("note: {}", with_flags(&note)));

@@ -105,6 +105,17 @@ pub enum Failure {
     #[error("stopped; what was timed so far is kept")]
     #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
     TuningStopped(u8),
+    /// Threads that the system does not start.
+    #[error(
+        "{}threads cannot be started ({reason}); free memory, or raise the limits on memory or threads (`ulimit -a`)",
+        input.as_ref().map(|input| format!("{input}: ")).unwrap_or_default()
+    )]
+    Threads {
+        /// The image that they were for, if it was one.
+        input: Option<String>,
+        /// What the system says.
+        reason: String,
+    },
     /// A panic while it worked on an image.
     #[error("{input}: srdiff itself failed ({reason}); please report it with the image")]
     Fault {
@@ -214,6 +225,7 @@ impl Failure {
             {
                 6
             }
+            Self::Threads { .. } => 6,
             Self::Usage(_) => 2,
             Self::Input(_)
             | Self::UpscaleInput { .. }

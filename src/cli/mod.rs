@@ -14,6 +14,7 @@ mod progress;
 mod shorthand;
 mod signals;
 mod terminal;
+mod threads;
 mod train;
 #[cfg(feature = "gpu")]
 mod tune;
@@ -24,10 +25,16 @@ use clap::Parser;
 use std::process::ExitCode;
 
 pub fn run() -> ExitCode {
+    threads::share_one_heap();
     signals::ignore_file_size_limit();
     // Exits for --help, --version and wrong usage (code 2).
     let line = CommandLine::parse_from(shorthand::completed(std::env::args_os()));
-    let result = match &line.command {
+    let threads = match &line.command {
+        Command::Upscale(args) => threads::start(args.jobs.compute),
+        Command::Devices(_) | Command::Completions(_) | Command::Man(_) => Ok(()),
+        _ => threads::start(0),
+    };
+    let result = threads.and_then(|()| match &line.command {
         Command::Upscale(args) => upscale::run(args),
         Command::Blend(args) => blend::run(args),
         Command::Devices(args) => devices::run(args),
@@ -40,7 +47,7 @@ pub fn run() -> ExitCode {
         Command::Plan(args) => plan::run(args),
         Command::Completions(args) => pages::completions(args),
         Command::Man(args) => pages::manual(args),
-    };
+    });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

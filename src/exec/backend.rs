@@ -128,7 +128,7 @@ impl Target {
                 tuning,
                 ..
             } => Box::new(TunedChooser {
-                rule: gpu::GpuChooser::new(*precision),
+                rule: gpu::GpuChooser::of(adapter, *precision),
                 adapter: (**adapter).clone(),
                 tuning: tuning.clone(),
             }),

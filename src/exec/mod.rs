@@ -52,6 +52,22 @@ pub trait Executor: Send {
     /// When there is no such record.
     fn run(&mut self, phase: &str, record: usize) -> Result<(), ExecError>;
 
+    /// Runs phases with a record each, one after the other; on a GPU, with less
+    /// overhead than alone.
+    ///
+    /// # Panics
+    /// As [`run`](Self::run).
+    fn run_all(&mut self, runs: &[(&str, usize)]) -> Result<(), ExecError> {
+        let mut runs = runs.iter();
+        runs.try_for_each(|&(phase, record)| self.run(phase, record))
+    }
+
+    /// How often these phases should be run by one [`run_all`](Self::run_all):
+    /// more than once where they are so short that overhead shows.
+    fn at_once(&self, _phases: &[&str]) -> usize {
+        1
+    }
+
     /// Waits until at most `pending` of the runs asked for are unfinished.
     fn wait(&mut self, pending: usize) -> Result<(), ExecError>;
 

@@ -5,7 +5,7 @@
 //! that it removes what the smaller grid cannot hold. Weights of a sample add
 //! up to 1. All in f64, rounded once at the end if at all.
 //!
-//! This is for measures, for opacity and for making LR pictures; the
+//! This is for measures, for opacity and for making LR images; the
 //! enlargement inside the model is [`crate::ops::UpsampleBicubic`], which it
 //! agrees with.
 
@@ -107,7 +107,7 @@ where
     Resizing::new(size, channels, new_size)?.rows(samples, 0..new_size[1], finish)
 }
 
-/// A resizing of pictures of one size to another, any rows at a time.
+/// A resizing of images of one size to another, any rows at a time.
 pub(crate) struct Resizing {
     size: [usize; 2],
     channels: usize,
@@ -143,7 +143,7 @@ impl Resizing {
     /// Rows of the result, rounded and clamped.
     ///
     /// # Panics
-    /// When `samples` are not those of the whole picture.
+    /// When `samples` are not those of the whole image.
     pub fn samples(&self, samples: &Samples, rows: Range<usize>) -> Result<Samples, NoMemory> {
         // The conversions clamp.
         Ok(match samples {

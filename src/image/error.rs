@@ -1,4 +1,4 @@
-//! Why a picture cannot be read or written.
+//! Why an image cannot be read or written.
 
 use super::{OutputFormat, format::READABLE};
 use crate::atomic_file::Fault;
@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A picture file that cannot be read or written.
+/// An image file that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {problem}", file.display())]
 pub struct ImageError {
@@ -19,31 +19,31 @@ pub struct ImageError {
     pub problem: ImageProblem,
 }
 
-/// What is wrong with a picture file.
+/// What is wrong with an image file.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageProblem {
     /// There is no such input.
-    #[error("there is no such file; check the path of the picture")]
+    #[error("there is no such file; check the path of the image")]
     Missing,
-    /// A folder where a picture should be.
-    #[error("is a folder; name a picture file")]
+    /// A folder where an image should be.
+    #[error("is a folder; name an image file")]
     Folder,
     /// A device, pipe or socket.
-    #[error("is not a regular file; name a picture file on a disk")]
+    #[error("is not a regular file; name an image file on a disk")]
     NotRegular,
     /// The system refuses to read it.
     #[error("cannot be read ({}); {}", plainly(.0), read_advice(.0))]
     Read(#[source] io::Error),
     /// It has no bytes.
-    #[error("is empty (0 bytes); fetch or save the picture again")]
+    #[error("is empty (0 bytes); fetch or save the image again")]
     Empty,
-    /// Its first bytes are not those of any picture.
-    #[error("is not a picture, whatever its name says; give a {} file", READABLE)]
+    /// Its first bytes are not those of any image.
+    #[error("is not an image, whatever its name says; give a {} file", READABLE)]
     NotAPicture,
-    /// A picture in a format that is not read.
+    /// An image in a format that is not read.
     #[error("is {0}, which cannot be read; convert it to one of {READABLE}")]
     Format(&'static str),
-    /// A picture in a format that is read with a feature that is not built.
+    /// An image in a format that is read with a feature that is not built.
     #[error(
         "is {format} image, which this build of srdiff does not read; build with `cargo install --path . --features {feature}`, or convert the image to PNG"
     )]
@@ -57,18 +57,18 @@ pub enum ImageProblem {
     #[error("uses {0}, which cannot be read; save it as an ordinary 8-bit or 16-bit PNG")]
     Feature(String),
     /// Its bytes are cut off or wrong.
-    #[error("is truncated or damaged ({0}); fetch or save the picture again")]
+    #[error("is truncated or damaged ({0}); fetch or save the image again")]
     Damaged(String),
     /// Parts are missing or wrong, and the rest can be read: see
     /// [`DecodeOptions::tolerant`](super::DecodeOptions::tolerant).
-    #[error("is truncated or damaged ({0}); fetch or save the picture again")]
+    #[error("is truncated or damaged ({0}); fetch or save the image again")]
     Incomplete(String),
     /// A decoder failed in a way that it should not.
     #[error("makes its decoder fail ({0}); save it with another program, best as PNG")]
     Codec(String),
     /// No pixels.
     #[error(
-        "is {width}x{height} pixels, and there is nothing in it; give a picture of at least 1x1"
+        "is {width}x{height} pixels, and there is nothing in it; give an image of at least 1x1"
     )]
     NoPixels {
         /// Width that the file states.
@@ -96,9 +96,9 @@ pub enum ImageProblem {
         /// How many there are.
         count: usize,
     },
-    /// Decoding needs more memory than a picture of its size should.
+    /// Decoding needs more memory than an image of its size should.
     #[error(
-        "needs more memory to decode than a picture should; crop or shrink it, or save it as an ordinary PNG"
+        "needs more memory to decode than an image should; crop or shrink it, or save it as an ordinary PNG"
     )]
     Memory,
     /// The system refuses the memory that it takes.
@@ -112,7 +112,7 @@ pub enum ImageProblem {
     Extension,
     /// The format has no room for so many pixels.
     #[error(
-        "a {format} picture has at most {limit} pixels a side, and the result has {width}x{height}; write a {other} file"
+        "a {format} image has at most {limit} pixels a side, and the result has {width}x{height}; write a {other} file"
     )]
     FormatLimit {
         /// Format of the output.

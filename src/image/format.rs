@@ -104,18 +104,18 @@ pub fn recognise(start: &[u8]) -> Result<Format, ImageProblem> {
                     feature: "avif",
                 });
             }
-            [b'h' | b'm', b'e' | b'i', ..] => "a HEIF picture",
+            [b'h' | b'm', b'e' | b'i', ..] => "a HEIF image",
             _ => "a video",
         },
         [0, 0, 0, 12, b'j', b'P', b' ', b' ', ..] | [0xff, 0x4f, 0xff, 0x51, ..] => {
-            "a JPEG 2000 picture"
+            "a JPEG 2000 image"
         }
-        [0xff, 0xd8, ..] => "a JPEG picture without its first segment",
+        [0xff, 0xd8, ..] => "a JPEG image without its first segment",
         [b'8', b'B', b'P', b'S', ..] => "a Photoshop document",
         [b'P', b'F' | b'f', b'\n' | b'\r' | b' ', ..] => "a portable float map (PFM)",
-        [0x76, 0x2f, 0x31, 0x01, ..] => "an OpenEXR picture",
-        [b'#', b'?', b'R', b'A' | b'G', ..] => "a Radiance HDR picture",
-        [b'q', b'o', b'i', b'f', ..] => "a QOI picture",
+        [0x76, 0x2f, 0x31, 0x01, ..] => "an OpenEXR image",
+        [b'#', b'?', b'R', b'A' | b'G', ..] => "a Radiance HDR image",
+        [b'q', b'o', b'i', b'f', ..] => "a QOI image",
         [b'D', b'D', b'S', b' ', ..] => "a DDS texture",
         [0, 0, 1, 0, ..] => "an icon (ICO)",
         [b'%', b'P', b'D', b'F', ..] => "a PDF document",

@@ -1,4 +1,4 @@
-//! Pictures: files to pixels and back, colour, bicubic resizing, and the
+//! Images: files to pixels and back, colour, bicubic resizing, and the
 //! measures of the field.
 
 pub mod bicubic;
@@ -33,7 +33,7 @@ use samples::Sample;
 pub use samples::Samples;
 pub use write::{EncodeOptions, OutputFormat, check_writable, encode_rows, save_rows};
 
-/// A picture of 8 or 16 bits a channel.
+/// An image of 8 or 16 bits a channel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picture {
     /// Width in pixels; at least 1.
@@ -42,7 +42,7 @@ pub struct Picture {
     pub height: usize,
     /// R, G, B of each pixel, row by row: `3 * width * height` samples.
     pub rgb: Samples,
-    /// Whether it is a grayscale picture: R, G and B of each pixel are equal,
+    /// Whether it is a grayscale image: R, G and B of each pixel are equal,
     /// and files are written with one channel in place of three.
     pub gray: bool,
     /// Opacity of each pixel, `width * height` samples, where there is any.
@@ -52,7 +52,7 @@ pub struct Picture {
     pub metadata: Metadata,
 }
 
-/// What a picture file says besides its pixels.
+/// What an image file says besides its pixels.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Metadata {
     /// The ICC profile of the colours; none: sRGB.
@@ -66,7 +66,7 @@ pub struct Metadata {
 }
 
 impl Picture {
-    /// An opaque colour picture of 8 bits a channel, without metadata.
+    /// An opaque colour image of 8 bits a channel, without metadata.
     ///
     /// # Panics
     /// When a side is 0 or `rgb` does not hold `3 * width * height` bytes.
@@ -74,14 +74,14 @@ impl Picture {
         Self::with_samples(width, height, rgb.into())
     }
 
-    /// An opaque colour picture without metadata.
+    /// An opaque colour image without metadata.
     ///
     /// # Panics
     /// When a side is 0 or `rgb` does not hold `3 * width * height` samples.
     pub fn with_samples(width: usize, height: usize, rgb: Samples) -> Self {
         assert!(
             width > 0 && height > 0 && rgb.len() == 3 * width * height,
-            "picture: {} samples for {width}x{height} pixels",
+            "image: {} samples for {width}x{height} pixels",
             rgb.len()
         );
         Self {
@@ -94,7 +94,7 @@ impl Picture {
         }
     }
 
-    /// An opaque colour picture from R, G, B of each pixel in [0, 1], clamped and
+    /// An opaque colour image from R, G, B of each pixel in [0, 1], clamped and
     /// rounded to 16 bits.
     ///
     /// # Panics
@@ -146,7 +146,7 @@ impl Picture {
             }
     }
 
-    /// The picture as grayscale: each pixel becomes the rounded mean of its
+    /// The image as grayscale: each pixel becomes the rounded mean of its
     /// R, G and B. Meant for results that should be gray and nearly are.
     pub fn into_gray(mut self) -> Self {
         self.make_gray();

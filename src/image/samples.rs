@@ -5,7 +5,7 @@ use bytemuck::Zeroable;
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// Samples of a picture: whole numbers from 0 to the largest of their type.
+/// Samples of an image: whole numbers from 0 to the largest of their type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Samples {
     /// 8 bits a sample.
@@ -128,7 +128,7 @@ impl Samples {
     }
 
     /// Whether every sample has the largest value, as those of an opaque
-    /// picture's alpha have.
+    /// image's alpha have.
     pub fn all_largest(&self) -> bool {
         match self {
             Self::U8(samples) => samples.iter().all(|&v| v == u8::MAX),

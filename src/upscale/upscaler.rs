@@ -1,5 +1,9 @@
 //! A model loaded on a device, which upscales images.
 
+mod retry;
+
+pub use retry::{NextTry, Retry};
+
 use super::budget::usable_bytes;
 use super::consistency::Consistency;
 use super::device::{CpuSummary, Device, PrecisionChoice};
@@ -11,20 +15,19 @@ use super::tiled::{Start, Tiled};
 use super::tiling::{MARGIN, SMALLEST_TILE, TileChoice, Tiling};
 use super::tuning::Tuned;
 use super::{UpscaleError, steps};
-use crate::exec::gpu::{CacheFolder, list_adapters};
+use crate::exec::gpu::{Adapters, CacheFolder};
 #[cfg(feature = "gpu")]
 use crate::exec::gpu::{Gpu, GpuOptions};
 use crate::exec::{Backend, ExecError, Executor, Prepared, StepRecord};
 use crate::image::{Colors, Picture, Planes, Strip};
 use crate::model::{Model, names, time};
 use crate::plan::Precision;
-use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Steps queued on a GPU: enough that it never waits, few enough that progress
-/// is accurate and cancelling is quick.
+/// Submits of steps queued on a GPU: enough that it never waits, few enough that
+/// progress is accurate and cancelling is quick.
 const STEPS_IN_FLIGHT: usize = 2;
 
 #[derive(Clone, Debug, Default)]
@@ -59,37 +62,6 @@ pub struct Report {
     pub tiles: Option<([usize; 2], usize)>,
     /// The tries that failed before.
     pub retried: Vec<Retry>,
-}
-
-/// Why an image was run again, and how.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Retry {
-    /// What went wrong.
-    pub error: String,
-    pub next: NextTry,
-}
-
-/// What was changed for another try.
-#[derive(Clone, Debug, PartialEq)]
-pub enum NextTry {
-    SmallerTiles,
-    /// The device, the precision or both.
-    On {
-        device: String,
-        precision: Precision,
-    },
-}
-
-impl fmt::Display for Retry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let error = &self.error;
-        match &self.next {
-            NextTry::SmallerTiles => write!(f, "{error}; run again in smaller tiles"),
-            NextTry::On { device, precision } => {
-                write!(f, "{error}; run again on {device} in {precision}")
-            }
-        }
-    }
 }
 
 /// A model on a device.
@@ -150,16 +122,23 @@ impl Upscaler {
             });
         }
         let adapters = match options.device {
-            DeviceChoice::Cpu => Vec::new(),
-            _ => list_adapters(),
+            DeviceChoice::Cpu => Adapters::default(),
+            _ => Adapters::list(),
         };
-        let selected = select(&options.device, &adapters, CpuSummary::of_this_machine)?;
+        let summaries = adapters.summaries();
+        let selected = select(&options.device, summaries, CpuSummary::of_this_machine)?;
         let precision = selected.device.precision(options.precision)?;
         let model = Arc::new(model);
         let mut tuned = Tuned::new(options.tuning, options.cache.clone());
         tuned.load(&selected.device);
         Ok(Self {
-            backend: open(&selected.device, precision, &model, &mut tuned)?,
+            backend: open(
+                &selected.device,
+                Some(&adapters),
+                precision,
+                &model,
+                &mut tuned,
+            )?,
             tuned,
             model,
             selected,
@@ -333,91 +312,15 @@ impl Upscaler {
         self.refused = None;
     }
 
-    /// Upscales an image (see [`upscale_from`](Self::upscale_from)), in smaller
-    /// tiles, on another device or in f32 if need be.
-    pub(super) fn upscale_again(
-        &mut self,
-        picture: &Picture,
-        edited: Option<(&Picture, f64)>,
-        sample: &SampleOptions,
-        progress: OnProgress<'_>,
-        rows: OnRows<'_>,
-    ) -> Result<Report, UpscaleError> {
-        if self.has_failed {
-            // A driver that was reset may work again.
-            self.switch(self.selected.clone(), self.precision)?;
-        }
-        self.check_picture(picture)?;
-        let colors = Colors::new(picture, sample.border)?;
-        let edited = match edited {
-            Some((image, amount)) => Some((Colors::new(image, sample.border)?, amount)),
-            None => None,
-        };
-        let mut retried = Vec::new();
-        // The GPU whose result was bad.
-        let mut doubted = None;
-        loop {
-            let edited = edited.as_ref().map(|(image, amount)| (image, *amount));
-            let upscaled = self.upscale_from(picture, &colors, edited, sample, progress, rows);
-            let error = match upscaled {
-                Ok(report) => return Ok(Report { retried, ..report }),
-                Err(error) => error,
-            };
-            if matches!(error, UpscaleError::Exec(ExecError::OutOfMemory { .. })) {
-                // In the end no smaller ones are left, which is another error.
-                retried.push(Retry {
-                    error: error.to_string(),
-                    next: NextTry::SmallerTiles,
-                });
-                continue;
-            }
-            self.has_failed = matches!(error, UpscaleError::Exec(ExecError::Device { .. }));
-            let Some((selected, precision)) = self.next_try(&error) else {
-                if let (true, Some((selected, precision))) = (is_bad(&error), doubted) {
-                    // The CPU's is bad, too: it was not the GPU's fault.
-                    self.switch(selected, precision)?;
-                }
-                return Err(error);
-            };
-            if is_bad(&error) {
-                doubted = Some((self.selected.clone(), self.precision));
-            }
-            retried.push(Retry {
-                error: error.to_string(),
-                next: NextTry::On {
-                    device: selected.device.to_string(),
-                    precision,
-                },
-            });
-            self.switch(selected, precision)?;
-        }
-    }
-
-    /// On what an image is to be run again after an error: in f32, then on the
-    /// CPU, as far as that was left to the upscaler.
-    fn next_try(&self, error: &UpscaleError) -> Option<(Selected, Precision)> {
-        let is_bad = is_bad(error);
-        if is_bad && self.falls_back && self.precision == Precision::F16 {
-            return Some((self.selected.clone(), Precision::F32));
-        }
-        let is_gpu = matches!(self.selected.device, Device::Gpu(_));
-        if self.leaves_gpu && is_gpu && (is_bad || self.has_failed) {
-            let selected = Selected {
-                device: Device::Cpu(CpuSummary::of_this_machine()),
-                reason: error.to_string(),
-            };
-            return Some((selected, Precision::F32));
-        }
-        None
-    }
-
     /// Opens another device, or the same one again.
     fn switch(&mut self, selected: Selected, precision: Precision) -> Result<(), UpscaleError> {
         // What was loaded goes first: the new one may need its memory.
         (self.loaded, self.prepared, self.weight_bytes) = (None, None, 0);
         self.holds_image = false;
         self.tuned.load(&selected.device);
-        self.backend = open(&selected.device, precision, &self.model, &mut self.tuned)?;
+        // What was listed may be lost.
+        let model = &self.model;
+        self.backend = open(&selected.device, None, precision, model, &mut self.tuned)?;
         self.refused = match selected.device == self.selected.device {
             true => self.refused,
             false => None,
@@ -687,25 +590,24 @@ pub(super) fn collect_rows<T>(
     }
 }
 
-/// Whether a device did its work, but what it gave is no result.
-fn is_bad(error: &UpscaleError) -> bool {
-    matches!(
-        error,
-        UpscaleError::NotFinite { .. } | UpscaleError::Lost { .. }
-    )
-}
-
+/// Opens a device, one of the `listed` if it is a GPU and they are given.
+#[cfg_attr(not(feature = "gpu"), allow(unused_variables))]
 fn open(
     device: &Device,
+    listed: Option<&Adapters>,
     precision: Precision,
     model: &Arc<Model>,
-    #[cfg_attr(not(feature = "gpu"), allow(unused_variables))] tuned: &mut Tuned,
+    tuned: &mut Tuned,
 ) -> Result<Backend, UpscaleError> {
     match device {
         Device::Cpu(_) => Ok(Backend::cpu(precision, model.clone())),
         #[cfg(feature = "gpu")]
         Device::Gpu(adapter) => {
-            let gpu = Gpu::open(adapter.index, GpuOptions::default())?;
+            let (index, options) = (adapter.index, GpuOptions::default());
+            let gpu = match listed {
+                Some(listed) => Gpu::open_listed(listed, index, options)?,
+                None => Gpu::open(index, options)?,
+            };
             let gpu = tuned.with_stored_pipelines(gpu);
             Ok(Backend::gpu(Arc::new(gpu), precision, model.clone()))
         }

@@ -130,7 +130,7 @@ fn a_bad_picture_does_not_stop_the_others() {
     let run = run(&folder, &["photos", "absent.png", "-o", "large"], 8);
     assert_eq!(below(&folder, "large"), ["a_x4.png", "b_x4.png"]);
     for part in [
-        "error: photos/a0.png: is not a picture",
+        "error: photos/a0.png: is not an image",
         "error: photos/aa.png: is truncated",
         "error: absent.png: there is no such file",
         "\n2 done, 3 failed; ",

@@ -46,7 +46,7 @@ fn a_truncated_jpeg() {
 fn text_under_the_name_of_a_picture() {
     let folder = Folder::new();
     folder.write("text.png", b"This is no picture, only its name says so.\n");
-    folder.refuses_upscale(&["text.png"], 3, &["text.png: ", "is not a picture"]);
+    folder.refuses_upscale(&["text.png"], 3, &["text.png: ", "is not an image"]);
 }
 
 #[test]

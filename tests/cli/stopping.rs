@@ -1,6 +1,6 @@
 //! Signals, and what killed runs leave.
 
-use super::folder::Folder;
+use super::folder::{FAST, Folder};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -110,6 +110,36 @@ fn leftovers_are_removed() {
     assert_eq!(names, expected);
 }
 
+#[test]
+fn every_command_that_writes_removes_leftovers() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("set")).unwrap();
+    folder.draw("set/a.png", 48, 48);
+    folder.draw("large.png", 48, 48);
+    let of_model = &FAST[..4];
+    let checkpoint =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/checkpoints/srdiff-zip.ckpt");
+    let checkpoint = checkpoint.to_str().unwrap();
+    for args in [
+        &["blend", "large.png", "--steps", "1"][..],
+        &["evaluate", "set", "--steps", "1", "--json", "report.json"],
+        &["evaluate", "set", "--steps", "1", "--grid", "grid.png"],
+        &["convert", checkpoint, "model.safetensors", "--groups", "4"],
+    ] {
+        folder.write(".srdiff-killed.tmp", b"half a picture");
+        let run = match args[0] {
+            "convert" => folder.run(args),
+            _ => folder.run(&[args, of_model].concat()),
+        };
+        assert_eq!(run.code, 0, "{args:?}: {run:?}");
+        let names = folder.names();
+        assert!(
+            !names.contains(&".srdiff-killed.tmp".to_owned()),
+            "{args:?}"
+        );
+    }
+}
+
 /// Whether a process has begun to write a file in a folder: one that is open and
 /// has bytes, but no name, or not yet its own.
 #[cfg(target_os = "linux")]
@@ -171,7 +201,7 @@ fn a_limit_on_the_size_of_files_does_not_stop_the_others() {
     let folder = Folder::new();
     folder.draw("large.png", 64, 64);
     let binary = env!("CARGO_BIN_EXE_srdiff");
-    let fast = super::folder::FAST.join(" ");
+    let fast = FAST.join(" ");
     let command = format!("ulimit -f 8; exec {binary} large.png in.png {fast} -f tif -o out");
     let output = Command::new("sh")
         .current_dir(folder.path(""))

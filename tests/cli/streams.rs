@@ -74,7 +74,7 @@ fn what_is_no_picture_on_stdin_is_refused() {
     let picture = fs::read(folder.path("in.png")).unwrap();
     for (stdin, code, part) in [
         (&b""[..], 3, "error: standard input: is empty"),
-        (b"hello", 3, "error: standard input: is not a picture"),
+        (b"hello", 3, "error: standard input: is not an image"),
         (
             &picture[..picture.len() / 2],
             3,
@@ -134,10 +134,7 @@ fn json_has_a_line_for_each_picture() {
     assert_eq!(bad["status"], "failed");
     assert_eq!(bad["error"]["code"], 3);
     let message = bad["error"]["message"].as_str().unwrap();
-    assert!(
-        message.starts_with("bad.png: is not a picture"),
-        "{message}"
-    );
+    assert!(message.starts_with("bad.png: is not an image"), "{message}");
 
     assert_eq!(done["input"], "in.png");
     assert_eq!(done["output"], "large/in_x4.png");

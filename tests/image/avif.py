@@ -115,6 +115,7 @@ def main():
     small = blots(17, 13, 3)
     limited = of_matrix(pillow(small, range="limited", quality=85), 7)
     put("420_limited", limited, 8)
+    put("420_libyuv", of_matrix(limited, 6), 8)
     wide = (blots(17, 13, 4).astype(np.uint16) << 2) + 1
     put("422_10", imagecodecs.avif_encode(wide, 80, bitspersample=10, pixelformat="yuv422", matrix=9), 10)
     gray = blots(17, 13, 1)[:, :, 0].astype(np.uint16) << 4
@@ -133,6 +134,9 @@ def main():
     put("metadata", pillow(faint, exif=exif, icc_profile=profile, xmp=b"<x>srdiff</x>", **options))
     frames = [Image.fromarray(np.full((5, 7, 3), level, np.uint8)) for level in (10, 120, 230)]
     frames[0].save(FOLDER / "avif_animation.avif", save_all=True, append_images=frames[1:], duration=[100, 200, 300])
+    faint = [np.full((5, 7, 4), [level] * 3 + [alpha], np.uint8) for level, alpha in [(10, 255), (120, 100), (230, 40)]]
+    frames = [Image.fromarray(frame) for frame in faint]
+    frames[0].save(FOLDER / "avif_animation_alpha.avif", save_all=True, append_images=frames[1:], duration=[100, 200, 300])
 
     data, own = coded(limited)
     # A known bug of the decoder: this makes it panic.

@@ -43,6 +43,8 @@ fn largest_difference(a: &Picture, b: &Picture) -> f64 {
 fn pixels_are_those_of_libavif() {
     for (name, bits, gray, limit) in [
         ("avif_420_limited", 8, false, 0.0),
+        // libyuv rounds coarsely.
+        ("avif_420_libyuv", 8, false, 2.0),
         ("avif_422_10", 16, false, 0.3),
         ("avif_gray_12", 16, true, 0.0),
         ("avif_grid", 8, false, 1.0),
@@ -199,6 +201,95 @@ fn an_animation_gives_its_first_frame() {
 }
 
 #[test]
+fn every_frame_of_an_animation_can_be_read() {
+    for (name, opacities) in [
+        ("avif_animation.avif", [255; 3]),
+        ("avif_animation_alpha.avif", [255, 100, 40]),
+    ] {
+        let path = file(name);
+        let found = frames(&path, &DecodeOptions::default()).unwrap();
+        assert_eq!(found.notes, [""; 0]);
+        let found: Vec<_> = (found.list.iter())
+            .map(|frame| {
+                (
+                    frame.width,
+                    frame.height,
+                    frame.duration.unwrap().as_millis(),
+                )
+            })
+            .collect();
+        assert_eq!(found, [100, 200, 300].map(|ms| (7, 5, ms)), "{name}");
+        for (number, (level, opacity)) in [10u8, 120, 230].into_iter().zip(opacities).enumerate() {
+            let Decoded { picture, notes } = decode(&path, &of_frame(number)).unwrap();
+            assert_eq!(notes, [""; 0]);
+            assert_eq!((picture.width, picture.height), (7, 5));
+            let is_near = |&found: &u8| found.abs_diff(level) < 2;
+            assert!(picture.rgb8().iter().all(is_near), "{name}, {number}");
+            let alpha = picture
+                .alpha
+                .map_or(vec![255; 35], |alpha| alpha.to_u8().to_vec());
+            assert_eq!(alpha, [opacity; 35], "{name}, {number}");
+        }
+        let text = message(decode(&path, &of_frame(3)), &path);
+        let expected = "has 3 frames or pages, and no number 4; choose one that it has";
+        assert_eq!(text, expected);
+    }
+}
+
+fn of_frame(number: usize) -> DecodeOptions {
+    DecodeOptions {
+        frame: Some(number),
+        ..DecodeOptions::default()
+    }
+}
+
+/// The still image counts where no frame is asked for.
+#[test]
+fn wrong_tables_of_an_animation_are_refused_and_its_still_image_is_read() {
+    let folder = Folder::new();
+    let still = read("avif_animation.avif").picture;
+    let huge = [0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff];
+    for (name, at, value) in [
+        // More frames than there are sizes, and of one byte each any number.
+        (b"stsz", 8, &[0, 0, 0, 9][..]),
+        (b"stsz", 4, &huge),
+        // More chunks, and chunks that are not there.
+        (b"stco", 4, &[0, 0, 0, 9]),
+        (b"stsc", 8, &[0, 0, 0, 9]),
+        (b"stss", 8, &[0, 0, 0, 0]),
+    ] {
+        let kind = String::from_utf8_lossy(name);
+        let path = folder.write(
+            "wrong.avif",
+            patched("avif_animation.avif", name, at, value),
+        );
+        assert_eq!(Picture::open(&path).unwrap().rgb, still.rgb, "{kind}");
+        let text = message(decode(&path, &of_frame(1)), &path);
+        let expected = "is truncated or damaged (the header of its animation contradicts itself)";
+        assert!(text.starts_with(expected), "{kind}: {text}");
+        let text = message(frames(&path, &DecodeOptions::default()), &path);
+        assert!(text.starts_with(expected), "{kind}: {text}");
+    }
+    // No frame begins anew, and frames beyond the file.
+    for (name, at, value) in [(b"stss", 8, &[0, 0, 0, 3][..]), (b"stco", 8, &[9, 0, 0, 0])] {
+        let path = folder.write(
+            "wrong.avif",
+            patched("avif_animation.avif", name, at, value),
+        );
+        let text = message(decode(&path, &of_frame(1)), &path);
+        assert!(text.starts_with("is truncated or damaged ("), "{text}");
+    }
+    let mut other = std::fs::read(file("avif_animation.avif")).unwrap();
+    let at = other.windows(4).rposition(|part| part == b"av01").unwrap();
+    // Its width.
+    other[at + 4 + 25] = 9;
+    let path = folder.write("other.avif", other);
+    let text = message(decode(&path, &of_frame(1)), &path);
+    let expected = "uses an animation of another size than its still image, ";
+    assert!(text.starts_with(expected), "{text}");
+}
+
+#[test]
 fn properties_that_cannot_be_left_out_are_refused_by_name() {
     let folder = Folder::new();
     let mut bytes = std::fs::read(file("avif_aperture.avif")).unwrap();
@@ -279,6 +370,7 @@ fn damage_anywhere_is_survived() {
         "avif_metadata.avif",
         "avif_grid.avif",
         "avif_animation.avif",
+        "avif_animation_alpha.avif",
     ] {
         let bytes = std::fs::read(file(name)).unwrap();
         for at in (0..bytes.len()).step_by(bytes.len() / 1000 + 1) {

@@ -159,7 +159,7 @@ fn sizes_that_a_format_cannot_hold_are_refused() {
             assert_eq!(
                 message(format.check(path, width, height), path),
                 format!(
-                    "a {format} picture has at most {limit} pixels a side, and the result has {width}x{height}; write a PNG file"
+                    "a {format} image has at most {limit} pixels a side, and the result has {width}x{height}; write a PNG file"
                 )
             );
         }
@@ -231,7 +231,7 @@ fn places_that_cannot_be_written_are_refused() {
     fs::create_dir(folder.path("folder.png")).unwrap();
     assert_eq!(
         refused(&folder.path("folder.png")),
-        "is a folder; name a picture file"
+        "is a folder; name an image file"
     );
     if cfg!(target_os = "linux") {
         // Takes no files, not even from a privileged user.
@@ -239,7 +239,7 @@ fn places_that_cannot_be_written_are_refused() {
         assert!(text.starts_with("cannot be written ("), "{text}");
         assert_eq!(
             refused(Path::new("/dev/null")),
-            "is not a regular file; name a picture file on a disk"
+            "is not a regular file; name an image file on a disk"
         );
     }
     assert_eq!(folder.names(), ["file", "folder.png"]);

@@ -122,7 +122,7 @@ fn what_cannot_be_compared_is_refused() {
     let message = |result: Result<f64, MetricError>| result.unwrap_err().to_string();
     assert_eq!(
         message(psnr_rgb(&picture(4, 5), &picture(5, 4), 0)),
-        "the pictures are 4x5 and 5x4 pixels; only pictures of equal size can be compared"
+        "the images are 4x5 and 5x4 pixels; only images of equal size can be compared"
     );
     assert!(message(psnr_y(&picture(8, 9), &picture(8, 9), 4)).contains("at least 9 a side"));
     assert!(message(ssim_y(&picture(18, 40), &picture(18, 40), 4)).contains("at least 19 a side"));

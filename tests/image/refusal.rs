@@ -10,7 +10,7 @@ use srdiff::image::{MAX_PIXELS, Picture, dimensions};
 fn what_is_no_file_is_refused() {
     let folder = Folder::new();
     let path = folder.path("none.png");
-    let expected = "there is no such file; check the path of the picture";
+    let expected = "there is no such file; check the path of the image";
     assert_eq!(message(Picture::open(&path), &path), expected);
     assert_eq!(message(dimensions(&path), &path), expected);
     let below = folder.write("file", "x").join("none.png");
@@ -18,14 +18,14 @@ fn what_is_no_file_is_refused() {
     let path = folder.path("");
     assert_eq!(
         message(Picture::open(&path), &path),
-        "is a folder; name a picture file"
+        "is a folder; name an image file"
     );
     let path = folder.write("empty.png", "");
-    let expected = "is empty (0 bytes); fetch or save the picture again";
+    let expected = "is empty (0 bytes); fetch or save the image again";
     assert_eq!(message(Picture::open(&path), &path), expected);
     if cfg!(unix) {
         let path = std::path::Path::new("/dev/null");
-        let expected = "is not a regular file; name a picture file on a disk";
+        let expected = "is not a regular file; name an image file on a disk";
         assert_eq!(message(Picture::open(path), path), expected);
     }
 }
@@ -45,12 +45,12 @@ fn what_is_no_picture_is_refused() {
         (false, true) => "PNG, JPEG, WebP, AVIF, TIFF, BMP, GIF, PNM",
         (true, true) => "PNG, JPEG, JPEG XL, WebP, AVIF, TIFF, BMP, GIF, PNM",
     };
-    let expected = format!("is not a picture, whatever its name says; give a {readable} file");
+    let expected = format!("is not an image, whatever its name says; give a {readable} file");
     assert_eq!(refused("text.png", b"Once upon a time"), expected);
     assert_eq!(refused("tiny.png", b"x"), expected);
     assert_eq!(refused("half a signature.png", b"\x89PNG"), expected);
     for (bytes, format) in [
-        (&b"\0\0\0\x18ftypheic\0\0\0\0"[..], "a HEIF picture"),
+        (&b"\0\0\0\x18ftypheic\0\0\0\0"[..], "a HEIF image"),
         (b"\0\0\0\x14ftypisom\0\0\0\0avc1avif", "a video"),
         (b"PF\n1 1\n-1.0\n", "a portable float map (PFM)"),
         (b"8BPS\0\x01", "a Photoshop document"),
@@ -131,10 +131,7 @@ fn cut_files_are_refused() {
                 "{format} cut to {length} of {} bytes: {text}",
                 bytes.len()
             );
-            assert!(
-                text.ends_with("); fetch or save the picture again"),
-                "{text}"
-            );
+            assert!(text.ends_with("); fetch or save the image again"), "{text}");
         }
     }
 }

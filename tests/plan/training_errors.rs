@@ -27,11 +27,14 @@ fn gradients_of_convolutions() {
     assert_refused(backward, &[x, turned], "the weight must be [3, 3, 3, 3]");
     let full = Op::Conv2d(Conv2d::backward(1, Padding::Full));
     assert_refused(full, &[x, Shape::new(3, 5, 1, 1)], "full padding");
-    let full = Op::Conv2d(Conv2d {
-        stride: 2,
-        ..Conv2d::backward(3, Padding::Full)
+    let strided = |op| Op::Conv2d(Conv2d { stride: 2, ..op });
+    let backward = strided(Conv2d::backward(3, Padding::Zero));
+    assert_refused(backward, &[x, weight], "does not read its weight backward");
+    let full = strided(Conv2d {
+        bias: false,
+        ..Conv2d::new(3, Padding::Full)
     });
-    assert_refused(full, &[x, weight], "full padding");
+    assert_refused(full, &[x, turned], "full padding");
 
     let gradient = |kernel, stride, padding| {
         Op::Conv2dWeightGradient(Conv2dWeightGradient {

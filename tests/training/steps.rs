@@ -9,13 +9,16 @@ use srdiff::plan::Precision;
 use srdiff::train::{Batch, Stage, Trainer, TrainerOptions};
 use std::sync::Arc;
 
+/// Gradients by the names of their parameters.
+type Gradients = Vec<(String, Vec<f32>)>;
+
 /// The gradients of a step on these batches, and the bytes that the trainer takes.
 fn gradients(
     backend: &Backend,
     model: &Model,
     batches: &[Batch],
     change: impl FnOnce(&mut TrainerOptions),
-) -> Result<(Vec<(String, Vec<f32>)>, u64), Failed> {
+) -> Result<(Gradients, u64), Failed> {
     let images = batches[0].denoiser.timesteps.len();
     let mut options = TrainerOptions::new(Stage::Joint, images, fixture::LR_SIZE);
     change(&mut options);

@@ -3,6 +3,7 @@
 use super::args::EvaluateArgs;
 use super::inputs::{Entry, Pair, unsuitable};
 use crate::cli::failure::Failure;
+use srdiff::atomic_file::{remove_leftovers, remove_leftovers_beside};
 use srdiff::image::{
     EncodeOptions, MAX_PIXELS, OutputFormat, Picture, check_writable, metrics::luma,
 };
@@ -54,6 +55,7 @@ impl<'a> Grids<'a> {
                 }
             }
             check_writable(path, overwrite).map_err(Failure::Output)?;
+            remove_leftovers_beside(path);
             let (width, height) = sizes.fold((0, GAP), |(width, height), size| {
                 (width.max(size[0]), height + size[1])
             });
@@ -83,7 +85,9 @@ impl<'a> Grids<'a> {
                 check_writable(&file, overwrite).map_err(Failure::Output)?;
             }
         }
-        if !path.is_dir() {
+        if path.is_dir() {
+            remove_leftovers(path);
+        } else {
             // Its parent takes new files, and nothing of that name is there.
             check_writable(path, false).map_err(Failure::Output)?;
         }

@@ -144,6 +144,7 @@ impl Report {
 
 /// Writes a file whole or not at all.
 pub fn write(path: &Path, bytes: &[u8], overwrite: bool) -> Result<(), Failure> {
+    atomic_file::remove_leftovers_beside(path);
     atomic_file::write(path, bytes, overwrite).map_err(|fault| {
         Failure::Output(ImageError {
             file: path.to_owned(),

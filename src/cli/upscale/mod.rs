@@ -33,12 +33,6 @@ use target::Target;
 /// work is done; of several images, those that can be upscaled are.
 pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
     let started = Instant::now();
-    // Before anything computes: the first that does starts the threads.
-    if args.jobs.compute > 0 {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(args.jobs.compute);
-        pool.build_global()
-            .map_err(|error| Failure::Usage(format!("--jobs: {error}; start fewer threads")))?;
-    }
     let mut inputs = inputs::collect(args, jobs::folder_given(args))?;
     // Not before: whoever ends a list or image that never comes wants no more.
     let stop = Stop::on_signals();
@@ -106,8 +100,15 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
             // What is wrong with the options is wrong for every image.
             _ => upscaler.check(1, 1, &sample).map_err(Failure::Upscaler),
         };
-        match checked {
-            Ok(()) => pipeline::run(&work.jobs, upscaler, &settings, &report, &stop),
+        let done = checked.and_then(|()| {
+            let run = pipeline::run(&work.jobs, upscaler, &settings, &report, &stop);
+            run.map_err(|error| Failure::Threads {
+                input: is_single.then(|| work.jobs[0].input.shown()),
+                reason: error.to_string(),
+            })
+        });
+        match done {
+            Ok(()) => {}
             Err(failure) if is_single => report.failed(&work.jobs[0], failure, 0),
             Err(failure) => return Err(failure),
         }

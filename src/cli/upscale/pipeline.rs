@@ -18,6 +18,7 @@ use srdiff::image::{DecodeOptions, Decoded, EncodeOptions, NoMemory, decode, dec
 use srdiff::upscale::{SampleOptions, Upscaler};
 use std::any::Any;
 use std::collections::HashSet;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 #[cfg(test)]
 use std::path::Path;
@@ -98,7 +99,16 @@ pub fn work_of(job: &Job, sample: &SampleOptions) -> u64 {
 }
 
 /// Does all jobs, or as many as it can until it is stopped.
-pub fn run(jobs: &[Job], upscaler: Upscaler, settings: &Settings, report: &Report, stop: &Stop) {
+///
+/// # Errors
+/// When threads cannot be started; nothing was upscaled then.
+pub fn run(
+    jobs: &[Job],
+    upscaler: Upscaler,
+    settings: &Settings,
+    report: &Report,
+    stop: &Stop,
+) -> io::Result<()> {
     let next = AtomicUsize::new(0);
     let (to_upscale, loaded) = sync_channel(0);
     let (to_save, results) = sync_channel(0);
@@ -110,12 +120,14 @@ pub fn run(jobs: &[Job], upscaler: Upscaler, settings: &Settings, report: &Repor
         for _ in 0..settings.load.min(jobs.len()) {
             let to_upscale = to_upscale.clone();
             let next = &next;
-            scope.spawn(move || load_all(jobs, next, &to_upscale, settings, stop));
+            let load = move || load_all(jobs, next, &to_upscale, settings, stop);
+            thread::Builder::new().spawn_scoped(scope, load)?;
         }
         drop(to_upscale);
         for _ in 0..settings.save.min(jobs.len()) {
             let (results, folders) = (results.clone(), &folders);
-            scope.spawn(move || save_all(&results, folders, settings, report));
+            let save = move || save_all(&results, folders, settings, report);
+            thread::Builder::new().spawn_scoped(scope, save)?;
         }
         drop(results);
         upscale_all(
@@ -127,7 +139,8 @@ pub fn run(jobs: &[Job], upscaler: Upscaler, settings: &Settings, report: &Repor
             report,
             stop,
         );
-    });
+        Ok(())
+    })
 }
 
 /// Does something for an image. A panic becomes its failure; what was worked on

@@ -20,7 +20,9 @@ pub mod tuning;
 pub use adapter::{AdapterKind, AdapterSummary};
 pub use cache_folder::{CacheFolder, Identity};
 #[cfg(feature = "gpu")]
-pub use device::{DispatchTime, Gpu, GpuBackend, GpuExecutor, GpuOptions, list_adapters};
+pub use device::{
+    Adapters, DispatchTime, Gpu, GpuBackend, GpuExecutor, GpuOptions, Spent, list_adapters,
+};
 pub use kernels::{GpuChooser, variants};
 pub use limits::{check_baseline, check_limits};
 pub use lower::{MAX_DISPATCH_FLOPS, lower};
@@ -33,4 +35,20 @@ pub use lowered::{
 #[cfg(not(feature = "gpu"))]
 pub fn list_adapters() -> Vec<AdapterSummary> {
     Vec::new()
+}
+
+/// Every adapter of this machine: none, without the feature `gpu`.
+#[cfg(not(feature = "gpu"))]
+#[derive(Debug, Default)]
+pub struct Adapters;
+
+#[cfg(not(feature = "gpu"))]
+impl Adapters {
+    pub fn list() -> Self {
+        Self
+    }
+
+    pub fn summaries(&self) -> &[AdapterSummary] {
+        &[]
+    }
 }

@@ -171,7 +171,7 @@ pub fn dpi(block: &[u8]) -> Option<[f64; 2]> {
     (x > 0.0 && y > 0.0).then_some([x, y])
 }
 
-/// Makes a block true of a picture that is upright and has this size: its
+/// Makes a block true of an image that is upright and has this size: its
 /// orientation is 1, and there is no thumbnail, which shows what was before.
 pub fn update(bytes: &mut [u8], width: usize, height: usize) {
     let mut changes = Vec::new();

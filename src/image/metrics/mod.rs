@@ -1,4 +1,4 @@
-//! The measures of the field, of a result against the picture it should be.
+//! The measures of the field, of a result against the image it should be.
 //!
 //! Two protocols are in use, and their numbers must not be mixed:
 //! - that of most super-resolution work: luma only, `border` pixels shaved off
@@ -11,7 +11,7 @@
 //! [`ssimulacra2()`] is close to what people see, and [`pixel_sigma`] is how much
 //! several results differ.
 //!
-//! All are about levels of 8 bits; pictures of 16 bits are rounded to them.
+//! All are about levels of 8 bits; images of 16 bits are rounded to them.
 
 mod perceptual;
 mod ssim;
@@ -24,12 +24,12 @@ use crate::host_memory::{NoMemory, probe};
 use rayon::prelude::*;
 use thiserror::Error;
 
-/// Two pictures that cannot be compared.
+/// Two images that cannot be compared.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum MetricError {
     /// They differ in size.
     #[error(
-        "the pictures are {a_width}x{a_height} and {b_width}x{b_height} pixels; only pictures of equal size can be compared"
+        "the images are {a_width}x{a_height} and {b_width}x{b_height} pixels; only images of equal size can be compared"
     )]
     Sizes {
         /// Width of the first.
@@ -43,7 +43,7 @@ pub enum MetricError {
     },
     /// Nothing is left to compare.
     #[error(
-        "pictures of {width}x{height} pixels are too small for this measure, which needs at least {needed} a side"
+        "images of {width}x{height} pixels are too small for this measure, which needs at least {needed} a side"
     )]
     TooSmall {
         /// Width.
@@ -54,23 +54,23 @@ pub enum MetricError {
         needed: usize,
     },
     /// Too few results to differ.
-    #[error("{0} results for one picture do not tell how much results differ; give 2 or more")]
+    #[error("{0} results for one image do not tell how much results differ; give 2 or more")]
     Samples(usize),
     /// The system has no memory to compare them.
     #[error(transparent)]
     NoMemory(#[from] NoMemory),
     /// One is no whole enlargement of the other.
     #[error(
-        "a picture of {width}x{height} pixels is no whole enlargement of one of {lr_width}x{lr_height}; give the picture it was made from"
+        "an image of {width}x{height} pixels is no whole enlargement of one of {lr_width}x{lr_height}; give the image it was made from"
     )]
     Scale {
         /// Width of the result.
         width: usize,
         /// Height of the result.
         height: usize,
-        /// Width of the LR picture.
+        /// Width of the LR image.
         lr_width: usize,
-        /// Height of the LR picture.
+        /// Height of the LR image.
         lr_height: usize,
     },
 }
@@ -83,7 +83,7 @@ pub fn luma(pixel: [u8; 3]) -> f64 {
 }
 
 /// PSNR over R, G and B in dB, `border` pixels of each side left out;
-/// infinite for equal pictures.
+/// infinite for equal images.
 ///
 /// # Errors
 /// When the sizes differ or nothing is left.
@@ -92,7 +92,7 @@ pub fn psnr_rgb(a: &Picture, b: &Picture, border: usize) -> Result<f64, MetricEr
 }
 
 /// PSNR of [`luma`] in dB, its peak 255, `border` pixels of each side left
-/// out; infinite for equal pictures.
+/// out; infinite for equal images.
 ///
 /// # Errors
 /// When the sizes differ or nothing is left.
@@ -100,7 +100,7 @@ pub fn psnr_y(a: &Picture, b: &Picture, border: usize) -> Result<f64, MetricErro
     psnr(a, b, border, |pixel| [luma(pixel)])
 }
 
-/// How well a result agrees with the LR picture it was made from:
+/// How well a result agrees with the LR image it was made from:
 /// [`psnr_rgb`] of the result, shrunk to that size and rounded, against it.
 ///
 /// # Errors

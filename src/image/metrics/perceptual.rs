@@ -11,8 +11,8 @@ const SSIMULACRA2_LEAST: usize = 8;
 /// The memory that it takes for each pixel, about.
 const SSIMULACRA2_BYTES: usize = 200;
 
-/// SSIMULACRA2 of a result against the picture it should be, both taken for
-/// sRGB and nothing shaved: 100 for equal pictures, 90 where no difference is
+/// SSIMULACRA2 of a result against the image it should be, both taken for
+/// sRGB and nothing shaved: 100 for equal images, 90 where no difference is
 /// seen, 50 for medium quality; it can be negative.
 ///
 /// # Errors
@@ -33,11 +33,11 @@ pub fn ssimulacra2(result: &Picture, original: &Picture) -> Result<f64, MetricEr
         .expect("as many pixels as the size says")
     };
     let score = compute_frame_ssimulacra2(rgb(original), rgb(result));
-    Ok(score.expect("sRGB pictures of one size, which was checked"))
+    Ok(score.expect("sRGB images of one size, which was checked"))
 }
 
 /// Pixel sigma: the standard deviation of each sample's R, G and B over
-/// several results for one picture (divided by one less than their number), in
+/// several results for one image (divided by one less than their number), in
 /// levels of 8 bits, averaged over all of them. 0 if they are all the same.
 ///
 /// # Errors

@@ -17,7 +17,7 @@ pub const SSIM_WINDOW: usize = 11;
 
 /// SSIM of [`luma`], `border` pixels of each side left out: the mean over
 /// every place where a window of 11x11 (Gaussian, sigma 1.5) fits. 1 for
-/// equal pictures.
+/// equal images.
 ///
 /// # Errors
 /// When the sizes differ, or less than [`SSIM_WINDOW`] pixels a side are left.
@@ -37,7 +37,7 @@ pub fn ssim_y(a: &Picture, b: &Picture, border: usize) -> Result<f64, MetricErro
 /// SSIM as SRDiff's paper gives it: the mean over R, G and B and over every
 /// place where a uniform window of 7x7 fits, variances those of a sample
 /// (divided by one less than their number), nothing left out. 1 for equal
-/// pictures.
+/// images.
 ///
 /// # Errors
 /// When the sizes differ, or a side is shorter than 7 pixels.

@@ -32,7 +32,7 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     Ok(raster)
 }
 
-/// The file header and the start of the picture header (BITMAPV5HEADER, of
+/// The file header and the start of the image header (BITMAPV5HEADER, of
 /// which older ones are the beginning). Fields that are not there are 0.
 struct Header([u8; 138]);
 

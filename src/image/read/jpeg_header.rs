@@ -59,7 +59,7 @@ impl Header {
             Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
                 return Err(ImageProblem::Read(error));
             }
-            // Before there is any picture, all is missing.
+            // Before there is any image, all is missing.
             Err(_) if header.scans.is_empty() => {
                 let ImageProblem::Incomplete(what) = cut_off() else {
                     return Err(ImageProblem::NotAPicture);

@@ -24,7 +24,7 @@ use std::time::Duration;
 pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> {
     let mut decoder = JxlDecoder::new(options(max_pixels));
     let (size, _) = header(&mut decoder, source, max_pixels)?;
-    // The decoder turns pictures upright.
+    // The decoder turns images upright.
     Ok((size, Orientation::UPRIGHT))
 }
 
@@ -146,7 +146,7 @@ fn options(max_pixels: u64) -> JxlDecoderOptions {
     options.alpha_mode = AlphaMode::Unpremultiplied;
     options.high_precision = true;
     options.max_profile_level = ProfileLevel::Main10;
-    // Of samples of all channels. Frames may be larger than the picture, and the
+    // Of samples of all channels. Frames may be larger than the image, and the
     // size of that is checked beside this.
     options.sample_limit = usize::try_from(max_pixels.saturating_mul(8)).ok();
     options

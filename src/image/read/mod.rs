@@ -1,4 +1,4 @@
-//! Picture files to pixels.
+//! Image files to pixels.
 
 #[cfg(feature = "avif")]
 mod avif;
@@ -25,7 +25,7 @@ use std::io::{self, BufReader, Read, Seek};
 use std::path::Path;
 use std::time::Duration;
 
-/// The most pixels of a picture that is read, unless more is asked for:
+/// The most pixels of an image that is read, unless more is asked for:
 /// 16384 x 16384.
 pub const MAX_PIXELS: u64 = 1 << 28;
 
@@ -33,10 +33,10 @@ pub const MAX_PIXELS: u64 = 1 << 28;
 /// which a small file may hold deflated.
 const HEADER_BYTES: u64 = 64 << 20;
 
-/// How pictures are read.
+/// How images are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeOptions {
-    /// The most pixels that a picture may have; more is refused from the
+    /// The most pixels that an image may have; more is refused from the
     /// header.
     pub max_pixels: u64,
     /// Whether a file with wrong checksums or missing parts is read as far as
@@ -57,17 +57,17 @@ impl Default for DecodeOptions {
     }
 }
 
-/// A picture, and what the user should know about how its file was read.
+/// An image, and what the user should know about how its file was read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decoded {
-    /// The picture.
+    /// The image.
     pub picture: Picture,
     /// One line each.
     pub notes: Vec<String>,
 }
 
 impl Picture {
-    /// Reads a picture file as [`decode`] does by default, without its notes.
+    /// Reads an image file as [`decode`] does by default, without its notes.
     ///
     /// # Errors
     /// As [`decode`].
@@ -81,13 +81,13 @@ impl Picture {
 ///
 /// The content decides on the format, not the name. The orientation that the
 /// file asks for (EXIF, TIFF, AVIF) is applied, an alpha channel that is opaque
-/// everywhere is dropped, and of several pictures the first is taken. Samples
+/// everywhere is dropped, and of several images the first is taken. Samples
 /// of up to 8 bits become 8, of more 16; those in floating point are clamped to
 /// [0, 1] and become 16 bits. Colours are not converted, except those of CMYK and
 /// CIE L*a*b* files, which become sRGB.
 ///
 /// # Errors
-/// When the file cannot be read, is no whole picture of these formats, uses
+/// When the file cannot be read, is no whole image of these formats, uses
 /// something that is not supported, or states more pixels than allowed; the
 /// size is checked before any pixel is decoded.
 pub fn decode(path: &Path, options: &DecodeOptions) -> Result<Decoded, ImageError> {
@@ -139,7 +139,7 @@ fn decode_from(
         .map_err(|problem| problem.of(name))
 }
 
-/// Width and height of the picture that [`Picture::open`] would give, from
+/// Width and height of the image that [`Picture::open`] would give, from
 /// the header alone.
 ///
 /// # Errors
@@ -148,7 +148,7 @@ pub fn dimensions(path: &Path) -> Result<(usize, usize), ImageError> {
     dimensions_within(path, MAX_PIXELS)
 }
 
-/// [`dimensions`] of a picture that may have `max_pixels`.
+/// [`dimensions`] of an image that may have `max_pixels`.
 ///
 /// # Errors
 /// As [`decode`], as far as the header tells.
@@ -196,7 +196,7 @@ fn size_of(file: &mut Source, format: Format, max_pixels: u64) -> Result<Size, I
     }
 }
 
-/// Width and height of an upright picture.
+/// Width and height of an upright image.
 fn shown((size, orientation): Size) -> (usize, usize) {
     let [width, height] = orientation.shown_size(size.map(|side| side as usize));
     (width, height)
@@ -223,7 +223,7 @@ pub struct Frames {
 }
 
 /// The frames or pages of a file, which [`DecodeOptions::frame`] chooses from. A
-/// picture that is shown in place of an animation is none of them.
+/// image that is shown in place of an animation is none of them.
 ///
 /// # Errors
 /// As [`decode`], as far as the headers tell. A file whose later frames or pages
@@ -247,7 +247,7 @@ pub fn frames(path: &Path, options: &DecodeOptions) -> Result<Frames, ImageError
                 #[cfg(feature = "jxl")]
                 Format::Jxl => jxl::durations(&mut file, options, &mut notes)?,
                 #[cfg(feature = "avif")]
-                Format::Avif => Vec::new(),
+                Format::Avif => avif::durations(&mut file, options, &mut notes)?,
                 Format::Jpeg | Format::Tiff | Format::Bmp | Format::Pnm => Vec::new(),
             };
             let list = match durations.len() {
@@ -283,7 +283,7 @@ fn check_frame(index: usize, count: usize) -> Result<(), ImageProblem> {
     }
 }
 
-/// The note of an animation that is read as one picture.
+/// The note of an animation that is read as one image.
 fn first_of_animation(count: usize) -> String {
     format!("an animation of {count} frames; only the first is used")
 }
@@ -291,10 +291,10 @@ fn first_of_animation(count: usize) -> String {
 /// A file that is read.
 type Source = BufReader<File>;
 
-/// Width and height as stored, and how the picture is turned.
+/// Width and height as stored, and how the image is turned.
 type Size = ([u32; 2], Orientation);
 
-/// Opens a regular file that holds a picture of a known format.
+/// Opens a regular file that holds an image of a known format.
 fn open_file(path: &Path) -> Result<(Source, Format), ImageProblem> {
     // Looked at before opening: opening a pipe would wait for its writer.
     let metadata = fs::metadata(path).map_err(|error| match error.kind() {
@@ -353,9 +353,9 @@ fn length(source: &Source) -> Result<u64, ImageProblem> {
     Ok(metadata.len())
 }
 
-/// A file that ends before its picture does.
+/// A file that ends before its image does.
 fn cut_off() -> ImageProblem {
-    ImageProblem::Incomplete("it ends before the end of the picture".to_owned())
+    ImageProblem::Incomplete("it ends before the end of the image".to_owned())
 }
 
 /// What an I/O error inside a decoder means: decoders report wrong bytes that

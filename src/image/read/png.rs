@@ -173,7 +173,7 @@ fn describe(raster: &mut Raster, info: &Info<'_>, walk: Walk) -> Result<(), Imag
     Ok(())
 }
 
-/// How long each frame is shown; none of a picture that is no animation.
+/// How long each frame is shown; none of an image that is no animation.
 pub fn durations(
     source: &mut Source,
     options: &DecodeOptions,

@@ -20,7 +20,7 @@ pub fn compose<R: BufRead + Seek>(
     let info = reader.info();
     let size = [info.width, info.height].map(|side| side as usize);
     if info.frame_control.is_none() {
-        // A picture for viewers that show no animations.
+        // An image for viewers that show no animations.
         reader.next_frame(&mut bytes).map_err(&problem)?;
     }
     let mut next = || {

@@ -38,7 +38,7 @@ pub fn decode_gif(source: &mut Source, options: &DecodeOptions) -> Result<Raster
         }
     }
     let Some(frame) = frames.next() else {
-        let none = || ImageProblem::Damaged("it holds no picture".to_owned());
+        let none = || ImageProblem::Damaged("it holds no image".to_owned());
         check_frame(wanted, wanted.max(1))?;
         return Err(none());
     };
@@ -82,7 +82,7 @@ pub fn decode_pnm(source: &mut Source, options: &DecodeOptions) -> Result<Raster
     decode_whole(decoder, options)
 }
 
-/// Decodes a picture of one frame.
+/// Decodes an image of one frame.
 pub fn decode_whole(
     mut decoder: impl ImageDecoder,
     options: &DecodeOptions,

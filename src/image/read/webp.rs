@@ -92,7 +92,7 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     Ok(raster)
 }
 
-/// How long each frame is shown; none of a picture that is no animation.
+/// How long each frame is shown; none of an image that is no animation.
 pub fn durations(
     source: &mut Source,
     options: &DecodeOptions,

@@ -41,7 +41,7 @@ pub fn compose(
         let control = control(head);
         let [width, height] = size;
         if control.x_offset + control.width > width || control.y_offset + control.height > height {
-            let reason = "a frame reaches beyond the picture".to_owned();
+            let reason = "a frame reaches beyond the image".to_owned();
             return Err(ImageProblem::Damaged(reason));
         }
         canvas.show(&control, &decode(&control, head, data, memory_limit)?)?;

@@ -1,4 +1,4 @@
-//! Pixels to picture files.
+//! Pixels to image files.
 
 mod jpeg;
 mod output;
@@ -18,7 +18,7 @@ use std::fmt;
 use std::io::{Cursor, Seek, Write};
 use std::path::Path;
 
-/// A format that pictures are written in.
+/// A format that images are written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputFormat {
     /// Lossless, with alpha, up to 16 bits a sample.
@@ -31,10 +31,10 @@ pub enum OutputFormat {
     Tiff,
 }
 
-/// How pictures are written.
+/// How images are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EncodeOptions {
-    /// Quality of a JPEG picture, 1..=100; colour is not subsampled at any.
+    /// Quality of a JPEG image, 1..=100; colour is not subsampled at any.
     pub jpeg_quality: u8,
 }
 
@@ -84,7 +84,7 @@ impl OutputFormat {
         }
     }
 
-    /// Checks that a picture of this size can be written to `path`.
+    /// Checks that an image of this size can be written to `path`.
     ///
     /// # Errors
     /// When the format cannot hold so many pixels.
@@ -103,17 +103,17 @@ impl OutputFormat {
         .of(path))
     }
 
-    /// What this format cannot hold of a picture, one line each.
+    /// What this format cannot hold of an image, one line each.
     pub fn losses(self, picture: &Picture) -> Vec<String> {
         let mut losses = Vec::new();
         if !self.has_alpha() && !picture.is_opaque() {
             losses.push(format!(
-                "{self} has no opacity, so the picture is laid over white"
+                "{self} has no opacity, so the image is laid over white"
             ));
         }
         if !self.has_16_bits() && picture.rgb.bits() == 16 {
             losses.push(format!(
-                "{self} has 8 bits a sample, so the picture's 16 are rounded"
+                "{self} has 8 bits a sample, so the image's 16 are rounded"
             ));
         }
         if self.gray_becomes_srgb(picture) {

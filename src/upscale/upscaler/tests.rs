@@ -74,7 +74,7 @@ fn upscale_with(
 /// (which chooses no software), if `auto`.
 #[cfg(feature = "gpu")]
 fn on_adapters(auto: bool) -> Vec<(Upscaler, Arc<Gpu>)> {
-    let adapters = list_adapters();
+    let adapters = crate::exec::gpu::list_adapters();
     let required = std::env::var_os("SRDIFF_REQUIRE_GPU").is_some();
     assert!(!required || !adapters.is_empty(), "no adapter");
     let open = |adapter: &crate::exec::gpu::AdapterSummary| {
@@ -314,6 +314,7 @@ fn a_bad_result_is_tried_in_f32_and_on_the_cpu() {
         upscaler.model = Arc::new(exploding());
         upscaler.backend = open(
             &upscaler.selected.device,
+            None,
             first,
             &upscaler.model,
             &mut upscaler.tuned,

@@ -75,7 +75,7 @@ fn upscale(jobs: Vec<Job>, fault: fn(Stage, &Path)) -> Outcome {
             verbose: false,
         };
         let report = Report::new(style, sample, jobs.len(), 16 * jobs.len() as u64);
-        run(&jobs, upscaler, &settings, &report, &Stop::default());
+        run(&jobs, upscaler, &settings, &report, &Stop::default()).unwrap();
         let _ = done.send(report.finish(Duration::ZERO));
     });
     outcome.recv_timeout(HANGS).expect("the run ends")
@@ -83,7 +83,7 @@ fn upscale(jobs: Vec<Job>, fault: fn(Stage, &Path)) -> Outcome {
 
 fn names(folder: &Path) -> Vec<String> {
     let entries = folder.read_dir().unwrap();
-    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name();
+    let name = |entry: io::Result<std::fs::DirEntry>| entry.unwrap().file_name();
     let mut names: Vec<String> = entries
         .map(|entry| name(entry).into_string().unwrap())
         .collect();

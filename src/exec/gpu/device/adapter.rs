@@ -8,25 +8,43 @@ use super::work::Work;
 use crate::exec::ExecError;
 use crate::exec::gpu::{AdapterKind, AdapterSummary, CacheFolder, Identity, limits};
 
-/// Every adapter of this machine, once each.
-fn enumerate() -> Vec<wgpu::Adapter> {
-    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
-    descriptor.backends &= wgpu::Backends::PRIMARY;
-    // What the driver would have to move out to main memory is refused.
-    descriptor.memory_budget_thresholds.for_resource_creation = Some(95);
-    let instance = wgpu::Instance::new(descriptor);
-    let mut adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
-    let infos: Vec<_> = adapters.iter().map(wgpu::Adapter::get_info).collect();
-    let mut listed = duplicates::listed(&infos).into_iter();
-    adapters.retain(|_| listed.next() == Some(true));
-    adapters
+/// The adapters of this machine. Asking the drivers for them takes a good part
+/// of a short run, so whoever opens one does it from the list that it was chosen
+/// from.
+#[derive(Debug, Default)]
+pub struct Adapters {
+    adapters: Vec<wgpu::Adapter>,
+    summaries: Vec<AdapterSummary>,
+}
+
+impl Adapters {
+    /// Every adapter, once each.
+    pub fn list() -> Self {
+        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+        descriptor.backends &= wgpu::Backends::PRIMARY;
+        // What the driver would have to move out to main memory is refused.
+        descriptor.memory_budget_thresholds.for_resource_creation = Some(95);
+        let instance = wgpu::Instance::new(descriptor);
+        let mut adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
+        let infos: Vec<_> = adapters.iter().map(wgpu::Adapter::get_info).collect();
+        let mut listed = duplicates::listed(&infos).into_iter();
+        adapters.retain(|_| listed.next() == Some(true));
+        let numbered = adapters.iter().enumerate();
+        Self {
+            summaries: numbered.map(|(index, a)| summarize(index, a)).collect(),
+            adapters,
+        }
+    }
+
+    /// In the order of their indices.
+    pub fn summaries(&self) -> &[AdapterSummary] {
+        &self.summaries
+    }
 }
 
 /// Every adapter of this machine, in the order of their indices.
 pub fn list_adapters() -> Vec<AdapterSummary> {
-    let adapters = enumerate();
-    let adapters = adapters.iter().enumerate();
-    adapters.map(|(index, a)| summarize(index, a)).collect()
+    Adapters::list().summaries
 }
 
 fn summarize(index: usize, adapter: &wgpu::Adapter) -> AdapterSummary {
@@ -131,12 +149,27 @@ impl Gpu {
     /// When there is no such adapter, it cannot run the baseline of the kernels
     /// ([`check_baseline`](limits::check_baseline)), or its driver refuses.
     pub fn open(index: usize, options: GpuOptions) -> Result<Self, ExecError> {
-        let adapters = enumerate();
+        Self::open_listed(&Adapters::list(), index, options)
+    }
+
+    /// The same, of adapters that were listed just now.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_listed(
+        listed: &Adapters,
+        index: usize,
+        options: GpuOptions,
+    ) -> Result<Self, ExecError> {
+        let Adapters {
+            adapters,
+            summaries,
+        } = listed;
         let adapter = adapters.get(index).ok_or_else(|| ExecError::Device {
             device: format!("GPU {index}"),
             reason: format!("there are {} adapters", adapters.len()),
         })?;
-        let summary = summarize(index, adapter);
+        let summary = summaries[index].clone();
         limits::check_baseline(&summary)?;
         let mut wanted = wgpu::Features::SHADER_F16
             | wgpu::Features::TIMESTAMP_QUERY

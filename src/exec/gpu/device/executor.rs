@@ -4,6 +4,7 @@ use super::adapter::Gpu;
 use super::buffers::{self, UNIFORM, buffer, within_memory};
 use super::pipelines::Compiled;
 use super::readback;
+use super::runs::{Next, Part, Run, Submit};
 use super::uploads::Uploads;
 use crate::exec::elements::{gather, scatter};
 use crate::exec::gpu::{
@@ -14,9 +15,8 @@ use crate::graph::{Parameters, Shape};
 use crate::host_memory::zeros;
 use crate::plan::{MemoryReport, Owner, PACK, PlannedValue};
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::ops::Range;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A program loaded on a GPU.
 ///
@@ -25,19 +25,30 @@ use std::time::Instant;
 /// which loading has made sure of. Only more step records than announced make
 /// another buffer of records.
 pub struct GpuExecutor {
-    gpu: Arc<Gpu>,
+    pub(super) gpu: Arc<Gpu>,
     pub(super) lowered: Lowered,
     buffers: Vec<wgpu::Buffer>,
     /// What results are read through.
     staging: wgpu::Buffer,
     /// For each phase, a dispatch for each of its commands.
     pub(super) phases: Vec<Vec<Dispatch>>,
-    records: Records,
+    pub(super) records: Records,
     /// For each buffer that kernels write, what counts a submit that ends with
     /// such a kernel.
     counters: HashMap<usize, wgpu::BindGroup>,
     /// The last submit of each run that nobody waited for yet.
     unfinished: VecDeque<u64>,
+    spent: Spent,
+}
+
+/// What running took of the host.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spent {
+    pub submits: u64,
+    /// To encode commands.
+    pub encoding: Duration,
+    /// To hand them to the driver; those in software do the work meanwhile.
+    pub submitting: Duration,
 }
 
 /// A command ready to be encoded.
@@ -49,10 +60,10 @@ pub(super) struct Dispatch {
     written: usize,
 }
 
-struct Records {
+pub(super) struct Records {
     buffer: wgpu::Buffer,
     group: wgpu::BindGroup,
-    count: usize,
+    pub count: usize,
 }
 
 impl GpuExecutor {
@@ -122,6 +133,7 @@ impl GpuExecutor {
             phases,
             counters,
             unfinished: VecDeque::new(),
+            spent: Spent::default(),
         };
         executor.set_records(&[StepRecord::default()])?;
         executor.pack(parameters, &fresh)?;
@@ -147,13 +159,26 @@ impl GpuExecutor {
             assert_eq!(tensor.len(), weight.shape.elements(), "{}", weight.tensor);
             uploads.write(&self.buffers[weight.plain], bytemuck::cast_slice(&tensor))?;
             let first = weight.first_command;
-            self.submit(self.phase(PACK)?, first..first + weight.commands, 0, 0);
+            let part = Part {
+                run: Run {
+                    phase: self.phase(PACK)?,
+                    record: 0,
+                },
+                commands: first..first + weight.commands,
+            };
+            let commands = self.encode_all(&[part]);
+            self.gpu.work.submit_kernels(&self.gpu, commands, 0);
         }
         uploads.finish()
     }
 
     pub fn gpu(&self) -> &Gpu {
         &self.gpu
+    }
+
+    /// What all runs so far took of the host.
+    pub fn spent(&self) -> Spent {
+        self.spent
     }
 
     pub(super) fn phase(&self, name: &str) -> Result<usize, ExecError> {
@@ -167,7 +192,7 @@ impl GpuExecutor {
         value.ok_or_else(|| self.unknown("value", name))
     }
 
-    fn unknown(&self, what: &str, name: &str) -> ExecError {
+    pub(super) fn unknown(&self, what: &str, name: &str) -> ExecError {
         let reason = format!("the program has no {what} '{name}'");
         self.gpu.failure.error(reason)
     }
@@ -175,9 +200,8 @@ impl GpuExecutor {
     pub(super) fn encode<'a>(
         &'a self,
         pass: &mut wgpu::ComputePass<'a>,
-        phase: usize,
+        Run { phase, record }: Run,
         command: usize,
-        record: usize,
     ) {
         let dispatch = &self.phases[phase][command];
         pass.set_pipeline(&dispatch.pipeline);
@@ -190,39 +214,21 @@ impl GpuExecutor {
         pass.dispatch_workgroups(x, y, z);
     }
 
-    /// The commands of a phase in submits that do not do too much each, by the
-    /// limit of that time; with their work.
-    pub(super) fn submits(&self, phase: usize) -> impl Iterator<Item = (Range<usize>, u64)> {
-        let commands = &self.lowered.phases[phase].commands;
-        let mut next = 0;
-        std::iter::from_fn(move || {
-            let (start, limit) = (next, self.gpu.work.flops_limit());
-            let mut flops = 0;
-            while let Some(command) = commands.get(next)
-                && (flops == 0 || flops + command.flops <= limit)
-            {
-                next += 1;
-                flops += command.flops;
-            }
-            (next > start).then_some((start..next, flops))
-        })
-    }
-
-    /// The number of the submit.
-    fn submit(&self, phase: usize, commands: Range<usize>, record: usize, flops: u64) -> u64 {
+    fn encode_all(&self, parts: &[Part]) -> wgpu::CommandBuffer {
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());
-            let last = commands.end - 1;
-            for command in commands {
-                self.encode(&mut pass, phase, command, record);
+            let mut written = None;
+            for Part { run, commands } in parts {
+                for command in commands.clone() {
+                    self.encode(&mut pass, *run, command);
+                    written = Some(self.phases[run.phase][command].written);
+                }
             }
-            let written = self.phases[phase][last].written;
+            let written = written.expect("a submit has commands");
             self.gpu.work.count(&mut pass, &self.counters[&written]);
         }
-        let work = &self.gpu.work;
-        let submitted = work.submit_kernels(&self.gpu, encoder.finish(), flops);
-        submitted.number
+        encoder.finish()
     }
 
     fn read_slot(&self, value: &PlannedValue) -> Result<Vec<u8>, ExecError> {
@@ -321,31 +327,45 @@ impl Executor for GpuExecutor {
     }
 
     fn run(&mut self, phase: &str, record: usize) -> Result<(), ExecError> {
-        // Shared weights are packed once, before anyone reads them.
-        if phase == PACK && !self.lowered.trainable {
-            return Err(self.unknown("phase", phase));
-        }
-        let phase = self.phase(phase)?;
-        let count = self.records.count;
-        assert!(record < count, "record {record} of {count}");
-        let work = &self.gpu.work;
-        let mut last = None;
-        for (commands, flops) in self.submits(phase) {
+        self.run_all(&[(phase, record)])
+    }
+
+    fn run_all(&mut self, runs: &[(&str, usize)]) -> Result<(), ExecError> {
+        let runs = self.known(runs)?;
+        let mut next = Next::default();
+        while let Some(submit) = self.next_submit(&runs, &mut next) {
+            let Submit { parts, flops, ends } = submit;
+            // While the device works on what came before.
+            let start = Instant::now();
+            let commands = self.encode_all(&parts);
+            self.spent.encoding += start.elapsed();
+            let work = &self.gpu.work;
             work.make_room(&self.gpu)?;
             let timed = work.wants_time(flops);
             if timed {
                 work.wait_for_all(&self.gpu)?;
             }
             let start = Instant::now();
-            let number = self.submit(phase, commands, record, flops);
+            let number = work.submit_kernels(&self.gpu, commands, flops).number;
+            self.spent.submitting += start.elapsed();
+            self.spent.submits += 1;
             if timed {
                 work.wait(&self.gpu, number)?;
                 work.note_time(flops, start.elapsed());
             }
-            last = Some(number);
+            self.unfinished.extend(std::iter::repeat_n(number, ends));
         }
-        self.unfinished.extend(last);
         self.gpu.failure.check()
+    }
+
+    fn at_once(&self, phases: &[&str]) -> usize {
+        let all = self.lowered.phases.iter();
+        let flops = all
+            .filter(|phase| phases.contains(&phase.name.as_str()))
+            .flat_map(|phase| &phase.commands)
+            .map(|command| command.flops)
+            .sum();
+        self.gpu.work.at_once(flops)
     }
 
     fn wait(&mut self, pending: usize) -> Result<(), ExecError> {

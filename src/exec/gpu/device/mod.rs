@@ -9,6 +9,7 @@ mod failure;
 mod pace;
 mod pipelines;
 mod readback;
+mod runs;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -16,7 +17,7 @@ mod timing;
 mod uploads;
 mod work;
 
-pub use adapter::{Gpu, GpuOptions, list_adapters};
+pub use adapter::{Adapters, Gpu, GpuOptions, list_adapters};
 pub use backend::GpuBackend;
-pub use executor::GpuExecutor;
+pub use executor::{GpuExecutor, Spent};
 pub use timing::DispatchTime;

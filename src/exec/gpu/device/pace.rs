@@ -10,6 +10,11 @@ const TELLING: u64 = FIRST / 4;
 /// Time that a submit should take: far from the two seconds after which
 /// drivers call a GPU hung, even where one kernel is much slower than most.
 const TARGET: Duration = Duration::from_millis(250);
+/// Part of a submit's time that pieces put together may take: a few hundredths
+/// of a second.
+const SHARE: u64 = 8;
+/// More save hardly anything.
+const MOST_AT_ONCE: u64 = 8;
 /// Measurements before the pace is settled; the best counts, as the first
 /// ones may include the driver's last compilations.
 const MEASUREMENTS: u32 = 3;
@@ -45,6 +50,13 @@ impl Pace {
     /// have more; lowering sees to it that it is not much).
     pub(super) fn limit(&self) -> u64 {
         self.limit
+    }
+
+    /// Pieces of so much work that a submit should have: only as many as take
+    /// little of its time, for who waits for the first waits for all.
+    pub(super) fn at_once(&self, flops: u64) -> usize {
+        let pieces = self.limit / SHARE / flops.max(1);
+        pieces.clamp(1, MOST_AT_ONCE) as usize
     }
 
     /// Whether a submit of so much work should be timed.
@@ -105,6 +117,15 @@ mod tests {
             let off = pace.limit().abs_diff(expected);
             assert!(off < expected / 50, "{} for {expected}", pace.limit());
         }
+    }
+
+    #[test]
+    fn only_short_pieces_are_put_together() {
+        let pace = Pace::new();
+        assert_eq!(pace.at_once(1), MOST_AT_ONCE as usize);
+        assert_eq!(pace.at_once(FIRST / SHARE / 2), 2);
+        assert_eq!(pace.at_once(FIRST / SHARE + 1), 1);
+        assert_eq!(pace.at_once(0), MOST_AT_ONCE as usize);
     }
 
     /// Runs work of submits of the pace's size on an adapter of this rate; the

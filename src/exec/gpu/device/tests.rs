@@ -1,7 +1,7 @@
 //! Faults of devices, injected.
 
-use super::{Gpu, GpuOptions, list_adapters};
-use crate::exec::{Backend, ExecError, Executor, PrepareError, PrepareOptions, StepRecord};
+use super::{Gpu, GpuBackend, GpuOptions, list_adapters};
+use crate::exec::{Backend, ExecError, Executor, PrepareError, PrepareOptions, StepRecord, Target};
 use crate::graph::{Element, GraphBuilder, ParameterError, Parameters, Role, Shape};
 use crate::model::{Model, PhaseOptions, names, phases};
 use crate::ops::{NoiseSource, Op, Pointwise};
@@ -61,6 +61,59 @@ fn work_that_was_reported_but_not_done_is_noticed() {
             executor.read("y").unwrap_err();
             executor.run("phase", 0).unwrap_err();
         }
+    }
+}
+
+/// Short runs that are asked for together share a submit. Where that would have
+/// too much, they are divided, even in the middle of a run; the result is the same.
+#[test]
+fn runs_are_put_together_and_divided() {
+    let model = Arc::new(Model::starter());
+    let side = model.settings().padded_lr_side(1);
+    let options = PhaseOptions {
+        batch: 1,
+        height: side,
+        width: side,
+        noise: NoiseSource::Generated,
+        sr_head: false,
+    };
+    let graphs = phases::build(model.settings(), &options).unwrap();
+    for gpu in gpus() {
+        let gpu = Arc::new(gpu);
+        let target = Target::gpu(gpu.summary(), Precision::F32);
+        let prepared = target.prepare(&graphs, &PrepareOptions::default()).unwrap();
+        let lowered = prepared.lowered().unwrap().clone();
+        let backend = GpuBackend::new(gpu.clone(), Precision::F32, model.clone());
+        let mut executor = backend.load(lowered).unwrap();
+        executor.set_records(&[StepRecord::default(); 3]).unwrap();
+        for phase in [names::MODEL, names::IMAGE, names::CONDITION] {
+            executor.run(phase, 0).unwrap();
+        }
+        let runs: Vec<(&str, usize)> = (1..3)
+            .flat_map(|record| [(names::PREDICT, record), (names::UPDATE, record)])
+            .collect();
+        let mut sample = |together: bool| {
+            executor.run(names::START, 0).unwrap();
+            let before = executor.spent().submits;
+            match together {
+                true => executor.run_all(&runs).unwrap(),
+                false => runs.iter().for_each(|r| executor.run(r.0, r.1).unwrap()),
+            }
+            let submits = executor.spent().submits - before;
+            // Each run is counted, wherever it ended.
+            for pending in (0..runs.len()).rev() {
+                executor.wait(pending).unwrap();
+            }
+            executor.run(names::FINISH, 0).unwrap();
+            (submits, executor.read(names::SR).unwrap())
+        };
+        let (alone, expected) = sample(false);
+        assert_eq!(alone, runs.len() as u64);
+        assert_eq!(sample(true), (1, expected.clone()));
+        gpu.work.most.store(1, Ordering::Relaxed);
+        let (divided, result) = sample(true);
+        assert!(divided > 2 * alone, "{divided}");
+        assert!(result == expected);
     }
 }
 

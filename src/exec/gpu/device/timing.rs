@@ -3,6 +3,7 @@
 use super::buffers::{READBACK, buffer};
 use super::executor::GpuExecutor;
 use super::readback;
+use super::runs::{Next, Run};
 use crate::exec::{ExecError, Executor};
 use std::ops::Range;
 use std::time::Duration;
@@ -33,17 +34,21 @@ impl GpuExecutor {
             return Ok(None);
         }
         self.wait(0)?;
-        let phase = self.phase(phase)?;
+        let runs = self.known(&[(phase, record)])?;
         let mut times: Vec<DispatchTime> = Vec::new();
+        let mut next = Next::default();
+        let submits = std::iter::from_fn(|| self.next_submit(&runs, &mut next));
         // A query set holds at most 4096 queries.
-        let chunks = self.submits(phase).flat_map(|(range, _)| {
+        let chunks = submits.flat_map(|submit| submit.parts).flat_map(|part| {
+            let range = part.commands;
             let starts = range.clone().step_by(2048);
             starts.map(move |start| start..range.end.min(start + 2048))
         });
+        let run = runs[0];
         for chunk in chunks {
-            let ticks = self.time_chunk(phase, chunk.clone(), record)?;
+            let ticks = self.time_chunk(run, chunk.clone())?;
             let period = f64::from(self.gpu().queue.get_timestamp_period());
-            let commands = &self.lowered.phases[phase].commands[chunk];
+            let commands = &self.lowered.phases[run.phase].commands[chunk];
             for (command, pair) in commands.iter().zip(ticks.chunks_exact(2)) {
                 let nanoseconds = pair[1].saturating_sub(pair[0]) as f64 * period;
                 let time = Duration::from_nanos(nanoseconds as u64);
@@ -64,12 +69,7 @@ impl GpuExecutor {
         Ok(Some(times))
     }
 
-    fn time_chunk(
-        &self,
-        phase: usize,
-        chunk: Range<usize>,
-        record: usize,
-    ) -> Result<Vec<u64>, ExecError> {
+    fn time_chunk(&self, run: Run, chunk: Range<usize>) -> Result<Vec<u64>, ExecError> {
         let gpu = self.gpu();
         let count = 2 * chunk.len() as u32;
         let queries = gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
@@ -91,7 +91,7 @@ impl GpuExecutor {
                     end_of_pass_write_index: Some(first + 1),
                 }),
             });
-            self.encode(&mut pass, phase, command, record);
+            self.encode(&mut pass, run, command);
         }
         encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
         gpu.work.submit(gpu, Some(encoder.finish()));

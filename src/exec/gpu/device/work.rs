@@ -33,6 +33,9 @@ pub(super) struct Work {
     /// Whether submits are not counted, to measure what counting takes.
     #[cfg(test)]
     pub is_idle: std::sync::atomic::AtomicBool,
+    /// Floating-point operations of a submit at most, however fast the device.
+    #[cfg(test)]
+    pub most: std::sync::atomic::AtomicU64,
 }
 
 #[derive(Debug)]
@@ -108,6 +111,8 @@ impl Work {
             drops: false.into(),
             #[cfg(test)]
             is_idle: false.into(),
+            #[cfg(test)]
+            most: u64::MAX.into(),
         }
     }
 
@@ -189,7 +194,15 @@ impl Work {
     /// Floating-point operations of one submit at most (a single dispatch may
     /// have more).
     pub(super) fn flops_limit(&self) -> u64 {
-        lock(&self.state).pace.limit()
+        let limit = lock(&self.state).pace.limit();
+        #[cfg(test)]
+        let limit = limit.min(self.most.load(std::sync::atomic::Ordering::Relaxed));
+        limit
+    }
+
+    /// Pieces of so much work that go into one submit.
+    pub(super) fn at_once(&self, flops: u64) -> usize {
+        lock(&self.state).pace.at_once(flops)
     }
 
     /// Whether a submit of so much work should be timed with nothing beside it.

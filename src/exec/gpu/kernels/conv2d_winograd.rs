@@ -86,6 +86,14 @@ impl WinogradPasses {
         self.product
     }
 
+    /// Whether at least three quarters of the products' tiles are of a result.
+    pub fn fills(self, y: Shape) -> bool {
+        let rows = y.h.div_ceil(self.winograd.outputs());
+        let tiles = y.n * rows * y.w.div_ceil(self.winograd.outputs());
+        let fills = |count: usize, step| 4 * count >= 3 * count.next_multiple_of(step);
+        fills(tiles, self.product.pixels) && fills(y.c, self.product.outputs)
+    }
+
     /// The weight, transformed:
     /// `[points][c / 4][4 of c][o]`, c and o rounded up to whole tiles; and the
     /// bias. In f32 always: rounded to f16, transformed weights would lose more

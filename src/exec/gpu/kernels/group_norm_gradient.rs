@@ -11,7 +11,7 @@ const WORKGROUP: usize = 64;
 /// Elements of the scratch arrays: statistics, sums and terms.
 fn scratch(op: &GroupNormGradient, x: Shape) -> [usize; 3] {
     let channels = x.n * x.c.next_multiple_of(4);
-    [2 * x.n * op.groups, 2 * channels, 3 * channels]
+    [2 * x.n * op.groups, 3 * channels, 3 * channels]
 }
 
 pub fn choose(chooser: &GpuChooser, node: &NodeOperands, op: &GroupNormGradient) -> Choice {
@@ -57,13 +57,13 @@ pub fn lower(source: &Source, op: &GroupNormGradient) -> Result<Vec<Kernel>, Str
         .grid([op.groups, x.shape.n, 1]);
     let sums_of_channels = operands(kernel("sums_of_channels", 0))
         .scratch("statistics", source, 0, statistics)?
-        .scratch_output("sums_of_dy", source, 1, sums)?
+        .scratch_output("channel_sums", source, 1, sums)?
         .grid([blocks(x), x.shape.n, 1]);
     let terms_of_channels = kernel("terms_of_channels", 1)
         .uniform("samples", x.shape.n)
         .uniform("pixels", x.shape.pixels())
         .scratch("statistics", source, 0, statistics)?
-        .scratch("sums_of_dy", source, 1, sums)?
+        .scratch("channel_sums", source, 1, sums)?
         .f32_input("w", source, weight)
         .scratch_output("terms", source, 2, terms)?
         .tensor_output("dweight", source, 1)?

@@ -30,6 +30,7 @@ mod optimizer;
 mod pack;
 mod register_tile;
 mod sampling;
+mod software;
 mod split;
 mod upsample;
 mod upsample_nearest_gradient;
@@ -37,7 +38,7 @@ mod upsample_nearest_gradient;
 pub(super) use kernel::{Kernel, Source};
 
 use crate::exec::choice::choice;
-use crate::exec::gpu::adapter::AdapterSummary;
+use crate::exec::gpu::adapter::{AdapterKind, AdapterSummary};
 use crate::graph::{Element, Shape};
 use crate::ops::{Op, Packing, ensure};
 use crate::plan::{Choice, Chooser, Format, Layout, NodeOperands, Operand, Precision, Variant};
@@ -47,7 +48,7 @@ use gemm_tile::GemmTile;
 use register_tile::RegisterTile;
 
 /// The static rule of GPUs: blocks of 4 channels throughout, convolutions by
-/// the kernels that do well on all adapters tried.
+/// the kernels that do well on all GPUs tried, or on software adapters.
 #[derive(Clone, Copy, Debug)]
 pub struct GpuChooser {
     /// How feature maps and weights are stored.
@@ -57,16 +58,14 @@ pub struct GpuChooser {
     pub conv2d: Option<Variant>,
     /// The same for transposed convolutions.
     pub conv_transpose2d: Option<Variant>,
+    /// Whether the static rule is that of software adapters.
+    pub is_software: bool,
 }
 
 /// All kernels that compute a node on such a device, that of the static rule
 /// first.
 pub fn variants(node: &NodeOperands, device: &AdapterSummary) -> Vec<Variant> {
-    let all = match node.op {
-        Op::Conv2d(op) => conv2d::variants(node, op),
-        Op::ConvTranspose2d(op) => conv_transpose2d::variants(node, op),
-        _ => vec![Variant::Only],
-    };
+    let all = baseline(node, device.kind == AdapterKind::Software);
     let array_bytes = device.max_binding_bytes.min(device.max_buffer_bytes);
     let fits = |variant: &Variant| {
         let Workgroup { invocations, bytes } = Workgroup::of(*variant);
@@ -80,6 +79,21 @@ pub fn variants(node: &NodeOperands, device: &AdapterSummary) -> Vec<Variant> {
         variants.extend(conv2d_matrix::variants(node, op, device));
     }
     variants
+}
+
+/// All kernels for a node that need no more than the baseline of devices, that
+/// of the static rule first.
+fn baseline(node: &NodeOperands, is_software: bool) -> Vec<Variant> {
+    let mut all = match node.op {
+        Op::Conv2d(op) => conv2d::variants(node, op),
+        Op::ConvTranspose2d(op) => conv_transpose2d::variants(node, op),
+        _ => vec![Variant::Only],
+    };
+    let first = is_software.then(|| software::kernel(node)).flatten();
+    if let Some(at) = all.iter().position(|variant| Some(*variant) == first) {
+        all[..=at].rotate_right(1);
+    }
+    all
 }
 
 /// What the workgroups of a convolution's kernel need.
@@ -106,12 +120,21 @@ impl Workgroup {
 }
 
 impl GpuChooser {
-    /// The static rule.
+    /// The static rule of GPUs that are not software.
     pub fn new(precision: Precision) -> Self {
         Self {
             precision,
             conv2d: None,
             conv_transpose2d: None,
+            is_software: false,
+        }
+    }
+
+    /// The static rule of an adapter.
+    pub fn of(adapter: &AdapterSummary, precision: Precision) -> Self {
+        Self {
+            is_software: adapter.kind == AdapterKind::Software,
+            ..Self::new(precision)
         }
     }
 
@@ -141,17 +164,15 @@ impl Chooser for GpuChooser {
     }
 
     fn choose(&self, node: &NodeOperands) -> Result<Choice, String> {
-        let (given, all) = match node.op {
-            Op::Conv2d(op) => (self.conv2d, conv2d::variants(node, op)),
-            Op::ConvTranspose2d(op) => {
-                (self.conv_transpose2d, conv_transpose2d::variants(node, op))
-            }
-            _ => (None, vec![Variant::Only]),
+        let given = match node.op {
+            Op::Conv2d(_) => self.conv2d,
+            Op::ConvTranspose2d(_) => self.conv_transpose2d,
+            _ => None,
         };
         let given = given.map(|variant| self.choose_variant(node, variant));
         match given {
             Some(Ok(choice)) => Ok(choice),
-            _ => self.choose_variant(node, all[0]),
+            _ => self.choose_variant(node, baseline(node, self.is_software)[0]),
         }
     }
 }

@@ -153,7 +153,7 @@ impl Tuner {
     }
 
     fn rule(&self) -> GpuChooser {
-        GpuChooser::new(self.precision)
+        GpuChooser::of(&self.adapter, self.precision)
     }
 
     /// Tries all kernels of a class, each beside the first that works: the

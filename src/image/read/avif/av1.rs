@@ -110,7 +110,7 @@ impl Frame {
     }
 }
 
-/// The units (OBUs) that a picture needs: the headers and what belongs to frames. Wrong
+/// The units (OBUs) that an image needs: the headers and what belongs to frames. Wrong
 /// metadata makes the decoder panic where that cannot be caught. None of data that ends
 /// within a unit.
 fn needed(data: &[u8]) -> Option<Vec<u8>> {

@@ -2,6 +2,7 @@
 //! bytes are, and what the file says about them.
 
 use super::super::{HEADER_BYTES, Source, cut_off, length};
+use super::track::Animation;
 use crate::image::ImageProblem;
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
@@ -51,8 +52,9 @@ pub struct Container {
     properties: Vec<(Name, Vec<u8>)>,
     /// Bytes of items that are kept in the header.
     data: Vec<u8>,
-    /// How many frames the animation has; 0 where there is none.
-    pub frames: usize,
+    pub animation: Option<Animation>,
+    /// Whether there is an animation that cannot be read.
+    pub has_wrong_tracks: bool,
     /// Whether the file ends before its last box.
     pub is_cut: bool,
 }
@@ -84,8 +86,10 @@ impl Container {
                 if &name == b"meta" {
                     found = true;
                     container.meta(&body).ok_or_else(wrong_header)?;
-                } else if let Some(frames) = frames_of(&body) {
-                    container.frames = frames;
+                } else {
+                    let animation = Animation::read(Bytes(&body));
+                    container.has_wrong_tracks |= animation.is_none();
+                    container.animation = container.animation.or(animation.flatten());
                 }
             }
             container.is_cut |= is_cut;
@@ -95,9 +99,15 @@ impl Container {
             true => Ok(container),
             false if container.is_cut => Err(cut_off()),
             false => Err(ImageProblem::Feature(
-                "no still picture, but a video".to_owned(),
+                "no still image, but a video".to_owned(),
             )),
         }
+    }
+
+    /// The animation, if it has several frames.
+    pub fn several_frames(&self) -> Option<&Animation> {
+        let animation = self.animation.as_ref();
+        animation.filter(|animation| animation.color.durations.len() > 1)
     }
 
     fn meta(&mut self, body: &[u8]) -> Option<()> {
@@ -309,7 +319,7 @@ fn box_at(
     }
 }
 
-fn read_at(source: &mut Source, at: u64, size: u64) -> Result<Vec<u8>, ImageProblem> {
+pub fn read_at(source: &mut Source, at: u64, size: u64) -> Result<Vec<u8>, ImageProblem> {
     let mut bytes = Vec::new();
     source
         .seek(SeekFrom::Start(at))
@@ -319,27 +329,6 @@ fn read_at(source: &mut Source, at: u64, size: u64) -> Result<Vec<u8>, ImageProb
         true => Ok(bytes),
         false => Err(cut_off()),
     }
-}
-
-/// How many frames the first track of pictures has.
-fn frames_of(moov: &[u8]) -> Option<usize> {
-    let mut moov = Bytes(moov);
-    while let Some((name, track)) = moov.next_box()? {
-        let frames = || {
-            let media = Bytes(track).child(b"mdia")?;
-            let mut handler = Bytes(media.child(b"hdlr")?.0);
-            handler.number(8)?;
-            let shown = matches!(&handler.name()?, b"pict" | b"vide");
-            let table = media.child(b"minf")?.child(b"stbl")?;
-            let mut sizes = table.child(b"stsz")?;
-            sizes.number(8)?;
-            shown.then(|| sizes.number(4))?
-        };
-        if let (b"trak", Some(frames)) = (&name, frames()) {
-            return usize::try_from(frames).ok();
-        }
-    }
-    None
 }
 
 /// Bytes that are read from their start.
@@ -385,7 +374,7 @@ impl<'a> Bytes<'a> {
     }
 
     /// The next box and its content; within, none at the end.
-    fn next_box(&mut self) -> Option<Option<(Name, &'a [u8])>> {
+    pub fn next_box(&mut self) -> Option<Option<(Name, &'a [u8])>> {
         if self.0.is_empty() {
             return Some(None);
         }
@@ -401,7 +390,7 @@ impl<'a> Bytes<'a> {
     }
 
     /// The content of the first box of a kind.
-    fn child(mut self, kind: &Name) -> Option<Self> {
+    pub fn child(mut self, kind: &Name) -> Option<Self> {
         while let Some((name, content)) = self.next_box()? {
             if &name == kind {
                 return Some(Self(content));

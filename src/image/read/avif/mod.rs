@@ -4,6 +4,7 @@ mod av1;
 mod boxes;
 mod mosaic;
 mod pixels;
+mod track;
 
 use super::super::color;
 use super::super::exif;
@@ -16,6 +17,8 @@ use boxes::{Container, Item, wrong_header};
 use mosaic::{Mosaic, size_of};
 use pixels::Alpha;
 use std::ops::Range;
+use std::time::Duration;
+use track::Animation;
 
 pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> {
     let container = Container::read(source)?;
@@ -32,12 +35,15 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     if container.is_cut {
         tolerate(cut_off(), options, &mut notes)?;
     }
+    let animation = match options.frame {
+        None => container.several_frames(),
+        Some(_) => animation(&container, options, &mut notes)?,
+    };
+    let count = animation.map_or(1, |animation| animation.color.durations.len());
+    let mut chosen = None;
     if let Some(wanted) = options.frame {
-        check_frame(wanted, container.frames.max(1))?;
-        if wanted > 0 {
-            let what = "a frame of an AVIF animation after the first";
-            return Err(ImageProblem::Feature(what.to_owned()));
-        }
+        check_frame(wanted, count)?;
+        chosen = animation.map(|animation| (animation, wanted));
     }
     let primary = primary(&container)?;
     let size = size_of(&container, primary, options.max_pixels)?;
@@ -47,11 +53,22 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
         color::check_transfer(points.transfer)?;
     }
 
-    let color = Mosaic::decode(source, &container, primary, options, &mut notes)?;
+    let color = match chosen {
+        Some((animation, _)) if animation.color.size != size => {
+            let what = "an animation of another size than its still image";
+            return Err(ImageProblem::Feature(what.to_owned()));
+        }
+        Some((animation, wanted)) => Mosaic::of(animation.color.frame(source, wanted)?, size),
+        None => Mosaic::decode(source, &container, primary, options, &mut notes)?,
+    };
     let points = stated.or_else(|| color.any_frame().map(|frame| frame.code_points()));
     let points = points.ok_or_else(wrong_header)?;
     color::check_transfer(points.transfer)?;
-    let alpha = match alpha(source, &container, options, &mut notes) {
+    let alpha = match chosen {
+        Some((animation, wanted)) => alpha_of_frame(source, animation, wanted),
+        None => alpha(source, &container, options, &mut notes),
+    };
+    let alpha = match alpha {
         Ok(Some(alpha)) if alpha.plane.size != color.size => return Err(wrong_header()),
         Ok(alpha) => alpha,
         Err(problem) => {
@@ -64,8 +81,8 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     let pixels = Pixels::whole(size, channels, samples, orientation(&container, primary))?;
     let mut raster = Raster::new(pixels);
     raster.notes = notes;
-    if container.frames > 1 {
-        raster.note(first_of_animation(container.frames));
+    if count > 1 && options.frame.is_none() {
+        raster.note(first_of_animation(count));
     }
     let icc_profile = match icc_profile(&container, primary) {
         Some(profile) => Some(profile),
@@ -84,6 +101,30 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
         ..described(source, &container, &mut raster.notes)
     };
     Ok(raster)
+}
+
+/// How long each frame is shown.
+pub fn durations(
+    source: &mut Source,
+    options: &DecodeOptions,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Duration>, ImageProblem> {
+    let container = Container::read(source)?;
+    let animation = animation(&container, options, notes)?;
+    Ok(animation.map_or(Vec::new(), |animation| animation.color.durations.clone()))
+}
+
+/// The animation, where there is one of several frames.
+fn animation<'a>(
+    container: &'a Container,
+    options: &DecodeOptions,
+    notes: &mut Vec<String>,
+) -> Result<Option<&'a Animation>, ImageProblem> {
+    if container.has_wrong_tracks {
+        let reason = "the header of its animation contradicts itself".to_owned();
+        tolerate(ImageProblem::Incomplete(reason), options, notes)?;
+    }
+    Ok(container.several_frames())
 }
 
 /// The image that is shown.
@@ -112,7 +153,7 @@ fn shown(
     };
     let mut fraction = || Some([aperture.u32()? as i32, aperture.u32()? as i32].map(i128::from));
     let fractions = [fraction(), fraction(), fraction(), fraction()];
-    // The offset is that of its centre from the picture's.
+    // The offset is that of its centre from the image's.
     let range = |side: u32, length: Option<[i128; 2]>, offset: Option<[i128; 2]>| {
         let ([length, of], [offset, parts]) = (length?, offset?);
         let length = length.checked_div(of).filter(|_| length % of == 0)?;
@@ -193,25 +234,38 @@ fn alpha(
     options: &DecodeOptions,
     notes: &mut Vec<String>,
 ) -> Result<Option<Alpha>, ImageProblem> {
+    let has_alpha = |item: &&Item| {
+        let mut kinds = container.properties(item, *b"auxC");
+        kinds.any(|mut kind| kind.version().is_some() && is_alpha(kind.text()))
+    };
+    let Some(item) = about_primary(container, *b"auxl").find(has_alpha) else {
+        return Ok(None);
+    };
+    let plane = Mosaic::decode(source, container, item, options, notes)?;
+    let primary = container.items.get(&container.primary);
+    let is_premultiplied = primary.is_some_and(|item| !item.references(*b"prem").is_empty());
+    Ok(Some(Alpha::new(plane, is_premultiplied)))
+}
+
+fn alpha_of_frame(
+    source: &mut Source,
+    animation: &Animation,
+    wanted: usize,
+) -> Result<Option<Alpha>, ImageProblem> {
+    let Some(track) = &animation.alpha else {
+        return Ok(None);
+    };
+    let plane = Mosaic::of(track.frame(source, wanted)?, track.size);
+    Ok(Some(Alpha::new(plane, animation.is_premultiplied)))
+}
+
+/// Whether the kind of what belongs to an image is its opacity.
+fn is_alpha(kind: &[u8]) -> bool {
     const KINDS: [&[u8]; 2] = [
         b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha",
         b"urn:mpeg:hevc:2015:auxid:1",
     ];
-    let is_alpha = |item: &&Item| {
-        let mut kinds = container.properties(item, *b"auxC");
-        kinds.any(|mut kind| kind.version().is_some() && KINDS.contains(&kind.text()))
-    };
-    let Some(item) = about_primary(container, *b"auxl").find(is_alpha) else {
-        return Ok(None);
-    };
-    let plane = Mosaic::decode(source, container, item, options, notes)?;
-    let is_full_range = plane.any_frame().is_none_or(|frame| frame.is_full_range());
-    let primary = container.items.get(&container.primary);
-    Ok(Some(Alpha {
-        plane,
-        is_full_range,
-        is_premultiplied: primary.is_some_and(|item| !item.references(*b"prem").is_empty()),
-    }))
+    KINDS.contains(&kind)
 }
 
 /// EXIF and XMP.

@@ -16,6 +16,18 @@ pub struct Mosaic {
 }
 
 impl Mosaic {
+    /// One frame.
+    pub fn of(frame: Frame, size: [u32; 2]) -> Self {
+        let size = size.map(|side| side as usize);
+        Self {
+            format: frame.format(),
+            tiles: vec![Some(frame)],
+            columns: 1,
+            tile: size,
+            size,
+        }
+    }
+
     pub fn decode(
         source: &mut Source,
         container: &Container,
@@ -26,15 +38,7 @@ impl Mosaic {
         let size = size_of(container, item, options.max_pixels)?;
         container.check_essential(item)?;
         if &item.kind == b"av01" {
-            let frame = frame(source, container, item, size)?;
-            let size = size.map(|side| side as usize);
-            return Ok(Self {
-                format: frame.format(),
-                tiles: vec![Some(frame)],
-                columns: 1,
-                tile: size,
-                size,
-            });
+            return Ok(Self::of(frame(source, container, item, size)?, size));
         }
         let layout = container.content(source, item)?;
         let (counts, stated) = grid(Bytes(&layout)).ok_or_else(wrong_header)?;

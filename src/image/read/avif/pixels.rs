@@ -1,4 +1,4 @@
-//! Luma, chroma and alpha as the samples of a picture.
+//! Luma, chroma and alpha as the samples of an image.
 
 use super::av1::CodePoints;
 use super::mosaic::Mosaic;
@@ -12,6 +12,16 @@ pub struct Alpha {
     pub is_full_range: bool,
     /// Colours were multiplied with it.
     pub is_premultiplied: bool,
+}
+
+impl Alpha {
+    pub fn new(plane: Mosaic, is_premultiplied: bool) -> Self {
+        Self {
+            is_full_range: plane.any_frame().is_none_or(|frame| frame.is_full_range()),
+            plane,
+            is_premultiplied,
+        }
+    }
 }
 
 /// How stored numbers become levels in [0, 1], or [-0.5, 0.5] for chroma.
@@ -52,7 +62,7 @@ impl Scale {
     }
 }
 
-/// Interleaved samples of the part of a picture that is shown, and how many each pixel has.
+/// Interleaved samples of the part of an image that is shown, and how many each pixel has.
 pub fn samples(
     color: &Mosaic,
     alpha: Option<&Alpha>,
@@ -64,6 +74,7 @@ pub fn samples(
         color,
         alpha,
         is_full_range: points.is_full_range,
+        code: points.matrix,
         matrix,
         shown,
     };
@@ -99,6 +110,8 @@ struct Convert<'a> {
     color: &'a Mosaic,
     alpha: Option<&'a Alpha>,
     is_full_range: bool,
+    /// The code point of the matrix.
+    code: u8,
     matrix: Option<[f32; 2]>,
     shown: &'a [Range<usize>; 2],
 }
@@ -115,7 +128,11 @@ impl Convert<'_> {
             Some(_) => Scale::chroma(format.bits, self.is_full_range),
             None => luma,
         };
-        let (mut first, mut blue, mut red) = (Vec::new(), Chroma::new(1), Chroma::new(2));
+        // What libavif leaves to libyuv.
+        let is_common = format.bits == 8 && matches!(self.code, 1 | 2 | 5 | 6 | 9);
+        let alone = (is_common && self.color.size[0] % 2 == 1).then(|| self.color.size[0] - 1);
+        let chroma_of = |plane| Chroma::new(plane, alone);
+        let (mut first, mut blue, mut red) = (Vec::new(), chroma_of(1), chroma_of(2));
         let mut opacities = Vec::new();
         for y in rows.clone() {
             self.color.row(0, y, 0, &mut first);
@@ -161,7 +178,8 @@ impl Convert<'_> {
 }
 
 /// A row of chroma. A sample of halved chroma lies between those of luma, so each of luma
-/// gets three parts of the nearest and one of the next, as libavif has it.
+/// gets three parts of the nearest and one of the next, as libavif has it. libyuv gives the
+/// last of an odd width its sample alone.
 struct Chroma {
     plane: usize,
     near: Vec<u16>,
@@ -169,16 +187,19 @@ struct Chroma {
     /// Blended vertically.
     row: Vec<f32>,
     is_halved: bool,
+    /// The column that has its sample alone.
+    alone: Option<usize>,
 }
 
 impl Chroma {
-    fn new(plane: usize) -> Self {
+    fn new(plane: usize, alone: Option<usize>) -> Self {
         Self {
             plane,
             near: Vec::new(),
             next: Vec::new(),
             row: Vec::new(),
             is_halved: false,
+            alone,
         }
     }
 
@@ -203,6 +224,7 @@ impl Chroma {
 
     fn at(&self, x: usize) -> f32 {
         match self.is_halved {
+            true if self.alone == Some(x) => self.row[x / 2],
             true => 0.75 * self.row[x / 2] + 0.25 * self.row[beside(x, self.row.len())],
             false => self.row[x],
         }

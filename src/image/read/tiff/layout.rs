@@ -8,7 +8,7 @@ use super::ycbcr::YCbCr;
 use super::{File, all_unsigned, bytes, unsigned};
 use crate::host_memory::NoMemory;
 
-/// The most bytes of a strip or tile for each pixel that a picture may have.
+/// The most bytes of a strip or tile for each pixel that an image may have.
 const CHUNK_BYTES_A_PIXEL: u64 = 16;
 
 /// What the tags of a directory say about its pixels.
@@ -80,7 +80,7 @@ pub enum Compression {
 }
 
 impl Layout {
-    /// Refuses strips and tiles that are absurdly large for a picture of at most
+    /// Refuses strips and tiles that are absurdly large for an image of at most
     /// `max_pixels`.
     pub fn read(file: &mut File<'_>, max_pixels: u64) -> Result<Self, ImageProblem> {
         let (width, height) = file.dimensions().map_err(super::problem)?;
@@ -133,7 +133,7 @@ impl Layout {
             let rows = or(unsigned(file, 278)?, height as u64).min(height as u64);
             [width, rows as usize]
         };
-        // Tiles are at most as large as a picture may be, and a bit.
+        // Tiles are at most as large as an image may be, and a bit.
         if chunk[0] == 0 || chunk[1] == 0 || chunk[0].max(chunk[1]) > 1 << 24 {
             let [w, h] = chunk;
             return Err(ImageProblem::Damaged(format!("strips or tiles of {w}x{h}")));
@@ -309,7 +309,7 @@ fn colors(file: &mut File<'_>, compression: &Compression) -> Result<Colors, Imag
             let map = all_unsigned(file, 320)?.unwrap_or_default();
             return Ok(Colors::Palette(map.into_iter().map(|v| v as u16).collect()));
         }
-        4 => "a transparency mask as a picture",
+        4 => "a transparency mask as an image",
         5 => match unsigned(file, 332)?.unwrap_or(1) {
             1 => return Ok(Colors::Cmyk),
             _ => "other inks than those of CMYK",

@@ -93,14 +93,14 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     Ok(raster)
 }
 
-/// The pictures of a file that are no thumbnails.
+/// The images of a file that are no thumbnails.
 struct Pages {
     directories: Vec<usize>,
     /// Why there may be more than these.
     lacking: Option<String>,
 }
 
-/// Opens one of the pictures that are no thumbnails.
+/// Opens one of the images that are no thumbnails.
 fn open(source: &mut Source, wanted: usize) -> Result<(File<'_>, Pages), ImageProblem> {
     let length = super::length(source)? as usize;
     let limits = || {

@@ -1,0 +1,131 @@
+//! Running an image again after an error: in smaller tiles, in f32, on the CPU.
+
+use super::Upscaler;
+use crate::exec::ExecError;
+use crate::image::{Colors, Picture};
+use crate::plan::Precision;
+use crate::upscale::device::{CpuSummary, Device};
+use crate::upscale::finish::OnRows;
+use crate::upscale::reverse::{OnProgress, SampleOptions};
+use crate::upscale::select::Selected;
+use crate::upscale::{Report, UpscaleError};
+use std::fmt;
+
+/// Why an image was run again, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retry {
+    /// What went wrong.
+    pub error: String,
+    pub next: NextTry,
+}
+
+/// What was changed for another try.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NextTry {
+    SmallerTiles,
+    /// The device, the precision or both.
+    On {
+        device: String,
+        precision: Precision,
+    },
+}
+
+impl fmt::Display for Retry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let error = &self.error;
+        match &self.next {
+            NextTry::SmallerTiles => write!(f, "{error}; run again in smaller tiles"),
+            NextTry::On { device, precision } => {
+                write!(f, "{error}; run again on {device} in {precision}")
+            }
+        }
+    }
+}
+
+impl Upscaler {
+    /// Upscales an image (see [`upscale_from`](Self::upscale_from)), in smaller
+    /// tiles, on another device or in f32 if need be.
+    pub(in crate::upscale) fn upscale_again(
+        &mut self,
+        picture: &Picture,
+        edited: Option<(&Picture, f64)>,
+        sample: &SampleOptions,
+        progress: OnProgress<'_>,
+        rows: OnRows<'_>,
+    ) -> Result<Report, UpscaleError> {
+        if self.has_failed {
+            // A driver that was reset may work again.
+            self.switch(self.selected.clone(), self.precision)?;
+        }
+        self.check_picture(picture)?;
+        let colors = Colors::new(picture, sample.border)?;
+        let edited = match edited {
+            Some((image, amount)) => Some((Colors::new(image, sample.border)?, amount)),
+            None => None,
+        };
+        let mut retried = Vec::new();
+        // The GPU whose result was bad.
+        let mut doubted = None;
+        loop {
+            let edited = edited.as_ref().map(|(image, amount)| (image, *amount));
+            let upscaled = self.upscale_from(picture, &colors, edited, sample, progress, rows);
+            let error = match upscaled {
+                Ok(report) => return Ok(Report { retried, ..report }),
+                Err(error) => error,
+            };
+            if matches!(error, UpscaleError::Exec(ExecError::OutOfMemory { .. })) {
+                // In the end no smaller ones are left, which is another error.
+                retried.push(Retry {
+                    error: error.to_string(),
+                    next: NextTry::SmallerTiles,
+                });
+                continue;
+            }
+            self.has_failed = matches!(error, UpscaleError::Exec(ExecError::Device { .. }));
+            let Some((selected, precision)) = self.next_try(&error) else {
+                if let (true, Some((selected, precision))) = (is_bad(&error), doubted) {
+                    // The CPU's is bad, too: it was not the GPU's fault.
+                    self.switch(selected, precision)?;
+                }
+                return Err(error);
+            };
+            if is_bad(&error) {
+                doubted = Some((self.selected.clone(), self.precision));
+            }
+            retried.push(Retry {
+                error: error.to_string(),
+                next: NextTry::On {
+                    device: selected.device.to_string(),
+                    precision,
+                },
+            });
+            self.switch(selected, precision)?;
+        }
+    }
+
+    /// On what an image is to be run again after an error: in f32, then on the
+    /// CPU, as far as that was left to the upscaler.
+    fn next_try(&self, error: &UpscaleError) -> Option<(Selected, Precision)> {
+        let is_bad = is_bad(error);
+        if is_bad && self.falls_back && self.precision == Precision::F16 {
+            return Some((self.selected.clone(), Precision::F32));
+        }
+        let is_gpu = matches!(self.selected.device, Device::Gpu(_));
+        if self.leaves_gpu && is_gpu && (is_bad || self.has_failed) {
+            let selected = Selected {
+                device: Device::Cpu(CpuSummary::of_this_machine()),
+                reason: error.to_string(),
+            };
+            return Some((selected, Precision::F32));
+        }
+        None
+    }
+}
+
+/// Whether a device did its work, but what it gave is no result.
+fn is_bad(error: &UpscaleError) -> bool {
+    matches!(
+        error,
+        UpscaleError::NotFinite { .. } | UpscaleError::Lost { .. }
+    )
+}

@@ -147,7 +147,7 @@ pub enum Failure {
     SameFile(PathBuf),
     /// Training.
     #[error(transparent)]
-    Train(#[from] TrainFailure),
+    Train(Box<TrainFailure>),
     /// The model.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -165,6 +165,12 @@ pub enum Failure {
         /// What is wrong.
         error: Box<UpscaleError>,
     },
+}
+
+impl From<TrainFailure> for Failure {
+    fn from(failure: TrainFailure) -> Self {
+        Self::Train(Box::new(failure))
+    }
 }
 
 /// What a signal has left undone.

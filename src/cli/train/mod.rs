@@ -36,6 +36,9 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
     let stop = Stop::on_signals();
     let file = checkpoint_file(args);
     let resumed = open_checkpoint(args, &file)?;
+    for file in [&args.output, &file] {
+        atomic_file::remove_leftovers_beside(file);
+    }
     let seed = match (&resumed, args.seed) {
         (_, Some(seed)) => seed,
         (Some(checkpoint), None) => checkpoint.saved.rules.seed,
@@ -180,7 +183,7 @@ fn open_model(
 fn trainer_options(args: &TrainArgs, settings: &Settings) -> Result<TrainerOptions, Failure> {
     let multiple = settings.scale * settings.lr_size_multiple();
     let least = settings.scale * settings.padded_lr_side(1);
-    if args.patch % multiple != 0 || args.patch < least {
+    if !args.patch.is_multiple_of(multiple) || args.patch < least {
         return Err(Failure::Usage(format!(
             "--patch {}: choose a multiple of {multiple}, {least} or more, for this model",
             args.patch

@@ -65,7 +65,7 @@ fn a_model_is_made_that_upscales() {
         "{run:?}"
     );
     for part in [
-        "note: photos/c.jpg: skipped: is not a picture",
+        "note: photos/c.jpg: skipped: is not an image",
         "2 images, ",
         "seed 5",
         "step 3, denoiser ",
@@ -116,14 +116,19 @@ fn options_that_do_not_fit_are_refused() {
         folder.refuses(&arguments(&[&steps[..], more].concat()), code, parts);
     };
     for (name, value, code, parts) in [
-        ("--patch", "36", 2, &["--patch 36", "multiple of 8"][..]),
+        ("--patch", "34", 2, &["--patch 34", "multiple of 4"][..]),
         ("--patch", "0", 2, &["--patch 0"]),
         ("--hidden", "10", 2, &["--hidden 10"]),
         ("--mults", "2,2", 2, &["--mults [2, 2]"]),
         ("--scale", "3", 2, &["--scale 3"]),
         ("--patch", "64", 3, &["none of 3 images", "64x64"]),
-        ("--validate", "none", 3, &["none: there is no such file"]),
-        ("--resume", "", 5, &["new.checkpoint: cannot be read"]),
+        ("--validate", "none", 3, &["error: none: there is no such"]),
+        (
+            "--resume",
+            "",
+            3,
+            &["new.checkpoint: there is no", "--resume"],
+        ),
         ("--checkpoint", "new.safetensors", 2, &["--checkpoint new"]),
         ("-o", "photos", 4, &["photos: "]),
         ("-o", "none/new.safetensors", 4, &["none"]),

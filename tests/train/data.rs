@@ -112,7 +112,7 @@ fn what_cannot_be_used_is_named_and_skipped() {
         names.collect::<Vec<_>>(),
         ["broken.png", "cut.jpg", "small.png"]
     );
-    assert!(skipped[0].reason.contains("not a picture"), "{skipped:?}");
+    assert!(skipped[0].reason.contains("not an image"), "{skipped:?}");
     assert!(skipped[1].reason.contains("truncated"), "{skipped:?}");
     assert!(skipped[2].reason.contains("40x28"), "{skipped:?}");
 }

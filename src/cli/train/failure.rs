@@ -24,6 +24,8 @@ pub enum TrainFailure {
         OpenError::Exec(error) => error.to_string(),
     })]
     Open(#[from] OpenError),
+    #[error("{}: there is no checkpoint to go on from; leave --resume out", .0.display())]
+    NoCheckpoint(PathBuf),
     /// A checkpoint that nobody asked to go on with.
     #[error(
         "{}: is there already; go on from it with --resume, or replace it with --force",
@@ -37,7 +39,11 @@ pub enum TrainFailure {
     /// The folder of events.
     #[error("{}: cannot be written ({}); give another folder", .0.display(), .1)]
     Events(PathBuf, std::io::Error),
-    #[error("{}: {error}", folder.display())]
+    #[error("{}", match error {
+        // Names what it is about.
+        ValidationError::Data(error) => error.to_string(),
+        error => format!("{}: {error}", folder.display()),
+    })]
     Validation {
         folder: PathBuf,
         error: ValidationError,
@@ -75,7 +81,7 @@ impl TrainFailure {
             },
             Self::Data(DataError::Thread(_) | DataError::Worker | DataError::Jpeg(_)) => 1,
             Self::Data(DataError::NoMemory(_)) => 6,
-            Self::Data(_) => 3,
+            Self::Data(_) | Self::NoCheckpoint(_) => 3,
             Self::Train(error) => match error {
                 TrainError::Options(_) => 2,
                 TrainError::Exec(error) | TrainError::Prepare(PrepareError::Exec(error)) => {

@@ -129,6 +129,9 @@ fn open_checkpoint(args: &TrainArgs, file: &Path) -> Result<Option<Checkpoint>, 
         return Err(Failure::Usage(text));
     }
     if args.resume {
+        if !file.exists() {
+            return Err(TrainFailure::NoCheckpoint(file.to_owned()).into());
+        }
         let checkpoint = Checkpoint::open(file).map_err(TrainFailure::from)?;
         save::check(&args.output, true)?;
         save::check(file, true)?;
@@ -265,11 +268,8 @@ fn load_photos(
     }
     let (photos, skipped) = loaded.map_err(TrainFailure::from)?;
     for skipped in &skipped {
-        let path = skipped.path.display().to_string();
-        // Messages about images name them already.
-        let reason = skipped.reason.strip_prefix(&format!("{path}: "));
-        let reason = reason.unwrap_or(&skipped.reason);
-        terminal::status(&format!("note: {path}: skipped: {reason}"));
+        let path = skipped.path.display();
+        terminal::status(&format!("note: {path}: skipped: {}", skipped.reason));
     }
     match photos.not_kept() {
         0 => {}

@@ -30,7 +30,7 @@ pub enum DataError {
     Search { folder: PathBuf, reason: String },
     #[error("{}", match .0.first() {
         Some(Skipped { path, reason }) => format!(
-            "none of {} images can be trained on ({}: {reason}); give others", .0.len(), path.display()
+            "none of {} images can be used ({}: {reason}); give others", .0.len(), path.display()
         ),
         None => "there are no images in these folders; give others".to_owned(),
     })]

@@ -78,7 +78,7 @@ impl Photos {
             if stopped.load(Ordering::Relaxed) {
                 return Err(String::new());
             }
-            let pair = Pair::read(path, &options).map_err(|error| error.to_string());
+            let pair = Pair::read(path, &options).map_err(|error| error.problem.to_string());
             if progress().is_break() {
                 stopped.store(true, Ordering::Relaxed);
             }

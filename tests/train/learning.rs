@@ -41,7 +41,7 @@ fn four_images_are_learnt_by_heart() {
     }
     let new = NewModel {
         hidden: 16,
-        mults: vec![1, 1],
+        mults: vec![1],
         features: 8,
         blocks: 2,
         scale: 2,
@@ -63,7 +63,7 @@ fn four_images_are_learnt_by_heart() {
             decay: Decay::Cosine,
         },
         accumulate: 1,
-        steps: Some(700),
+        steps: Some(400),
         time: None,
         workers: 1,
     };

@@ -5,7 +5,7 @@
 mod common;
 
 use common::Device;
-use srdiff::exec::{Place, PrepareOptions, StepRecord};
+use srdiff::exec::{PrepareOptions, StepRecord};
 use srdiff::model::objective::{self, ObjectiveOptions, Stage, names};
 use srdiff::model::{Model, time::sinusoidal_embedding};
 use srdiff::ops::{Adam, AdamStep, Norm};
@@ -87,13 +87,7 @@ fn measure(
     let mut executor = device
         .backend(model.clone())
         .load(&objective.graphs, &trainable)?;
-    executor.set_records(&[StepRecord {
-        places: std::array::from_fn(|n| Place {
-            table_row: n as u32,
-            ..Place::default()
-        }),
-        ..StepRecord::default()
-    }])?;
+    executor.set_records(&[StepRecord::with_rows_in_order()])?;
     let pixels = 3 * batch * size * size;
     let of_hr = pixels * settings.scale * settings.scale;
     let numbers = |count: usize| -> Vec<f32> {

@@ -41,22 +41,8 @@ alias x_t = vec4<${x_scalar}>;
 //: if STATISTICS
 @group(0) @binding(8) var<storage, read_write> statistics: array<f32>; // (N, 2 * GROUPS)
 
-var<workgroup> sums: array<f32, THREADS>;
-
-// Sum of `v` over the workgroup, in a fixed order.
-fn workgroup_sum(thread: u32, v: f32) -> f32 {
-    sums[thread] = v;
-    workgroupBarrier();
-    for (var reach = THREADS / 2u; reach > 0u; reach /= 2u) {
-        if thread < reach {
-            sums[thread] += sums[thread + reach];
-        }
-        workgroupBarrier();
-    }
-    let sum = sums[0];
-    workgroupBarrier();
-    return sum;
-}
+//: set SUM_TYPE = "f32"
+//: include "include/workgroup_sum.wgsl"
 
 // Which lanes of a block are channels in begin..end.
 fn lanes_between(block: u32, begin: u32, end: u32) -> vec4<bool> {

@@ -39,36 +39,9 @@ alias x_t = vec4<${x_scalar}>;
 
 const THREADS: u32 = 64u;
 
-var<workgroup> sums: array<vec4<f32>, THREADS>;
-
-fn workgroup_max(thread: u32, v: vec4<f32>) -> vec4<f32> {
-    sums[thread] = v;
-    workgroupBarrier();
-    for (var reach = THREADS / 2u; reach > 0u; reach /= 2u) {
-        if thread < reach {
-            sums[thread] = max(sums[thread], sums[thread + reach]);
-        }
-        workgroupBarrier();
-    }
-    let most = sums[0];
-    workgroupBarrier();
-    return most;
-}
-
-// Sum of `v` over the workgroup, in a fixed order.
-fn workgroup_sum(thread: u32, v: vec4<f32>) -> vec4<f32> {
-    sums[thread] = v;
-    workgroupBarrier();
-    for (var reach = THREADS / 2u; reach > 0u; reach /= 2u) {
-        if thread < reach {
-            sums[thread] += sums[thread + reach];
-        }
-        workgroupBarrier();
-    }
-    let sum = sums[0];
-    workgroupBarrier();
-    return sum;
-}
+//: set SUM_TYPE = "vec4<f32>"
+//: include "include/workgroup_sum.wgsl"
+//: include "include/workgroup_max.wgsl"
 
 @compute @workgroup_size(64, 1, 1)
 fn context_of_head(

@@ -60,20 +60,7 @@ const THREADS: u32 = 64u;
 //: include "include/workgroup_sum.wgsl"
 //: endif
 //: if PASS == 0
-
-fn workgroup_max(thread: u32, v: vec4<f32>) -> vec4<f32> {
-    sums[thread] = v;
-    workgroupBarrier();
-    for (var reach = THREADS / 2u; reach > 0u; reach /= 2u) {
-        if thread < reach {
-            sums[thread] = max(sums[thread], sums[thread + reach]);
-        }
-        workgroupBarrier();
-    }
-    let most = sums[0];
-    workgroupBarrier();
-    return most;
-}
+//: include "include/workgroup_max.wgsl"
 
 @compute @workgroup_size(64, 1, 1)
 fn softmax_of_keys(

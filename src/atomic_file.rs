@@ -2,7 +2,7 @@
 //! system can do that, else beside their place under another name.
 
 use std::{
-    fs,
+    fmt, fs,
     io::{self, Seek, Write},
     path::{Path, PathBuf},
 };
@@ -24,6 +24,18 @@ pub enum Fault {
     NoFolder(PathBuf),
     /// The system refuses.
     Io(io::Error),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exists => f.write_str("it is there already"),
+            Self::Folder => f.write_str("it is a directory"),
+            Self::NotRegular => f.write_str("it is not a regular file"),
+            Self::NoFolder(_) => f.write_str("there is no such folder"),
+            Self::Io(error) => error.fmt(f),
+        }
+    }
 }
 
 impl From<io::Error> for Fault {

@@ -53,6 +53,17 @@ pub struct StepRecord {
 }
 
 impl StepRecord {
+    /// A record whose batch elements read the rows of the time tables in order.
+    pub fn with_rows_in_order() -> Self {
+        Self {
+            places: std::array::from_fn(|n| Place {
+                table_row: n as u32,
+                ..Place::default()
+            }),
+            ..Self::default()
+        }
+    }
+
     /// The same record with the noise predicted for one timestep everywhere.
     pub fn at_timestep(mut self, timestep: u32) -> Self {
         for place in &mut self.places {

@@ -145,14 +145,8 @@ impl Backward<'_> {
 
     /// A new value of the shape, groups and accuracy of `of`.
     fn like(&mut self, of: ValueId) -> Result<ValueId> {
-        let graph = self.b.graph();
-        let element = graph.value(graph.root(of)).element;
-        let (shape, segments) = (self.b.shape(of), graph.value(of).segments.clone());
         let name = self.name(of);
-        match segments.len() {
-            1 => self.b.value(&name, shape, Role::Temporary, element),
-            _ => self.b.concat(&name, shape, Role::Temporary, &segments),
-        }
+        self.b.temporary_like(&name, of)
     }
 
     /// A new value, made by an operation, of the shape of `of`.

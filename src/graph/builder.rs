@@ -172,6 +172,19 @@ impl GraphBuilder {
         self.finish(op, inputs, into)
     }
 
+    /// Adds a temporary of the shape, channel groups and accuracy of another value.
+    ///
+    /// # Errors
+    /// When the name is taken.
+    pub fn temporary_like(&mut self, name: &str, id: ValueId) -> Result<ValueId> {
+        self.add(Value {
+            name: name.to_owned(),
+            role: Role::Temporary,
+            view_of: None,
+            ..self.graph.value(id).clone()
+        })
+    }
+
     /// The graph so far.
     pub fn graph(&self) -> &Graph {
         &self.graph

@@ -91,12 +91,8 @@ impl Recompute {
         let copy = match self.copies.get(&root) {
             Some(&copy) => copy,
             None => {
-                let value = b.graph().value(root).clone();
-                let name = format!("{} again", value.name);
-                let copy = match value.segments.len() {
-                    1 => b.value(&name, value.shape, Role::Temporary, value.element)?,
-                    _ => b.concat(&name, value.shape, Role::Temporary, &value.segments)?,
-                };
+                let name = format!("{} again", b.graph().value(root).name);
+                let copy = b.temporary_like(&name, root)?;
                 self.copies.insert(root, copy);
                 copy
             }

@@ -1,6 +1,7 @@
 //! Which format a file has: its first bytes tell, not its name.
 
 use super::error::ImageProblem;
+use std::path::Path;
 
 /// A name for the list of formats, if their feature is built.
 macro_rules! if_built {
@@ -33,10 +34,16 @@ pub const READABLE: &str = concat!(
 
 /// The extensions by which images are found in folders. Files that are named
 /// are read whatever they are called.
-pub const EXTENSIONS: [&str; 17] = [
+const EXTENSIONS: [&str; 17] = [
     "avif", "png", "jpg", "jpeg", "jpe", "jfif", "jxl", "webp", "tif", "tiff", "bmp", "dib", "gif",
     "pnm", "pbm", "pgm", "ppm",
 ];
+
+/// Whether a file's name ends as those of images that are read do.
+pub fn has_extension(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+    EXTENSIONS.iter().any(|known| extension == *known)
+}
 
 /// How many bytes of a file tell its format.
 pub const SIGNATURE: u64 = 64;

@@ -21,7 +21,7 @@ mod write;
 pub use crate::host_memory::NoMemory;
 use crate::host_memory::collected;
 pub use error::{ImageError, ImageProblem};
-pub use format::EXTENSIONS;
+pub use format::has_extension;
 pub use planes::{Border, Colors, Enlargement, Planes, Strip, picture_from_planes};
 pub use read::{
     DecodeOptions, Decoded, Frame, Frames, MAX_PIXELS, decode, decode_file, dimensions,

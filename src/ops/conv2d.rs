@@ -17,6 +17,16 @@ pub enum Padding {
     Full,
 }
 
+impl Padding {
+    /// Pixels of it on each side.
+    pub fn pixels(self) -> usize {
+        match self {
+            Self::Zero | Self::Reflect => 1,
+            Self::Full => 2,
+        }
+    }
+}
+
 /// `y[n, o, i, j] = epilogue(bias[o] + sum_{c, u, v} w[o, c, u, v] * x[n, c, s*i + u - p, s*j + v - p])`
 /// with kernel `k x k`, stride `s` and padding `p = (k - 1) / 2`.
 ///
@@ -70,10 +80,9 @@ impl Conv2d {
 
     /// Pixels that stand beyond the border on the left and above.
     pub fn pad(&self) -> usize {
-        match (self.kernel, self.padding) {
-            (1, _) => 0,
-            (_, Padding::Full) => 2,
-            _ => 1,
+        match self.kernel {
+            1 => 0,
+            _ => self.padding.pixels(),
         }
     }
 

@@ -73,6 +73,22 @@ impl ChannelMap {
             alignment,
         }
     }
+
+    /// The groups as (first stored channel, first channel, channels), neighbours
+    /// without padding between them merged.
+    pub fn groups(&self) -> Vec<[usize; 3]> {
+        let mut groups: Vec<[usize; 3]> = Vec::new();
+        let (mut stored, mut first) = (0usize, 0);
+        for &channels in &self.segments {
+            match groups.last_mut() {
+                Some([start, _, count]) if *start + *count == stored => *count += channels,
+                _ => groups.push([stored, first, channels]),
+            }
+            first += channels;
+            stored = (stored + channels).next_multiple_of(self.alignment);
+        }
+        groups
+    }
 }
 
 /// How a tensor is packed: a strided map from packed to plain elements. What
@@ -111,22 +127,10 @@ impl Packing {
         self.axes.iter().map(|axis| axis.size).product()
     }
 
-    /// The groups of [`ChannelMap`] as (first stored channel, first channel,
-    /// channels), neighbours without padding between them merged.
+    /// [`ChannelMap::groups`], where there is padding.
     pub fn channel_groups(&self) -> Vec<[usize; 3]> {
-        let mut groups: Vec<[usize; 3]> = Vec::new();
-        let (mut stored, mut first) = (0usize, 0);
-        if let Some(map) = &self.channels {
-            for &channels in &map.segments {
-                match groups.last_mut() {
-                    Some([start, _, count]) if *start + *count == stored => *count += channels,
-                    _ => groups.push([stored, first, channels]),
-                }
-                first += channels;
-                stored = (stored + channels).next_multiple_of(map.alignment);
-            }
-        }
-        groups
+        let map = self.channels.as_ref();
+        map.map(ChannelMap::groups).unwrap_or_default()
     }
 
     /// Packs a tensor: the reference for the executors' kernels, and the CPU's.

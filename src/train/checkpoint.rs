@@ -2,7 +2,7 @@
 //! step depends on.
 
 use super::Progress;
-use crate::atomic_file::{self, Fault};
+use crate::atomic_file;
 use crate::model::convert::{ConvertError, ConvertOptions, assemble, tensor_file};
 use crate::model::{Model, ModelError, Settings, Weights};
 use serde::{Deserialize, Serialize};
@@ -191,16 +191,8 @@ impl Checkpoint {
         let tensors =
             tensors.map(|(name, (shape, values))| (name.clone(), shape.clone(), &**values));
         let bytes = tensor_file(tensors, metadata);
-        atomic_file::write(file, &bytes, true).map_err(|fault| {
-            let reason = match fault {
-                Fault::Folder => "it is a folder".to_owned(),
-                Fault::NoFolder(folder) => format!("there is no folder {}", folder.display()),
-                Fault::NotRegular => "it is not a regular file".to_owned(),
-                Fault::Exists => "it is there already".to_owned(),
-                Fault::Io(error) => error.to_string(),
-            };
-            CheckpointProblem::Write(reason).of(file)
-        })
+        atomic_file::write(file, &bytes, true)
+            .map_err(|fault| CheckpointProblem::Write(fault.to_string()).of(file))
     }
 
     /// # Errors

@@ -189,11 +189,9 @@ impl Session {
     pub fn checkpoint(&mut self) -> Result<Checkpoint, TrainError> {
         let model = self.tensors(&str::to_owned)?;
         let mut states = Vec::new();
-        for (name, shape) in self.trainer.parameters().to_vec() {
-            for state in [names::m(&name), names::v(&name), names::average(&name)] {
-                let values = self.trainer.read(&state)?;
-                states.push((state, dimensions(shape), values));
-            }
+        for (state, shape) in self.trainer.states() {
+            let values = self.trainer.read(&state)?;
+            states.push((state, dimensions(shape), values));
         }
         let seconds = self.elapsed().as_secs_f64();
         let saved = Saved::new(self.trainer.progress(), seconds, self.rules.clone());
@@ -239,14 +237,12 @@ fn done(trainer: &Trainer) -> u64 {
 
 fn resume(trainer: &mut Trainer, checkpoint: &Checkpoint, file: &Path) -> Result<(), SessionError> {
     let fresh = trainer.progress();
-    for (name, shape) in trainer.parameters().to_vec() {
-        for state in [names::m(&name), names::v(&name), names::average(&name)] {
-            match checkpoint.state(&state) {
-                Some(values) if values.len() == shape.elements() => {
-                    trainer.write_state(&state, values)?;
-                }
-                _ => return Err(Checkpoint::wrong(file, &state).into()),
+    for (state, shape) in trainer.states() {
+        match checkpoint.state(&state) {
+            Some(values) if values.len() == shape.elements() => {
+                trainer.write_state(&state, values)?;
             }
+            _ => return Err(Checkpoint::wrong(file, &state).into()),
         }
     }
     let mut progress = checkpoint.saved.progress();

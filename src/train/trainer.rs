@@ -175,14 +175,7 @@ impl Trainer {
         let objective = objective(&settings, &options)?;
         let mut executor = backend.load(&objective.graphs, &TRAINABLE)?;
         let scales = backend.target().precision() == Precision::F16;
-        let records = StepRecord {
-            places: std::array::from_fn(|n| crate::exec::Place {
-                table_row: n as u32,
-                ..crate::exec::Place::default()
-            }),
-            ..StepRecord::default()
-        };
-        executor.set_records(&[records])?;
+        executor.set_records(&[StepRecord::with_rows_in_order()])?;
         for (name, shape) in &objective.parameters {
             let tensor = model.parameter(name, *shape)?;
             executor.write(&names::average(name), &tensor)?;
@@ -224,18 +217,14 @@ impl Trainer {
         self.progress = progress;
     }
 
-    /// The states of all trained parameters, with their shapes: all that
-    /// [`read`](Self::read) has to save.
-    pub fn states(&self) -> impl Iterator<Item = (String, Shape)> {
-        self.objective.parameters.iter().flat_map(|(name, shape)| {
-            let names = [
-                name.clone(),
-                names::m(name),
-                names::v(name),
-                names::average(name),
-            ];
+    /// What the optimizer knows of the trained parameters, with their shapes.
+    pub fn states(&self) -> Vec<(String, Shape)> {
+        let parameters = self.objective.parameters.iter();
+        let states = parameters.flat_map(|(name, shape)| {
+            let names = [names::m(name), names::v(name), names::average(name)];
             names.map(|name| (name, *shape))
-        })
+        });
+        states.collect()
     }
 
     pub fn memory(&self) -> MemoryReport {
@@ -332,14 +321,6 @@ impl Trainer {
     /// When there is no such state, it has another size, or the device fails.
     pub fn write_state(&mut self, name: &str, elements: &[f32]) -> Result<(), TrainError> {
         self.write(name, elements)
-    }
-
-    /// Hands parameters that were written to the kernels.
-    ///
-    /// # Errors
-    /// When the device fails.
-    pub fn pack(&mut self) -> Result<(), TrainError> {
-        Ok(self.executor.run(PACK, 0)?)
     }
 
     fn update(&mut self, rate: f32, norm: f64, scale: f64) -> Result<(), TrainError> {

@@ -4,7 +4,7 @@ use super::UpscaleArgs;
 use crate::cli::failure::Failure;
 use crate::cli::signals::Stop;
 use srdiff::atomic_file::is_same_file;
-use srdiff::image::{DecodeOptions, EXTENSIONS, Frame, frames};
+use srdiff::image::{DecodeOptions, Frame, frames, has_extension};
 use std::fs::File;
 use std::io::{IsTerminal, Read, Seek};
 use std::path::{Component, Path, PathBuf};
@@ -327,11 +327,6 @@ impl Input {
 
 fn is_hidden(entry: &DirEntry) -> bool {
     entry.file_name().to_string_lossy().starts_with('.')
-}
-
-fn has_extension(path: &Path) -> bool {
-    let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
-    EXTENSIONS.iter().any(|known| extension == *known)
 }
 
 fn has_wildcard(text: &str) -> bool {

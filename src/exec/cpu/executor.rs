@@ -167,7 +167,7 @@ fn load(loading: &Loading) -> Result<Kernel, ExecError> {
         Op::GroupNormGradient(op) => group_norm_gradient::load(loading, op),
         Op::LinearAttentionGradient(op) => linear_attention_gradient::load(loading, op),
         Op::Loss(op) => loss::load(loading, op),
-        Op::SquaredNorms(op) => optimizer::load_squared_norms(loading, op),
+        Op::SquaredNorms(_) => optimizer::load_squared_norms(loading),
         Op::UpsampleNearestGradient(op) => upsample_nearest_gradient::load(loading, op),
         Op::Conv2d(op) => conv2d::load(loading, op),
         Op::ConvTranspose2d(op) => conv_transpose2d::load(loading, op),

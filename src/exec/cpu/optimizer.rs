@@ -5,7 +5,7 @@ use super::kernel::{Kernel, Loading};
 use super::memory::View;
 use super::simd::vectorized;
 use crate::exec::ExecError;
-use crate::ops::{Accumulate, Adam, AdamStep, SquaredNorms};
+use crate::ops::{Accumulate, Adam, AdamStep};
 use rayon::prelude::*;
 
 /// Elements of one task.
@@ -30,10 +30,7 @@ pub(super) fn load_accumulate(loading: &Loading) -> Result<Kernel, ExecError> {
     }))
 }
 
-pub(super) fn load_squared_norms(
-    loading: &Loading,
-    _op: &SquaredNorms,
-) -> Result<Kernel, ExecError> {
+pub(super) fn load_squared_norms(loading: &Loading) -> Result<Kernel, ExecError> {
     let tensors = 0..loading.node.inputs.len();
     let tensors: Vec<View> = tensors
         .map(|index| loading.tensor_input(index))

@@ -32,7 +32,7 @@ impl Window {
         Self {
             kernel: 3,
             stride,
-            pad: if padding == Padding::Full { 2 } else { 1 },
+            pad: padding.pixels(),
             padding,
         }
     }

@@ -22,7 +22,7 @@ use super::memory::{Threads, View};
 use super::number::{LANES, Number, words};
 use super::product::{self, Factor, Product};
 use super::simd::{Fma, load_lanes, store_lanes, vectorized};
-use super::tiles::{Window, source};
+use super::tiles::source;
 use crate::exec::ExecError;
 use crate::graph::Shape;
 use crate::ops::winograd::{A, A2, B, B2, OUTPUTS, POINTS, Winograd};
@@ -415,7 +415,7 @@ impl<T: Factor> Convolution<T> {
         let Shape { c, h, w, .. } = self.x.shape;
         let (padded, pitch) = (c.next_multiple_of(LANES), self.blocks.x_pitch());
         let columns = run.len * OUTPUTS + 2;
-        let pad = Window::of_3x3(1, self.padding).pad as isize;
+        let pad = self.padding.pixels() as isize;
         let at = |first: usize, i: usize, size: usize| {
             source((first + i) as isize - pad, size, self.padding)
         };

@@ -94,6 +94,7 @@ static FILES: &[File] = files![
     "include/step_record.wgsl",
     "include/winograd.wgsl",
     "include/winograd_tiles.wgsl",
+    "include/workgroup_max.wgsl",
     "include/workgroup_sum.wgsl",
 ];
 

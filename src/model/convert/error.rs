@@ -118,12 +118,9 @@ impl From<ZipError> for ConvertProblem {
 
 impl From<Fault> for ConvertProblem {
     fn from(fault: Fault) -> Self {
-        Self::Write(match fault {
-            Fault::Exists => return Self::Exists,
-            Fault::Folder => "it is a directory".to_owned(),
-            Fault::NotRegular => "it is not a regular file".to_owned(),
-            Fault::NoFolder(_) => "there is no such folder".to_owned(),
-            Fault::Io(error) => error.to_string(),
-        })
+        match fault {
+            Fault::Exists => Self::Exists,
+            fault => Self::Write(fault.to_string()),
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! Which images are meant.
 
 use super::DataError;
-use crate::image::EXTENSIONS;
-use std::path::{Path, PathBuf};
+use crate::image::has_extension;
+use std::path::PathBuf;
 use walkdir::{DirEntry, WalkDir};
 
 /// The images of folders and their subfolders that are not hidden, and the files
@@ -41,9 +41,4 @@ pub fn find_images(inputs: &[PathBuf]) -> Result<Vec<PathBuf>, DataError> {
 
 fn is_hidden(entry: &DirEntry) -> bool {
     entry.file_name().to_string_lossy().starts_with('.')
-}
-
-fn has_extension(path: &Path) -> bool {
-    let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
-    EXTENSIONS.iter().any(|known| extension == *known)
 }

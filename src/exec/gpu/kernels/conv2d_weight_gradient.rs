@@ -82,15 +82,7 @@ pub fn choose(
 
 /// First stored channel, first channel and channels of groups that are padded.
 fn groups(segments: &[usize]) -> Vec<[usize; 3]> {
-    let (mut stored, mut first) = (0, 0);
-    let map = ChannelMap::new(Coordinate::C, segments, 4);
-    let group = |channels: usize| {
-        let group = [stored, first, channels];
-        stored += channels.next_multiple_of(map.alignment);
-        first += channels;
-        group
-    };
-    map.segments.iter().copied().map(group).collect()
+    ChannelMap::new(Coordinate::C, segments, 4).groups()
 }
 
 pub fn lower(source: &Source, op: &Conv2dWeightGradient) -> Result<Vec<Kernel>, String> {

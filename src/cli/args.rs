@@ -12,7 +12,6 @@ use srdiff::image::{Border, MAX_PIXELS};
 use srdiff::model::{Model, Settings};
 use srdiff::upscale::{
     DeviceChoice, FIRST_USE, PrecisionChoice, SampleOptions, TileChoice, Upscaler, UpscalerOptions,
-    defaults,
 };
 use std::path::PathBuf;
 
@@ -268,13 +267,15 @@ pub enum Precision {
 /// How a picture is made from noise.
 #[derive(Debug, Args)]
 pub struct SamplingArgs {
-    /// The sampler: ddpm, ddim or dpm++
-    #[arg(long, value_name = "NAME", default_value_t = defaults::SAMPLER, value_parser = sampler)]
-    pub sampler: Sampler,
+    /// The sampler: ddpm, ddim or dpm++ [default: ddpm, or what the model was
+    /// distilled for]
+    #[arg(long, value_name = "NAME", value_parser = sampler)]
+    pub sampler: Option<Sampler>,
     /// Noise that each step of ddim adds, from 0 (none) to 1 (as much as ddpm)
     #[arg(long, value_name = "X")]
     pub eta: Option<f64>,
-    /// Steps, from 1 to the model's number of timesteps [default: 5]
+    /// Steps, from 1 to the model's number of timesteps [default: 5, or as many as
+    /// the model was distilled for]
     #[arg(short = 'n', long, value_name = "N")]
     pub steps: Option<usize>,
     /// Seed of the noise: the same seed, the same result [default: a random one, which is printed]
@@ -322,9 +323,9 @@ impl EngineArgs {
 }
 
 impl SamplingArgs {
-    /// The sampler, with eta where it takes one.
-    pub fn sampler(&self) -> Result<Sampler, Failure> {
-        match (self.sampler, self.eta) {
+    /// The sampler, with eta where it takes one; `default` if none was given.
+    fn sampler(&self, default: Sampler) -> Result<Sampler, Failure> {
+        match (self.sampler.unwrap_or(default), self.eta) {
             (sampler, None) => Ok(sampler),
             (Sampler::Ddim { .. }, Some(eta)) => Ok(Sampler::Ddim { eta }),
             (sampler, Some(_)) => Err(Failure::Usage(format!(
@@ -333,16 +334,15 @@ impl SamplingArgs {
         }
     }
 
-    fn strength(&self) -> Result<f64, Failure> {
-        let has_noise = match self.sampler()? {
+    fn strength(&self, sampler: Sampler) -> Result<f64, Failure> {
+        let has_noise = match sampler {
             Sampler::Ddpm => true,
             Sampler::Ddim { eta } => eta > 0.0,
             Sampler::DpmSolverPlusPlus2M => false,
         };
         match self.strength {
             strength if strength != 1.0 && !has_noise => Err(Failure::Usage(format!(
-                "--strength: {} adds no noise; use it with --sampler ddpm",
-                self.sampler
+                "--strength: {sampler} adds no noise; use it with --sampler ddpm"
             ))),
             strength => Ok(strength),
         }
@@ -353,15 +353,16 @@ impl SamplingArgs {
         // Short enough to be typed.
         let seed = self.seed.unwrap_or_else(|| rand::random::<u32>().into());
         let defaults = SampleOptions::seeded(settings, seed);
+        let sampler = self.sampler(defaults.sampler)?;
         Ok(SampleOptions {
-            sampler: self.sampler()?,
+            sampler,
             steps: self.steps.unwrap_or(defaults.steps),
             border: match self.wrap {
                 true => Border::Wrapped,
                 false => Border::Reflected,
             },
             consistent: self.consistent,
-            strength: self.strength()?,
+            strength: self.strength(sampler)?,
             ..defaults
         })
     }
@@ -380,6 +381,7 @@ pub fn sampler(name: &str) -> Result<Sampler, String> {
 mod tests {
     use super::*;
     use clap::CommandFactory;
+    use srdiff::upscale::defaults;
 
     #[test]
     fn the_arguments_are_consistent() {
@@ -392,7 +394,7 @@ mod tests {
             .find_subcommand_mut("upscale")
             .map(|command| command.render_long_help().to_string())
             .unwrap();
-        let default = format!("number of timesteps [default: {}]", defaults::STEPS);
+        let default = format!("number of timesteps [default: {},", defaults::STEPS);
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(help.contains(&default), "{help}");
     }

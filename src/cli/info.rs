@@ -56,6 +56,10 @@ pub fn describe(settings: &Settings, parameters: u64) -> String {
         BetaSchedule::Cosine { s } => format!("cosine, s = {s}"),
         BetaSchedule::Linear { start, end } => format!("linear, {start} to {end}"),
     };
+    let distilled = match settings.distilled {
+        Some(process) => row("distilled", &format!("for {process}")),
+        None => String::new(),
+    };
     let millions = parameters as f64 / 1e6;
     let encoder = format!("{rrdb_features} features, {rrdb_blocks} blocks");
     [
@@ -64,6 +68,7 @@ pub fn describe(settings: &Settings, parameters: u64) -> String {
         row("U-Net", &unet),
         row("encoder", &encoder),
         row("schedule", &format!("{timesteps} timesteps, {schedule}")),
+        distilled,
         row("LR divisor", &lr_up_divisor.to_string()),
     ]
     .concat()

@@ -17,5 +17,5 @@ mod sampler;
 mod schedule;
 mod updates;
 
-pub use sampler::{FEW_STEPS, MIN_FEW_SIGNAL, Sampler, SamplerError, StepCoefficients};
+pub use sampler::{FEW_STEPS, MIN_FEW_SIGNAL, Process, Sampler, SamplerError, StepCoefficients};
 pub use schedule::{BetaSchedule, MAX_TIMESTEPS, Schedule, ScheduleError};

@@ -2,6 +2,7 @@
 
 use super::schedule::{Schedule, linspace};
 use super::updates::{ddim, ddpm, dpm_solver};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
@@ -9,7 +10,8 @@ use std::str::FromStr;
 ///
 /// As text: `ddpm`, `ddim` (with eta: `ddim:0.5`) and `dpm++` (or
 /// `dpm-solver++`).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Sampler {
     /// Ancestral sampling (Ho et al. 2020), of the respaced process if there
     /// are fewer steps than timesteps.
@@ -20,6 +22,14 @@ pub enum Sampler {
     /// DPM-Solver++(2M) (Lu et al. 2022): deterministic, second order except in
     /// the first and last step.
     DpmSolverPlusPlus2M,
+}
+
+/// A sampler with a number of steps.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Process {
+    pub sampler: Sampler,
+    /// From 1 to the timesteps of the schedule.
+    pub steps: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -180,6 +190,28 @@ impl fmt::Display for Sampler {
             Sampler::Ddim { eta } => write!(f, "ddim:{eta}"),
             Sampler::DpmSolverPlusPlus2M => f.write_str("dpm++"),
         }
+    }
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Process { sampler, steps } = self;
+        let plural = if *steps == 1 { "" } else { "s" };
+        write!(f, "{sampler}, {steps} step{plural}")
+    }
+}
+
+impl From<Sampler> for String {
+    fn from(sampler: Sampler) -> Self {
+        sampler.to_string()
+    }
+}
+
+impl TryFrom<String> for Sampler {
+    type Error = SamplerError;
+
+    fn try_from(name: String) -> Result<Self, SamplerError> {
+        name.parse()
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     Settings,
     settings::{SettingsError, value},
 };
-use crate::diffusion::BetaSchedule;
+use crate::diffusion::{BetaSchedule, Process};
 
 /// Settings as written, under the names of the published settings files.
 ///
@@ -35,6 +35,8 @@ pub(super) struct Config {
     pub lr_up_divisor: Option<f64>,
     pub clip_input: Option<bool>,
     pub clip_denoised: Option<bool>,
+    pub distilled_sampler: Option<String>,
+    pub distilled_steps: Option<usize>,
 }
 
 impl Config {
@@ -72,6 +74,21 @@ impl Config {
         }
     }
 
+    /// The process that the model was distilled for.
+    pub fn distilled(&self) -> Result<Option<Process>, SettingsError> {
+        match (&self.distilled_sampler, self.distilled_steps) {
+            (None, None) => Ok(None),
+            (None, Some(_)) => Err(SettingsError::MissingKey("distilled_sampler")),
+            (Some(_), None) => Err(SettingsError::MissingKey("distilled_steps")),
+            (Some(name), Some(steps)) => {
+                let allowed = "`ddpm`, `ddim`, `ddim:ETA` or `dpm++`";
+                let wrong = |_| value("distilled_sampler", format!("`{name}`"), allowed);
+                let sampler = name.parse().map_err(wrong)?;
+                Ok(Some(Process { sampler, steps }))
+            }
+        }
+    }
+
     pub fn set_schedule(&mut self, schedule: &BetaSchedule) {
         (self.beta_s, self.beta_start, self.beta_end) = (None, None, None);
         match *schedule {
@@ -104,6 +121,8 @@ impl From<&Settings> for Config {
             lr_up_divisor: Some(settings.lr_up_divisor),
             clip_input: Some(settings.clip_input),
             clip_denoised: Some(settings.clip_denoised),
+            distilled_sampler: (settings.distilled).map(|process| process.sampler.to_string()),
+            distilled_steps: settings.distilled.map(|process| process.steps),
             ..Self::default()
         };
         config.set_schedule(&settings.schedule);

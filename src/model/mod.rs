@@ -21,6 +21,7 @@ mod unet;
 mod weight_norm;
 pub mod weights;
 
+use crate::diffusion::Process;
 use std::path::Path;
 
 pub use error::{ModelError, ModelProblem};
@@ -71,6 +72,18 @@ impl Model {
 
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The same model, distilled for a process, or for none.
+    ///
+    /// # Errors
+    /// When the process has more steps than the model has timesteps.
+    pub fn distilled_for(mut self, process: Option<Process>) -> Result<Self, ModelError> {
+        self.settings.distilled = process;
+        match self.settings.check() {
+            Ok(()) => Ok(self),
+            Err(error) => Err(ModelProblem::from(error).of(self.file())),
+        }
     }
 
     pub fn weights(&self) -> &Weights {

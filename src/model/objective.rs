@@ -29,11 +29,14 @@ pub enum Stage {
     Denoiser,
     /// Both, on the sum of both losses.
     Joint,
+    /// The noise predictor of a model with fewer steps, on where the steps of
+    /// another lead; the encoder stays as it is.
+    Distill,
 }
 
 impl Stage {
     pub fn trains_encoder(self) -> bool {
-        self != Self::Denoiser
+        matches!(self, Self::Encoder | Self::Joint)
     }
 
     pub fn trains_denoiser(self) -> bool {

@@ -10,7 +10,7 @@ use super::{
     printable,
     tensor_sizes::TensorSizes,
 };
-use crate::diffusion::{BetaSchedule, Schedule, ScheduleError};
+use crate::diffusion::{BetaSchedule, Process, Schedule, ScheduleError};
 
 /// Allowed factors and divisors: far beyond any model's, and safe in f32.
 pub(super) const SCALES: RangeInclusive<f64> = 1e-3..=1e6;
@@ -60,6 +60,9 @@ pub struct Settings {
     pub clip_input: bool,
     /// Whether each estimate of x_0 is clamped to [-1, 1].
     pub clip_denoised: bool,
+    /// The process that the model was distilled for, which is its default
+    /// (`distilled_sampler`, `distilled_steps`).
+    pub distilled: Option<Process>,
 }
 
 /// Sizes of the linear attention.
@@ -208,6 +211,7 @@ impl Settings {
             lr_up_divisor: config.lr_up_divisor.unwrap_or(255.0),
             clip_input: config.clip_input.unwrap_or(true),
             clip_denoised: config.clip_denoised.unwrap_or(true),
+            distilled: config.distilled()?,
         };
         if config.res == Some(false) {
             return Err(value("res", false, "true (a model of residuals)"));
@@ -216,7 +220,7 @@ impl Settings {
         Ok(settings)
     }
 
-    fn check(&self) -> Result<(), SettingsError> {
+    pub(super) fn check(&self) -> Result<(), SettingsError> {
         for level in 0..self.levels() {
             let channels = self.channels(level);
             let mut wrong = self.groups.iter().filter(|&&n| !channels.is_multiple_of(n));
@@ -237,7 +241,13 @@ impl Settings {
             }
         }
         Schedule::new(&self.schedule, self.timesteps)?;
-        Ok(())
+        match self.distilled {
+            Some(Process { steps, .. }) if !(1..=self.timesteps).contains(&steps) => {
+                let allowed = "a number from 1 to `timesteps`";
+                Err(value("distilled_steps", steps, allowed))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -45,6 +45,11 @@ pub struct Rules {
     pub images: usize,
     /// Of the images' names and sizes.
     pub fingerprint: String,
+    /// The processes of a distillation, and the teacher's checksum.
+    #[serde(default)]
+    pub student: Option<String>,
+    #[serde(default)]
+    pub teacher: Option<String>,
 }
 
 /// A checkpoint in memory.
@@ -129,6 +134,7 @@ impl Rules {
             None => "off".to_owned(),
         };
         let jpeg = |rules: &Self| range(rules.jpeg.map(|(a, b)| (a.into(), b.into())));
+        let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
         let images = |rules: &Self| format!("{} ({})", rules.images, rules.fingerprint);
         let values = |rules: &Self| {
             [
@@ -141,6 +147,8 @@ impl Rules {
                 ("noise", range(rules.noise)),
                 ("halve", rules.halve.to_string()),
                 ("images", images(rules)),
+                ("student", text(&rules.student)),
+                ("teacher", text(&rules.teacher)),
             ]
         };
         let mut pairs = values(self).into_iter().zip(values(other));

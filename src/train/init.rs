@@ -96,6 +96,7 @@ impl NewModel {
             lr_up_divisor: 255.0,
             clip_input: true,
             clip_denoised: true,
+            distilled: None,
         })
     }
 

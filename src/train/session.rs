@@ -2,7 +2,9 @@
 
 use super::checkpoint::{Checkpoint, CheckpointError, Rules, Saved};
 use super::data::{Batches, DataError, Feed};
-use super::{OpenDevice, RateSchedule, Stage, StepReport, TrainError, Trainer, TrainerOptions};
+use super::{
+    OpenDevice, RateSchedule, Stage, StepReport, Teacher, TrainError, Trainer, TrainerOptions,
+};
 use crate::graph::{Parameters, Shape};
 use crate::model::Model;
 use crate::model::objective::names;
@@ -52,6 +54,7 @@ pub struct Step {
 pub struct Session {
     model: Arc<Model>,
     trainer: Trainer,
+    teacher: Option<Teacher>,
     batches: Arc<Batches>,
     feed: Feed,
     options: SessionOptions,
@@ -68,6 +71,7 @@ const GATE: &str = "denoise_fn.mid_attn.fn.g";
 
 impl Session {
     /// Begins with `model`, or goes on from a checkpoint, whose model it is then.
+    /// A model that is distilled has a teacher, of the batches' size.
     ///
     /// # Errors
     /// When the options do not fit the model, the checkpoint not the options, or
@@ -75,11 +79,15 @@ impl Session {
     pub fn new(
         device: &OpenDevice,
         model: Arc<Model>,
+        teacher: Option<Teacher>,
         batches: Batches,
         options: SessionOptions,
         resumed: Option<(&Checkpoint, &Path)>,
     ) -> Result<Self, SessionError> {
-        let rules = rules(&batches, &options);
+        let rules = rules(&batches, &options, teacher.as_ref());
+        if let Some(teacher) = &teacher {
+            teacher.check(model.settings())?;
+        }
         if let Some((checkpoint, file)) = resumed {
             checkpoint.check(file, &rules)?;
         }
@@ -96,6 +104,7 @@ impl Session {
             feed: Feed::start(&batches, first, options.workers)?,
             model,
             trainer,
+            teacher,
             batches,
             options,
             rules,
@@ -161,8 +170,14 @@ impl Session {
     /// When an image that is needed again has changed, or the device fails.
     pub fn step(&mut self) -> Result<Step, SessionError> {
         let mut batches = Vec::with_capacity(self.options.accumulate);
-        for _ in 0..self.options.accumulate {
-            batches.push(self.feed.take()?);
+        let first = self.done() * self.options.accumulate as u64;
+        for number in (first..).take(self.options.accumulate) {
+            let mut batch = self.feed.take()?;
+            if let Some(teacher) = &mut self.teacher {
+                let seed = self.batches.options().seed ^ number.rotate_left(32);
+                teacher.teach(&mut batch, seed)?;
+            }
+            batches.push(batch);
         }
         let rate = self.options.schedule.at(self.done(), self.share());
         let report = self.trainer.step(&batches, rate as f32)?;
@@ -258,7 +273,7 @@ fn dimensions(shape: Shape) -> Vec<usize> {
     vec![shape.n, shape.c, shape.h, shape.w]
 }
 
-fn rules(batches: &Batches, options: &SessionOptions) -> Rules {
+fn rules(batches: &Batches, options: &SessionOptions, teacher: Option<&Teacher>) -> Rules {
     let of_batches = batches.options();
     let photos = batches.photos();
     let degradation = &of_batches.degradation;
@@ -273,6 +288,11 @@ fn rules(batches: &Batches, options: &SessionOptions) -> Rules {
         halve: photos.options().halve,
         images: photos.len(),
         fingerprint: photos.fingerprint(),
+        student: teacher.map(|teacher| teacher.distillation().student.to_string()),
+        teacher: teacher.map(|teacher| {
+            let process = &teacher.distillation().teacher;
+            format!("{process}, {}", teacher.checksum())
+        }),
     }
 }
 
@@ -282,5 +302,6 @@ pub fn stage_name(stage: Stage) -> &'static str {
         Stage::Encoder => "encoder",
         Stage::Denoiser => "denoiser",
         Stage::Joint => "joint",
+        Stage::Distill => "distill",
     }
 }

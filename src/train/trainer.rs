@@ -1,6 +1,7 @@
 //! A model's objective and optimizer on a device.
 
 use super::Batch;
+use crate::diffusion::{SamplerError, ScheduleError};
 use crate::exec::{
     Backend, ExecError, Executor, PrepareError, PrepareOptions, Prepared, StepRecord,
 };
@@ -72,6 +73,10 @@ pub enum TrainError {
     Exec(#[from] ExecError),
     #[error(transparent)]
     Parameter(#[from] ParameterError),
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    #[error(transparent)]
+    Sampler(#[from] SamplerError),
     #[error("{0}")]
     Options(String),
 }

@@ -149,7 +149,9 @@ impl Validation {
     ) -> Result<Measured, ValidationError> {
         let results = match stage {
             Stage::Encoder => self.by_encoder(model, device, stop)?,
-            Stage::Denoiser | Stage::Joint => self.by_diffusion(model, device, stop)?,
+            Stage::Denoiser | Stage::Joint | Stage::Distill => {
+                self.by_diffusion(model, device, stop)?
+            }
         };
         Ok(Measured {
             psnr_y: self.psnr_y(&results)?,

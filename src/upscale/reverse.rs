@@ -1,7 +1,7 @@
 //! The reverse process on an executor, step by step.
 
 use super::{UpscaleError, defaults, steps};
-use crate::diffusion::Sampler;
+use crate::diffusion::{Process, Sampler};
 use crate::exec::Executor;
 use crate::image::Border;
 use crate::model::{Settings, names};
@@ -35,8 +35,10 @@ pub const MOST_STRENGTH: f64 = 1.25;
 impl SampleOptions {
     /// The [defaults] for a model, with a seed.
     pub fn seeded(settings: &Settings, seed: u64) -> Self {
+        let Process { sampler, steps } = defaults::process(settings);
         Self {
-            steps: defaults::STEPS.min(settings.timesteps),
+            sampler,
+            steps,
             seed,
             ..Self::default()
         }

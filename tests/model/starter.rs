@@ -24,6 +24,7 @@ fn the_starter_model_is_what_its_card_says() {
         lr_up_divisor: 255.0,
         clip_input: true,
         clip_denoised: true,
+        distilled: None,
     };
     assert_eq!(*model.settings(), expected);
     assert_eq!(model.license(), Some("MIT OR Apache-2.0"));

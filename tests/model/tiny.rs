@@ -29,6 +29,7 @@ pub fn settings() -> Settings {
         lr_up_divisor: 255.0,
         clip_input: true,
         clip_denoised: true,
+        distilled: None,
     }
 }
 

@@ -68,6 +68,7 @@ fn settings(hidden: usize, mults: &[usize], features: usize, blocks: usize) -> S
         lr_up_divisor: 255.0,
         clip_input: true,
         clip_denoised: true,
+        distilled: None,
     }
 }
 

@@ -33,6 +33,7 @@ fn programs() -> Vec<Prepared> {
         lr_up_divisor: 255.0,
         clip_input: true,
         clip_denoised: true,
+        distilled: None,
     };
     let rich = Settings {
         groups: Some(4),

@@ -1,7 +1,8 @@
 //! Arguments of `train`.
 
-use crate::cli::args::{FloatFormat, Precision};
+use crate::cli::args::{FloatFormat, Precision, sampler};
 use clap::{ArgGroup, Args, ValueEnum};
+use srdiff::diffusion::Sampler;
 use srdiff::ops::MAX_BATCH;
 use srdiff::train::{Decay, Stage};
 use srdiff::upscale::DeviceChoice;
@@ -52,10 +53,24 @@ pub struct TrainArgs {
     pub groups: Option<usize>,
 
     /// What to train: the encoder by its own results, the denoiser (noise
-    /// predictor) with the encoder as it is, or both together [default: denoiser;
-    /// of a new model, joint]
+    /// predictor) with the encoder as it is, both together, or the denoiser to do
+    /// in a few steps what a teacher does in many [default: denoiser; of a new
+    /// model, joint]
     #[arg(long, value_enum)]
     pub stage: Option<StageName>,
+    /// Steps of the model that is distilled [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub student_steps: Option<u16>,
+    /// The model to distil [default: the one to begin with]
+    #[arg(long, value_name = "FILE")]
+    pub teacher: Option<PathBuf>,
+    /// Steps of its process [default: what it was distilled for, or 8 for each of
+    /// the student's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub teacher_steps: Option<u16>,
+    /// Its sampler: ddpm, ddim or dpm++ [default: what it was distilled for, or ddim]
+    #[arg(long, value_name = "NAME", value_parser = sampler)]
+    pub teacher_sampler: Option<Sampler>,
     /// How differences of the denoiser are averaged
     #[arg(long, value_enum, default_value = "l1")]
     pub loss: Loss,
@@ -168,6 +183,7 @@ pub enum StageName {
     Encoder,
     Denoiser,
     Joint,
+    Distill,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -182,6 +198,7 @@ impl From<StageName> for Stage {
             StageName::Encoder => Self::Encoder,
             StageName::Denoiser => Self::Denoiser,
             StageName::Joint => Self::Joint,
+            StageName::Distill => Self::Distill,
         }
     }
 }

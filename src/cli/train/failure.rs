@@ -83,7 +83,7 @@ impl TrainFailure {
             Self::Data(DataError::NoMemory(_)) => 6,
             Self::Data(_) | Self::NoCheckpoint(_) => 3,
             Self::Train(error) => match error {
-                TrainError::Options(_) => 2,
+                TrainError::Options(_) | TrainError::Schedule(_) | TrainError::Sampler(_) => 2,
                 TrainError::Exec(error) | TrainError::Prepare(PrepareError::Exec(error)) => {
                     of_device(error)
                 }
@@ -114,7 +114,7 @@ fn of_device(error: &ExecError) -> u8 {
 
 /// Options as the library's messages name them are flags of the same name.
 fn with_flags(message: &str) -> String {
-    const FLAGS: [(&str, &str); 15] = [
+    const FLAGS: [(&str, &str); 17] = [
         ("`hidden`", "--hidden"),
         ("`mults`", "--mults"),
         ("`features`", "--features"),
@@ -128,6 +128,8 @@ fn with_flags(message: &str) -> String {
         ("`seed`", "--seed"),
         ("`jpeg`", "--jpeg"),
         ("`noise`", "--noise"),
+        ("`student`", "--student-steps"),
+        ("`teacher`", "--teacher"),
         ("`halve` true, not false", "no --full-size"),
         ("`halve` false, not true", "--full-size"),
     ];

@@ -1,6 +1,7 @@
 //! `srdiff train`: photos in, a model file out.
 
 mod args;
+mod distill;
 mod failure;
 mod report;
 mod run;
@@ -15,6 +16,7 @@ use super::args::Precision;
 use super::failure::Failure;
 use super::signals::Stop;
 use super::terminal;
+use distill::Lesson;
 use indicatif::ProgressBar;
 use run::Run;
 use srdiff::atomic_file;
@@ -23,8 +25,8 @@ use srdiff::ops::Norm;
 use srdiff::train::data::{BatchOptions, Batches, Degradation, PhotoOptions, Photos, find_images};
 use srdiff::train::events::Events;
 use srdiff::train::{
-    Checkpoint, NewModel, OpenDevice, RateSchedule, Session, SessionOptions, Stage, Trainer,
-    TrainerOptions,
+    Checkpoint, NewModel, OpenDevice, RateSchedule, Session, SessionOptions, Stage, Teacher,
+    Trainer, TrainerOptions,
 };
 use srdiff::upscale::PrecisionChoice;
 use std::ops::ControlFlow;
@@ -45,9 +47,13 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
         // Short enough to be typed.
         (None, None) => rand::random::<u32>().into(),
     };
-    let model = Arc::new(open_model(args, resumed.as_ref(), &file, seed)?);
+    let stage = stage(args);
+    let lesson = Lesson::new(args, stage)?;
+    let model = open_model(args, resumed.as_ref(), &file, seed)?;
+    let distilled = lesson.as_ref().map(|lesson| lesson.distillation.student);
+    let model = Arc::new(model.distilled_for(distilled)?);
     let settings = model.settings();
-    let trainer = trainer_options(args, settings)?;
+    let trainer = trainer_options(args, stage, settings)?;
 
     let precision = match args.precision {
         Precision::Auto | Precision::F32 => PrecisionChoice::F32,
@@ -55,7 +61,11 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
         Precision::Bf16 => PrecisionChoice::Bf16,
     };
     let device = OpenDevice::open(&args.device, precision).map_err(TrainFailure::from)?;
-    let memory = check_memory(&device, &model, &trainer)?;
+    let teacher = match &lesson {
+        Some(lesson) => Some(lesson.teacher(&device, &trainer)?),
+        None => None,
+    };
+    let memory = check_memory(&device, &model, &trainer, teacher.as_ref())?;
 
     let photos = load_photos(args, settings, &device, &stop)?;
     let count = photos.len();
@@ -68,6 +78,7 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
             jpeg: args.jpeg.clone(),
         },
         seed,
+        distillation: lesson.as_ref().map(|lesson| lesson.distillation),
     };
     let batches = Batches::new(photos, settings, batches).map_err(TrainFailure::from)?;
     let options = SessionOptions {
@@ -87,7 +98,7 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
         Some(folder) => Some(Validator::load(args, folder, settings)?),
         None => None,
     };
-    let session = Session::new(&device, model.clone(), batches, options, resumed)
+    let session = Session::new(&device, model.clone(), teacher, batches, options, resumed)
         .map_err(TrainFailure::from)?;
     let selected = device.selected();
     let (name, reason) = (&selected.device, &selected.reason);
@@ -167,7 +178,13 @@ fn open_model(
             (None, true) => Some(new().settings().map_err(TrainFailure::from)?),
             (None, false) => None,
         };
-        if asked.is_some_and(|asked| asked != *checkpoint.settings()) {
+        // What it is distilled for is compared by the rules.
+        let undistilled = |settings: &Settings| Settings {
+            distilled: None,
+            ..settings.clone()
+        };
+        let saved = undistilled(checkpoint.settings());
+        if asked.is_some_and(|asked| undistilled(&asked) != saved) {
             let text = format!(
                 "{}: was made with a model of other sizes; leave out what says which model",
                 file.display()
@@ -183,7 +200,21 @@ fn open_model(
     })
 }
 
-fn trainer_options(args: &TrainArgs, settings: &Settings) -> Result<TrainerOptions, Failure> {
+fn stage(args: &TrainArgs) -> Stage {
+    args.stage.map_or_else(
+        || match args.new {
+            true => Stage::Joint,
+            false => Stage::Denoiser,
+        },
+        Stage::from,
+    )
+}
+
+fn trainer_options(
+    args: &TrainArgs,
+    stage: Stage,
+    settings: &Settings,
+) -> Result<TrainerOptions, Failure> {
     let multiple = settings.scale * settings.lr_size_multiple();
     let least = settings.scale * settings.padded_lr_side(1);
     if !args.patch.is_multiple_of(multiple) || args.patch < least {
@@ -193,13 +224,6 @@ fn trainer_options(args: &TrainArgs, settings: &Settings) -> Result<TrainerOptio
         )));
     }
     let lr_side = args.patch / settings.scale;
-    let stage = args.stage.map_or_else(
-        || match args.new {
-            true => Stage::Joint,
-            false => Stage::Denoiser,
-        },
-        Stage::from,
-    );
     Ok(TrainerOptions {
         norm: match args.loss {
             Loss::L1 => Norm::L1,
@@ -221,11 +245,15 @@ fn check_memory(
     device: &OpenDevice,
     model: &Arc<Model>,
     options: &TrainerOptions,
+    teacher: Option<&Teacher>,
 ) -> Result<u64, Failure> {
     let backend = device.backend(model.clone());
     let prepared = Trainer::prepare(&backend, model.settings(), options);
     let memory = prepared.map_err(TrainFailure::from)?.memory();
-    let (needed, available) = (memory.total_bytes(), device.usable_bytes());
+    let of_teacher = teacher.map_or(0, |teacher| teacher.memory().total_bytes());
+    let needed = memory.total_bytes() + of_teacher;
+    // The teacher is loaded already.
+    let available = device.usable_bytes() + of_teacher;
     let mib = |bytes: u64| bytes.div_ceil(1 << 20);
     if needed > available {
         let [needed, available] = [needed, available].map(mib);

@@ -2,6 +2,7 @@
 
 use super::TrainFailure;
 use super::args::TrainArgs;
+use super::distill::Lesson;
 use crate::cli::args::FloatFormat;
 use crate::cli::failure::Failure;
 use srdiff::image::check_writable;
@@ -79,6 +80,9 @@ fn description(
         args.average,
         p = args.patch,
     );
+    if let Some(distillation) = &session.batches().options().distillation {
+        text += &format!("; {}", Lesson::description(args, distillation));
+    }
     for (name, loss) in ["denoiser", "encoder"].into_iter().zip(losses) {
         if let Some(loss) = loss {
             text += &format!("; loss of the {name} {loss:.4}");

@@ -7,7 +7,7 @@ use super::enlarge::Enlarger;
 use super::{DataError, Photos};
 use crate::diffusion::Schedule;
 use crate::model::Settings;
-use crate::train::{Batch, NoisePredictorBatch, Stage};
+use crate::train::{Batch, Distillation, NoisePredictorBatch, Stage};
 
 /// What batches are made of.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +19,9 @@ pub struct BatchOptions {
     pub lr_side: usize,
     pub degradation: Degradation,
     pub seed: u64,
+    /// What is distilled: all images of a batch are of one timestep that the
+    /// student visits then, and of any otherwise.
+    pub distillation: Option<Distillation>,
 }
 
 /// Makes batches, each a function of its number.
@@ -28,19 +31,31 @@ pub struct Batches {
     schedule: Schedule,
     options: BatchOptions,
     enlarger: Enlarger,
+    /// Of a student, with how likely each is.
+    visited: Vec<(usize, f64)>,
 }
+
+/// The number among a batch's images that draws what the whole batch shares.
+const WHOLE_BATCH: u32 = u32::MAX;
 
 impl Batches {
     /// # Errors
-    /// When the model has no noise schedule, or the host no memory.
+    /// When the model has no noise schedule, a student more steps than it, or the
+    /// host no memory.
     pub fn new(
         photos: Photos,
         settings: &Settings,
         options: BatchOptions,
     ) -> Result<Self, DataError> {
+        let schedule = Schedule::new(&settings.schedule, settings.timesteps)?;
+        let visited = match &options.distillation {
+            Some(distillation) => distillation.timesteps(&schedule)?,
+            None => Vec::new(),
+        };
         Ok(Self {
             enlarger: Enlarger::new(options.lr_side, settings.scale)?,
-            schedule: Schedule::new(&settings.schedule, settings.timesteps)?,
+            schedule,
+            visited,
             settings: settings.clone(),
             photos,
             options,
@@ -64,11 +79,13 @@ impl Batches {
             lr_side,
             ref degradation,
             seed,
+            ..
         } = self.options;
         let scale = self.settings.scale;
         let hr_side = lr_side * scale;
         let (mut lr, mut hr, mut up) = (Vec::new(), Vec::new(), Vec::new());
         let (mut eps, mut timesteps) = (Vec::new(), Vec::new());
+        let shared = self.shared_timestep(Draws::new(seed, number, WHOLE_BATCH).unit());
         for image in 0..count {
             let mut draws = Draws::new(seed, number, image as u32);
             let drawn = self.photos.with_pixel(draws.below(self.photos.pixels()))?;
@@ -84,7 +101,8 @@ impl Batches {
             if stage.trains_denoiser() {
                 let factor = self.settings.up_factor() / 255.0;
                 self.enlarger.push_planes(&mut up, &small, factor as f32);
-                timesteps.push(draws.below(self.settings.timesteps as u64) as usize);
+                let any = draws.below(self.settings.timesteps as u64) as usize;
+                timesteps.push(shared.unwrap_or(any));
                 let start = eps.len();
                 eps.resize(start + 3 * hr_side * hr_side, 0.0);
                 draws.fill_normal(&mut eps[start..]);
@@ -97,5 +115,15 @@ impl Batches {
             false => NoisePredictorBatch::default(),
         };
         Ok(Batch { lr, hr, denoiser })
+    }
+
+    /// The timestep of a whole batch, of which a number in [0, 1) decides.
+    fn shared_timestep(&self, unit: f64) -> Option<usize> {
+        let mut up_to = 0.0;
+        let drawn = self.visited.iter().find(|(_, likely)| {
+            up_to += likely;
+            unit < up_to
+        });
+        Some(drawn.or(self.visited.last())?.0)
     }
 }

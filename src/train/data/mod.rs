@@ -15,7 +15,7 @@ pub use feed::Feed;
 pub use files::find_images;
 pub use photos::{HALVED_FROM, PhotoOptions, Photos, Skipped};
 
-use crate::diffusion::ScheduleError;
+use crate::diffusion::{SamplerError, ScheduleError};
 use crate::host_memory::NoMemory;
 use crate::image::ImageError;
 use std::path::PathBuf;
@@ -51,4 +51,6 @@ pub enum DataError {
     NoMemory(#[from] NoMemory),
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
+    #[error(transparent)]
+    Sampler(#[from] SamplerError),
 }

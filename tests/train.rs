@@ -3,6 +3,8 @@
 
 #[path = "train/data.rs"]
 mod data;
+#[path = "train/distillation.rs"]
+mod distillation;
 #[path = "train/events.rs"]
 mod events;
 #[path = "train/learning.rs"]

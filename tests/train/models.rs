@@ -103,7 +103,7 @@ fn session(folder: &Folder, model: &Arc<Model>, stage: Stage) -> Session {
         time: None,
         workers: 1,
     };
-    Session::new(&cpu(), model.clone(), batches, options, None).unwrap()
+    Session::new(&cpu(), model.clone(), None, batches, options, None).unwrap()
 }
 
 fn parameter(model: &Model, name: &str, shape: Shape) -> Vec<f32> {

@@ -1,11 +1,12 @@
 //! Folders of images to train on.
 
 use image::RgbImage;
+use srdiff::diffusion::{Process, Sampler};
 use srdiff::model::{Model, Settings};
 use srdiff::train::data::{
     BatchOptions, Batches, Degradation, PhotoOptions, Photos, Skipped, find_images,
 };
-use srdiff::train::{NewModel, Stage};
+use srdiff::train::{Distillation, NewModel, Stage};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -90,13 +91,38 @@ pub fn options(scale: usize, least_side: usize) -> PhotoOptions {
     }
 }
 
+/// What the tests distil.
+pub const DISTILLATION: Distillation = Distillation {
+    student: Process {
+        sampler: Sampler::Ddpm,
+        steps: 2,
+    },
+    teacher: Process {
+        sampler: Sampler::Ddim { eta: 0.0 },
+        steps: 6,
+    },
+};
+
 /// Batches of `batch` patches with an LR side of `lr_side`.
 pub fn batches(
+    folder: &Folder,
+    settings: &Settings,
+    sizes: (Stage, usize, usize),
+    degradation: Degradation,
+    memory: u64,
+) -> Batches {
+    let distillation = (sizes.0 == Stage::Distill).then_some(DISTILLATION);
+    batches_of(folder, settings, sizes, degradation, memory, distillation)
+}
+
+/// As [`batches`], for what is to be distilled.
+pub fn batches_of(
     folder: &Folder,
     settings: &Settings,
     (stage, batch, lr_side): (Stage, usize, usize),
     degradation: Degradation,
     memory: u64,
+    distillation: Option<Distillation>,
 ) -> Batches {
     let options = PhotoOptions {
         memory,
@@ -110,6 +136,7 @@ pub fn batches(
         lr_side,
         degradation,
         seed: 11,
+        distillation,
     };
     Batches::new(photos, settings, options).unwrap()
 }

@@ -1,12 +1,12 @@
 //! A training that was interrupted comes to the numbers of one that was not.
 
-use super::photos::{Folder, batches, model};
+use super::photos::{DISTILLATION, Folder, batches, model};
 use super::support_models;
 use srdiff::model::{Model, Weights};
 use srdiff::train::data::Degradation;
 use srdiff::train::{
     Checkpoint, CheckpointProblem, Decay, OpenDevice, RateSchedule, Session, SessionError,
-    SessionOptions, Stage, TrainerOptions,
+    SessionOptions, Stage, Teacher, TrainerOptions,
 };
 use srdiff::upscale::{DeviceChoice, PrecisionChoice};
 use std::path::Path;
@@ -59,7 +59,12 @@ fn session(
         u64::MAX,
     );
     let options = options(stage, lr_side, workers);
-    Session::new(&cpu(), Arc::new(model), batches, options, resumed)
+    let teacher = (stage == Stage::Distill).then(|| teacher(support_models::model("tiny-x4")));
+    Session::new(&cpu(), Arc::new(model), teacher, batches, options, resumed)
+}
+
+fn teacher(model: Model) -> Teacher {
+    Teacher::new(&cpu(), Arc::new(model), DISTILLATION, 2, [8; 2]).unwrap()
 }
 
 /// All tensors of a checkpoint's file.
@@ -124,6 +129,11 @@ fn the_denoiser_of_a_model_with_attention() {
 #[test]
 fn the_encoder_alone() {
     goes_on_as_if_never_stopped(|| model(4, 5), Stage::Encoder);
+}
+
+#[test]
+fn a_student_with_its_teacher() {
+    goes_on_as_if_never_stopped(|| model(4, 5), Stage::Distill);
 }
 
 /// Other photos, and another stage, would be another training.

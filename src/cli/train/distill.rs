@@ -4,7 +4,7 @@ use super::args::TrainArgs;
 use super::failure::TrainFailure;
 use crate::cli::failure::Failure;
 use srdiff::diffusion::{Process, Sampler};
-use srdiff::model::Model;
+use srdiff::model::{Model, Settings};
 use srdiff::train::{Distillation, OpenDevice, Stage, Teacher, TrainerOptions};
 use srdiff::upscale::defaults;
 use std::path::PathBuf;
@@ -79,16 +79,19 @@ impl Lesson {
         }))
     }
 
-    /// Loads the teacher for the batches of a training.
+    /// Loads the teacher for the batches of a student's training.
     pub fn teacher(
         &self,
         device: &OpenDevice,
+        student: &Settings,
         options: &TrainerOptions,
     ) -> Result<Teacher, Failure> {
         let TrainerOptions { batch, lr_size, .. } = *options;
         let model = self.teacher.clone();
         let teacher = Teacher::new(device, model, self.distillation, batch, lr_size);
-        Ok(teacher.map_err(TrainFailure::from)?)
+        let teacher = teacher.map_err(TrainFailure::from)?;
+        teacher.check(student).map_err(TrainFailure::from)?;
+        Ok(teacher)
     }
 
     /// What the model file says of it.

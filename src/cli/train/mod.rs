@@ -62,7 +62,7 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
     };
     let device = OpenDevice::open(&args.device, precision).map_err(TrainFailure::from)?;
     let teacher = match &lesson {
-        Some(lesson) => Some(lesson.teacher(&device, &trainer)?),
+        Some(lesson) => Some(lesson.teacher(&device, settings, &trainer)?),
         None => None,
     };
     let memory = check_memory(&device, &model, &trainer, teacher.as_ref())?;

@@ -381,6 +381,7 @@ fn damage_anywhere_is_survived() {
                 max_pixels: 1 << 16,
                 tolerant: at % 2 == 0,
                 frame: (at % 5 == 4).then_some(1),
+                ..DecodeOptions::default()
             };
             let results = [decode(&path, &options).err(), frames(&path, &options).err()];
             for error in results.into_iter().flatten() {

@@ -78,7 +78,8 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     };
     let (channels, samples) = pixels::samples(&color, alpha.as_ref(), points, &shown)?;
     let size = shown.map(|range| range.len() as u32);
-    let pixels = Pixels::whole(size, channels, samples, orientation(&container, primary))?;
+    let turned = orientation(&container, primary);
+    let pixels = Pixels::whole(size, channels, samples, turned, options.in_memory)?;
     let mut raster = Raster::new(pixels);
     raster.notes = notes;
     if count > 1 && options.frame.is_none() {

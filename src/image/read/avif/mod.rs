@@ -45,6 +45,10 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
         check_frame(wanted, count)?;
         chosen = animation.map(|animation| (animation, wanted));
     }
+    if container.is_animation_alone {
+        let wanted = options.frame.unwrap_or(0);
+        chosen = container.animation.as_ref().map(|all| (all, wanted));
+    }
     let primary = primary(&container)?;
     let size = size_of(&container, primary, options.max_pixels)?;
     let shown = shown(&container, primary, size)?;

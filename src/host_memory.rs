@@ -1,16 +1,46 @@
 //! Memory of the host, asked for in ways that let a refusal be an error: the usual
 //! ones end the program.
 
+use crate::temporary;
 use bytemuck::Zeroable;
 use bytemuck::allocation::try_zeroed_vec;
 use std::hint::black_box;
+use std::io;
 
-/// The host has not as much memory as is needed.
+/// The host has not as much memory as is needed, or not as much room for a temporary
+/// file in its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("out of memory on the host: {} MiB needed", .bytes.div_ceil(1 << 20))]
+#[error("out of memory on {}: {} MiB needed{}", self.place(), self.mebibytes(), self.advice())]
 pub struct NoMemory {
     /// How many bytes were asked for.
     pub bytes: u64,
+    /// Why a temporary file cannot have them; none: they were to be memory.
+    pub file: Option<io::ErrorKind>,
+}
+
+impl NoMemory {
+    /// What there is too little of.
+    pub(crate) fn place(self) -> &'static str {
+        match self.file {
+            None => "the host",
+            Some(_) => "the disk",
+        }
+    }
+
+    pub(crate) fn mebibytes(self) -> u64 {
+        self.bytes.div_ceil(1 << 20)
+    }
+
+    /// Where the temporary file was to be, and what helps.
+    pub(crate) fn advice(self) -> String {
+        self.file.map_or(String::new(), |reason| {
+            let folder = temporary::folder();
+            format!(
+                " for a temporary file in {} ({reason}); make room there, or name another folder in TMPDIR",
+                folder.display()
+            )
+        })
+    }
 }
 
 /// From this size on, what is asked for leaves [`SPARE`] for everything else.
@@ -38,7 +68,10 @@ pub(crate) fn reserve<T>(vector: &mut Vec<T>, more: usize) -> Result<(), NoMemor
 pub(crate) fn zeros<T: Zeroable>(count: usize) -> Result<Vec<T>, NoMemory> {
     let vector = try_zeroed_vec(count);
     checked::<T>(vector.is_ok(), count)?;
-    vector.map_err(|()| NoMemory { bytes: 0 })
+    vector.map_err(|()| NoMemory {
+        bytes: 0,
+        file: None,
+    })
 }
 
 /// A copy.
@@ -93,6 +126,7 @@ fn checked<T>(made: bool, count: usize) -> Result<(), NoMemory> {
         true => Ok(()),
         false => Err(NoMemory {
             bytes: bytes as u64,
+            file: None,
         }),
     }
 }

@@ -9,5 +9,6 @@ pub mod image;
 pub mod model;
 pub mod ops;
 pub mod plan;
+mod temporary;
 pub mod train;
 pub mod upscale;

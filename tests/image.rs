@@ -25,6 +25,8 @@ mod memory;
 mod metadata;
 #[path = "image/metrics.rs"]
 mod metrics;
+#[path = "image/on_disk.rs"]
+mod on_disk;
 #[path = "image/perceptual.rs"]
 mod perceptual;
 #[path = "image/planes.rs"]

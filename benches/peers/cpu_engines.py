@@ -13,75 +13,12 @@ Vulkan device. Each engine's result is compared with PyTorch's first.
 srdiff's time is that of `cargo bench --bench upscale`: with the sampler's
 update, which the others leave out.
 """
-import argparse
-import os
 import pathlib
-import re
-import statistics
-import subprocess
-import sys
-import time
+import tempfile
 
-ROOT = pathlib.Path(__file__).parents[2]
-ENVIRONMENT = ROOT / "target" / "peers"
+import common
+
 PACKAGES = ["torch", "numpy", "safetensors", "onnx", "onnxscript", "onnxruntime", "openvino", "ncnn", "pnnx"]
-
-
-def enter_environment():
-    """Runs this script again with the interpreter that has the engines."""
-    python = ENVIRONMENT / "bin" / "python"
-    if pathlib.Path(sys.prefix).resolve() == ENVIRONMENT.resolve():
-        return
-    if not (ENVIRONMENT / "complete").exists():
-        subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", *PACKAGES], check=True)
-        (ENVIRONMENT / "complete").touch()
-    os.execv(python, [str(python), *sys.argv])
-
-
-def median_time(work, seconds):
-    """Median of the calls that fit the time, in ms."""
-    work()
-    times, end = [], time.perf_counter() + seconds
-    while len(times) < 5 or time.perf_counter() < end:
-        start = time.perf_counter()
-        work()
-        times.append((time.perf_counter() - start) * 1e3)
-    return statistics.median(times)
-
-
-def srdiff(arguments, *options, device="cpu"):
-    """Median step of one run of the benchmark, in ms."""
-    command = ["cargo", "bench", "--bench", "upscale", "--", "--device", device, "--quick", "--size", str(arguments.size // 4)]
-    command += ["--model", str(arguments.model), *options]
-    environment = {**os.environ, "RAYON_NUM_THREADS": str(arguments.threads)}
-    result = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
-    # sampler, steps, seconds of model, image, start, step, ...
-    rows = re.findall(r"^ +(?:ddpm|ddim|dpm\+\+) +\d+ +\S+ +\S+ +\S+ +(\S+)", result.stdout, re.MULTILINE)
-    return min(float(step) for step in rows) * 1e3
-
-
-def write_wide(source, path):
-    """A model like `source` with twice as many channels in the U-Net, its weights random."""
-    import json
-    import math
-
-    import safetensors.torch
-    import torch
-    from safetensors import safe_open
-
-    with safe_open(source, "pt") as file:
-        config = json.loads(file.metadata()["config"])
-        shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}
-    config["hidden_size"] *= 2
-    tensors = {}
-    for name, shape in shapes.items():
-        if name.startswith("denoise_fn."):
-            features = name == "denoise_fn.cond_proj.weight"
-            shape = [side * 2 if side >= 32 and not (features and axis == 0) else side for axis, side in enumerate(shape)]
-        scale = 1 / math.sqrt(math.prod(shape[1:])) if len(shape) > 1 else 0.1
-        tensors[name] = torch.randn(shape) * scale
-    safetensors.torch.save_file(tensors, path, {"config": json.dumps(config)})
 
 
 def engines(arguments, folder):
@@ -92,35 +29,20 @@ def engines(arguments, folder):
     import openvino
     import pnnx
     import torch
-    from pytorch_unet import Network
+    from pytorch_unet import Step
 
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     x = torch.randn(1, 3, arguments.size, arguments.size)
 
-    class Step(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.network = Network(arguments.model, "cpu")
-            for name, tensor in self.network.w.items():
-                self.register_buffer(name.replace(".", "_"), tensor)
-            self.network.time(37)
-
-        def forward(self, x, conditioning):
-            self.network.w = {name: getattr(self, name.replace(".", "_")) for name in self.network.w}
-            return self.network.unet(x, 37, conditioning)
-
-    step = Step().eval()
+    step = Step(arguments.model)
     conditioning = torch.randn(1, step.network.hidden, arguments.size, arguments.size)
     inputs = [x, conditioning]
     arrays = [tensor.numpy() for tensor in inputs]
     expected = step(*inputs).numpy()
 
     runs = {"PyTorch": lambda: step(*inputs).numpy()}
-    last = Step().eval()
-    last.network.channels_last()
-    for name, tensor in last.network.w.items():
-        setattr(last, name.replace(".", "_"), tensor)
+    last = Step(arguments.model, layout=torch.channels_last)
     last_inputs = [tensor.contiguous(memory_format=torch.channels_last) for tensor in inputs]
     runs["PyTorch channels-last"] = lambda: last(*last_inputs).numpy()
 
@@ -167,48 +89,29 @@ def engines(arguments, folder):
         runs = {"ncnn, Vulkan": lambda: run_ncnn(vulkan)}
     versions = {"PyTorch": torch.__version__, "ONNX Runtime": onnxruntime.__version__, "OpenVINO": openvino.__version__, "ncnn": ncnn.__version__}
     for name, run in runs.items():
-        error = numpy.abs(run() - expected).max() / numpy.abs(expected).max()
-        print(f"{name}: {error:.1e} from PyTorch")
-        if not error < (0.1 if "bf16" in name else 1e-3):
-            raise SystemExit(f"{name} computes something else")
+        common.check(name, run(), expected, 0.1 if "bf16" in name else 1e-3)
     return runs, versions
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default=ROOT / "weights" / "srdiff-s-x4.safetensors")
-    parser.add_argument("--wide", action="store_true", help="twice as many channels, random weights")
+    parser = common.parser(__doc__.splitlines()[0])
     parser.add_argument("--vulkan", action="store_true", help="srdiff and ncnn on the first Vulkan device")
-    parser.add_argument("--size", type=int, default=160, help="height and width of the result")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2, help="of each engine in a round")
+    parser.add_argument("--engines", nargs="+", metavar="NAME", help="time these alone")
     arguments = parser.parse_args()
-    enter_environment()
-    import tempfile
+    common.enter_environment(PACKAGES)
     import torch
 
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         if arguments.wide:
-            torch.manual_seed(0)
             wide = pathlib.Path(folder) / "wide.safetensors"
-            write_wide(arguments.model, wide)
+            common.write_wide(arguments.model, wide)
             arguments.model = wide
         runs, versions = engines(arguments, pathlib.Path(folder))
+        if arguments.engines:
+            runs = {name: runs[name] for name in arguments.engines}
+        print(", ".join(f"{name} {version}" for name, version in versions.items()))
         device, half = ("0", "f16") if arguments.vulkan else ("cpu", "bf16")
-        times = {name: [] for name in ["srdiff", f"srdiff {half}", *runs]}
-        for _ in range(arguments.rounds):
-            times["srdiff"].append(srdiff(arguments, device=device))
-            times[f"srdiff {half}"].append(srdiff(arguments, f"--{half}", device=device))
-            for name, run in runs.items():
-                times[name].append(median_time(run, arguments.seconds))
-    print(", ".join(f"{name} {version}" for name, version in versions.items()))
-    print(f"one U-Net step{' of the wide model' if arguments.wide else ''}, {arguments.size}x{arguments.size}, {arguments.threads} threads, {arguments.rounds} rounds")
-    print(f"{'engine':24}{'ms':>8}{'least':>8}{'most':>8}   srdiff / engine   srdiff {half} / engine")
-    ours, ours_half = (statistics.median(times[name]) for name in ["srdiff", f"srdiff {half}"])
-    for name, values in times.items():
-        median = statistics.median(values)
-        print(f"{name:24}{median:8.1f}{min(values):8.1f}{max(values):8.1f}   {ours / median:15.2f}   {ours_half / median:20.2f}")
+        common.compare(arguments, runs, lambda run: common.median_time(run, arguments.seconds), device, half)
 
 
 if __name__ == "__main__":

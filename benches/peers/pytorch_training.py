@@ -87,7 +87,7 @@ def main():
                     loss = (network.head(last["features"][:, -nf:]) - target).abs().mean()
                 network.enlarge = head
                 if stage != "encoder":
-                    loss = loss + (network.unet(x, t, conditioning) - eps).abs().mean()
+                    loss = loss + (network.unet(x, network.time(t), conditioning) - eps).abs().mean()
                 adam.zero_grad(set_to_none=True)
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(trained, 1.0)

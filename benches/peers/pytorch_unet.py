@@ -83,8 +83,9 @@ class Network:
         h = F.mish(self.conv(f"{name}.block2.block.1", h))
         return h + (self.conv(f"{name}.res_conv", x) if f"{name}.res_conv.weight" in self.w else x)
 
-    def unet(self, x, t, conditioning):
-        temb, skips = self.time(t), []
+    def unet(self, x, temb, conditioning):
+        """One step, with the time's embedding and the encoder's conditioning."""
+        skips = []
         for level in range(self.levels):
             x = self.resnet(f"downs.{level}.1", self.resnet(f"downs.{level}.0", x, temb), temb)
             if level == 0:
@@ -97,6 +98,25 @@ class Network:
             x = self.resnet(f"ups.{j}.0", torch.cat([x, skips.pop()], 1), temb)
             x = self.enlarge(f"denoise_fn.ups.{j}.2.conv.0", self.resnet(f"ups.{j}.1", x, temb), 2)
         return self.conv("denoise_fn.final_conv.1", F.mish(self.conv("denoise_fn.final_conv.0.block.1", x)))
+
+
+class Step(torch.nn.Module):
+    """One U-Net step as a module, for engines that take one. The time's embedding
+    is computed beforehand, as srdiff does it."""
+
+    def __init__(self, path, device="cpu", dtype=torch.float32, layout=torch.contiguous_format):
+        super().__init__()
+        self.network = Network(path, "cpu")
+        if layout == torch.channels_last:
+            self.network.channels_last()
+        self.register_buffer("temb", self.network.time(37))
+        for name, tensor in self.network.w.items():
+            self.register_buffer(name.replace(".", "_"), tensor)
+        self.to(device, dtype).eval()
+
+    def forward(self, x, conditioning):
+        self.network.w = {name: getattr(self, name.replace(".", "_")) for name in self.network.w}
+        return self.network.unet(x, self.temb, conditioning)
 
 
 def measure(work, device, repetitions=15):
@@ -133,7 +153,7 @@ def main():
                 lr = lr.contiguous(memory_format=torch.channels_last)
                 x = x.contiguous(memory_format=torch.channels_last)
             conditioning = network.encoder(lr)
-            step = measure(lambda: network.unet(x, 37, conditioning), arguments.device)
+            step = measure(lambda: network.unet(x, network.time(37), conditioning), arguments.device)
             image = measure(lambda: network.encoder(lr), arguments.device)
             print(f"{layout:13}  U-Net step: {step}   encoder: {image}")
 

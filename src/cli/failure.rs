@@ -227,7 +227,7 @@ impl Failure {
             Self::Input(ImageError { problem, .. })
             | Self::UpscaleInput { problem, .. }
             | Self::Output(ImageError { problem, .. })
-                if matches!(problem, ImageProblem::NoMemory) =>
+                if matches!(problem, ImageProblem::NoMemory | ImageProblem::Temporary(_)) =>
             {
                 6
             }

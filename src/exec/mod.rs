@@ -107,11 +107,11 @@ pub enum ExecError {
 }
 
 impl From<NoMemory> for ExecError {
-    fn from(NoMemory { bytes }: NoMemory) -> Self {
+    fn from(error: NoMemory) -> Self {
         Self::OutOfMemory {
-            device: "the host".to_owned(),
-            needed_mib: bytes.div_ceil(1 << 20),
-            hint: String::new(),
+            device: error.place().to_owned(),
+            needed_mib: error.mebibytes(),
+            hint: error.advice(),
         }
     }
 }

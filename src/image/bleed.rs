@@ -4,9 +4,11 @@
 //! black. Enlarging mixes neighbours, so such colours would shine through at
 //! the rim of what is visible.
 
+use super::buffer::Buffer;
 use super::samples::Sample;
 use super::{Picture, Samples};
 use crate::host_memory::{NoMemory, collected, push};
+use bytemuck::{Pod, Zeroable};
 use std::borrow::Cow;
 
 /// The opacity from which on a pixel's own colour is trusted: below it, files
@@ -23,9 +25,18 @@ pub fn visible_colors(picture: &Picture) -> Result<Cow<'_, Samples>, NoMemory> {
     }
 }
 
-fn visible<'a, A: Sample>(picture: &'a Picture, alpha: &[A]) -> Result<Cow<'a, Samples>, NoMemory> {
-    let most = alpha.iter().map(|a| a.unit()).fold(0.0, f32::max);
-    if most == 0.0 || alpha.iter().all(|a| a.unit() >= TRUSTED) {
+fn visible<'a, A: Sample>(
+    picture: &'a Picture,
+    alpha: &Buffer<A>,
+) -> Result<Cow<'a, Samples>, NoMemory> {
+    let (mut least, mut most) = (f32::INFINITY, 0.0f32);
+    for part in alpha.parts(1) {
+        let units = part.iter().map(|a| a.unit());
+        (least, most) = units.fold((least, most), |(least, most), a| {
+            (least.min(a), most.max(a))
+        });
+    }
+    if most == 0.0 || least >= TRUSTED {
         return Ok(Cow::Borrowed(&picture.rgb));
     }
     let trusted = TRUSTED.min(most);
@@ -34,26 +45,30 @@ fn visible<'a, A: Sample>(picture: &'a Picture, alpha: &[A]) -> Result<Cow<'a, S
         Samples::U8(rgb) => fill(rgb, alpha, trusted, picture.width)?,
         Samples::U16(rgb) => fill(rgb, alpha, trusted, picture.width)?,
     }
+    rgb.let_go();
     Ok(Cow::Owned(rgb))
 }
 
 /// How a pixel comes to its colour.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+#[derive(Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
+#[repr(transparent)]
+struct State(u8);
+
+impl State {
     /// It has none yet.
-    Unknown,
+    const UNKNOWN: Self = Self(0);
     /// It is in the next ring.
-    Waiting,
+    const WAITING: Self = Self(1);
     /// From its neighbours.
-    Filled,
+    const FILLED: Self = Self(2);
     /// It has had one.
-    Own,
+    const OWN: Self = Self(3);
 }
 
 /// Spreads the colours of trusted pixels outwards, a ring of pixels at a time.
 fn fill<T: Sample, A: Sample>(
-    rgb: &mut [T],
-    alpha: &[A],
+    rgb: &mut Buffer<T>,
+    alpha: &Buffer<A>,
     trusted: f32,
     width: usize,
 ) -> Result<(), NoMemory> {
@@ -68,11 +83,14 @@ fn fill<T: Sample, A: Sample>(
         .filter(move |&other| other != index)
     };
     let state = |alpha: &A| match alpha.unit() >= trusted {
-        true => State::Own,
-        false => State::Unknown,
+        true => State::OWN,
+        false => State::UNKNOWN,
     };
-    let mut states = collected(alpha.len(), alpha.iter().map(state))?;
-    let is_own = |other: usize| states[other] == State::Own;
+    let mut states: Buffer<State> = alpha.zeros_beside(alpha.len())?;
+    for (states, alpha) in states.iter_mut().zip(alpha) {
+        *states = state(alpha);
+    }
+    let is_own = |other: usize| states[other] == State::OWN;
     let mut ring = Vec::new();
     for index in (0..alpha.len()).filter(|&index| !is_own(index)) {
         if neighbours(index).any(is_own) {
@@ -86,9 +104,9 @@ fn fill<T: Sample, A: Sample>(
             for other in neighbours(index) {
                 // How much its colour counts.
                 let weight = match states[other] {
-                    State::Own => alpha[other].unit(),
-                    State::Filled => trusted,
-                    State::Unknown | State::Waiting => continue,
+                    State::OWN => alpha[other].unit(),
+                    State::FILLED => trusted,
+                    _ => continue,
                 };
                 total += weight;
                 for (sum, &sample) in sum.iter_mut().zip(&rgb[3 * other..]) {
@@ -105,19 +123,22 @@ fn fill<T: Sample, A: Sample>(
         let filled = collected(ring.len(), filled)?;
         for (&index, color) in ring.iter().zip(&filled) {
             rgb[3 * index..][..3].copy_from_slice(color);
-            states[index] = State::Filled;
+            states[index] = State::FILLED;
         }
         let mut next = Vec::new();
         for &index in &ring {
             for other in neighbours(index) {
-                if states[other] == State::Unknown {
-                    states[other] = State::Waiting;
+                if states[other] == State::UNKNOWN {
+                    states[other] = State::WAITING;
                     push(&mut next, other)?;
                 }
             }
         }
         next.sort_unstable();
         ring = next;
+        rgb.let_go();
+        alpha.let_go();
+        states.let_go();
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Colours from one space to another.
 
-use super::{ImageProblem, Picture, Sample, Samples};
+use super::{Buffer, ImageProblem, Picture, Sample, Samples};
 use crate::host_memory::{NoMemory, with_room};
 use moxcms::{
     CicpColorPrimaries, CicpProfile, ColorProfile, DataColorSpace, Layout, MatrixCoefficients,
@@ -204,21 +204,23 @@ pub fn convert_to_srgb(picture: &mut Picture, profile: &[u8]) -> Result<bool, No
 fn transform<T: Sample>(
     to_srgb: &(dyn TransformExecutor<T> + Send + Sync),
     from: Layout,
-    rgb: &mut [T],
+    rgb: &mut Buffer<T>,
 ) -> Result<bool, NoMemory> {
     const PIXELS: usize = 1 << 16;
     let mut input: Vec<T> = with_room(3 * PIXELS)?;
-    for part in rgb.chunks_mut(3 * PIXELS) {
-        input.clear();
-        match from {
-            Layout::Gray => input.extend(part.iter().step_by(3)),
-            _ => input.extend_from_slice(part),
+    let mut is_done = true;
+    rgb.for_parts(3, |parts| {
+        for part in parts.chunks_mut(3 * PIXELS) {
+            input.clear();
+            match from {
+                Layout::Gray => input.extend(part.iter().step_by(3)),
+                _ => input.extend_from_slice(part),
+            }
+            is_done &= to_srgb.transform(&input, part).is_ok();
         }
-        if to_srgb.transform(&input, part).is_err() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+        is_done
+    });
+    Ok(is_done)
 }
 
 /// The profile of colours that were encoded with an exponent (0.45455 for a

@@ -104,6 +104,9 @@ pub enum ImageProblem {
     /// The system refuses the memory that it takes.
     #[error("takes more memory than the system gives; free memory, or crop or shrink it")]
     NoMemory,
+    /// There is no room on a disk for its pixels.
+    #[error("{}", temporary(.0))]
+    Temporary(NoMemory),
     /// An extension that names no format that is written.
     #[error(
         "has no extension that says which format to write; end its name in one of {}",
@@ -154,6 +157,11 @@ fn plainly(error: &io::Error) -> String {
     }
 }
 
+fn temporary(error: &NoMemory) -> String {
+    let (size, rest) = (error.mebibytes(), error.advice());
+    format!("needs {size} MiB{rest}")
+}
+
 fn read_advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::InvalidFilename => "give a shorter name",
@@ -179,8 +187,11 @@ fn write_advice(error: &io::Error) -> &'static str {
 }
 
 impl From<NoMemory> for ImageProblem {
-    fn from(_: NoMemory) -> Self {
-        Self::NoMemory
+    fn from(error: NoMemory) -> Self {
+        match error.file {
+            None => Self::NoMemory,
+            Some(_) => Self::Temporary(error),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod bicubic;
 mod bleed;
+mod buffer;
 mod color;
 mod error;
 mod exif;
@@ -20,11 +21,12 @@ mod write;
 
 pub use crate::host_memory::NoMemory;
 use crate::host_memory::collected;
+pub use buffer::Buffer;
 pub use error::{ImageError, ImageProblem};
 pub use format::has_extension;
 pub use planes::{Border, Colors, Enlargement, Planes, Strip, picture_from_planes};
 pub use read::{
-    DecodeOptions, Decoded, Frame, Frames, MAX_PIXELS, decode, decode_file, dimensions,
+    DecodeOptions, Decoded, Frame, Frames, IN_MEMORY, MAX_PIXELS, decode, decode_file, dimensions,
     dimensions_of_file, dimensions_within, frames,
 };
 pub(crate) use row_resizing::RowResizing;
@@ -136,8 +138,10 @@ impl Picture {
 
     /// Whether no pixel has a colour: R, G and B are equal everywhere.
     pub fn is_neutral(&self) -> bool {
-        fn run<T: PartialEq>(rgb: &[T]) -> bool {
-            rgb.chunks_exact(3).all(|p| p[0] == p[1] && p[1] == p[2])
+        fn run<T: Sample>(rgb: &Buffer<T>) -> bool {
+            let is_gray = |pixel: &[T]| pixel[0] == pixel[1] && pixel[1] == pixel[2];
+            let mut parts = rgb.parts(3);
+            parts.all(|part| part.chunks_exact(3).all(is_gray))
         }
         self.gray
             || match &self.rgb {
@@ -156,15 +160,18 @@ impl Picture {
 
     /// Gives each pixel the rounded mean of its R, G and B.
     fn make_gray(&mut self) {
+        fn run<T: Sample + Into<u32>>(rgb: &mut Buffer<T>, narrow: impl Fn(u32) -> T) {
+            rgb.for_parts(3, |part| {
+                for pixel in part.chunks_exact_mut(3) {
+                    let sum: u32 = pixel.iter().map(|&v| Into::<u32>::into(v)).sum();
+                    pixel.fill(narrow((2 * sum + 3) / 6));
+                }
+                true
+            });
+        }
         match &mut self.rgb {
-            Samples::U8(rgb) => rgb.chunks_exact_mut(3).for_each(|pixel| {
-                let sum: u32 = pixel.iter().map(|&v| u32::from(v)).sum();
-                pixel.fill(((2 * sum + 3) / 6) as u8);
-            }),
-            Samples::U16(rgb) => rgb.chunks_exact_mut(3).for_each(|pixel| {
-                let sum: u32 = pixel.iter().map(|&v| u32::from(v)).sum();
-                pixel.fill(((2 * sum + 3) / 6) as u16);
-            }),
+            Samples::U8(rgb) => run(rgb, |mean| mean as u8),
+            Samples::U16(rgb) => run(rgb, |mean| mean as u16),
         }
     }
 

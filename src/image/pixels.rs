@@ -1,9 +1,10 @@
 //! Pixels on their way from a decoder into an image.
 
+use super::buffer::Buffer;
 use super::orientation::Orientation;
 use super::samples::Sample;
 use super::{ImageProblem, Samples};
-use crate::host_memory::{NoMemory, collected, with_room};
+use crate::host_memory::NoMemory;
 
 /// The pixels of an image, which a decoder gives in rows or parts of rows, in any
 /// order. They are kept as the image will have them, upright and opacity apart
@@ -18,30 +19,39 @@ pub struct Pixels {
     pub rgb: Samples,
     /// None as long as all pixels that came were opaque.
     pub alpha: Option<Samples>,
+    /// Bytes that came since memory was let go.
+    held: usize,
 }
+
+/// Bytes of pixels that may come before memory is let go.
+const HELD: usize = 8 << 20;
 
 impl Pixels {
     /// Black ones, of 8 or 16 bits a sample. Where some may never come
-    /// (`is_whole` is false), these are transparent if there is alpha.
+    /// (`is_whole` is false), these are transparent if there is alpha. Of more
+    /// bytes than `in_memory`, they are in a temporary file.
     pub fn new(
         size: [u32; 2],
         channels: usize,
         bits: u32,
         orientation: Orientation,
         is_whole: bool,
+        in_memory: u64,
     ) -> Result<Self, NoMemory> {
         let stored = size.map(|side| side as usize);
         let count = stored[0].saturating_mul(stored[1]);
+        let rgb = Samples::zeros(count.saturating_mul(3), bits, in_memory)?;
         let alpha = match channels.is_multiple_of(2) && !is_whole {
-            true => Some(Samples::zeros(count, bits)?),
+            true => Some(rgb.zeros_beside(count)?),
             false => None,
         };
         Ok(Self {
             stored,
             orientation,
             channels,
-            rgb: Samples::zeros(count.saturating_mul(3), bits)?,
+            rgb,
             alpha,
+            held: 0,
         })
     }
 
@@ -51,6 +61,7 @@ impl Pixels {
         channels: usize,
         mut samples: Samples,
         orientation: Orientation,
+        in_memory: u64,
     ) -> Result<Self, ImageProblem> {
         let stored = size.map(|side| side as usize);
         let row = channels * stored[0];
@@ -59,20 +70,25 @@ impl Pixels {
             let reason = format!("{found} samples in place of {expected}");
             return Err(ImageProblem::Damaged(reason));
         }
-        if channels >= 3 && orientation == Orientation::UPRIGHT {
+        let bytes = 3 * stored[0] * stored[1] * samples.bits() as usize / 8;
+        let is_in_place = samples.is_in_file() || bytes as u64 <= in_memory;
+        if channels >= 3 && orientation == Orientation::UPRIGHT && is_in_place {
             let alpha = match channels {
                 3 => None,
                 _ => samples.split_alpha()?,
             };
+            samples.let_go();
             return Ok(Self {
                 stored,
                 orientation,
                 channels,
                 rgb: samples,
                 alpha,
+                held: 0,
             });
         }
-        let mut pixels = Self::new(size, channels, samples.bits(), orientation, true)?;
+        let bits = samples.bits();
+        let mut pixels = Self::new(size, channels, bits, orientation, true, in_memory)?;
         for y in 0..stored[1] {
             match &samples {
                 Samples::U8(samples) => pixels.put([0, y], 1, &samples[row * y..][..row]),
@@ -125,6 +141,11 @@ impl Pixels {
                 rgb[3 * place..][..3].copy_from_slice(&pixel[..3]);
             }
         }
+        self.held += size_of_val(pixels);
+        if self.held > HELD {
+            self.held = 0;
+            self.let_go();
+        }
         if !channels.is_multiple_of(2) {
             return Ok(());
         }
@@ -133,8 +154,11 @@ impl Pixels {
             if opacity.clone().all(|&alpha| alpha == T::MAX) {
                 return Ok(());
             }
-            let mut opaque = with_room(count)?;
-            opaque.resize(count, T::MAX);
+            let mut opaque: Buffer<T> = T::of_mut(&mut self.rgb).zeros_beside(count)?;
+            opaque.for_parts(1, |part| {
+                part.fill(T::MAX);
+                true
+            });
             self.alpha = Some(T::samples(opaque));
         }
         if let Some(alpha) = &mut self.alpha {
@@ -145,31 +169,74 @@ impl Pixels {
         }
         Ok(())
     }
+
+    fn let_go(&self) {
+        self.rgb.let_go();
+        self.alpha.iter().for_each(Samples::let_go);
+    }
 }
 
 impl Samples {
-    /// So many zeros of 8 or 16 bits.
-    pub(super) fn zeros(count: usize, bits: u32) -> Result<Self, NoMemory> {
+    /// So many zeros of 8 or 16 bits; of more bytes than `in_memory`, in a
+    /// temporary file.
+    pub(super) fn zeros(count: usize, bits: u32, in_memory: u64) -> Result<Self, NoMemory> {
         Ok(match bits {
-            8 => Self::U8(crate::host_memory::zeros(count)?),
-            _ => Self::U16(crate::host_memory::zeros(count)?),
+            8 => Self::U8(Buffer::zeros(count, in_memory)?),
+            _ => Self::U16(Buffer::zeros(count, in_memory)?),
         })
+    }
+
+    /// So many zeros of the same type, where these samples are.
+    fn zeros_beside(&self, count: usize) -> Result<Self, NoMemory> {
+        Ok(match self {
+            Self::U8(samples) => Self::U8(samples.zeros_beside(count)?),
+            Self::U16(samples) => Self::U16(samples.zeros_beside(count)?),
+        })
+    }
+
+    /// Their bytes.
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        match self {
+            Self::U8(samples) => samples,
+            Self::U16(samples) => bytemuck::cast_slice_mut(samples),
+        }
+    }
+
+    fn is_in_file(&self) -> bool {
+        match self {
+            Self::U8(samples) => samples.is_in_file(),
+            Self::U16(samples) => samples.is_in_file(),
+        }
+    }
+
+    /// See [`Buffer::let_go`].
+    pub(super) fn let_go(&self) {
+        match self {
+            Self::U8(samples) => samples.let_go(),
+            Self::U16(samples) => samples.let_go(),
+        }
     }
 
     /// Takes every fourth sample out: alpha, unless all of it is opaque.
     fn split_alpha(&mut self) -> Result<Option<Self>, NoMemory> {
-        fn run<T: Sample>(samples: &mut Vec<T>) -> Result<Option<Samples>, NoMemory> {
+        fn run<T: Sample>(samples: &mut Buffer<T>) -> Result<Option<Samples>, NoMemory> {
             let count = samples.len() / 4;
             let opacity = samples.iter().skip(3).step_by(4);
             let alpha = match opacity.clone().all(|&alpha| alpha == T::MAX) {
                 true => None,
-                false => Some(T::samples(collected(count, opacity.copied())?)),
+                false => {
+                    let mut alpha = samples.zeros_beside(count)?;
+                    alpha
+                        .iter_mut()
+                        .zip(opacity)
+                        .for_each(|(to, from)| *to = *from);
+                    Some(T::samples(alpha))
+                }
             };
             for pixel in 0..count {
                 samples.copy_within(4 * pixel..4 * pixel + 3, 3 * pixel);
             }
             samples.truncate(3 * count);
-            samples.shrink_to_fit();
             Ok(alpha)
         }
         match self {

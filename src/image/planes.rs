@@ -58,10 +58,12 @@ impl<'a> Colors<'a> {
         [x, y]: [isize; 2],
         [width, height]: [usize; 2],
     ) -> Result<Vec<f32>, NoMemory> {
-        match &*self.rgb {
+        let planes = match &*self.rgb {
             Samples::U8(rgb) => self.planes(rgb, [x, y], [width, height]),
             Samples::U16(rgb) => self.planes(rgb, [x, y], [width, height]),
-        }
+        };
+        self.rgb.let_go();
+        planes
     }
 
     fn planes<T: Sample>(
@@ -169,7 +171,11 @@ impl<'a> Enlargement<'a> {
             Samples::U16(_) => interleaved::<u16>(planes, [width, rows], self.neutral)?.into(),
         };
         let alpha = self.picture.alpha.as_ref().zip(self.alpha.as_ref());
-        let alpha = alpha.map(|(samples, resizing)| resizing.samples(samples, y..y + rows));
+        let alpha = alpha.map(|(samples, resizing)| {
+            let rows = resizing.samples(samples, y..y + rows);
+            samples.let_go();
+            rows
+        });
         Ok(Strip {
             y,
             rows,

@@ -199,8 +199,8 @@ impl Picture {
     /// before its rows come.
     pub fn without_pixels(&self, [width, height]: [usize; 2]) -> Self {
         let samples = |like: &Samples| match like {
-            Samples::U8(_) => Samples::U8(Vec::new()),
-            Samples::U16(_) => Samples::U16(Vec::new()),
+            Samples::U8(_) => Samples::U8(Vec::new().into()),
+            Samples::U16(_) => Samples::U16(Vec::new().into()),
         };
         Self {
             width,

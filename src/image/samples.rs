@@ -1,7 +1,8 @@
 //! Samples of 8 or 16 bits.
 
+use super::buffer::Buffer;
 use crate::host_memory::{NoMemory, collected, copied, reserve};
-use bytemuck::Zeroable;
+use bytemuck::Pod;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -9,9 +10,9 @@ use std::ops::Range;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Samples {
     /// 8 bits a sample.
-    U8(Vec<u8>),
+    U8(Buffer<u8>),
     /// 16 bits a sample.
-    U16(Vec<u16>),
+    U16(Buffer<u16>),
 }
 
 impl Samples {
@@ -38,7 +39,10 @@ impl Samples {
 
     /// A copy.
     pub(crate) fn copied(&self) -> Result<Self, NoMemory> {
-        self.part(0..self.len())
+        Ok(match self {
+            Self::U8(samples) => Self::U8(samples.copied()?),
+            Self::U16(samples) => Self::U16(samples.copied()?),
+        })
     }
 
     /// Adds samples at the end, where there will be `all` of them.
@@ -46,17 +50,19 @@ impl Samples {
     /// # Panics
     /// When they are of another type.
     pub(super) fn append(&mut self, more: Self, all: usize) -> Result<(), NoMemory> {
-        fn run<T>(samples: &mut Vec<T>, more: Vec<T>, all: usize) -> Result<(), NoMemory> {
+        fn run<T: Sample>(place: &mut Buffer<T>, more: &[T], all: usize) -> Result<(), NoMemory> {
+            let mut samples = std::mem::replace(place, Vec::new().into()).into_memory()?;
             if samples.capacity() - samples.len() < more.len() {
                 let missing = all.max(samples.len() + more.len()) - samples.len();
-                reserve(samples, missing)?;
+                reserve(&mut samples, missing)?;
             }
             samples.extend(more);
+            *place = samples.into();
             Ok(())
         }
         match (self, more) {
-            (Self::U8(samples), Self::U8(more)) => run(samples, more, all),
-            (Self::U16(samples), Self::U16(more)) => run(samples, more, all),
+            (Self::U8(samples), Self::U8(more)) => run(samples, &more, all),
+            (Self::U16(samples), Self::U16(more)) => run(samples, &more, all),
             _ => panic!("samples of 8 bits and of 16"),
         }
     }
@@ -67,21 +73,21 @@ impl Samples {
     /// When there are not so many.
     pub(super) fn part(&self, range: Range<usize>) -> Result<Self, NoMemory> {
         Ok(match self {
-            Self::U8(samples) => Self::U8(copied(&samples[range])?),
-            Self::U16(samples) => Self::U16(copied(&samples[range])?),
+            Self::U8(samples) => Self::U8(copied(&samples[range])?.into()),
+            Self::U16(samples) => Self::U16(copied(&samples[range])?.into()),
         })
     }
 
     /// The samples at 8 or 16 bits.
     pub(crate) fn with_bits(self, bits: u32) -> Result<Self, NoMemory> {
         Ok(match (self, bits) {
-            (Self::U16(samples), 8) => Self::U8(collected(
-                samples.len(),
-                samples.iter().map(|&v| narrowed(v)),
-            )?),
+            (Self::U16(samples), 8) => {
+                let narrow = samples.iter().map(|&v| narrowed(v));
+                collected(samples.len(), narrow)?.into()
+            }
             (Self::U8(samples), 16) => {
                 let wide = samples.iter().map(|&v| u16::from(v) * 257);
-                Self::U16(collected(samples.len(), wide)?)
+                collected(samples.len(), wide)?.into()
             }
             (samples, _) => samples,
         })
@@ -96,7 +102,7 @@ impl Samples {
     }
 
     /// The samples to be changed, where they have 8 bits.
-    pub fn as_u8_mut(&mut self) -> Option<&mut Vec<u8>> {
+    pub fn as_u8_mut(&mut self) -> Option<&mut [u8]> {
         match self {
             Self::U8(samples) => Some(samples),
             Self::U16(_) => None,
@@ -130,9 +136,13 @@ impl Samples {
     /// Whether every sample has the largest value, as those of an opaque
     /// image's alpha have.
     pub fn all_largest(&self) -> bool {
+        fn run<T: Sample>(samples: &Buffer<T>) -> bool {
+            let mut parts = samples.parts(1);
+            parts.all(|part| part.iter().all(|&v| v == T::MAX))
+        }
         match self {
-            Self::U8(samples) => samples.iter().all(|&v| v == u8::MAX),
-            Self::U16(samples) => samples.iter().all(|&v| v == u16::MAX),
+            Self::U8(samples) => run(samples),
+            Self::U16(samples) => run(samples),
         }
     }
 
@@ -146,21 +156,21 @@ impl Samples {
             result
         }
         match self {
-            Self::U8(samples) => Self::U8(run(samples, count, taken)),
-            Self::U16(samples) => Self::U16(run(samples, count, taken)),
+            Self::U8(samples) => run(samples, count, taken).into(),
+            Self::U16(samples) => run(samples, count, taken).into(),
         }
     }
 }
 
 impl From<Vec<u8>> for Samples {
     fn from(samples: Vec<u8>) -> Self {
-        Self::U8(samples)
+        Self::U8(samples.into())
     }
 }
 
 impl From<Vec<u16>> for Samples {
     fn from(samples: Vec<u16>) -> Self {
-        Self::U16(samples)
+        Self::U16(samples.into())
     }
 }
 
@@ -170,22 +180,20 @@ fn narrowed(sample: u16) -> u8 {
 }
 
 /// A type of samples, for code that is the same for both.
-pub(super) trait Sample:
-    Copy + Default + Send + Sync + PartialEq + Into<f64> + Zeroable
-{
+pub(super) trait Sample: Pod + Default + Send + Sync + PartialEq + Into<f64> {
     /// The largest value.
     const MAX: Self;
 
     /// The largest value, as a float.
     const LARGEST: f32;
 
-    fn samples(samples: Vec<Self>) -> Samples;
+    fn samples(samples: Buffer<Self>) -> Samples;
 
     /// Samples of this type.
     ///
     /// # Panics
     /// When they are of another.
-    fn of_mut(samples: &mut Samples) -> &mut [Self];
+    fn of_mut(samples: &mut Samples) -> &mut Buffer<Self>;
 
     /// In [0, 1].
     fn unit(self) -> f32;
@@ -201,11 +209,11 @@ impl Sample for u8 {
     const MAX: Self = Self::MAX;
     const LARGEST: f32 = 255.0;
 
-    fn samples(samples: Vec<Self>) -> Samples {
+    fn samples(samples: Buffer<Self>) -> Samples {
         Samples::U8(samples)
     }
 
-    fn of_mut(samples: &mut Samples) -> &mut [Self] {
+    fn of_mut(samples: &mut Samples) -> &mut Buffer<Self> {
         match samples {
             Samples::U8(samples) => samples,
             Samples::U16(_) => panic!("samples of 16 bits where 8 are meant"),
@@ -229,11 +237,11 @@ impl Sample for u16 {
     const MAX: Self = Self::MAX;
     const LARGEST: f32 = 65_535.0;
 
-    fn samples(samples: Vec<Self>) -> Samples {
+    fn samples(samples: Buffer<Self>) -> Samples {
         Samples::U16(samples)
     }
 
-    fn of_mut(samples: &mut Samples) -> &mut [Self] {
+    fn of_mut(samples: &mut Samples) -> &mut Buffer<Self> {
         match samples {
             Samples::U16(samples) => samples,
             Samples::U8(_) => panic!("samples of 8 bits where 16 are meant"),

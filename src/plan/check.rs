@@ -7,6 +7,7 @@ use super::{
 };
 use crate::graph::{Role, Shape, find_clash};
 use crate::ops::{Axis, Op, Packing, ensure};
+use std::collections::HashSet;
 
 /// More threads than any machine has.
 const MAX_THREADS: usize = 1 << 16;
@@ -15,7 +16,7 @@ impl Program {
     /// Checks everything that executors take for granted: every value inside a
     /// slot of its own kind, every node by the rules of its operation, no result
     /// or scratch over what its node reads, thread memory where a node needs it,
-    /// weights written by packing alone.
+    /// weights written by packing alone, each once.
     ///
     /// # Errors
     /// Names the first value or node that breaks a rule.
@@ -34,9 +35,17 @@ impl Program {
                     PlanError::invalid(&phase.name, what, reason)
                 })?;
             }
+            let mut packed = HashSet::new();
             for node in &phase.nodes {
                 let wrong = |reason| PlanError::invalid(&phase.name, node.op.name(), reason);
                 self.check_node(phase, node).map_err(wrong)?;
+                if phase.name == PACK {
+                    // Weights are packed at once.
+                    let mut outputs = node.outputs.iter().map(|&id| &phase.values[id]);
+                    if let Some(twice) = outputs.find(|value| !packed.insert(value.slot)) {
+                        return Err(wrong(format!("writes the weight '{}' again", twice.name)));
+                    }
+                }
             }
         }
         Ok(())

@@ -61,7 +61,7 @@ impl Spread {
         let alpha = self.like.alpha.as_ref().map(Samples::copied);
         let alpha = alpha.map(|alpha| alpha?.with_bits(8));
         Ok(Picture {
-            rgb: Samples::U8(collected(self.mean.len(), rgb)?),
+            rgb: Samples::U8(collected(self.mean.len(), rgb)?.into()),
             alpha: alpha.transpose()?,
             ..self
                 .like

@@ -53,6 +53,24 @@ fn no_half_image_is_left_and_an_older_result_stays() {
     assert_eq!(run.stdout, "");
 }
 
+/// A large image is kept in a temporary file while it is upscaled.
+#[test]
+fn a_temporary_file_that_has_no_room_is_told() {
+    let folder = Folder::new();
+    // One above the size from which on images are kept there.
+    image::GrayImage::new(4096, 2800)
+        .save(folder.path("large.png"))
+        .unwrap();
+    let args = [&["upscale", "large.png"], &FAST[..]].concat();
+    let run = folder.unchanged(|| limited(&folder, 1000, &args));
+    assert_eq!(run.code, 6, "{run:?}");
+    let line = run.stderr.lines().last().unwrap_or_default();
+    let told = "error: large.png: needs 33 MiB for a temporary file in ";
+    assert!(line.starts_with(told), "{run:?}");
+    let advice = "(file too large); make room there, or name another folder in TMPDIR";
+    assert!(line.ends_with(advice), "{run:?}");
+}
+
 #[test]
 fn no_half_table_grid_or_model_is_left() {
     let folder = Folder::new();

@@ -116,6 +116,7 @@ fn damage_anywhere_is_survived() {
                     max_pixels: 1 << 16,
                     tolerant,
                     frame: (at % 2 == 1).then_some(1),
+                    ..DecodeOptions::default()
                 };
                 let _ = (decode(&path, &options), frames(&path, &options));
             }

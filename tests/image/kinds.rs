@@ -221,6 +221,7 @@ fn damage_anywhere_is_survived() {
                 max_pixels: 1 << 16,
                 tolerant,
                 frame: None,
+                ..DecodeOptions::default()
             };
             for round in 0..150usize {
                 let mut wrong = bytes.clone();

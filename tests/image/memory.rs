@@ -2,7 +2,8 @@
 
 use super::files::Folder;
 use srdiff::image::{
-    DecodeOptions, EncodeOptions, OutputFormat, Picture, Samples, Strip, decode, save_rows,
+    Border, Colors, DecodeOptions, EncodeOptions, OutputFormat, Picture, Samples, Strip, decode,
+    save_rows,
 };
 use std::path::Path;
 use std::process::{Command, Output};
@@ -66,38 +67,57 @@ fn read_anew() {
     };
     match decode(Path::new(&path), &DecodeOptions::default()) {
         Ok(decoded) => {
+            look_at(&decoded.picture);
             let Picture { rgb, alpha, .. } = decoded.picture;
             let status = std::fs::read_to_string("/proc/self/status").unwrap();
-            let peak = status.lines().find(|line| line.starts_with("VmPeak:"));
+            let line = |name| status.lines().find(|line| line.starts_with(name)).unwrap();
             let last = match &rgb {
                 Samples::U8(rgb) => rgb[rgb.len() - 1],
                 Samples::U16(rgb) => (rgb[rgb.len() - 1] / 257) as u8,
             };
-            println!("{last} {} {}", alpha.is_none(), peak.unwrap());
+            let peaks = ["VmPeak:", "VmHWM:"].map(line);
+            println!("{last} {} {}", alpha.is_none(), peaks.join("\n"));
         }
         Err(error) => println!("refused: {error}"),
     }
 }
 
-/// The most addresses that a process which read a small image had.
-fn start_up(folder: &Folder) -> u64 {
+/// Takes all of its pixels, as upscaling does: whether it has colours, and rows of tiles.
+fn look_at(picture: &Picture) {
+    const ROWS: usize = 64;
+    picture.is_neutral();
+    let colors = Colors::new(picture, Border::Reflected).unwrap();
+    for y in (0..picture.height).step_by(ROWS) {
+        colors
+            .window([0, y as isize], [picture.width, ROWS])
+            .unwrap();
+    }
+}
+
+/// What a line of `/proc/self/status` says, in bytes.
+fn stated(output: &Output, name: &str) -> u64 {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().find(|line| line.contains(name));
+    let line = line.unwrap_or_else(|| panic!("{output:?}"));
+    let kib = line.split_whitespace().rev().nth(1).unwrap();
+    kib.parse::<u64>().unwrap() << 10
+}
+
+/// What a process does that reads a small image.
+fn start_up(folder: &Folder) -> Output {
     let path = folder.path("small.png");
     let small = Picture::new(1, 1, vec![7; 3]);
     let options = EncodeOptions::default();
     small
         .save(&path, OutputFormat::Png, &options, false)
         .unwrap();
-    let output = read_within(&path, None);
-    let text = String::from_utf8(output.stdout).unwrap();
-    let line = text.lines().find(|line| line.contains("VmPeak")).unwrap();
-    let kib = line.split_whitespace().rev().nth(1).unwrap();
-    kib.parse::<u64>().unwrap() << 10
+    read_within(&path, None)
 }
 
 #[test]
 fn an_image_is_read_into_the_memory_that_it_keeps() {
     let folder = Folder::new();
-    let start_up = start_up(&folder);
+    let start_up = stated(&start_up(&folder), "VmPeak");
     for (name, wide, alpha) in [
         ("opaque.png", false, true),
         ("wide.png", true, false),
@@ -120,5 +140,30 @@ fn an_image_is_read_into_the_memory_that_it_keeps() {
             output.status.success() && text.contains(&expected),
             "{name}: {output:?}"
         );
+    }
+}
+
+/// What is in memory at a time: some rows as they are stored and as they are read, and
+/// some megabytes that were not let go yet.
+const AT_A_TIME: u64 = 28 << 20;
+
+#[test]
+fn an_image_that_is_kept_in_a_file_takes_memory_for_some_of_its_rows() {
+    let folder = Folder::new();
+    let start_up = stated(&start_up(&folder), "VmHWM");
+    for (name, wide, alpha, kept) in [
+        ("opaque.png", false, true, 3),
+        ("wide.png", true, false, 6),
+        ("plain.tif", false, false, 3),
+        ("wide.tif", true, false, 6),
+        ("plain.jpg", false, false, 3),
+    ] {
+        let path = folder.path(name);
+        write(&path, OutputFormat::from_path(&path).unwrap(), wide, alpha);
+        let most = stated(&read_within(&path, None), "VmHWM") - start_up;
+        println!("{name}: {} MiB", most >> 20);
+        assert!(most < AT_A_TIME, "{name}: {} MiB", most >> 20);
+        // Else it would say nothing.
+        assert!(3 * AT_A_TIME < (kept * WIDTH * HEIGHT) as u64);
     }
 }

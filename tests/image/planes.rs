@@ -82,8 +82,8 @@ fn results_are_rounded_to_the_nearest_level() {
         let level = |v: f32| picture_from_planes(&[v; 3], 1, like, 1).unwrap().rgb;
         let bits = like.rgb.bits();
         let expected = |v: u16| match bits {
-            8 => Samples::U8(vec![v as u8; 3]),
-            _ => Samples::U16(vec![v; 3]),
+            8 => vec![v as u8; 3].into(),
+            _ => vec![v; 3].into(),
         };
         let top = largest as u16;
         for (value, level_of_it) in [
@@ -264,5 +264,5 @@ fn opacity_is_enlarged_bicubically() {
         let strip = enlargement.strip(y, rows, &planes).unwrap();
         alpha.extend_from_slice(&strip.alpha.unwrap().to_u8());
     }
-    assert_eq!(Some(Samples::U8(alpha)), expected);
+    assert_eq!(Some(Samples::from(alpha)), expected);
 }

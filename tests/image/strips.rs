@@ -18,8 +18,8 @@ const FORMATS: [(OutputFormat, &str); 4] = [
 /// An image without its pixels, and those in strips of so many rows.
 fn cut(picture: &Picture, heights: &[usize]) -> (Picture, Vec<Strip>) {
     let part = |samples: &Samples, from: usize, to: usize| match samples {
-        Samples::U8(samples) => Samples::U8(samples[from..to].to_vec()),
-        Samples::U16(samples) => Samples::U16(samples[from..to].to_vec()),
+        Samples::U8(samples) => samples[from..to].to_vec().into(),
+        Samples::U16(samples) => samples[from..to].to_vec().into(),
     };
     let mut y = 0;
     let strip = |&rows: &usize| {
@@ -131,7 +131,7 @@ fn rows_that_are_missing_or_wrong_leave_no_file() {
         }),
         ("has only 7 of its 10 rows", &|strips| strips[2].rows = 4),
         ("has only 4 of its 10 rows", &|strips| {
-            strips[1].rgb = Samples::U8(vec![0; 3]);
+            strips[1].rgb = vec![0u8; 3].into();
         }),
     ];
     for (format, extension) in FORMATS {

@@ -6,7 +6,7 @@ use super::models::Setup;
 use srdiff::exec::{Backend, PrepareOptions, Target};
 use srdiff::graph::{Element, Graph, GraphBuilder, ParameterError, Parameters, Role, Shape};
 use srdiff::ops::{Epilogue, GroupNorm, NoiseSource, Op, Packing, SamplerUpdate};
-use srdiff::plan::{Owner, PlannedNode, PlannedValue, Precision, Program, Slot};
+use srdiff::plan::{Owner, PACK, PlannedNode, PlannedValue, Precision, Program, Slot};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -243,6 +243,11 @@ fn nodes_that_break_the_rules_of_their_operation_are_refused() {
         }),
         ("group_norm has no value 99", &|p| {
             node(p, "group_norm").scratch = vec![99]
+        }),
+        ("pack writes the weight 'w as", &|p| {
+            let again = node(p, "pack").clone();
+            let pack = p.phases.iter_mut().find(|phase| phase.name == PACK);
+            pack.unwrap().nodes.push(again);
         }),
         ("conv2d takes 3 operands", &|p| {
             _ = node(p, "conv2d").inputs.pop()

@@ -2,7 +2,7 @@
 
 use super::{ModelFile, model, on_every_adapter, picture, sample, upscale};
 use srdiff::diffusion::Sampler;
-use srdiff::image::{Border, Picture, metrics};
+use srdiff::image::{Border, DecodeOptions, EncodeOptions, OutputFormat, Picture, decode, metrics};
 use srdiff::model::{Model, Weights};
 use srdiff::upscale::{
     Progress, SampleOptions, TileChoice, UpscaleError, Upscaler, UpscalerOptions,
@@ -55,6 +55,38 @@ fn an_image_in_tiles_is_as_in_one_piece() {
             println!("{sampler}, tiles of {side}: {psnr:.1} dB");
             assert!((50.0..f64::INFINITY).contains(&psnr), "{sampler}: {psnr}");
         }
+    }
+}
+
+/// Where an image is kept changes no pixel of its result.
+#[test]
+fn an_image_in_a_temporary_file_is_upscaled_as_one_in_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("in.png");
+    let color = scene(75, 61);
+    let gray = color.clone().into_gray();
+    let deep = Picture::from_f32(75, 61, &color.to_f32());
+    let alpha: Vec<u8> = (0..75 * 61).map(|i| (i / 13 % 256) as u8).collect();
+    let clear = Picture {
+        alpha: Some(alpha.into()),
+        ..color.clone()
+    };
+    let sample = sample(Sampler::Ddpm, 2, 3);
+    for picture in [color, gray, deep, clear] {
+        let options = EncodeOptions::default();
+        picture
+            .save(&path, OutputFormat::Png, &options, true)
+            .unwrap();
+        let [in_memory, on_disk] = [u64::MAX, 0].map(|in_memory| {
+            let options = DecodeOptions {
+                in_memory,
+                ..DecodeOptions::default()
+            };
+            let input = decode(&path, &options).unwrap().picture;
+            let mut upscaler = tiled(model("tiny-x4"), "cpu", TileChoice::AtMost(32));
+            upscale(&mut upscaler, &input, &sample)
+        });
+        assert!(in_memory == on_disk);
     }
 }
 

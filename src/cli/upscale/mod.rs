@@ -217,7 +217,7 @@ fn reading(args: &UpscaleArgs) -> DecodeOptions {
     DecodeOptions {
         max_pixels: args.max_pixels,
         tolerant: args.tolerant,
-        frame: None,
+        ..DecodeOptions::default()
     }
 }
 

@@ -77,7 +77,7 @@ impl<'a, 's> Results<'a, 's> {
     /// Writes a whole image of another kind than the samples are.
     pub fn whole(mut self, format: OutputFormat, mut image: Picture, made: Made) {
         self.format = format;
-        let empty = || Samples::U8(Vec::new());
+        let empty = || Samples::from(Vec::<u8>::new());
         let strip = Strip {
             y: 0,
             rows: image.height,

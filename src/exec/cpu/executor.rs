@@ -12,10 +12,16 @@ use crate::exec::elements::{gather, scatter};
 use crate::exec::{ExecError, Executor, StepRecord, lock};
 use crate::graph::{Parameters, Role, Shape};
 use crate::ops::Op;
-use crate::plan::{MemoryReport, Owner, PACK, Phase, PlannedValue, Precision, Program};
+use crate::plan::{
+    MemoryReport, Owner, PACK, Phase, PlannedNode, PlannedValue, Precision, Program, Slot,
+};
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+
+/// Bytes of tensors in f32 that are packed at once, far less than what
+/// [`has_spare`](crate::host_memory::has_spare) has seen to.
+const PACKED_AT_ONCE: usize = 16 << 20;
 
 /// A model on the CPU, its weights packed once for all that it loads.
 pub struct CpuBackend {
@@ -46,21 +52,17 @@ impl CpuBackend {
         program.check()?;
         let mut packed = lock(&self.packed);
         let shared = !is_trainable(&program);
-        let mut fresh = Vec::new();
-        let mut slots = Vec::new();
-        for slot in &program.slots {
-            let known = match &slot.owner {
-                Owner::Packed(name) if shared => packed.get(name).cloned(),
-                _ => None,
-            };
-            fresh.push(known.is_none());
-            let memory = known.or_else(|| Memory::zeroed(slot.bytes).map(Arc::new));
-            slots.push(memory.ok_or_else(|| ExecError::OutOfMemory {
-                device: "the CPU".to_owned(),
-                needed_mib: program.memory.total_bytes() >> 20,
-                hint: String::new(),
-            })?);
-        }
+        let known = |slot: &Slot| match &slot.owner {
+            Owner::Packed(name) if shared => packed.get(name).cloned(),
+            _ => None,
+        };
+        let known: Vec<_> = program.slots.iter().map(known).collect();
+        let fresh: Vec<bool> = known.iter().map(Option::is_none).collect();
+        let slots = allocate(&program.slots, known).ok_or_else(|| ExecError::OutOfMemory {
+            device: "the CPU".to_owned(),
+            needed_mib: program.memory.total_bytes() >> 20,
+            hint: String::new(),
+        })?;
         let mut owners = program.slots.iter().map(|slot| &slot.owner);
         let threads = owners.position(|owner| *owner == Owner::Threads);
         let threads = threads.map(|slot| slots[slot].clone());
@@ -103,6 +105,25 @@ impl CpuBackend {
     }
 }
 
+/// The memory of all slots that are not `known`, unless there is not enough.
+/// Packed weights outlive the program, so they have a block of their own.
+fn allocate(slots: &[Slot], known: Vec<Option<Arc<Memory>>>) -> Option<Vec<Arc<Memory>>> {
+    let is_packed = |slot: &Slot| matches!(slot.owner, Owner::Packed(_));
+    let fresh = slots
+        .iter()
+        .zip(&known)
+        .filter(|(_, known)| known.is_none());
+    let fresh = fresh.filter(|(slot, _)| is_packed(slot));
+    let sizes: Vec<u64> = fresh.map(|(slot, _)| slot.bytes).collect();
+    let mut packed = Memory::all_zeroed(&sizes)?.into_iter();
+    let mut memory = |(slot, known): (&Slot, Option<Arc<Memory>>)| match known {
+        None if is_packed(slot) => packed.next().map(Arc::new),
+        None => Memory::zeroed(slot.bytes).map(Arc::new),
+        known => known,
+    };
+    slots.iter().zip(known).map(&mut memory).collect()
+}
+
 /// A program loaded on the CPU: its memory, and a kernel for each node.
 pub struct CpuExecutor {
     // Kernels hold addresses inside the slots, so they go first.
@@ -115,18 +136,47 @@ pub struct CpuExecutor {
 impl CpuExecutor {
     /// Packs the weights whose slots are new.
     fn pack(&self, parameters: &dyn Parameters, fresh: &[bool]) -> Result<(), ExecError> {
-        let phases = self.program.phases.iter().zip(&self.kernels);
-        for (phase, kernels) in phases.filter(|(phase, _)| phase.name == PACK) {
-            for (node, kernel) in phase.nodes.iter().zip(kernels) {
-                let plain = &phase.values[node.inputs[0]];
-                let packed = &phase.values[node.outputs[0]];
-                if !fresh[packed.slot] {
-                    continue;
-                }
-                let tensor = parameters.parameter(&plain.name, plain.shape)?;
-                self.write_value(plain, &tensor);
-                kernel(&StepRecord::default());
+        let Some(index) = self.program.phases.iter().position(|p| p.name == PACK) else {
+            return Ok(());
+        };
+        let (phase, kernels) = (&self.program.phases[index], &self.kernels[index]);
+        let is_trainable = is_trainable(&self.program);
+        let pack = |(node, kernel): (&PlannedNode, &Kernel)| -> Result<(), ExecError> {
+            let plain = &phase.values[node.inputs[0]];
+            let packed = &phase.values[node.outputs[0]];
+            if !fresh[packed.slot] {
+                return Ok(());
             }
+            let tensor = parameters.parameter(&plain.name, plain.shape)?;
+            match &node.op {
+                Op::Pack(op) if !is_trainable => {
+                    // SAFETY: nothing reads the weights before this is done, and
+                    // each packed one has a slot of its own.
+                    unsafe { pack::pack(op, &tensor, packed, &self.slots[packed.slot]) }?;
+                }
+                _ => {
+                    self.write_value(plain, &tensor);
+                    kernel(&StepRecord::default());
+                }
+            }
+            Ok(())
+        };
+        let nodes: Vec<_> = phase.nodes.iter().zip(kernels).collect();
+        if is_trainable {
+            // One parameter may be packed in several ways.
+            return nodes.into_iter().try_for_each(pack);
+        }
+        let mut left = &nodes[..];
+        while !left.is_empty() {
+            let mut bytes = 0;
+            let fits = left.iter().take_while(|(node, _)| {
+                bytes += phase.values[node.inputs[0]].shape.elements() * size_of::<f32>();
+                bytes <= PACKED_AT_ONCE
+            });
+            let (now, later) = left.split_at(fits.count().max(1));
+            let error = now.par_iter().find_map_first(|&node| pack(node).err());
+            error.map_or(Ok(()), Err)?;
+            left = later;
         }
         Ok(())
     }
@@ -216,7 +266,9 @@ impl Executor for CpuExecutor {
             // Each packs a weight of its own, of parameters that have their own
             // memory.
             true => kernels.par_iter().for_each(|kernel| kernel(&record)),
-            false => kernels.iter().for_each(|kernel| kernel(&record)),
+            // On a thread of the pool. Another one would go to sleep for each
+            // kernel, and be woken again.
+            false => rayon::scope(|_| kernels.iter().for_each(|kernel| kernel(&record))),
         }
         Ok(())
     }

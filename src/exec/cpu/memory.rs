@@ -10,32 +10,80 @@ use std::cell::UnsafeCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A cache line, which slots are aligned to.
-#[derive(Clone, Copy, Zeroable)]
-#[repr(C, align(64))]
-struct Line([u8; 64]);
+/// Bytes of a cache line, which slots are aligned to.
+const LINE: usize = 64;
 
-/// One slot: bytes that never move, so that kernels can hold addresses in them.
-pub(super) struct Memory(Box<[UnsafeCell<Line>]>);
+/// Aligned as every allocation is. Of what asks for more, the standard library
+/// writes the zeros itself, and thereby takes memory that may never be used.
+#[derive(Clone, Copy, Zeroable)]
+#[repr(C, align(16))]
+struct Piece([u8; 16]);
+
+/// Zeros that never move, so that kernels can hold addresses in them.
+struct Block(Box<[UnsafeCell<Piece>]>);
 
 // SAFETY: it is only bytes; who may touch which of them, and when, is said at
 // the methods of the views.
-unsafe impl Sync for Memory {}
+unsafe impl Sync for Block {}
+
+impl Block {
+    /// So many cache lines, and the piece that the first of them begins with.
+    fn zeroed(bytes: usize) -> Option<(Self, usize)> {
+        let spare = LINE / size_of::<Piece>() - 1;
+        let pieces = (bytes / size_of::<Piece>()).checked_add(spare)?;
+        let pieces: Box<[UnsafeCell<Piece>]> = try_zeroed_slice_box(pieces).ok()?;
+        prefer_large_pages(&pieces);
+        let first = pieces.as_ptr().align_offset(LINE);
+        host_memory::has_spare().then_some((Self(pieces), first))
+    }
+}
+
+/// One slot: a part of a block, of whole cache lines.
+pub(super) struct Memory {
+    block: Arc<Block>,
+    /// The piece that it begins with.
+    first: usize,
+    bytes: usize,
+}
 
 impl Memory {
     /// `bytes` zeros, or nothing where there is no memory for them.
     pub fn zeroed(bytes: u64) -> Option<Self> {
+        Self::all_zeroed(&[bytes])?.pop()
+    }
+
+    /// Several slots in one block, which lives as long as one of them. Many small
+    /// ones share large pages that way.
+    pub fn all_zeroed(sizes: &[u64]) -> Option<Vec<Self>> {
         #[cfg(test)]
-        if host_memory::refusal::refuses(bytes) {
+        if sizes
+            .iter()
+            .any(|&bytes| host_memory::refusal::refuses(bytes))
+        {
             return None;
         }
-        let lines = usize::try_from(bytes).ok()?.div_ceil(size_of::<Line>());
-        let memory = try_zeroed_slice_box(lines).ok()?;
-        host_memory::has_spare().then_some(Self(memory))
+        let whole_lines =
+            |&bytes: &u64| usize::try_from(bytes).ok()?.checked_next_multiple_of(LINE);
+        let sizes: Vec<usize> = sizes.iter().map(whole_lines).collect::<Option<_>>()?;
+        let total = sizes
+            .iter()
+            .try_fold(0usize, |sum, &bytes| sum.checked_add(bytes))?;
+        let (block, mut first) = Block::zeroed(total)?;
+        let block = Arc::new(block);
+        let slot = |bytes| {
+            let slot = Self {
+                block: block.clone(),
+                first,
+                bytes,
+            };
+            first += bytes / size_of::<Piece>();
+            slot
+        };
+        Some(sizes.into_iter().map(slot).collect())
     }
 
     pub fn len(&self) -> usize {
-        size_of_val(&*self.0)
+        self.bytes
     }
 
     /// All of it.
@@ -58,8 +106,34 @@ impl Memory {
     }
 
     fn address(&self) -> *mut f32 {
-        UnsafeCell::raw_get(self.0.as_ptr()).cast()
+        UnsafeCell::raw_get(self.block.0[self.first..].as_ptr()).cast()
     }
+}
+
+/// Asks for pages of 2 MiB where there are any. The first use of memory then
+/// interrupts kernels less often, and addresses are found faster.
+fn prefer_large_pages(pieces: &[UnsafeCell<Piece>]) {
+    #[cfg(all(target_os = "linux", not(miri)))]
+    {
+        const LARGE_PAGE: usize = 2 << 20;
+        // Pages of most systems.
+        const PAGE: usize = 4096;
+        let start = pieces.as_ptr().align_offset(PAGE);
+        let Some(whole) = pieces
+            .get(start..)
+            .filter(|whole| size_of_val(*whole) >= LARGE_PAGE)
+        else {
+            return;
+        };
+        // SAFETY: it is memory of the caller, and what it holds stays as it is. A
+        // system that has no such pages, or larger ones than assumed, refuses.
+        unsafe {
+            let address = whole.as_ptr().cast_mut().cast();
+            libc::madvise(address, size_of_val(whole), libc::MADV_HUGEPAGE);
+        }
+    }
+    #[cfg(not(all(target_os = "linux", not(miri))))]
+    let _ = pieces;
 }
 
 pub(super) fn failure(reason: String) -> ExecError {

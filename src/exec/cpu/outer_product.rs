@@ -2,7 +2,9 @@
 //! gradients of weights are.
 #![allow(clippy::needless_range_loop)] // matrices, indexed as in the formulas
 
-use super::number::{LANES, Number, has_bf16};
+#[cfg(target_arch = "x86_64")]
+use super::number::has_bf16;
+use super::number::{LANES, Number};
 use bytemuck::{Pod, Zeroable};
 use half::bf16;
 use pulp::Simd;

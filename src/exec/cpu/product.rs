@@ -1,7 +1,9 @@
 //! Matrix products of convolutions: many pixels by packed weights.
 #![allow(clippy::needless_range_loop)] // matrices, indexed as in the formulas
 
-use super::number::{LANES, Number, has_bf16};
+#[cfg(target_arch = "x86_64")]
+use super::number::has_bf16;
+use super::number::{LANES, Number};
 use crate::graph::Shape;
 use crate::ops::{Axis, Coordinate, Packing};
 use half::bf16;
@@ -167,6 +169,8 @@ fn prefetch<T>(address: *const T) {
         use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
         _mm_prefetch::<_MM_HINT_T1>(address.cast());
     }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = address;
 }
 
 impl Factor for f32 {

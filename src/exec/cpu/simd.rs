@@ -61,11 +61,9 @@ impl Fma {
 }
 
 /// Whether this machine's vectors have 16 lanes of f32 (AVX-512).
+#[cfg(target_arch = "x86_64")]
 pub(super) fn has_16_lanes() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return pulp::x86::V4::try_new().is_some();
-    #[cfg(not(target_arch = "x86_64"))]
-    return false;
+    pulp::x86::V4::try_new().is_some()
 }
 
 /// Up to [`Simd::F32_LANES`] elements, then zeros.

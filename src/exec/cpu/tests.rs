@@ -1,5 +1,6 @@
 //! Tiny programs through views, scratch memory and states.
 
+use super::memory::Memory;
 use super::{CpuBackend, refusal};
 use crate::exec::{ExecError, Executor, PrepareOptions, Target};
 use crate::graph::{Element, Graph, GraphBuilder, ParameterError, Parameters, Role, Shape};
@@ -213,4 +214,17 @@ fn no_memory_for_any_slot_is_an_error_and_no_more() {
     refusal::clear();
     assert_eq!(failures, program.slots.len() as i32);
     check_block(executor);
+}
+
+#[test]
+fn slots_of_one_block_are_zeros_apart_in_whole_cache_lines() {
+    let slots = Memory::all_zeroed(&[1, 0, 64, 130]).unwrap();
+    assert_eq!(slots.iter().map(Memory::len).sum::<usize>(), 64 + 64 + 192);
+    for (number, slot) in slots.iter().enumerate() {
+        // SAFETY: nothing else touches the slots.
+        let bytes = unsafe { slot.bytes_mut() };
+        assert_eq!(bytes.as_ptr() as usize % 64, 0);
+        assert!(bytes.iter().all(|&byte| byte == 0), "slot {number}");
+        bytes.fill(1);
+    }
 }

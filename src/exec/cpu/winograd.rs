@@ -107,7 +107,9 @@ pub(super) fn pack<T: Number>(sizes: PackedSizes, plain: &[f32], packed: &mut [T
     let depth = channels.next_multiple_of(T::DEPTH);
     let of_point = blocks * depth * LANES;
     assert_eq!(packed.len(), PRODUCTS * of_point, "winograd: packed array");
-    packed.fill(T::zeroed());
+    if !(outputs.is_multiple_of(LANES) && channels == depth) {
+        packed.fill(T::zeroed());
+    }
     let g = Winograd::F4.kernel_matrix();
     vectorized!({
         for at in 0..blocks * channels {

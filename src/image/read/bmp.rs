@@ -115,7 +115,7 @@ impl Header {
         source.seek(start).map_err(ImageProblem::Read)?;
         // Rows go upwards unless the height is negative.
         let orientation = Orientation::new(if height > 0 { 4 } else { 1 });
-        let mut pixels = Pixels::new(size, 4, 8, orientation, true)?;
+        let mut pixels = Pixels::new(size, 4, 8, orientation, true, options.in_memory)?;
         let (mut stored, mut samples) = (zeros(row)?, with_room(4 * size[0] as usize)?);
         for y in 0..size[1] as usize {
             source.read_exact(&mut stored).map_err(io_problem)?;

@@ -55,7 +55,14 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     };
     let cmyk = (channels == 4).then(|| Cmyk::new(profile.as_deref(), 8, &mut notes));
     let orientation = orientation(&header);
-    let mut pixels = Pixels::new(size, channels.min(3), 8, orientation, true)?;
+    let mut pixels = Pixels::new(
+        size,
+        channels.min(3),
+        8,
+        orientation,
+        true,
+        options.in_memory,
+    )?;
     let width = size[0] as usize;
     let mut samples = zeros(3 * width)?;
     let mut take = |y: usize, row: &mut [u8]| {

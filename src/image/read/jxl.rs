@@ -82,13 +82,9 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     let count = channels * width * height;
     // The decoder holds strips and its own channels in floating point.
     probe(count.saturating_mul(8))?;
-    let mut samples = Samples::zeros(count, if wide { 16 } else { 8 })?;
+    let mut samples = Samples::zeros(count, if wide { 16 } else { 8 }, options.in_memory)?;
     let row = channels * width * samples.bits() as usize / 8;
-    let bytes = match &mut samples {
-        Samples::U8(samples) => samples.as_mut_slice(),
-        Samples::U16(samples) => bytemuck::cast_slice_mut(samples),
-    };
-    let mut buffers = [JxlOutputBuffer::new(bytes, height, row)];
+    let mut buffers = [JxlOutputBuffer::new(samples.bytes_mut(), height, row)];
     if let Some(wanted) = options.frame.filter(|&wanted| wanted > 0) {
         check_frame(wanted, scan.frames.len().max(1))?;
         let place = decoder.start_new_frame(scan.frames[wanted].seek_target);
@@ -113,7 +109,13 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
         }
     }
     // The decoder turns images upright.
-    let pixels = Pixels::whole(size, channels, samples, Orientation::UPRIGHT)?;
+    let pixels = Pixels::whole(
+        size,
+        channels,
+        samples,
+        Orientation::UPRIGHT,
+        options.in_memory,
+    )?;
     let mut raster = Raster::new(pixels);
     raster.notes = notes;
     if scan.frames.len() > 1 && options.frame.is_none() {

@@ -29,6 +29,10 @@ use std::time::Duration;
 /// 16384 x 16384.
 pub const MAX_PIXELS: u64 = 1 << 28;
 
+/// The most bytes of an image's colours that are kept in memory, unless more is asked
+/// for: those of 11 megapixels.
+pub const IN_MEMORY: u64 = 32 << 20;
+
 /// The most memory a decoder may take for all but pixels: profiles and texts,
 /// which a small file may hold deflated.
 const HEADER_BYTES: u64 = 64 << 20;
@@ -45,6 +49,10 @@ pub struct DecodeOptions {
     /// Which frame or page of a file of several, counted from 0; none: the first,
     /// with a note that there are others.
     pub frame: Option<usize>,
+    /// An image whose colours have more bytes than this is kept in a temporary
+    /// file, so that memory holds but the parts of it that are worked on. It is
+    /// in the folder that TMPDIR names, else in `/var/tmp` (on Windows, in TEMP).
+    pub in_memory: u64,
 }
 
 impl Default for DecodeOptions {
@@ -53,6 +61,7 @@ impl Default for DecodeOptions {
             max_pixels: MAX_PIXELS,
             tolerant: false,
             frame: None,
+            in_memory: IN_MEMORY,
         }
     }
 }

@@ -61,13 +61,19 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     if let Some(frame) = options.frame {
         check_frame(frame, walk.durations.len().max(1))?;
         if !walk.durations.is_empty() {
-            return decode_frame(reader, walk, frame, notes);
+            return decode_frame(reader, walk, frame, options, notes);
         }
     }
     let (channels, is_wide) = layout(&reader);
     let bits = if is_wide { 16 } else { 8 };
-    let (orientation, is_whole) = (walk.orientation(), !options.tolerant);
-    let mut pixels = Pixels::new([width, height], channels, bits, orientation, is_whole)?;
+    let mut pixels = Pixels::new(
+        [width, height],
+        channels,
+        bits,
+        walk.orientation(),
+        !options.tolerant,
+        options.in_memory,
+    )?;
     // Its own rows, as they are stored and as samples, those above them and ours.
     let row_bytes = reader.output_line_size(width);
     let row_bytes = row_bytes.ok_or(ImageProblem::Memory)?;
@@ -149,6 +155,7 @@ fn decode_frame<R: BufRead + Seek>(
     mut reader: Reader<R>,
     walk: Walk,
     frame: usize,
+    options: &DecodeOptions,
     notes: Vec<String>,
 ) -> Result<Raster, ImageProblem> {
     let (channels, is_wide) = layout(&reader);
@@ -156,7 +163,13 @@ fn decode_frame<R: BufRead + Seek>(
     let samples = png_frames::compose(&mut reader, frame, [colors, channels], is_wide, problem)?;
     let info = reader.info();
     let size = [info.width, info.height];
-    let pixels = Pixels::whole(size, colors + 1, samples, walk.orientation())?;
+    let pixels = Pixels::whole(
+        size,
+        colors + 1,
+        samples,
+        walk.orientation(),
+        options.in_memory,
+    )?;
     let mut raster = Raster::new(pixels);
     raster.notes = notes;
     describe(&mut raster, info, walk)?;

@@ -43,7 +43,13 @@ pub fn decode_gif(source: &mut Source, options: &DecodeOptions) -> Result<Raster
         return Err(none());
     };
     let pixels = frame.map_err(problem)?.into_buffer();
-    let pixels = Pixels::whole(size, 4, pixels.into_raw().into(), Orientation::UPRIGHT)?;
+    let pixels = Pixels::whole(
+        size,
+        4,
+        pixels.into_raw().into(),
+        Orientation::UPRIGHT,
+        options.in_memory,
+    )?;
     let mut raster = Raster::new(pixels);
     if options.frame.is_none() && frames.next().is_some() {
         raster.note("an animation; only the first frame is used");
@@ -100,13 +106,16 @@ pub fn decode_whole(
         }
     };
     let channels = usize::from(color.channel_count());
-    let mut samples = Samples::zeros(channels * size[0] as usize * size[1] as usize, bits)?;
-    let bytes = match &mut samples {
-        Samples::U8(samples) => samples.as_mut_slice(),
-        Samples::U16(samples) => bytemuck::cast_slice_mut(samples),
-    };
-    decoder.read_image(bytes).map_err(problem)?;
-    let pixels = Pixels::whole(size, channels, samples, Orientation::UPRIGHT)?;
+    let count = channels * size[0] as usize * size[1] as usize;
+    let mut samples = Samples::zeros(count, bits, options.in_memory)?;
+    decoder.read_image(samples.bytes_mut()).map_err(problem)?;
+    let pixels = Pixels::whole(
+        size,
+        channels,
+        samples,
+        Orientation::UPRIGHT,
+        options.in_memory,
+    )?;
     Ok(Raster::new(pixels))
 }
 

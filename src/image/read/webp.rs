@@ -77,7 +77,13 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     if let Err(error) = read {
         tolerate(error.after_header(), options, &mut notes)?;
     }
-    let pixels = Pixels::whole([width, height], channels, samples.into(), orientation)?;
+    let pixels = Pixels::whole(
+        [width, height],
+        channels,
+        samples.into(),
+        orientation,
+        options.in_memory,
+    )?;
     let mut raster = Raster::new(pixels);
     raster.notes = notes;
     if frames > 1 && options.frame.is_none() {

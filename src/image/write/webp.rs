@@ -9,7 +9,7 @@ use image_webp::{ColorType, WebPEncoder};
 /// The encoder takes the whole image. A side has at most 16,383 pixels.
 pub fn encode(rows: &mut Rows<'_>, output: &mut Output<'_>) -> Result<(), ImageProblem> {
     let pixels = rows.head.width * rows.head.height;
-    let mut samples = Samples::U8(Vec::new());
+    let mut samples = Samples::from(Vec::<u8>::new());
     while let Some(more) = rows.next()? {
         samples.append(more, pixels * rows.channels)?;
     }

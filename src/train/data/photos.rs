@@ -197,7 +197,12 @@ impl std::ops::Deref for Drawn<'_> {
 
 impl Pair {
     fn read(path: &Path, options: &PhotoOptions) -> Result<Self, ImageError> {
-        let picture = decode(path, &DecodeOptions::default())?.picture;
+        // As much as may be kept is counted, and kept in memory.
+        let reading = DecodeOptions {
+            in_memory: u64::MAX,
+            ..DecodeOptions::default()
+        };
+        let picture = decode(path, &reading)?.picture;
         let size = [picture.width, picture.height];
         let halve = options.halve && size[0].min(size[1]) >= HALVED_FROM && is_jpeg(path);
         let made = Self::new(&picture.rgb8(), size, options.scale, halve);

@@ -55,6 +55,9 @@ pub struct Container {
     pub animation: Option<Animation>,
     /// Whether there is an animation that cannot be read.
     pub has_wrong_tracks: bool,
+    /// Whether there is no still image beside the animation; the primary item is the
+    /// first frame then.
+    pub is_animation_alone: bool,
     /// Whether the file ends before its last box.
     pub is_cut: bool,
 }
@@ -95,13 +98,45 @@ impl Container {
             container.is_cut |= is_cut;
             at = end;
         }
+        let has_still = found && (container.primary != 0 || container.animation.is_none());
+        if !has_still && container.animation.is_some() {
+            container.show_animation();
+            return Ok(container);
+        }
         match found {
             true => Ok(container),
             false if container.is_cut => Err(cut_off()),
+            false if container.has_wrong_tracks => Err(wrong_header()),
             false => Err(ImageProblem::Feature(
                 "no still image, but a video".to_owned(),
             )),
         }
+    }
+
+    /// Makes an item of the animation, in place of a still image.
+    fn show_animation(&mut self) {
+        let Some(animation) = &self.animation else {
+            return;
+        };
+        let track = &animation.color;
+        let size = track.size.map(u32::to_be_bytes);
+        let extents = [&[0; 4][..], size.as_flattened()].concat();
+        let first = self.properties.len() + 1;
+        self.properties.push((*b"ispe", extents));
+        self.properties.extend(track.properties.iter().cloned());
+        let association = |number| Association {
+            essential: false,
+            number,
+        };
+        let item = Item {
+            kind: *b"av01",
+            properties: (first..=self.properties.len()).map(association).collect(),
+            ..Item::default()
+        };
+        // No item in a file has this number.
+        self.primary = 0;
+        self.items.insert(0, item);
+        self.is_animation_alone = true;
     }
 
     /// The animation, if it has several frames.

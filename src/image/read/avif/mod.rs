@@ -45,6 +45,10 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
         check_frame(wanted, count)?;
         chosen = animation.map(|animation| (animation, wanted));
     }
+    if container.is_animation_alone {
+        let wanted = options.frame.unwrap_or(0);
+        chosen = container.animation.as_ref().map(|all| (all, wanted));
+    }
     let primary = primary(&container)?;
     let size = size_of(&container, primary, options.max_pixels)?;
     let shown = shown(&container, primary, size)?;
@@ -78,7 +82,8 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     };
     let (channels, samples) = pixels::samples(&color, alpha.as_ref(), points, &shown)?;
     let size = shown.map(|range| range.len() as u32);
-    let pixels = Pixels::whole(size, channels, samples, orientation(&container, primary))?;
+    let turned = orientation(&container, primary);
+    let pixels = Pixels::whole(size, channels, samples, turned, options.in_memory)?;
     let mut raster = Raster::new(pixels);
     raster.notes = notes;
     if count > 1 && options.frame.is_none() {

@@ -23,6 +23,9 @@ pub struct Animation {
 pub struct Track {
     id: u32,
     pub size: [u32; 2],
+    /// What is said about the colours of frames and how they are shown, as
+    /// properties say it of items.
+    pub properties: Vec<(Name, Vec<u8>)>,
     /// Where each frame is in the file: offset and length.
     frames: Vec<(u64, u64)>,
     pub durations: Vec<Duration>,
@@ -68,7 +71,7 @@ impl Track {
             return Some(None);
         }
         let table = media.child(b"minf")?.child(b"stbl")?;
-        let Some(size) = size_of(table.child(b"stsd")?)? else {
+        let Some((size, properties)) = description(table.child(b"stsd")?)? else {
             return Some(None);
         };
         let frames = frames(table)?;
@@ -102,6 +105,7 @@ impl Track {
         Some(Some(Self {
             id: after_dates(track.child(b"tkhd")?)?.u32()?,
             size,
+            properties,
             frames,
             durations,
             keys,
@@ -139,8 +143,11 @@ fn after_dates(mut head: Bytes<'_>) -> Option<Bytes<'_>> {
     Some(head)
 }
 
-/// Width and height of frames; none where it is no AV1, or no colours or opacity.
-fn size_of(mut descriptions: Bytes<'_>) -> Option<Option<[u32; 2]>> {
+/// Width, height and properties of frames.
+type Description = ([u32; 2], Vec<(Name, Vec<u8>)>);
+
+/// How frames are stored; none where it is no AV1, or no colours or opacity.
+fn description(mut descriptions: Bytes<'_>) -> Option<Option<Description>> {
     descriptions.version()?;
     let count = descriptions.u32()?;
     let (name, entry) = descriptions.next_box()??;
@@ -153,11 +160,20 @@ fn size_of(mut descriptions: Bytes<'_>) -> Option<Option<[u32; 2]>> {
     }
     let size = [entry.number(2)? as u32, entry.number(2)? as u32];
     // Resolution, names and the like.
-    let boxes = Bytes(entry.0.get(50..)?);
+    let mut boxes = Bytes(entry.0.get(50..)?);
     let is_other = boxes
         .child(b"auxi")
         .is_some_and(|mut kind| kind.version().is_none() || !is_alpha(kind.text()));
-    Some((!is_other).then_some(size))
+    if is_other {
+        return Some(None);
+    }
+    let mut properties = Vec::new();
+    while let Some(Some((name, content))) = boxes.next_box() {
+        if matches!(&name, b"colr" | b"clap" | b"irot" | b"imir") {
+            properties.push((name, content.to_vec()));
+        }
+    }
+    Some(Some((size, properties)))
 }
 
 /// Offset and length of each frame.

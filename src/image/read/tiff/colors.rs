@@ -121,7 +121,7 @@ impl<'a> Interpreter<'a> {
             Colors::Palette(_) => {
                 let color = |index| self.palette[usize::from(pixels.at_u8(index))];
                 let colors: Vec<_> = (0..pixels.len()).flat_map(color).collect();
-                pixels = Samples::U8(colors);
+                pixels = colors.into();
             }
             Colors::Cmyk => {
                 scale(&mut pixels, layout.bits);
@@ -163,7 +163,7 @@ impl<'a> Interpreter<'a> {
 fn scale(samples: &mut Samples, bits: u32) {
     if let (Samples::U8(samples), 1..=7) = (samples, bits) {
         let largest = (1u32 << bits) - 1;
-        for sample in samples {
+        for sample in samples.iter_mut() {
             *sample = ((u32::from(*sample) * 255 + largest / 2) / largest) as u8;
         }
     }

@@ -211,7 +211,7 @@ impl Layout {
 
     /// So many samples, 0 each, of the type that stored ones become.
     pub fn zeros(&self, count: usize) -> Result<Samples, NoMemory> {
-        Samples::zeros(count, if self.bits <= 8 { 8 } else { 16 })
+        Samples::zeros(count, if self.bits <= 8 { 8 } else { 16 }, u64::MAX)
     }
 
     /// Samples a pixel inside a strip or tile.

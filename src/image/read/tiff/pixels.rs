@@ -27,7 +27,7 @@ pub fn read(
 ) -> Result<Pixels, ImageProblem> {
     let size = [layout.width, layout.height].map(|side| side as u32);
     let (channels, bits) = (interpreter.channels(), interpreter.bits());
-    let mut pixels = Pixels::new(size, channels, bits, orientation, true)?;
+    let mut pixels = Pixels::new(size, channels, bits, orientation, true, options.in_memory)?;
     let planes = if layout.planar { layout.samples } else { 1 };
     let a_plane = layout.chunks_a_plane();
     let widest = layout.chunk[0].max(layout.width);

@@ -44,16 +44,16 @@ impl<'a> Rows<'a> {
                         row[i] = row[i].wrapping_add(row[i - step]);
                     }
                 }
-                line.clear();
+                let line = line.emptied();
                 line.extend_from_slice(&row[..count]);
             }
             Samples::U8(line) => {
-                line.clear();
+                let line = line.emptied();
                 let samples = packed(row, layout.bits as usize);
                 line.extend(samples.take(count).map(|sample| sample as u8));
             }
             Samples::U16(line) if layout.bits == 16 && !layout.float => {
-                line.clear();
+                let line = line.emptied();
                 let (pairs, _) = row.as_chunks();
                 line.extend(pairs.iter().map(|&pair| match layout.little_endian {
                     true => u16::from_le_bytes(pair),
@@ -68,7 +68,7 @@ impl<'a> Rows<'a> {
             }
             Samples::U16(line) => {
                 self.words(row);
-                line.clear();
+                let line = line.emptied();
                 for index in 0..count {
                     let sample = self.sample(index);
                     line.push(sample);

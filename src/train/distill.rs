@@ -17,9 +17,8 @@
 //! student's steps. Between its estimates, it draws fresh noise as DDPM does,
 //! like multistep sampling of consistency models.
 //!
-//! Photos alone would not do: the mean of all that an LR image may come from is
-//! all that can be learnt from them at once. What the teacher makes of a certain
-//! noise is one image.
+//! A deterministic teacher makes one image of each noise, texture included. One
+//! that draws noise makes many, and the student learns the middle of them.
 
 use super::{Batch, OpenDevice, TrainError};
 use crate::diffusion::{Process, SamplerError, Schedule};

@@ -23,8 +23,8 @@ use srdiff::ops::Norm;
 use srdiff::train::data::{BatchOptions, Batches, Degradation, PhotoOptions, Photos, find_images};
 use srdiff::train::events::Events;
 use srdiff::train::{
-    Checkpoint, NewModel, OpenDevice, RateSchedule, Session, SessionOptions, Stage, Trainer,
-    TrainerOptions,
+    Checkpoint, NewModel, OpenDevice, PreparedTrainer, RateSchedule, Session, SessionOptions,
+    Stage, Trainer, TrainerOptions,
 };
 use srdiff::upscale::PrecisionChoice;
 use std::ops::ControlFlow;
@@ -55,7 +55,10 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
         Precision::Bf16 => PrecisionChoice::Bf16,
     };
     let device = OpenDevice::open(&args.device, precision).map_err(TrainFailure::from)?;
-    let memory = check_memory(&device, &model, &trainer)?;
+    let backend = device.backend(model.clone());
+    let prepared = Trainer::prepare(&backend, settings, trainer.clone());
+    let prepared = prepared.map_err(TrainFailure::from)?;
+    let memory = check_memory(&device, &prepared)?;
 
     let photos = load_photos(args, settings, &device, &stop)?;
     let count = photos.len();
@@ -87,7 +90,7 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
         Some(folder) => Some(Validator::load(args, folder, settings)?),
         None => None,
     };
-    let session = Session::new(&device, model.clone(), batches, options, resumed)
+    let session = Session::prepared(&backend, prepared, model.clone(), batches, options, resumed)
         .map_err(TrainFailure::from)?;
     let selected = device.selected();
     let (name, reason) = (&selected.device, &selected.reason);
@@ -217,15 +220,8 @@ fn trainer_options(args: &TrainArgs, settings: &Settings) -> Result<TrainerOptio
 
 /// How much memory the training takes on the device, in MiB; refused if that does
 /// not fit.
-fn check_memory(
-    device: &OpenDevice,
-    model: &Arc<Model>,
-    options: &TrainerOptions,
-) -> Result<u64, Failure> {
-    let backend = device.backend(model.clone());
-    let prepared = Trainer::prepare(&backend, model.settings(), options);
-    let memory = prepared.map_err(TrainFailure::from)?.memory();
-    let (needed, available) = (memory.total_bytes(), device.usable_bytes());
+fn check_memory(device: &OpenDevice, prepared: &PreparedTrainer) -> Result<u64, Failure> {
+    let (needed, available) = (prepared.memory().total_bytes(), device.usable_bytes());
     let mib = |bytes: u64| bytes.div_ceil(1 << 20);
     if needed > available {
         let [needed, available] = [needed, available].map(mib);

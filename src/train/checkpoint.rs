@@ -1,7 +1,7 @@
 //! A training that can go on: one safetensors file with everything that the next
 //! step depends on.
 
-use super::Progress;
+use super::{Means, Progress};
 use crate::atomic_file;
 use crate::model::convert::{ConvertError, ConvertOptions, assemble, tensor_file};
 use crate::model::{Model, ModelError, Settings, Weights};
@@ -25,6 +25,9 @@ pub struct Saved {
     pub at_scale: u64,
     /// Seconds that it has taken.
     pub seconds: f64,
+    /// Not in checkpoints of earlier versions.
+    #[serde(default)]
+    pub means: Means,
     /// What follows from the seed, so that batches go on as they would have.
     pub rules: Rules,
 }
@@ -104,7 +107,7 @@ impl CheckpointProblem {
 }
 
 impl Saved {
-    pub(super) fn new(progress: Progress, seconds: f64, rules: Rules) -> Self {
+    pub(super) fn new(progress: Progress, seconds: f64, means: Means, rules: Rules) -> Self {
         Self {
             version: VERSION,
             steps: progress.steps,
@@ -112,6 +115,7 @@ impl Saved {
             scale: progress.scale,
             at_scale: progress.at_scale,
             seconds,
+            means,
             rules,
         }
     }

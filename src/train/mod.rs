@@ -8,21 +8,24 @@
 mod batch;
 mod checkpoint;
 pub mod data;
-mod device;
 mod distill;
 pub mod events;
 mod init;
+mod means;
 mod schedule;
 mod session;
 mod trainer;
 pub mod validation;
 
 pub use crate::model::objective::Stage;
+pub use crate::upscale::{OpenDevice, OpenError};
 pub use batch::{Batch, NoisePredictorBatch};
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointProblem, Rules, Saved};
-pub use device::{OpenDevice, OpenError};
 pub use distill::{Distillation, Teacher};
 pub use init::{NewModel, NewModelError, initial_tensors};
+pub use means::{Means, Smooth};
 pub use schedule::{Decay, RateSchedule};
 pub use session::{Session, SessionError, SessionOptions, Step, stage_name};
-pub use trainer::{Losses, Progress, StepReport, TrainError, Trainer, TrainerOptions};
+pub use trainer::{
+    Losses, PreparedTrainer, Progress, StepReport, TrainError, Trainer, TrainerOptions,
+};

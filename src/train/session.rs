@@ -3,8 +3,10 @@
 use super::checkpoint::{Checkpoint, CheckpointError, Rules, Saved};
 use super::data::{Batches, DataError, Feed};
 use super::{
-    OpenDevice, RateSchedule, Stage, StepReport, Teacher, TrainError, Trainer, TrainerOptions,
+    Means, OpenDevice, PreparedTrainer, RateSchedule, Stage, StepReport, Teacher, TrainError,
+    Trainer, TrainerOptions,
 };
+use crate::exec::Backend;
 use crate::graph::{Parameters, Shape};
 use crate::model::Model;
 use crate::model::objective::names;
@@ -59,6 +61,7 @@ pub struct Session {
     feed: Feed,
     options: SessionOptions,
     rules: Rules,
+    means: Means,
     started: Instant,
     /// Time of earlier runs.
     before: Duration,
@@ -84,6 +87,27 @@ impl Session {
         options: SessionOptions,
         resumed: Option<(&Checkpoint, &Path)>,
     ) -> Result<Self, SessionError> {
+        let backend = device.backend(model.clone());
+        let prepared = Trainer::prepare(&backend, model.settings(), options.trainer.clone())?;
+        Self::prepared(
+            &backend, prepared, model, teacher, batches, options, resumed,
+        )
+    }
+
+    /// As [`new`](Self::new), with a trainer that was prepared with the same options
+    /// for this `backend`, which is of `model`.
+    ///
+    /// # Errors
+    /// When the checkpoint does not fit the options, or the device fails.
+    pub fn prepared(
+        backend: &Backend,
+        prepared: PreparedTrainer,
+        model: Arc<Model>,
+        teacher: Option<Teacher>,
+        batches: Batches,
+        options: SessionOptions,
+        resumed: Option<(&Checkpoint, &Path)>,
+    ) -> Result<Self, SessionError> {
         let rules = rules(&batches, &options, teacher.as_ref());
         if let Some(teacher) = &teacher {
             teacher.check(model.settings())?;
@@ -91,12 +115,12 @@ impl Session {
         if let Some((checkpoint, file)) = resumed {
             checkpoint.check(file, &rules)?;
         }
-        let backend = device.backend(model.clone());
-        let mut trainer = Trainer::new(&backend, &model, options.trainer.clone())?;
-        let mut before = Duration::ZERO;
+        let mut trainer = Trainer::load(backend, &model, prepared)?;
+        let (mut before, mut means) = (Duration::ZERO, Means::default());
         if let Some((checkpoint, file)) = resumed {
             resume(&mut trainer, checkpoint, file)?;
             before = Duration::try_from_secs_f64(checkpoint.saved.seconds).unwrap_or_default();
+            means = checkpoint.saved.means;
         }
         let batches = Arc::new(batches);
         let first = done(&trainer) * options.accumulate as u64;
@@ -108,6 +132,7 @@ impl Session {
             batches,
             options,
             rules,
+            means,
             started: Instant::now(),
             before,
         })
@@ -128,6 +153,11 @@ impl Session {
     /// The model that it began with.
     pub fn model(&self) -> &Arc<Model> {
         &self.model
+    }
+
+    /// Of the losses and the norm, with those of earlier runs.
+    pub fn means(&self) -> &Means {
+        &self.means
     }
 
     /// Steps so far, with those that were skipped.
@@ -181,6 +211,7 @@ impl Session {
         }
         let rate = self.options.schedule.at(self.done(), self.share());
         let report = self.trainer.step(&batches, rate as f32)?;
+        self.means.add(&report);
         Ok(Step {
             number: self.done(),
             report,
@@ -209,7 +240,8 @@ impl Session {
             states.push((state, dimensions(shape), values));
         }
         let seconds = self.elapsed().as_secs_f64();
-        let saved = Saved::new(self.trainer.progress(), seconds, self.rules.clone());
+        let progress = self.trainer.progress();
+        let saved = Saved::new(progress, seconds, self.means, self.rules.clone());
         Ok(Checkpoint::new(saved, &self.model, model, states))
     }
 

@@ -3,9 +3,9 @@
 use super::Batch;
 use crate::diffusion::{SamplerError, ScheduleError};
 use crate::exec::{
-    Backend, ExecError, Executor, PrepareError, PrepareOptions, Prepared, StepRecord,
+    Backend, ExecError, Executor, PrepareError, PrepareOptions, Prepared, StepRecord, Target,
 };
-use crate::graph::{GraphError, ParameterError, Parameters, Shape};
+use crate::graph::{Element, Graph, GraphError, ParameterError, Parameters, Shape};
 use crate::model::objective::{self, Objective, ObjectiveOptions, Stage, names};
 use crate::model::time::sinusoidal_embedding;
 use crate::model::{Model, Settings};
@@ -79,6 +79,11 @@ pub enum TrainError {
     Sampler(#[from] SamplerError),
     #[error("{0}")]
     Options(String),
+    /// A value of the objective, and the channels of its groups.
+    #[error(
+        "on GPUs, only models whose layers have multiples of 4 channels are trained, and '{value}' has {channels}; choose the CPU"
+    )]
+    Channels { value: String, channels: String },
 }
 
 /// Means over the batches of a step; of those that the stage has.
@@ -109,6 +114,20 @@ pub struct Trainer {
     progress: Progress,
     /// Whether the gradients' scale follows their size.
     scales: bool,
+}
+
+/// A trainer's program, which takes no memory of the device yet.
+pub struct PreparedTrainer {
+    options: TrainerOptions,
+    objective: Objective,
+    prepared: Prepared,
+}
+
+impl PreparedTrainer {
+    /// The memory that the trainer will take.
+    pub fn memory(&self) -> MemoryReport {
+        self.prepared.memory()
+    }
 }
 
 /// How far a trainer is, beside its tensors.
@@ -154,17 +173,24 @@ impl Progress {
 }
 
 impl Trainer {
-    /// The program of a trainer, with its memory.
+    /// Plans a trainer's program for a device.
     ///
     /// # Errors
     /// When the options do not fit the model, or no kernel computes it.
     pub fn prepare(
         backend: &Backend,
         settings: &Settings,
-        options: &TrainerOptions,
-    ) -> Result<Prepared, TrainError> {
-        let objective = objective(settings, options)?;
-        Ok(backend.target().prepare(&objective.graphs, &TRAINABLE)?)
+        options: TrainerOptions,
+    ) -> Result<PreparedTrainer, TrainError> {
+        let (objective, target) = (objective(settings, &options)?, backend.target());
+        if let Target::Gpu { .. } = target {
+            check_channels(&objective.graphs)?;
+        }
+        Ok(PreparedTrainer {
+            prepared: target.prepare(&objective.graphs, &TRAINABLE)?,
+            options,
+            objective,
+        })
     }
 
     /// Starts with the parameters of `model`, which `backend` is of.
@@ -176,9 +202,26 @@ impl Trainer {
         model: &Model,
         options: TrainerOptions,
     ) -> Result<Self, TrainError> {
+        let prepared = Self::prepare(backend, model.settings(), options)?;
+        Self::load(backend, model, prepared)
+    }
+
+    /// Starts what was prepared for `backend`, which is of `model`.
+    ///
+    /// # Errors
+    /// When the device fails, or `model` is not the one that it was prepared for.
+    pub fn load(
+        backend: &Backend,
+        model: &Model,
+        prepared: PreparedTrainer,
+    ) -> Result<Self, TrainError> {
+        let PreparedTrainer {
+            options,
+            objective,
+            prepared,
+        } = prepared;
         let settings = model.settings().clone();
-        let objective = objective(&settings, &options)?;
-        let mut executor = backend.load(&objective.graphs, &TRAINABLE)?;
+        let mut executor = backend.load_prepared(prepared)?;
         let scales = backend.target().precision() == Precision::F16;
         executor.set_records(&[StepRecord::with_rows_in_order()])?;
         for (name, shape) in &objective.parameters {
@@ -371,6 +414,25 @@ const TRAINABLE: PrepareOptions = PrepareOptions {
     fuse: true,
     trainable: true,
 };
+
+/// Refuses what no kernel of a GPU computes: there, channel groups are padded to
+/// multiples of 4, and gradients know no padding between them.
+fn check_channels(graphs: &[Graph]) -> Result<(), TrainError> {
+    let mut values = graphs.iter().flat_map(|graph| &graph.values);
+    let padded = values.find(|value| {
+        let (_, inner) = value.segments.split_last().unwrap_or((&0, &[]));
+        value.element != Element::Tensor && inner.iter().any(|c| !c.is_multiple_of(4))
+    });
+    match padded {
+        None => Ok(()),
+        Some(value) => Err(TrainError::Channels {
+            value: value.name.clone(),
+            channels: (value.segments.iter().map(usize::to_string))
+                .collect::<Vec<_>>()
+                .join(" + "),
+        }),
+    }
+}
 
 fn objective(settings: &Settings, options: &TrainerOptions) -> Result<Objective, TrainError> {
     let wrong = |text: String| Err(TrainError::Options(text));

@@ -9,8 +9,7 @@ use crate::image::metrics::{self, MetricError};
 use crate::image::{Border, Colors, DecodeOptions, Picture, decode, picture_from_planes};
 use crate::model::{Model, PhaseOptions, Settings, names, phases};
 use crate::ops::NoiseSource;
-use crate::plan::Precision;
-use crate::upscale::{PrecisionChoice, SampleOptions, UpscaleError, Upscaler, UpscalerOptions};
+use crate::upscale::{SampleOptions, UpscaleError, Upscaler, UpscalerOptions};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -175,17 +174,11 @@ impl Validation {
     ) -> Result<Vec<Picture>, ValidationError> {
         let sample = SampleOptions::seeded(model.settings(), SEED);
         let options = UpscalerOptions {
-            device: device.choice(),
-            precision: match device.precision() {
-                Precision::F32 => PrecisionChoice::F32,
-                Precision::F16 => PrecisionChoice::F16,
-                Precision::Bf16 => PrecisionChoice::Bf16,
-            },
             // A model that has learnt little may give anything.
             allow_mismatch: true,
             ..UpscalerOptions::default()
         };
-        let mut upscaler = Upscaler::new(model, &options)?;
+        let mut upscaler = Upscaler::on(device, model, &options)?;
         let mut progress = |_| match stop() {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),

@@ -6,18 +6,17 @@ pub use retry::{NextTry, Retry};
 
 use super::budget::usable_bytes;
 use super::consistency::Consistency;
-use super::device::{CpuSummary, Device, PrecisionChoice};
+use super::device::{Device, PrecisionChoice};
 use super::finish::{Findings, Finish, OnRows};
 use super::memory::Budget;
+use super::open::{Found, OpenDevice};
 use super::reverse::{OnProgress, Progress, SampleOptions, notify, sample_steps};
-use super::select::{DeviceChoice, Selected, select};
+use super::select::{DeviceChoice, Selected};
 use super::tiled::{Start, Tiled};
 use super::tiling::{MARGIN, SMALLEST_TILE, TileChoice, Tiling};
 use super::tuning::Tuned;
 use super::{UpscaleError, steps};
-use crate::exec::gpu::{Adapters, CacheFolder};
-#[cfg(feature = "gpu")]
-use crate::exec::gpu::{Gpu, GpuOptions};
+use crate::exec::gpu::CacheFolder;
 use crate::exec::{Backend, ExecError, Executor, Prepared, StepRecord};
 use crate::image::{Colors, Picture, Planes, Strip};
 use crate::model::{Model, names, time};
@@ -106,47 +105,47 @@ impl Upscaler {
     /// When the device is missing, fails or lacks the precision, the tile is too
     /// small, or the model has settings that are not supported.
     pub fn new(model: Model, options: &UpscalerOptions) -> Result<Self, UpscaleError> {
-        let settings = model.settings();
-        // The residual is clamped where it is added to the enlarged input. That
-        // changes nothing if estimates of x_0 are clamped, too.
-        if !settings.clip_input && !settings.clip_denoised {
-            return Err(UpscaleError::Unclamped(model.file().to_owned()));
-        }
-        if let TileChoice::AtMost(side) = options.tile
-            && side < SMALLEST_TILE
-        {
-            return Err(UpscaleError::Option {
-                name: "tile",
-                value: side as f64,
-                choose: format!("{SMALLEST_TILE} or more pixels"),
-            });
-        }
-        let adapters = match options.device {
-            DeviceChoice::Cpu => Adapters::default(),
-            _ => Adapters::list(),
-        };
-        let summaries = adapters.summaries();
-        let selected = select(&options.device, summaries, CpuSummary::of_this_machine)?;
-        let precision = selected.device.precision(options.precision)?;
-        let model = Arc::new(model);
+        check(&model, options)?;
+        let found = Found::new(&options.device, options.precision)?;
         let mut tuned = Tuned::new(options.tuning, options.cache.clone());
-        tuned.load(&selected.device);
+        tuned.load(&found.selected.device);
+        let device = found.open(&mut tuned)?;
         Ok(Self {
-            backend: open(
-                &selected.device,
-                Some(&adapters),
-                precision,
-                &model,
-                &mut tuned,
-            )?,
-            tuned,
-            model,
-            selected,
-            precision,
             falls_back: options.precision == PrecisionChoice::Auto,
             // Who asked for f16 gets no f32 on another device, either.
             leaves_gpu: options.device == DeviceChoice::Auto
                 && options.precision != PrecisionChoice::F16,
+            ..Self::of(model, &device, options, tuned)
+        })
+    }
+
+    /// Loads a model on a device that is open, in its precision, whatever device
+    /// and precision the options say. No other device or precision is tried.
+    ///
+    /// # Errors
+    /// When the tile is too small, or the model has settings that are not
+    /// supported.
+    pub fn on(
+        device: &OpenDevice,
+        model: Model,
+        options: &UpscalerOptions,
+    ) -> Result<Self, UpscaleError> {
+        check(&model, options)?;
+        let mut tuned = Tuned::new(options.tuning, options.cache.clone());
+        tuned.load(&device.selected().device);
+        Ok(Self::of(model, device, options, tuned))
+    }
+
+    fn of(model: Model, device: &OpenDevice, options: &UpscalerOptions, tuned: Tuned) -> Self {
+        let model = Arc::new(model);
+        Self {
+            backend: device.backend(model.clone()),
+            selected: device.selected().clone(),
+            precision: device.precision(),
+            model,
+            tuned,
+            falls_back: false,
+            leaves_gpu: false,
             has_failed: false,
             memory_limit: options.memory_limit,
             tile: options.tile,
@@ -156,7 +155,7 @@ impl Upscaler {
             loaded: None,
             holds_image: false,
             weight_bytes: 0,
-        })
+        }
     }
 
     pub fn model(&self) -> &Model {
@@ -319,8 +318,8 @@ impl Upscaler {
         self.holds_image = false;
         self.tuned.load(&selected.device);
         // What was listed may be lost.
-        let model = &self.model;
-        self.backend = open(&selected.device, None, precision, model, &mut self.tuned)?;
+        let device = OpenDevice::of(selected.clone(), precision, None, &mut self.tuned)?;
+        self.backend = device.backend(self.model.clone());
         self.refused = match selected.device == self.selected.device {
             true => self.refused,
             false => None,
@@ -590,32 +589,21 @@ pub(super) fn collect_rows<T>(
     }
 }
 
-/// Opens a device, one of the `listed` if it is a GPU and they are given.
-#[cfg_attr(not(feature = "gpu"), allow(unused_variables))]
-fn open(
-    device: &Device,
-    listed: Option<&Adapters>,
-    precision: Precision,
-    model: &Arc<Model>,
-    tuned: &mut Tuned,
-) -> Result<Backend, UpscaleError> {
-    match device {
-        Device::Cpu(_) => Ok(Backend::cpu(precision, model.clone())),
-        #[cfg(feature = "gpu")]
-        Device::Gpu(adapter) => {
-            let (index, options) = (adapter.index, GpuOptions::default());
-            let gpu = match listed {
-                Some(listed) => Gpu::open_listed(listed, index, options)?,
-                None => Gpu::open(index, options)?,
-            };
-            let gpu = tuned.with_stored_pipelines(gpu);
-            Ok(Backend::gpu(Arc::new(gpu), precision, model.clone()))
-        }
-        #[cfg(not(feature = "gpu"))]
-        Device::Gpu(adapter) => Err(UpscaleError::Exec(ExecError::Device {
-            device: format!("{} in {precision}", adapter.name),
-            reason: "this build has no GPU executor".to_owned(),
-        })),
+/// Checks what does not depend on the device.
+fn check(model: &Model, options: &UpscalerOptions) -> Result<(), UpscaleError> {
+    let settings = model.settings();
+    // The residual is clamped where it is added to the enlarged input. That
+    // changes nothing if estimates of x_0 are clamped, too.
+    if !settings.clip_input && !settings.clip_denoised {
+        return Err(UpscaleError::Unclamped(model.file().to_owned()));
+    }
+    match options.tile {
+        TileChoice::AtMost(side) if side < SMALLEST_TILE => Err(UpscaleError::Option {
+            name: "tile",
+            value: side as f64,
+            choose: format!("{SMALLEST_TILE} or more pixels"),
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -17,7 +17,7 @@ pub enum TrainFailure {
     Checkpoint(#[from] CheckpointError),
     #[error(transparent)]
     Data(#[from] DataError),
-    #[error("{0}")]
+    #[error("{}", .0.to_string().replace("choose the CPU", "use --device cpu"))]
     Train(#[from] TrainError),
     #[error("{}", match .0 {
         OpenError::Device(error) => error.to_string().replace("choose f32", "use --precision f32"),
@@ -84,6 +84,7 @@ impl TrainFailure {
             Self::Data(_) | Self::NoCheckpoint(_) => 3,
             Self::Train(error) => match error {
                 TrainError::Options(_) | TrainError::Schedule(_) | TrainError::Sampler(_) => 2,
+                TrainError::Channels { .. } => 7,
                 TrainError::Exec(error) | TrainError::Prepare(PrepareError::Exec(error)) => {
                     of_device(error)
                 }

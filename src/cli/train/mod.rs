@@ -25,8 +25,8 @@ use srdiff::ops::Norm;
 use srdiff::train::data::{BatchOptions, Batches, Degradation, PhotoOptions, Photos, find_images};
 use srdiff::train::events::Events;
 use srdiff::train::{
-    Checkpoint, NewModel, OpenDevice, RateSchedule, Session, SessionOptions, Stage, Teacher,
-    Trainer, TrainerOptions,
+    Checkpoint, NewModel, OpenDevice, PreparedTrainer, RateSchedule, Session, SessionOptions,
+    Stage, Teacher, Trainer, TrainerOptions,
 };
 use srdiff::upscale::PrecisionChoice;
 use std::ops::ControlFlow;
@@ -61,11 +61,14 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
         Precision::Bf16 => PrecisionChoice::Bf16,
     };
     let device = OpenDevice::open(&args.device, precision).map_err(TrainFailure::from)?;
+    let backend = device.backend(model.clone());
+    let prepared = Trainer::prepare(&backend, settings, trainer.clone());
+    let prepared = prepared.map_err(TrainFailure::from)?;
     let teacher = match &lesson {
         Some(lesson) => Some(lesson.teacher(&device, settings, &trainer)?),
         None => None,
     };
-    let memory = check_memory(&device, &model, &trainer, teacher.as_ref())?;
+    let memory = check_memory(&device, &prepared, teacher.as_ref())?;
 
     let photos = load_photos(args, settings, &device, &stop)?;
     let count = photos.len();
@@ -98,8 +101,11 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
         Some(folder) => Some(Validator::load(args, folder, settings)?),
         None => None,
     };
-    let session = Session::new(&device, model.clone(), teacher, batches, options, resumed)
-        .map_err(TrainFailure::from)?;
+    let model = model.clone();
+    let session = Session::prepared(
+        &backend, prepared, model, teacher, batches, options, resumed,
+    )
+    .map_err(TrainFailure::from)?;
     let selected = device.selected();
     let (name, reason) = (&selected.device, &selected.reason);
     let precision = device.precision();
@@ -243,15 +249,11 @@ fn trainer_options(
 /// not fit.
 fn check_memory(
     device: &OpenDevice,
-    model: &Arc<Model>,
-    options: &TrainerOptions,
+    prepared: &PreparedTrainer,
     teacher: Option<&Teacher>,
 ) -> Result<u64, Failure> {
-    let backend = device.backend(model.clone());
-    let prepared = Trainer::prepare(&backend, model.settings(), options);
-    let memory = prepared.map_err(TrainFailure::from)?.memory();
     let of_teacher = teacher.map_or(0, |teacher| teacher.memory().total_bytes());
-    let needed = memory.total_bytes() + of_teacher;
+    let needed = prepared.memory().total_bytes() + of_teacher;
     // The teacher is loaded already.
     let available = device.usable_bytes() + of_teacher;
     let mib = |bytes: u64| bytes.div_ceil(1 << 20);

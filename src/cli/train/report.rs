@@ -7,29 +7,6 @@ use serde::Serialize;
 use srdiff::train::{Session, Step};
 use std::time::{Duration, Instant};
 
-/// What of the old mean is in the new one.
-const SMOOTH: f64 = 0.98;
-
-/// A mean of the last values, the latest ones counting most.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Smooth {
-    sum: f64,
-    weight: f64,
-}
-
-impl Smooth {
-    pub fn add(&mut self, value: f64) {
-        if value.is_finite() {
-            self.sum = SMOOTH * self.sum + (1.0 - SMOOTH) * value;
-            self.weight = SMOOTH * self.weight + (1.0 - SMOOTH);
-        }
-    }
-
-    pub fn mean(&self) -> Option<f64> {
-        (self.weight > 0.0).then(|| self.sum / self.weight)
-    }
-}
-
 /// What is told of a step.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Line {
@@ -49,14 +26,11 @@ pub struct Line {
     pub seconds: f64,
 }
 
-/// Keeps the means, and tells them.
+/// Tells how it goes, every so many steps.
 pub struct Reporter {
     bar: ProgressBar,
     json: bool,
     every: u64,
-    denoiser: Smooth,
-    encoder: Smooth,
-    norm: Smooth,
     began: Instant,
     share_before: f64,
     /// When the last line was told, and how long had been waited until then.
@@ -78,9 +52,6 @@ impl Reporter {
             bar,
             json,
             every,
-            denoiser: Smooth::default(),
-            encoder: Smooth::default(),
-            norm: Smooth::default(),
             began: now,
             share_before: session.share(),
             told: (now, session.waited(), session.done()),
@@ -88,36 +59,21 @@ impl Reporter {
         }
     }
 
-    /// The smoothed losses of the denoiser and of the encoder.
-    pub fn losses(&self) -> [Option<f64>; 2] {
-        [self.denoiser.mean(), self.encoder.mean()]
-    }
-
-    /// Takes note of a step, and tells of it when it is time.
+    /// Tells of a step when it is time.
     pub fn step(&mut self, session: &Session, step: &Step) -> Result<Option<Line>, Failure> {
-        let losses = step.report.losses;
-        let parts = [
-            (&mut self.denoiser, losses.denoiser),
-            (&mut self.encoder, losses.encoder),
-            (&mut self.norm, Some(step.report.norm)),
-        ];
-        for (mean, value) in parts {
-            if let Some(value) = value {
-                mean.add(value);
-            }
-        }
         let is_due = step.number.is_multiple_of(self.every) || session.is_done();
         if !is_due && self.bar.is_hidden() {
             return Ok(None);
         }
         let (since, waited, before) = self.told;
         let seconds = since.elapsed().as_secs_f64().max(1e-9);
+        let means = session.means();
         let line = Line {
             step: step.number,
             share: step.share,
-            loss_denoiser: self.denoiser.mean(),
-            loss_encoder: self.encoder.mean(),
-            norm: self.norm.mean(),
+            loss_denoiser: means.denoiser.mean(),
+            loss_encoder: means.encoder.mean(),
+            norm: means.norm.mean(),
             rate: step.rate,
             images_per_second: (step.number - before) as f64 * self.images / seconds,
             waiting: (session.waited() - waited).as_secs_f64() / seconds,
@@ -208,17 +164,6 @@ pub fn duration(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn means_follow_the_latest_values() {
-        let mut mean = Smooth::default();
-        assert_eq!(mean.mean(), None);
-        mean.add(2.0);
-        mean.add(f64::NAN);
-        assert!((mean.mean().unwrap() - 2.0).abs() < 1e-12);
-        (0..500).for_each(|_| mean.add(1.0));
-        assert!((mean.mean().unwrap() - 1.0).abs() < 1e-3);
-    }
 
     #[test]
     fn durations_are_short() {

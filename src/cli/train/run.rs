@@ -121,13 +121,7 @@ impl<'a> Run<'a> {
     fn save(&mut self) -> Result<(), Failure> {
         self.saved = Instant::now();
         let measured = self.validator.as_ref().and_then(Validator::description);
-        save::save(
-            self.args,
-            &mut self.session,
-            &self.checkpoint,
-            self.reporter.losses(),
-            measured,
-        )
+        save::save(self.args, &mut self.session, &self.checkpoint, measured)
     }
 
     /// Measures the averages; what goes wrong with that is told and no more.

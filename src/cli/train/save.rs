@@ -22,7 +22,6 @@ pub fn save(
     args: &TrainArgs,
     session: &mut Session,
     checkpoint: &Path,
-    losses: [Option<f64>; 2],
     measured: Option<String>,
 ) -> Result<(), Failure> {
     let saved = session.checkpoint().map_err(TrainFailure::from)?;
@@ -39,7 +38,7 @@ pub fn save(
             Some(license) => Some(license.clone()),
             None => base.license().map(str::to_owned),
         },
-        training: Some(description(args, session, losses, measured)),
+        training: Some(description(args, session, measured)),
         source: Some("srdiff train".to_owned()),
         ..ConvertOptions::default()
     };
@@ -49,12 +48,7 @@ pub fn save(
 }
 
 /// How the model was trained.
-fn description(
-    args: &TrainArgs,
-    session: &Session,
-    losses: [Option<f64>; 2],
-    measured: Option<String>,
-) -> String {
+fn description(args: &TrainArgs, session: &Session, measured: Option<String>) -> String {
     let names: Vec<String> = (args.photos.iter())
         .map(|path| path.file_name().unwrap_or(path.as_os_str()))
         .map(|name| name.to_string_lossy().into_owned())
@@ -83,8 +77,9 @@ fn description(
     if let Some(distillation) = &session.batches().options().distillation {
         text += &format!("; {}", Lesson::description(args, distillation));
     }
-    for (name, loss) in ["denoiser", "encoder"].into_iter().zip(losses) {
-        if let Some(loss) = loss {
+    let means = session.means();
+    for (name, mean) in [("denoiser", means.denoiser), ("encoder", means.encoder)] {
+        if let Some(loss) = mean.mean() {
             text += &format!("; loss of the {name} {loss:.4}");
         }
     }

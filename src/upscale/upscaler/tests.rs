@@ -3,6 +3,8 @@
 use super::*;
 use crate::exec::Target;
 use crate::exec::cpu::refusal;
+#[cfg(feature = "gpu")]
+use crate::exec::gpu::Gpu;
 use crate::upscale::{Shortage, TooLarge};
 use std::ops::ControlFlow;
 
@@ -309,17 +311,10 @@ fn exploding() -> Model {
 #[cfg(feature = "gpu")]
 #[test]
 fn a_bad_result_is_tried_in_f32_and_on_the_cpu() {
-    for (mut upscaler, _) in on_adapters(true) {
+    for (mut upscaler, gpu) in on_adapters(true) {
         let first = upscaler.precision();
         upscaler.model = Arc::new(exploding());
-        upscaler.backend = open(
-            &upscaler.selected.device,
-            None,
-            first,
-            &upscaler.model,
-            &mut upscaler.tuned,
-        )
-        .expect("open already");
+        upscaler.backend = Backend::gpu(gpu, first, upscaler.model.clone());
         let error = upscale_with(&mut upscaler, || ()).unwrap_err();
         match &error {
             UpscaleError::NotFinite { device, precision } => {
@@ -330,5 +325,36 @@ fn a_bad_result_is_tried_in_f32_and_on_the_cpu() {
         }
         assert!(matches!(upscaler.selected().device, Device::Gpu(_)));
         assert_eq!(upscaler.precision(), Precision::F32);
+    }
+}
+
+/// Of a device that is open already, neither is opened anew nor asked for another
+/// precision.
+#[cfg(feature = "gpu")]
+#[test]
+fn an_open_device_is_shared() {
+    for adapter in crate::exec::gpu::list_adapters() {
+        let choice = DeviceChoice::Named(adapter.name.clone());
+        let device = OpenDevice::open(&choice, PrecisionChoice::F32).unwrap();
+        let options = UpscalerOptions {
+            device: DeviceChoice::Cpu,
+            precision: PrecisionChoice::F16,
+            ..UpscalerOptions::default()
+        };
+        let upscalers = [(); 2].map(|()| {
+            let model = Model::starter();
+            let mut upscaler = Upscaler::on(&device, model, &options).unwrap();
+            upscale_with(&mut upscaler, || ()).unwrap();
+            assert_eq!(upscaler.precision(), Precision::F32);
+            assert_eq!(upscaler.selected(), device.selected());
+            upscaler
+        });
+        let gpus = upscalers
+            .each_ref()
+            .map(|upscaler| match &upscaler.backend {
+                Backend::Gpu(backend) => backend.gpu(),
+                Backend::Cpu(_) => panic!("on the CPU"),
+            });
+        assert!(Arc::ptr_eq(gpus[0], gpus[1]));
     }
 }

@@ -1,0 +1,133 @@
+//! Devices that are open, for whatever models are loaded on them.
+
+use super::budget::{free_memory, usable_bytes};
+use super::device::{CpuSummary, Device, DeviceError, PrecisionChoice};
+use super::select::{DeviceChoice, Selected, select};
+use super::tuning::Tuned;
+use crate::exec::gpu::Adapters;
+#[cfg(feature = "gpu")]
+use crate::exec::gpu::{Gpu, GpuOptions};
+use crate::exec::{Backend, ExecError};
+use crate::graph::Parameters;
+use crate::plan::Precision;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// A device that cannot be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+}
+
+/// An open device, which any models can be loaded on.
+pub struct OpenDevice {
+    selected: Selected,
+    precision: Precision,
+    #[cfg(feature = "gpu")]
+    gpu: Option<Arc<Gpu>>,
+}
+
+/// A choice of a device and a precision that was looked up.
+pub(super) struct Found {
+    adapters: Adapters,
+    pub selected: Selected,
+    precision: Precision,
+}
+
+impl Found {
+    /// # Errors
+    /// When there is no such device, or it lacks the precision.
+    pub fn new(choice: &DeviceChoice, precision: PrecisionChoice) -> Result<Self, DeviceError> {
+        let adapters = match choice {
+            DeviceChoice::Cpu => Adapters::default(),
+            _ => Adapters::list(),
+        };
+        let selected = select(choice, adapters.summaries(), CpuSummary::of_this_machine)?;
+        Ok(Self {
+            precision: selected.device.precision(precision)?,
+            selected,
+            adapters,
+        })
+    }
+
+    pub fn open(self, tuned: &mut Tuned) -> Result<OpenDevice, ExecError> {
+        OpenDevice::of(self.selected, self.precision, Some(&self.adapters), tuned)
+    }
+}
+
+impl OpenDevice {
+    /// # Errors
+    /// When there is no such device, it lacks the precision, or does not open.
+    pub fn open(choice: &DeviceChoice, precision: PrecisionChoice) -> Result<Self, OpenError> {
+        let found = Found::new(choice, precision)?;
+        Ok(found.open(&mut Tuned::new(None, None))?)
+    }
+
+    /// Opens a device, one of the `listed` if it is a GPU and they are given, with
+    /// the pipelines that are stored.
+    #[cfg_attr(not(feature = "gpu"), allow(unused_variables))]
+    pub(super) fn of(
+        selected: Selected,
+        precision: Precision,
+        listed: Option<&Adapters>,
+        tuned: &mut Tuned,
+    ) -> Result<Self, ExecError> {
+        Ok(Self {
+            #[cfg(feature = "gpu")]
+            gpu: match &selected.device {
+                Device::Cpu(_) => None,
+                Device::Gpu(adapter) => {
+                    let (index, options) = (adapter.index, GpuOptions::default());
+                    let gpu = match listed {
+                        Some(listed) => Gpu::open_listed(listed, index, options)?,
+                        None => Gpu::open(index, options)?,
+                    };
+                    Some(Arc::new(tuned.with_stored_pipelines(gpu)))
+                }
+            },
+            #[cfg(not(feature = "gpu"))]
+            selected: match &selected.device {
+                Device::Cpu(_) => selected,
+                Device::Gpu(adapter) => {
+                    return Err(ExecError::Device {
+                        device: format!("{} in {precision}", adapter.name),
+                        reason: "this build has no GPU executor".to_owned(),
+                    });
+                }
+            },
+            #[cfg(feature = "gpu")]
+            selected,
+            precision,
+        })
+    }
+
+    pub fn selected(&self) -> &Selected {
+        &self.selected
+    }
+
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Bytes of the device's memory that may be used; of a discrete GPU, all.
+    pub fn usable_bytes(&self) -> u64 {
+        usable_bytes(&self.selected.device, None, 0)
+    }
+
+    /// Bytes of the host's memory that are free.
+    pub fn host_memory(&self) -> u64 {
+        free_memory()
+    }
+
+    /// A model on this device.
+    pub fn backend(&self, model: Arc<dyn Parameters>) -> Backend {
+        #[cfg(feature = "gpu")]
+        if let Some(gpu) = &self.gpu {
+            return Backend::gpu(gpu.clone(), self.precision, model);
+        }
+        Backend::cpu(self.precision, model)
+    }
+}

@@ -463,3 +463,33 @@ fn objective(settings: &Settings, options: &TrainerOptions) -> Result<Objective,
         },
     )?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::NewModel;
+
+    #[test]
+    fn channels_that_gpus_pad_are_found() {
+        let new = NewModel {
+            hidden: 8,
+            mults: vec![1],
+            features: 8,
+            blocks: 2,
+            scale: 2,
+            groups: None,
+        };
+        let settings = new.settings().unwrap();
+        let check = |rrdb_growth| {
+            let settings = Settings {
+                rrdb_growth,
+                ..settings.clone()
+            };
+            let options = TrainerOptions::new(Stage::Joint, 1, [4; 2]);
+            check_channels(&objective(&settings, &options).unwrap().graphs)
+        };
+        check(4).unwrap();
+        let error = check(2).unwrap_err().to_string();
+        assert!(error.contains("2 + 2"), "{error}");
+    }
+}

@@ -1,6 +1,7 @@
 //! `train`: from photos to a model file.
 
 use super::folder::{Folder, Run};
+use srdiff::exec::gpu::{AdapterKind, AdapterSummary, list_adapters};
 use srdiff::model::{Model, Weights};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -424,5 +425,90 @@ fn a_distillation_that_cannot_be_is_refused() {
         ),
     ] {
         folder.refuses(&[&distil[..], more].concat(), 2, parts);
+    }
+}
+
+/// What chooses an adapter: software ones are not taken by their index.
+fn name(adapter: &AdapterSummary) -> String {
+    match adapter.kind {
+        AdapterKind::Software => adapter.name.clone(),
+        _ => adapter.index.to_string(),
+    }
+}
+
+/// The losses that lines of JSON tell.
+fn losses(run: &Run) -> Vec<f64> {
+    let lines = run
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap());
+    let lines = lines.filter(|line: &serde_json::Value| line["event"].is_null());
+    let losses =
+        lines.flat_map(|line| ["loss_denoiser", "loss_encoder"].map(|key| line[key].as_f64()));
+    losses.flatten().collect()
+}
+
+/// Every stage, stopped and gone on with, in f32 and f16.
+#[test]
+fn gpus_train_as_the_cpu_does() {
+    let folder = with_photos();
+    fs::create_dir(folder.path("held")).unwrap();
+    folder.draw("held/x.png", 40, 40);
+    trained(
+        &folder,
+        &[
+            ("--steps", "1"),
+            ("-o", "start.safetensors"),
+            ("--seed", "2"),
+        ],
+    );
+    let train = |stage, device: &str, precision, more: &[&str]| {
+        let args = [
+            "train",
+            "photos",
+            "-o=out.safetensors",
+            "-m=start.safetensors",
+            "--patch=32",
+            "-b2",
+            "--log=1",
+            "--json",
+            "--seed=5",
+            "--decay=constant",
+            "--validate=held",
+            "--stage",
+            stage,
+            "--device",
+            device,
+            "--precision",
+            precision,
+        ];
+        let run = folder.run(&[&args[..], more].concat());
+        assert_eq!(run.code, 0, "{stage} {device} {precision}: {run:?}");
+        losses(&run)
+    };
+    let adapters = list_adapters();
+    for stage in ["encoder", "denoiser", "joint", "distill"] {
+        if adapters.is_empty() {
+            return;
+        }
+        let expected = train(stage, "cpu", "f32", &["-n3", "--force"]);
+        for adapter in &adapters {
+            for (precision, allowed) in [("f32", 1e-4), ("f16", 1e-2)] {
+                if precision == "f16" && !adapter.f16 {
+                    continue;
+                }
+                let device = name(adapter);
+                let mut found = train(stage, &device, precision, &["-n2", "--force"]);
+                found.extend(train(stage, &device, precision, &["-n3", "--resume"]));
+                assert_eq!(found.len(), expected.len());
+                for (found, expected) in found.iter().zip(&expected) {
+                    let off = (found - expected).abs() / expected;
+                    assert!(
+                        off < allowed,
+                        "{stage} in {precision}: {found}, not {expected}"
+                    );
+                }
+            }
+        }
     }
 }

@@ -28,7 +28,7 @@ pub struct EvaluateArgs {
           default_value = "ddpm,ddim,dpm++", value_parser = sampler)]
     pub samplers: Vec<Sampler>,
     /// Numbers of steps to measure [default: 5,10,20,50,100, as far as the
-    /// model has timesteps]
+    /// model has timesteps, or those that it was distilled for]
     #[arg(short = 'n', long, value_name = "LIST", value_delimiter = ',')]
     pub steps: Option<Vec<usize>>,
     /// Make results that shrink to the image itself

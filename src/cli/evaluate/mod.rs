@@ -15,6 +15,7 @@ use inputs::{Entry, Pair};
 use measures::{Measures, protocol};
 use report::{Image, Report, Setting};
 use srdiff::image::{Picture, check_writable};
+use srdiff::model::Settings;
 use srdiff::upscale::{Progress, SampleOptions, Upscaler};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -28,7 +29,7 @@ pub fn run(args: &EvaluateArgs) -> Result<(), Failure> {
     let settings = model.settings().clone();
     let entries = inputs::entries(args, &settings)?;
     let scale = settings.scale;
-    let samples = samples(args, settings.timesteps);
+    let samples = samples(args, &settings);
     for file in [&args.json, &args.csv].into_iter().flatten() {
         check_writable(file, args.force).map_err(Failure::Output)?;
     }
@@ -117,10 +118,11 @@ pub fn run(args: &EvaluateArgs) -> Result<(), Failure> {
 }
 
 /// Every sampler with every number of steps.
-fn samples(args: &EvaluateArgs, timesteps: usize) -> Vec<SampleOptions> {
-    let steps = match &args.steps {
-        Some(steps) => steps.clone(),
-        None => default_steps(timesteps),
+fn samples(args: &EvaluateArgs, settings: &Settings) -> Vec<SampleOptions> {
+    let steps = match (&args.steps, settings.distilled) {
+        (Some(steps), _) => steps.clone(),
+        (None, Some(process)) => vec![process.steps],
+        (None, None) => default_steps(settings.timesteps),
     };
     let of_sampler = |&sampler| {
         steps.iter().map(move |&steps| SampleOptions {

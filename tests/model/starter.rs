@@ -1,6 +1,6 @@
 //! The model that is part of the library.
 
-use srdiff::diffusion::BetaSchedule;
+use srdiff::diffusion::{BetaSchedule, Process, Sampler};
 use srdiff::model::{Model, Settings, expected_tensors};
 use std::path::PathBuf;
 
@@ -53,4 +53,25 @@ fn the_starter_model_also_opens_as_a_file() {
         let of = |model: &'_ Model| model.weights().tensor(name).unwrap().values.into_owned();
         assert_eq!(of(&model), of(&starter), "{name}");
     }
+}
+
+#[test]
+fn the_one_step_model_is_what_its_card_says() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("weights");
+    let model = Model::open(folder.join("srdiff-s-x4-1-step.safetensors")).unwrap();
+    let starter = Model::starter();
+    let expected = Settings {
+        distilled: Some(Process {
+            sampler: Sampler::Ddpm,
+            steps: 1,
+        }),
+        ..starter.settings().clone()
+    };
+    assert_eq!(*model.settings(), expected);
+    assert!(model.checksum().is_some());
+    assert_eq!(model.license(), starter.license());
+    // It has the starter's encoder.
+    let name = "rrdb.conv_first.weight";
+    let of = |model: &'_ Model| model.weights().tensor(name).unwrap().values.into_owned();
+    assert_eq!(of(&model), of(&starter));
 }

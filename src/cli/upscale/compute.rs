@@ -232,8 +232,9 @@ fn describe(upscaler: &Upscaler, settings: &Settings) -> String {
     };
     let selected = upscaler.selected();
     let precision = upscaler.precision();
+    let plural = if sample.steps == 1 { "" } else { "s" };
     format!(
-        "{}: {}; {precision}, {} with {} steps, {seed}",
+        "{}: {}; {precision}, {} with {} step{plural}, {seed}",
         selected.device, selected.reason, sample.sampler, sample.steps
     )
 }

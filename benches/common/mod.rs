@@ -2,11 +2,11 @@
 #![allow(dead_code)] // no benchmark uses all of it
 
 use clap::Parser;
+use srdiff::exec::Backend;
 use srdiff::exec::gpu::{AdapterKind, Gpu, GpuOptions, list_adapters};
-use srdiff::exec::{Backend, ExecError};
 use srdiff::graph::Parameters;
 use srdiff::plan::Precision;
-use srdiff::upscale::{self, CpuSummary};
+use srdiff::upscale::{self, CpuSummary, PrecisionChoice};
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -127,18 +127,23 @@ pub fn start_with(options: Options) -> Result<(Options, Vec<Device>), Box<dyn Er
     Ok((options, devices))
 }
 
-fn devices(options: &Options) -> Result<Vec<Device>, ExecError> {
+/// Refuses precisions that a device does not have: what stands in for them would be
+/// timed.
+fn devices(options: &Options) -> Result<Vec<Device>, Box<dyn Error>> {
     let wanted = options.device.as_deref();
-    let precision = match options.f16 {
-        true => Precision::F16,
-        false => Precision::F32,
+    let choice = |half, precision| match half {
+        true => precision,
+        false => PrecisionChoice::F32,
+    };
+    let precision = |device: upscale::Device, choice| {
+        // As a text, which `main` shows as it is.
+        device.precision(choice).map_err(|error| error.to_string())
     };
     let mut devices = Vec::new();
     if matches!(wanted, None | Some("cpu")) {
-        devices.push(Device::Cpu(match options.bf16 {
-            true => Precision::Bf16,
-            false => Precision::F32,
-        }));
+        let cpu = upscale::Device::Cpu(CpuSummary::of_this_machine());
+        let precision = precision(cpu, choice(options.bf16, PrecisionChoice::Bf16))?;
+        devices.push(Device::Cpu(precision));
     }
     for summary in list_adapters() {
         let chosen = match wanted {
@@ -146,6 +151,8 @@ fn devices(options: &Options) -> Result<Vec<Device>, ExecError> {
             Some(index) => *index == summary.index.to_string(),
         };
         if chosen {
+            let device = upscale::Device::Gpu(summary.clone());
+            let precision = precision(device, choice(options.f16, PrecisionChoice::F16))?;
             let gpu = Gpu::open(summary.index, GpuOptions { checked: false })?;
             devices.push(Device::Gpu(Arc::new(gpu), precision));
         }

@@ -4,10 +4,11 @@
 #[cfg(target_arch = "x86_64")]
 use super::number::has_bf16;
 use super::number::{LANES, Number};
+use super::simd::apart;
 use crate::graph::Shape;
 use crate::ops::{Axis, Coordinate, Packing};
 use half::bf16;
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
 
 /// Pixels that one pass over the weights takes at most.
 const MAX_GROUP: usize = 10;
@@ -126,10 +127,16 @@ impl Product<'_> {
                 let count = (group + 1) * self.pixels / groups - first;
                 let x = x.as_ptr().add(first * x_pitch);
                 let y = y.as_mut_ptr().add(first * y_pitch + vector * width);
+                // At the addresses lies what `Factor::tile` asks for.
                 macro_rules! by_count {
                     ($($m:literal)*) => {
                         match count {
-                            $($m => T::tile::<S, $m, N>(simd, self, x, blocks, y),)*
+                            $($m => apart(simd, Tile::<T, $m, N> {
+                                product: self,
+                                x,
+                                weights: blocks,
+                                y,
+                            }),)*
                             _ => unreachable!("a group of {count} pixels"),
                         }
                     };
@@ -137,6 +144,25 @@ impl Product<'_> {
                 by_count!(1 2 3 4 5 6 7 8 9 10);
             }
         }
+    }
+}
+
+/// M pixels by N vectors of outputs, where all that [`Factor::tile`] asks for lies at
+/// the addresses.
+struct Tile<'a, T, const M: usize, const N: usize> {
+    product: &'a Product<'a>,
+    x: *const T,
+    weights: [*const T; N],
+    y: *mut f32,
+}
+
+impl<T: Factor, const M: usize, const N: usize> WithSimd for Tile<'_, T, M, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        // SAFETY: as the type says.
+        unsafe { T::tile::<S, M, N>(simd, self.product, self.x, self.weights, self.y) }
     }
 }
 
@@ -200,7 +226,10 @@ impl Factor for f32 {
                     for j in 0..N {
                         let from = weights[j].add(of_view + k * LANES);
                         w[j] = from.cast::<S::f32s>().read_unaligned();
-                        prefetch(from.wrapping_add(ahead));
+                        // Vectors of one block share a line of the cache.
+                        if (j * S::F32_LANES).is_multiple_of(LANES) {
+                            prefetch(from.wrapping_add(ahead));
+                        }
                     }
                     for i in 0..M {
                         let x = simd.splat_f32s(*x.add(i * x_pitch + k));
@@ -328,7 +357,6 @@ unsafe fn plain_tile<const M: usize, const N: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pulp::WithSimd;
 
     /// Products of one kind of numbers of many sizes, against f64.
     struct Sizes<T>(std::marker::PhantomData<T>);

@@ -33,6 +33,21 @@ pub(super) fn dispatch(work: impl FnMut(Fma)) {
     Arch::new().dispatch(Work(work));
 }
 
+/// Runs a loop that needs all vector registers in a function of its own, where there
+/// are only 16. Beside others in one function, it ends in the same store as they do,
+/// and LLVM keeps the sum for that store in memory: half the speed.
+#[inline(always)]
+pub(super) fn apart<S: Simd, W: WithSimd>(simd: S, work: W) -> W::Output {
+    #[inline(never)]
+    fn call<S: Simd, W: WithSimd>(simd: S, work: W) -> W::Output {
+        simd.vectorize(work)
+    }
+    match S::REGISTER_COUNT >= 32 {
+        true => work.with_simd(simd),
+        false => call(simd, work),
+    }
+}
+
 /// Multiplication and addition, as one instruction where the vectors have it:
 /// elsewhere, one rounding costs a call.
 #[derive(Clone, Copy)]

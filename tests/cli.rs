@@ -46,6 +46,9 @@ mod tables;
 #[path = "cli/train.rs"]
 mod train;
 #[cfg(feature = "gpu")]
+#[path = "cli/train_on_gpus.rs"]
+mod train_on_gpus;
+#[cfg(feature = "gpu")]
 #[path = "cli/tune.rs"]
 mod tune;
 

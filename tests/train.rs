@@ -1,6 +1,8 @@
 //! Training from folders of images: the same numbers however it is interrupted, and
 //! models that learn.
 
+#[path = "train/checkpoints.rs"]
+mod checkpoints;
 #[path = "train/data.rs"]
 mod data;
 #[path = "train/distillation.rs"]

@@ -3,6 +3,8 @@
 //!
 //! `SRDIFF_TRAIN_FIXTURES` names another folder of fixtures of the same form.
 
+#[path = "training/channels.rs"]
+mod channels;
 #[path = "training/fixture.rs"]
 mod fixture;
 #[path = "training/steps.rs"]
@@ -30,6 +32,10 @@ enum Device {
 }
 
 impl Device {
+    fn is_cpu(&self) -> bool {
+        matches!(self, Device::Cpu)
+    }
+
     fn name(&self) -> String {
         match self {
             Device::Cpu => "CPU".to_owned(),
@@ -68,7 +74,8 @@ fn main() {
         }
     }
     type Check = fn(&Device) -> Result<(), libtest_mimic::Failed>;
-    let checks: [(&str, Check); 2] = [
+    let checks: [(&str, Check); 3] = [
+        ("odd channels", channels::odd_channels),
         ("recomputation", steps::recomputation),
         ("accumulation", steps::accumulation),
     ];

@@ -7,7 +7,7 @@
 //! | 2 | wrong usage: an unknown option, or a value out of range |
 //! | 3 | the input cannot be read |
 //! | 4 | the output cannot be written |
-//! | 5 | the model file cannot be used |
+//! | 5 | the model file, or the checkpoint of a training, cannot be used |
 //! | 6 | the picture does not fit the device's memory or limits |
 //! | 7 | there is no such device, or it cannot do what was asked for |
 //! | 8 | of several images, some failed; each of the others is done |
@@ -35,7 +35,7 @@ Exit codes:
   2    wrong usage: an unknown option, or a value out of range
   3    the input cannot be read
   4    the output cannot be written
-  5    the model file cannot be used
+  5    the model file, or the checkpoint of a training, cannot be used
   6    the picture does not fit the device's memory or limits
   7    there is no such device, or it cannot do what was asked for
   8    of several images, some failed; each of the others is done

@@ -17,6 +17,14 @@ pub fn gradient_name(parameter: &str) -> String {
     format!("gradient.{parameter}")
 }
 
+/// The value that another is the gradient of, or a part of it, by their names.
+pub(crate) fn differentiated(gradient: &str) -> Option<&str> {
+    Some(gradient.split_once(OF_VALUE)?.0)
+}
+
+/// Between the name of a value and the number of one of its gradients.
+const OF_VALUE: &str = " gradient ";
+
 /// What becomes of the gradients of parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gradients {
@@ -128,7 +136,7 @@ impl Backward<'_> {
     fn name(&mut self, of: ValueId) -> String {
         self.names += 1;
         let name = &self.b.graph().value(of).name;
-        format!("{name} gradient {}", self.names)
+        format!("{name}{OF_VALUE}{}", self.names)
     }
 
     fn depends(&self, id: ValueId) -> bool {

@@ -13,6 +13,7 @@ mod recompute;
 mod shape;
 mod value;
 
+pub(crate) use backward::differentiated;
 pub use backward::{Differentiation, Gradients, differentiate, gradient_name};
 pub use builder::GraphBuilder;
 pub(crate) use builder::find_clash;

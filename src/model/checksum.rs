@@ -51,3 +51,14 @@ pub(super) fn verify(header: &[u8], data: &[u8], stated: Option<&str>) -> Result
         found: shortened(&found),
     })
 }
+
+/// Whether a header has a checksum, sorted keys, and nothing but spaces after them.
+pub(super) fn is_own_header(header: &[u8]) -> bool {
+    let Ok(mut value) = serde_json::from_slice::<Value>(header) else {
+        return false;
+    };
+    value.sort_all_objects();
+    let text = value.to_string();
+    let rest = header.strip_prefix(text.as_bytes());
+    value[METADATA][KEY].is_string() && rest.is_some_and(|rest| rest.iter().all(|&b| b == b' '))
+}

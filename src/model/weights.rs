@@ -146,6 +146,16 @@ impl Weights {
         }
     }
 
+    /// Whether the header is as srdiff writes it to the last byte, with a checksum:
+    /// of such a file, every damaged byte is noticed.
+    pub(crate) fn has_own_header(&self) -> bool {
+        let header = self.bytes.split_first_chunk().and_then(|(size, rest)| {
+            let size = usize::try_from(u64::from_le_bytes(*size)).ok()?;
+            rest.get(..size)
+        });
+        header.is_some_and(checksum::is_own_header)
+    }
+
     /// Names of the tensors, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)

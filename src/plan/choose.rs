@@ -165,7 +165,7 @@ impl<'a> Walk<'a> {
             };
             ids.iter().map(operand).collect()
         };
-        let wrong = |reason| PlanError::invalid(&self.graph.name, node.op.name(), reason);
+        let (phase, op) = (&self.graph.name, node.op.name());
         let choice = self
             .chooser
             .choose(&NodeOperands {
@@ -173,7 +173,12 @@ impl<'a> Walk<'a> {
                 inputs: operands(&node.inputs),
                 outputs: operands(&node.outputs),
             })
-            .map_err(wrong)?;
+            .map_err(|reason| PlanError::NoKernel {
+                phase: phase.clone(),
+                op: op.to_owned(),
+                value: self.value(node.outputs[0]).name.clone(),
+                reason,
+            })?;
         let fits = choice.inputs.len() == node.inputs.len()
             && choice.outputs.len() == node.outputs.len()
             && node.inputs.iter().zip(&choice.inputs).all(|(id, wanted)| {
@@ -187,7 +192,10 @@ impl<'a> Walk<'a> {
             });
         match fits {
             true => Ok(choice),
-            false => Err(wrong("was given a kernel for other operands".to_owned())),
+            false => {
+                let reason = "was given a kernel for other operands".to_owned();
+                Err(PlanError::invalid(phase, op, reason))
+            }
         }
     }
 

@@ -23,8 +23,17 @@ pub enum PlanError {
     },
     #[error("phase '{phase}': no node reads or writes '{name}'; leave it out of the graph")]
     Unused { name: String, phase: String },
+    /// A node that no kernel of the device computes.
+    #[error("phase '{phase}': {op} {reason}")]
+    NoKernel {
+        phase: String,
+        op: String,
+        /// The node's first result.
+        value: String,
+        reason: String,
+    },
     /// A value that no slot can hold; a node that breaks a rule of its
-    /// operation, or that no kernel computes.
+    /// operation, or whose kernel does not.
     #[error("phase '{phase}': {what} {reason}")]
     Invalid {
         phase: String,

@@ -3,8 +3,8 @@
 
 use super::{Means, Progress};
 use crate::atomic_file;
-use crate::model::convert::{ConvertError, ConvertOptions, assemble, tensor_file};
-use crate::model::{Model, ModelError, Settings, Weights};
+use crate::model::convert::{ConvertOptions, ConvertProblem, assemble, tensor_file};
+use crate::model::{Model, ModelError, ModelProblem, Settings, Weights, printable};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use thiserror::Error;
 const KEY: &str = "srdiff_training";
 const MODEL: &str = "model.";
 const VERSION: u32 = 1;
+const NO_SETTINGS: &str = "its settings are those of no model";
 
 /// How far a training is, beside its tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -74,16 +75,22 @@ pub struct CheckpointError {
 
 #[derive(Debug, Error)]
 pub enum CheckpointProblem {
-    #[error("{}", .0.problem)]
-    Read(Box<ModelError>),
+    #[error("cannot be read ({0}); give the file that the training saved")]
+    Read(String),
+    #[error(
+        "is no whole checkpoint ({0}); give the file that the training saved, or begin anew if it is damaged"
+    )]
+    Format(String),
+    #[error("is damaged; go on from another checkpoint, or begin anew")]
+    Damaged,
     #[error("is not a checkpoint of srdiff's training; give the file that the training saved")]
     NotCheckpoint,
     #[error(
         "is a checkpoint of another version of srdiff; go on with that version, or begin anew from its model"
     )]
     Version,
-    #[error("its model cannot be used ({0}); begin anew")]
-    Model(Box<ConvertError>),
+    #[error("holds no model to go on with ({0}); begin anew")]
+    Model(String),
     #[error("tensor `{0}` is missing or of another size; begin anew")]
     Tensor(String),
     /// The name of an option, and its values.
@@ -98,6 +105,40 @@ pub enum CheckpointProblem {
 }
 
 impl CheckpointProblem {
+    /// What keeps the tensors from being read. What a model's errors advise does
+    /// not help with a checkpoint.
+    fn reading(error: ModelError) -> Self {
+        match error.problem {
+            ModelProblem::Read(reason) => Self::Read(reason),
+            ModelProblem::Format(reason) => Self::Format(printable(&reason)),
+            ModelProblem::Type { name, found } => Self::Format(format!(
+                "tensor `{}` is stored as {found}",
+                printable(&name)
+            )),
+            ModelProblem::Checksum { .. } => Self::Damaged,
+            ModelProblem::Prefix(_) | ModelProblem::Settings(_) => {
+                Self::Model(NO_SETTINGS.to_owned())
+            }
+            _ => Self::NotCheckpoint,
+        }
+    }
+
+    /// What keeps the tensors from being a model.
+    fn model(problem: &ConvertProblem) -> Self {
+        Self::Model(match problem {
+            ConvertProblem::Model(ModelProblem::Missing(name)) => {
+                format!("tensor `{name}` is missing")
+            }
+            ConvertProblem::Model(ModelProblem::Shape { name, .. }) => {
+                format!("tensor `{name}` is of another size")
+            }
+            ConvertProblem::Model(ModelProblem::NotFinite { name, value, .. }) => {
+                format!("tensor `{name}` holds {value}")
+            }
+            _ => NO_SETTINGS.to_owned(),
+        })
+    }
+
     fn of(self, file: &Path) -> CheckpointError {
         CheckpointError {
             file: file.to_owned(),
@@ -210,7 +251,7 @@ impl Checkpoint {
     /// # Errors
     /// When the file cannot be read, is damaged, or is no checkpoint.
     pub fn open(file: &Path) -> Result<Self, CheckpointError> {
-        let unreadable = |error| CheckpointProblem::Read(Box::new(error)).of(file);
+        let unreadable = |error| CheckpointProblem::reading(error).of(file);
         let weights = Weights::open(file).map_err(unreadable)?;
         let text = weights.metadata(KEY);
         let text = text.ok_or_else(|| CheckpointProblem::NotCheckpoint.of(file))?;
@@ -218,6 +259,10 @@ impl Checkpoint {
             serde_json::from_str(text).map_err(|_| CheckpointProblem::Version.of(file))?;
         if saved.version != VERSION {
             return Err(CheckpointProblem::Version.of(file));
+        }
+        // A checksum under a damaged name would not be compared.
+        if !weights.has_own_header() {
+            return Err(CheckpointProblem::Damaged.of(file));
         }
         let mut tensors = BTreeMap::new();
         for name in weights.names() {
@@ -250,7 +295,7 @@ impl Checkpoint {
         };
         let label = file.display().to_string();
         assemble(&label, &self.settings, &tensors.collect(), &options)
-            .map_err(|error| CheckpointProblem::Model(Box::new(error)).of(file))
+            .map_err(|error| CheckpointProblem::model(&error.problem).of(file))
     }
 
     pub fn settings(&self) -> &Settings {
@@ -264,15 +309,17 @@ impl Checkpoint {
     pub fn check(&self, file: &Path, rules: &Rules) -> Result<(), CheckpointError> {
         match self.saved.rules.difference(rules) {
             Some((name, saved, given)) => {
+                let saved = printable(&saved);
                 Err(CheckpointProblem::Differs { name, saved, given }.of(file))
             }
             None => Ok(()),
         }
     }
 
-    /// A state of the optimizer.
-    pub(super) fn state(&self, name: &str) -> Option<&[f32]> {
-        Some(&self.tensors.get(name)?.1)
+    /// A state of the optimizer, if it is there in this shape.
+    pub(super) fn state(&self, name: &str, shape: &[usize]) -> Option<&[f32]> {
+        let (found, values) = self.tensors.get(name)?;
+        (found == shape).then_some(values)
     }
 
     /// Names a tensor that does not fit.

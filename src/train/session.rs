@@ -285,12 +285,9 @@ fn done(trainer: &Trainer) -> u64 {
 fn resume(trainer: &mut Trainer, checkpoint: &Checkpoint, file: &Path) -> Result<(), SessionError> {
     let fresh = trainer.progress();
     for (state, shape) in trainer.states() {
-        match checkpoint.state(&state) {
-            Some(values) if values.len() == shape.elements() => {
-                trainer.write_state(&state, values)?;
-            }
-            _ => return Err(Checkpoint::wrong(file, &state).into()),
-        }
+        let values = checkpoint.state(&state, &dimensions(shape));
+        let values = values.ok_or_else(|| Checkpoint::wrong(file, &state))?;
+        trainer.write_state(&state, values)?;
     }
     let mut progress = checkpoint.saved.progress();
     // Gradients are scaled in f16 alone, which may not be what it was saved with.

@@ -3,14 +3,14 @@
 use super::Batch;
 use crate::diffusion::{SamplerError, ScheduleError};
 use crate::exec::{
-    Backend, ExecError, Executor, PrepareError, PrepareOptions, Prepared, StepRecord, Target,
+    Backend, ExecError, Executor, PrepareError, PrepareOptions, Prepared, StepRecord,
 };
-use crate::graph::{Element, Graph, GraphError, ParameterError, Parameters, Shape};
+use crate::graph::{Graph, GraphError, ParameterError, Parameters, Role, Shape, differentiated};
 use crate::model::objective::{self, Objective, ObjectiveOptions, Stage, names};
 use crate::model::time::sinusoidal_embedding;
 use crate::model::{Model, Settings};
 use crate::ops::{Adam, AdamStep, MAX_BATCH, Norm};
-use crate::plan::{MemoryReport, PACK, Precision};
+use crate::plan::{MemoryReport, PACK, PlanError, Precision};
 use thiserror::Error;
 
 /// Sizes and rules that do not change while a trainer lives.
@@ -79,11 +79,10 @@ pub enum TrainError {
     Sampler(#[from] SamplerError),
     #[error("{0}")]
     Options(String),
-    /// A value of the objective, and the channels of its groups.
-    #[error(
-        "on GPUs, only models whose layers have multiples of 4 channels are trained, and '{value}' has {channels}; choose the CPU"
-    )]
-    Channels { value: String, channels: String },
+    /// On GPUs, channel groups are padded to multiples of 4, and not all gradients
+    /// know padding.
+    #[error("this GPU cannot train '{layer}' ({reason}); choose the CPU")]
+    NoKernel { layer: String, reason: String },
 }
 
 /// Means over the batches of a step; of those that the stage has.
@@ -176,18 +175,17 @@ impl Trainer {
     /// Plans a trainer's program for a device.
     ///
     /// # Errors
-    /// When the options do not fit the model, or no kernel computes it.
+    /// When the options do not fit the model, or the device has no kernel for one
+    /// of its gradients.
     pub fn prepare(
         backend: &Backend,
         settings: &Settings,
         options: TrainerOptions,
     ) -> Result<PreparedTrainer, TrainError> {
-        let (objective, target) = (objective(settings, &options)?, backend.target());
-        if let Target::Gpu { .. } = target {
-            check_channels(&objective.graphs)?;
-        }
+        let objective = objective(settings, &options)?;
+        let prepared = backend.target().prepare(&objective.graphs, &TRAINABLE);
         Ok(PreparedTrainer {
-            prepared: target.prepare(&objective.graphs, &TRAINABLE)?,
+            prepared: prepared.map_err(|error| untrainable(&objective.graphs, error))?,
             options,
             objective,
         })
@@ -415,23 +413,30 @@ const TRAINABLE: PrepareOptions = PrepareOptions {
     trainable: true,
 };
 
-/// Refuses what no kernel of a GPU computes: there, channel groups are padded to
-/// multiples of 4, and gradients know no padding between them.
-fn check_channels(graphs: &[Graph]) -> Result<(), TrainError> {
-    let mut values = graphs.iter().flat_map(|graph| &graph.values);
-    let padded = values.find(|value| {
-        let (_, inner) = value.segments.split_last().unwrap_or((&0, &[]));
-        value.element != Element::Tensor && inner.iter().any(|c| !c.is_multiple_of(4))
-    });
-    match padded {
-        None => Ok(()),
-        Some(value) => Err(TrainError::Channels {
-            value: value.name.clone(),
-            channels: (value.segments.iter().map(usize::to_string))
-                .collect::<Vec<_>>()
-                .join(" + "),
-        }),
+/// Names the layer of a model that this device upscales with and cannot train.
+fn untrainable(graphs: &[Graph], error: PrepareError) -> TrainError {
+    match error {
+        PrepareError::Plan(PlanError::NoKernel {
+            op, value, reason, ..
+        }) => TrainError::NoKernel {
+            layer: layer(graphs, &value).unwrap_or(value),
+            reason: format!("{op} {reason}"),
+        },
+        error => error.into(),
     }
+}
+
+/// The layer that reads what a value is the gradient of.
+fn layer(graphs: &[Graph], gradient: &str) -> Option<String> {
+    let value = differentiated(gradient)?;
+    let (graph, id) = (graphs.iter()).find_map(|graph| Some((graph, graph.find(value)?)))?;
+    let mut reading = graph.nodes.iter().filter(|node| node.inputs[0] == id);
+    let parameter = reading.find_map(|node| {
+        let mut others = node.inputs.iter().map(|&id| graph.value(id));
+        others.find(|value| value.role == Role::Parameter)
+    });
+    let name = parameter.map_or(value, |parameter| &parameter.name);
+    Some(name.strip_suffix(".weight").unwrap_or(name).to_owned())
 }
 
 fn objective(settings: &Settings, options: &TrainerOptions) -> Result<Objective, TrainError> {
@@ -462,34 +467,4 @@ fn objective(settings: &Settings, options: &TrainerOptions) -> Result<Objective,
             adam: options.adam.clone(),
         },
     )?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::train::NewModel;
-
-    #[test]
-    fn channels_that_gpus_pad_are_found() {
-        let new = NewModel {
-            hidden: 8,
-            mults: vec![1],
-            features: 8,
-            blocks: 2,
-            scale: 2,
-            groups: None,
-        };
-        let settings = new.settings().unwrap();
-        let check = |rrdb_growth| {
-            let settings = Settings {
-                rrdb_growth,
-                ..settings.clone()
-            };
-            let options = TrainerOptions::new(Stage::Joint, 1, [4; 2]);
-            check_channels(&objective(&settings, &options).unwrap().graphs)
-        };
-        check(4).unwrap();
-        let error = check(2).unwrap_err().to_string();
-        assert!(error.contains("2 + 2"), "{error}");
-    }
 }

@@ -52,7 +52,8 @@ pub fn error(found: &[f32], expected: &[f32]) -> f64 {
     differences.fold(0.0, f64::max) / largest(expected).max(1e-30)
 }
 
-fn hold(what: &str, found: f64, bound: f64) -> Result<(), Failed> {
+/// Refuses an error above a bound.
+pub fn hold(what: &str, found: f64, bound: f64) -> Result<(), Failed> {
     match found <= bound {
         true => Ok(()),
         false => Err(format!("{what}: off by {found:.2e}, allowed {bound:.0e}").into()),

@@ -84,7 +84,7 @@ impl TrainFailure {
             Self::Data(_) | Self::NoCheckpoint(_) => 3,
             Self::Train(error) => match error {
                 TrainError::Options(_) | TrainError::Schedule(_) | TrainError::Sampler(_) => 2,
-                TrainError::Channels { .. } => 7,
+                TrainError::NoKernel { .. } => 7,
                 TrainError::Exec(error) | TrainError::Prepare(PrepareError::Exec(error)) => {
                     of_device(error)
                 }

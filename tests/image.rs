@@ -11,6 +11,8 @@ mod decode;
 mod encode;
 #[path = "image/files.rs"]
 mod files;
+#[path = "image/frame_reader.rs"]
+mod frame_reader;
 #[path = "image/frames.rs"]
 mod frames;
 #[cfg(feature = "jxl")]

@@ -7,7 +7,7 @@ mod scratch;
 
 use libfuzzer_sys::fuzz_target;
 use srdiff::image::{
-    DecodeOptions, EncodeOptions, OutputFormat, decode, dimensions_within, frames,
+    DecodeOptions, EncodeOptions, FrameReader, OutputFormat, decode, dimensions_within, frames,
 };
 
 /// Small, so that time goes into kinds of files and not into pixels.
@@ -25,7 +25,18 @@ fuzz_target!(|data: &[u8]| {
     };
     let _ = frames(&path, &options);
     let size = dimensions_within(&path, MAX_PIXELS);
-    let Ok(decoded) = decode(&path, &options) else {
+    let decoded = decode(&path, &options);
+    if let Some(frame) = options.frame {
+        // After others, it is as it is alone.
+        let mut reader = FrameReader::new(&path, &options);
+        let last = (0..=frame).map(|number| reader.read(number)).last();
+        let [last, alone] = [last.as_ref(), Some(&decoded)].map(|result| {
+            let result = result.expect("a frame").as_ref();
+            result.map_err(ToString::to_string)
+        });
+        assert!(last == alone, "{last:?} and {alone:?}");
+    }
+    let Ok(decoded) = decoded else {
         return;
     };
     let picture = decoded.picture;

@@ -225,6 +225,15 @@ impl ImageProblem {
         }
     }
 
+    /// The same problem, if it is one of the file, which is there whenever it is read.
+    pub(super) fn repeated(&self) -> Option<Self> {
+        match self {
+            Self::Damaged(reason) => Some(Self::Damaged(reason.clone())),
+            Self::Incomplete(reason) => Some(Self::Incomplete(reason.clone())),
+            _ => None,
+        }
+    }
+
     /// Damage found behind the header, so that what lies before it can be read.
     pub(super) fn after_header(self) -> Self {
         match self {

@@ -26,8 +26,8 @@ pub use error::{ImageError, ImageProblem};
 pub use format::has_extension;
 pub use planes::{Border, Colors, Enlargement, Planes, Strip, picture_from_planes};
 pub use read::{
-    DecodeOptions, Decoded, Frame, Frames, IN_MEMORY, MAX_PIXELS, decode, decode_file, dimensions,
-    dimensions_of_file, dimensions_within, frames,
+    DecodeOptions, Decoded, Frame, FrameReader, Frames, IN_MEMORY, MAX_PIXELS, decode, decode_file,
+    dimensions, dimensions_of_file, dimensions_within, frames,
 };
 pub(crate) use row_resizing::RowResizing;
 pub use row_resizing::StripResizing;

@@ -137,6 +137,13 @@ def main():
     faint = [np.full((5, 7, 4), [level] * 3 + [alpha], np.uint8) for level, alpha in [(10, 255), (120, 100), (230, 40)]]
     frames = [Image.fromarray(frame) for frame in faint]
     frames[0].save(FOLDER / "avif_animation_alpha.avif", save_all=True, append_images=frames[1:], duration=[100, 200, 300])
+    y, x = np.mgrid[0:20, 0:28]
+    frames = []
+    for n in range(40):
+        ball = ((x - n) ** 2 + (y - 9) ** 2 < 30) * 200
+        planes = [(x * 9 + n * 3) % 256, (y * 11 + n * 5) % 256, ball, np.clip(x * 8 + n * 9, 0, 255)]
+        frames.append(Image.fromarray(np.stack(planes, -1).astype(np.uint8)))
+    frames[0].save(FOLDER / "avif_moving.avif", save_all=True, append_images=frames[1:], duration=40, quality=40)
 
     data, own = coded(limited)
     # A known bug of the decoder: this makes it panic.

@@ -105,12 +105,12 @@ fn frames_of_gif_are_composed() {
 
 /// A frame of an animated PNG file: where it is, and how it is disposed of and
 /// blended.
-struct Part<'a> {
-    place: [u32; 4],
-    dispose: u8,
-    blend: u8,
+pub struct Part<'a> {
+    pub place: [u32; 4],
+    pub dispose: u8,
+    pub blend: u8,
     /// Rows, each after its filter.
-    rows: &'a [u8],
+    pub rows: &'a [u8],
 }
 
 /// An animated PNG file of 2x1 pixels with alpha.
@@ -118,7 +118,12 @@ fn apng(depth: u8, parts: &[Part<'_>]) -> Vec<u8> {
     apng_of([2, 1], depth, false, parts)
 }
 
-fn apng_of([width, height]: [u32; 2], depth: u8, interlaced: bool, parts: &[Part<'_>]) -> Vec<u8> {
+pub fn apng_of(
+    [width, height]: [u32; 2],
+    depth: u8,
+    interlaced: bool,
+    parts: &[Part<'_>],
+) -> Vec<u8> {
     let mut header = [width, height].map(u32::to_be_bytes).concat();
     header.extend([depth, 6, 0, 0, interlaced.into()]);
     let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
@@ -241,15 +246,15 @@ fn sixteen_bits_of_an_animation_stay() {
 
 /// A frame of an animated WebP file: its place, whether it is cleared before the
 /// next and put in the place of what is there, and its pixels as a chunk.
-struct WebPPart {
-    place: [u32; 4],
-    clear: bool,
-    replace: bool,
-    pixels: Vec<u8>,
+pub struct WebPPart {
+    pub place: [u32; 4],
+    pub clear: bool,
+    pub replace: bool,
+    pub pixels: Vec<u8>,
 }
 
 /// An animated WebP file of 16x8 pixels with alpha.
-fn animated_webp(parts: &[WebPPart]) -> Vec<u8> {
+pub fn animated_webp(parts: &[WebPPart]) -> Vec<u8> {
     let three = |number: u32| number.to_le_bytes()[..3].to_vec();
     let chunk = |name: &[u8; 4], data: &[u8]| {
         assert_eq!(data.len() % 2, 0);
@@ -273,7 +278,7 @@ fn animated_webp(parts: &[WebPPart]) -> Vec<u8> {
 }
 
 /// One colour, compressed without loss.
-fn lossless(width: u32, height: u32, color: [u8; 4]) -> Vec<u8> {
+pub fn lossless(width: u32, height: u32, color: [u8; 4]) -> Vec<u8> {
     let mut bytes = Vec::new();
     RgbaImage::from_pixel(width, height, Rgba(color))
         .write_with_encoder(WebPEncoder::new_lossless(&mut bytes))

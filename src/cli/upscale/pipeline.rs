@@ -14,7 +14,9 @@ use super::save::save_all;
 use super::target::Target;
 use crate::cli::failure::Failure;
 use crate::cli::signals::Stop;
-use srdiff::image::{DecodeOptions, Decoded, EncodeOptions, NoMemory, decode, decode_file};
+use srdiff::image::{
+    DecodeOptions, Decoded, EncodeOptions, FrameReader, NoMemory, decode, decode_file,
+};
 use srdiff::upscale::{SampleOptions, Upscaler};
 use std::any::Any;
 use std::collections::HashSet;
@@ -179,6 +181,8 @@ fn load_all<'a>(
     settings: &Settings,
     stop: &Stop,
 ) {
+    // Of the file whose frames are read.
+    let mut frames = None;
     while !stop.is_asked() {
         let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) else {
             return;
@@ -186,7 +190,7 @@ fn load_all<'a>(
         let started = Instant::now();
         let loaded = Loaded {
             job,
-            decoded: caught(job, || load(job, settings)).and_then(|decoded| decoded),
+            decoded: caught(job, || load(job, settings, &mut frames)).and_then(|decoded| decoded),
             time: started.elapsed(),
         };
         if to_upscale.send(loaded).is_err() {
@@ -195,16 +199,23 @@ fn load_all<'a>(
     }
 }
 
-fn load(job: &Job, settings: &Settings) -> Result<Decoded, Failure> {
+fn load(
+    job: &Job,
+    settings: &Settings,
+    frames: &mut Option<FrameReader>,
+) -> Result<Decoded, Failure> {
     settings.reach(Stage::Load, job);
     let path = &job.input.path;
-    let reading = DecodeOptions {
-        frame: job.input.frame.map(|frame| frame.number - 1),
-        ..settings.reading
-    };
-    let decoded = match &job.input.stdin {
-        Some(file) => decode_file(file, path, &reading),
-        None => decode(path, &reading),
+    let open = frames.take().filter(|reader| reader.path() == path);
+    let decoded = match (job.input.frame, &job.input.stdin) {
+        (Some(frame), _) => {
+            let mut reader = open.unwrap_or_else(|| FrameReader::new(path, &settings.reading));
+            let decoded = reader.read(frame.number - 1);
+            *frames = (frame.number < frame.count).then_some(reader);
+            decoded
+        }
+        (None, Some(file)) => decode_file(file, path, &settings.reading),
+        (None, None) => decode(path, &settings.reading),
     };
     let Decoded {
         mut picture,

@@ -10,6 +10,8 @@ use super::report::Made;
 use srdiff::image::{OutputFormat, Picture, Samples, Strip};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU8;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// Bytes of rows that wait for being written. Most results fit in it, so that the
@@ -26,9 +28,36 @@ pub struct Rows<'a> {
     pub head: Picture,
     pub strips: Receiver<Strip>,
     made: Receiver<Made>,
+    end: Arc<AtomicU8>,
+}
+
+/// How a result that was begun ends early: what comes first counts.
+mod end {
+    pub const NOT_YET: u8 = 0;
+    /// No more rows come; if the image has no other end, they begin anew.
+    pub const ABANDONED: u8 = 1;
+    /// The thread that writes reports why it cannot, and nothing is tried again.
+    pub const FAILED: u8 = 2;
+
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    /// Whether it is this one.
+    pub fn is(end: &AtomicU8, wanted: u8) -> bool {
+        let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
+        match end.compare_exchange(NOT_YET, wanted, success, failure) {
+            Ok(_) => true,
+            Err(other) => other == wanted,
+        }
+    }
 }
 
 impl Rows<'_> {
+    /// Whether it counts that writing failed: not if no more rows were to come, for then
+    /// the thread that upscales begins anew or reports why it does not.
+    pub fn has_failed(&self) -> bool {
+        end::is(&self.end, end::FAILED)
+    }
+
     /// How it came about, if all rows have come.
     pub fn made(&self) -> Option<Made> {
         self.made.try_recv().ok()
@@ -51,6 +80,20 @@ pub struct Results<'a, 's> {
 struct Writer {
     strips: SyncSender<Strip>,
     made: SyncSender<Made>,
+    end: Arc<AtomicU8>,
+}
+
+impl Writer {
+    /// Lets it be, unless writing has failed.
+    fn is_abandoned(&self) -> bool {
+        end::is(&self.end, end::ABANDONED)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.is_abandoned();
+    }
 }
 
 impl<'a, 's> Results<'a, 's> {
@@ -95,13 +138,18 @@ impl<'a, 's> Results<'a, 's> {
     /// Takes the next rows, or the first ones of a new run.
     pub fn push(&mut self, strip: Strip) -> ControlFlow<()> {
         if strip.y == 0 {
-            (self.writer, self.last) = (None, None);
+            self.last = None;
+            let before = self.writer.take();
+            self.is_refused |= before.is_some_and(|writer| !writer.is_abandoned());
         }
-        let sent = self.last.replace(strip).is_none_or(|last| self.send(last));
-        self.is_refused = !sent;
-        match sent {
-            true => ControlFlow::Continue(()),
-            false => ControlFlow::Break(()),
+        if !self.is_refused
+            && let Some(last) = self.last.replace(strip)
+        {
+            self.is_refused = !self.send(last);
+        }
+        match self.is_refused {
+            false => ControlFlow::Continue(()),
+            true => ControlFlow::Break(()),
         }
     }
 
@@ -133,6 +181,7 @@ impl<'a, 's> Results<'a, 's> {
             let count = (WAITING / bytes.max(1)).clamp(1, self.head.height);
             let (strips, receiver) = sync_channel(count);
             let (made, made_receiver) = sync_channel(1);
+            let end = Arc::new(AtomicU8::new(end::NOT_YET));
             let rows = Rows {
                 job: self.job,
                 output: self.output,
@@ -140,10 +189,14 @@ impl<'a, 's> Results<'a, 's> {
                 head: self.head.clone(),
                 strips: receiver,
                 made: made_receiver,
+                end: end.clone(),
             };
             self.to_save.send(rows).ok()?;
-            self.writer = Some(Writer { strips, made });
+            self.writer = Some(Writer { strips, made, end });
         }
         self.writer.as_ref()
     }
 }
+
+#[cfg(test)]
+mod tests;

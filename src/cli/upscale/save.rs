@@ -43,9 +43,9 @@ pub fn save_all(
                 },
             ),
             (Ok(()), None) => unreachable!("the last row comes after it"),
-            // Upscaling failed or was stopped before the last row, which the thread
-            // that upscales reports.
-            (Err(Unsaved::Image(ImageProblem::MissingRows { .. })), None) => {}
+            // Upscaling failed, was stopped or began anew before the last row; the
+            // thread that upscales reports it.
+            (Err(_), None) if !rows.has_failed() => {}
             (Err(unsaved), _) => report.failed(rows.job, unsaved.failure(&rows), 0),
         }
     }

@@ -1,6 +1,6 @@
 //! The canvas that frames of animations are laid on, as viewers do it.
 
-use super::super::samples::Sample;
+use super::super::samples::{Sample, Samples};
 use crate::host_memory::{NoMemory, copied, zeros};
 use ::png::{BlendOp, DisposeOp, FrameControl};
 
@@ -16,7 +16,7 @@ pub struct Canvas<T> {
     width: usize,
     layout: Layout,
     /// With alpha.
-    pub pixels: Vec<T>,
+    pixels: Vec<T>,
     /// What becomes of the last frame before the next.
     last: Option<(FrameControl, Vec<T>)>,
 }
@@ -29,6 +29,14 @@ impl<T: Sample> Canvas<T> {
             pixels: zeros(width * height * (layout.colors + 1))?,
             last: None,
         })
+    }
+
+    /// What it shows, with alpha.
+    pub fn shown(&self) -> Result<Samples, NoMemory>
+    where
+        Samples: From<Vec<T>>,
+    {
+        Ok(copied(&self.pixels)?.into())
     }
 
     /// The place of row `y` of a frame.

@@ -6,8 +6,8 @@ use super::super::pixels::Pixels;
 use super::super::raster::Raster;
 use super::super::{ImageProblem, Metadata, Samples, orientation::Orientation};
 use super::{
-    DecodeOptions, HEADER_BYTES, Size, Source, check_frame, check_size, cut_off, damaged,
-    first_of_animation, io_problem, tolerate,
+    DecodeOptions, HEADER_BYTES, Size, Source, check_size, cut_off, damaged, first_of_animation,
+    io_problem, tolerate,
 };
 use crate::host_memory::probe;
 use brotli_decompressor::Decompressor;
@@ -18,7 +18,7 @@ use jxl::api::{
     VisibleFrameInfo,
 };
 use jxl::error::Error;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek};
 use std::time::Duration;
 
 pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> {
@@ -29,105 +29,135 @@ pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> 
 }
 
 pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, ImageProblem> {
-    let mut notes = Vec::new();
-    let scan = Scan::new(source, options, &mut notes)?;
-    source.rewind().map_err(ImageProblem::Read)?;
-    let mut decoder = JxlDecoder::new(self::options(options.max_pixels));
-    let (size, info) = header(&mut decoder, source, options.max_pixels)?;
-    let profile = decoder.embedded_color_profile();
-    let gray = profile.is_some_and(|profile| profile.channels() == 1);
-    let is_cmyk = profile.is_some_and(JxlColorProfile::is_cmyk);
-    if is_cmyk {
-        return Err(ImageProblem::Feature("CMYK in JPEG XL".to_owned()));
-    }
-    let kind = |channel: &ExtraChannel| {
-        let mut channels = info.extra_channels.iter();
-        channels.any(|extra| extra.ec_type == *channel)
-    };
-    let has_alpha = kind(&ExtraChannel::Alpha);
-    let color_type = match (gray, has_alpha) {
-        (true, false) => JxlColorType::Grayscale,
-        (true, true) => JxlColorType::GrayscaleAlpha,
-        (false, false) => JxlColorType::Rgb,
-        (false, true) => JxlColorType::Rgba,
-    };
-    let others = info.extra_channels.len() - usize::from(has_alpha);
-    if others > 0 {
-        notes.push(format!(
-            "{others} channels that are no colours are left out"
-        ));
-    }
-    let wide =
-        !matches!(info.bit_depth, JxlBitDepth::Int { bits_per_sample } if bits_per_sample <= 8);
-    if matches!(info.bit_depth, JxlBitDepth::Float { .. }) {
-        notes.push("samples in floating point, rounded to 16 bits".to_owned());
-    }
-    let format = match wide {
-        true => JxlDataFormat::U16 {
-            endianness: Endianness::native(),
-            bit_depth: 16,
-        },
-        false => JxlDataFormat::U8 { bit_depth: 8 },
-    };
-    let format = JxlPixelFormat {
-        color_type,
-        color_data_format: Some(format),
-        extra_channel_format: vec![None; info.extra_channels.len()],
-    };
-    decoder.set_pixel_format(format).map_err(problem)?;
-    let icc_profile = profile_of(decoder.output_color_profile(), &mut notes)?;
-
-    let [width, height] = size.map(|side| side as usize);
-    let channels = color_type.samples_per_pixel();
-    let count = channels * width * height;
-    // The decoder holds strips and its own channels in floating point.
-    probe(count.saturating_mul(8))?;
-    let mut samples = Samples::zeros(count, if wide { 16 } else { 8 }, options.in_memory)?;
-    let row = channels * width * samples.bits() as usize / 8;
-    let mut buffers = [JxlOutputBuffer::new(samples.bytes_mut(), height, row)];
-    if let Some(wanted) = options.frame.filter(|&wanted| wanted > 0) {
-        check_frame(wanted, scan.frames.len().max(1))?;
-        let place = decoder.start_new_frame(scan.frames[wanted].seek_target);
-        source
-            .seek(SeekFrom::Start(place.map_err(problem)?))
-            .map_err(ImageProblem::Read)?;
-    }
-    loop {
-        match decoder.process(source, Some(&mut buffers), None) {
-            Ok(Event::FrameComplete { .. } | Event::Complete) => break,
-            Ok(Event::BasicInfo | Event::FrameHeader) => {}
-            ended => {
-                let reason = match ended {
-                    Err(error) => problem(error).after_header(),
-                    Ok(_) => cut_off(),
-                };
-                tolerate(reason, options, &mut notes)?;
-                // What has come so far; that it is not all is told.
-                let _ = decoder.flush_pixels(&mut buffers, None);
-                break;
-            }
-        }
-    }
-    // The decoder turns images upright.
-    let pixels = Pixels::whole(
-        size,
-        channels,
-        samples,
-        Orientation::UPRIGHT,
-        options.in_memory,
-    )?;
-    let mut raster = Raster::new(pixels);
-    raster.notes = notes;
-    if scan.frames.len() > 1 && options.frame.is_none() {
+    let scan = Scan::new(source, options)?;
+    let mut decoding = Decoding::new(source, options)?;
+    let (mut raster, _) = decoding.frame(source, &scan, options)?;
+    if scan.frames.len() > 1 {
         raster.note(first_of_animation(scan.frames.len()));
     }
-    raster.metadata = Metadata {
-        icc_profile,
-        exif: scan.exif,
-        xmp: scan.xmp,
-        dpi: None,
-    };
     Ok(raster)
+}
+
+/// A decoder behind the header.
+pub struct Decoding {
+    pub decoder: JxlDecoder,
+    size: [u32; 2],
+    channels: usize,
+    bits: u32,
+    icc_profile: Option<Vec<u8>>,
+    notes: Vec<String>,
+}
+
+impl Decoding {
+    pub fn new(source: &mut Source, options: &DecodeOptions) -> Result<Self, ImageProblem> {
+        let mut notes = Vec::new();
+        source.rewind().map_err(ImageProblem::Read)?;
+        let mut decoder = JxlDecoder::new(self::options(options.max_pixels));
+        let (size, info) = header(&mut decoder, source, options.max_pixels)?;
+        let profile = decoder.embedded_color_profile();
+        let gray = profile.is_some_and(|profile| profile.channels() == 1);
+        let is_cmyk = profile.is_some_and(JxlColorProfile::is_cmyk);
+        if is_cmyk {
+            return Err(ImageProblem::Feature("CMYK in JPEG XL".to_owned()));
+        }
+        let kind = |channel: &ExtraChannel| {
+            let mut channels = info.extra_channels.iter();
+            channels.any(|extra| extra.ec_type == *channel)
+        };
+        let has_alpha = kind(&ExtraChannel::Alpha);
+        let color_type = match (gray, has_alpha) {
+            (true, false) => JxlColorType::Grayscale,
+            (true, true) => JxlColorType::GrayscaleAlpha,
+            (false, false) => JxlColorType::Rgb,
+            (false, true) => JxlColorType::Rgba,
+        };
+        let others = info.extra_channels.len() - usize::from(has_alpha);
+        if others > 0 {
+            notes.push(format!(
+                "{others} channels that are no colours are left out"
+            ));
+        }
+        let wide =
+            !matches!(info.bit_depth, JxlBitDepth::Int { bits_per_sample } if bits_per_sample <= 8);
+        if matches!(info.bit_depth, JxlBitDepth::Float { .. }) {
+            notes.push("samples in floating point, rounded to 16 bits".to_owned());
+        }
+        let format = match wide {
+            true => JxlDataFormat::U16 {
+                endianness: Endianness::native(),
+                bit_depth: 16,
+            },
+            false => JxlDataFormat::U8 { bit_depth: 8 },
+        };
+        let format = JxlPixelFormat {
+            color_type,
+            color_data_format: Some(format),
+            extra_channel_format: vec![None; info.extra_channels.len()],
+        };
+        decoder.set_pixel_format(format).map_err(problem)?;
+        let icc_profile = profile_of(decoder.output_color_profile(), &mut notes)?;
+        Ok(Self {
+            decoder,
+            size,
+            channels: color_type.samples_per_pixel(),
+            bits: if wide { 16 } else { 8 },
+            icc_profile,
+            notes,
+        })
+    }
+
+    /// Decodes the next frame, and tells whether all of it was there.
+    pub fn frame(
+        &mut self,
+        source: &mut Source,
+        scan: &Scan,
+        options: &DecodeOptions,
+    ) -> Result<(Raster, bool), ImageProblem> {
+        let mut notes = [&scan.notes[..], &self.notes].concat();
+        let [width, height] = self.size.map(|side| side as usize);
+        let count = self.channels * width * height;
+        // The decoder holds strips and its own channels in floating point.
+        probe(count.saturating_mul(8))?;
+        let mut samples = Samples::zeros(count, self.bits, options.in_memory)?;
+        let row = self.channels * width * self.bits as usize / 8;
+        let mut buffers = [JxlOutputBuffer::new(samples.bytes_mut(), height, row)];
+        let mut is_whole = true;
+        loop {
+            match self.decoder.process(source, Some(&mut buffers), None) {
+                Ok(Event::FrameComplete { .. } | Event::Complete) => break,
+                Ok(Event::BasicInfo | Event::FrameHeader) => {}
+                ended => {
+                    let reason = match ended {
+                        Err(error) => problem(error).after_header(),
+                        Ok(_) => cut_off(),
+                    };
+                    tolerate(reason, options, &mut notes)?;
+                    // What has come so far; that it is not all is told.
+                    let _ = self.decoder.flush_pixels(&mut buffers, None);
+                    is_whole = false;
+                    break;
+                }
+            }
+        }
+        // The decoder turns images upright.
+        let upright = Orientation::UPRIGHT;
+        let pixels = Pixels::whole(
+            self.size,
+            self.channels,
+            samples,
+            upright,
+            options.in_memory,
+        )?;
+        let mut raster = Raster::new(pixels);
+        raster.notes = notes;
+        raster.metadata = Metadata {
+            icc_profile: self.icc_profile.clone(),
+            exif: scan.exif.clone(),
+            xmp: scan.xmp.clone(),
+            dpi: None,
+        };
+        Ok((raster, is_whole))
+    }
 }
 
 /// How long each frame is shown.
@@ -136,11 +166,12 @@ pub fn durations(
     options: &DecodeOptions,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Duration>, ImageProblem> {
-    let frames = Scan::new(source, options, notes)?.frames;
+    let scan = Scan::new(source, options)?;
+    notes.extend(scan.notes);
     let duration = |frame: &VisibleFrameInfo| {
         Duration::try_from_secs_f64(frame.duration_ms / 1e3).unwrap_or_default()
     };
-    Ok(frames.iter().map(duration).collect())
+    Ok(scan.frames.iter().map(duration).collect())
 }
 
 fn options(max_pixels: u64) -> JxlDecoderOptions {
@@ -187,18 +218,16 @@ fn header(
 }
 
 /// What there is in a file besides pixels.
-struct Scan {
-    frames: Vec<VisibleFrameInfo>,
+pub struct Scan {
+    pub frames: Vec<VisibleFrameInfo>,
     exif: Option<Vec<u8>>,
     xmp: Option<Vec<u8>>,
+    notes: Vec<String>,
 }
 
 impl Scan {
-    fn new(
-        source: &mut Source,
-        options: &DecodeOptions,
-        notes: &mut Vec<String>,
-    ) -> Result<Self, ImageProblem> {
+    pub fn new(source: &mut Source, options: &DecodeOptions) -> Result<Self, ImageProblem> {
+        let mut notes = Vec::new();
         let mut scanning = self::options(options.max_pixels);
         scanning.scan_frames_only = true;
         scanning.request_aux_boxes = vec![JxlAuxBoxType::EXIF, JxlAuxBoxType::XMP];
@@ -214,12 +243,12 @@ impl Scan {
                     closed = true;
                 }
                 Ok(Event::NeedMoreInput { .. }) => {
-                    tolerate(cut_off(), options, notes)?;
+                    tolerate(cut_off(), options, &mut notes)?;
                     break;
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    tolerate(problem(error).after_header(), options, notes)?;
+                    tolerate(problem(error).after_header(), options, &mut notes)?;
                     break;
                 }
             }
@@ -239,6 +268,7 @@ impl Scan {
             frames: decoder.scanned_frames().to_vec(),
             exif,
             xmp,
+            notes,
         })
     }
 }
@@ -279,7 +309,7 @@ fn profile_of(
     Ok(icc)
 }
 
-fn problem(error: Error) -> ImageProblem {
+pub fn problem(error: Error) -> ImageProblem {
     match error {
         Error::IOError(error) => io_problem(error),
         Error::OutOfMemory(_) | Error::ImageOutOfMemory(..) => ImageProblem::NoMemory,

@@ -4,10 +4,13 @@
 mod avif;
 mod bmp;
 mod canvas;
+mod frames;
 mod jpeg;
 mod jpeg_header;
 #[cfg(feature = "jxl")]
 mod jxl;
+#[cfg(feature = "jxl")]
+mod jxl_frames;
 mod png;
 mod png_frames;
 mod simple;
@@ -18,12 +21,15 @@ mod webp_frames;
 use super::error::{ImageError, ImageProblem, innermost_message};
 use super::format::{Format, SIGNATURE, recognise};
 use super::guard::guarded;
+use super::raster::Raster;
 use super::{Picture, orientation::Orientation};
+use frames::Opened;
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek};
 use std::path::Path;
-use std::time::Duration;
+
+pub use frames::{Frame, FrameReader, Frames, frames};
 
 /// The most pixels of an image that is read, unless more is asked for:
 /// 16384 x 16384.
@@ -123,29 +129,52 @@ fn decode_from(
 ) -> Result<Decoded, ImageError> {
     let result = file.and_then(|(mut file, format)| {
         guarded(|| {
-            if let (Some(frame), Format::Jpeg | Format::Bmp | Format::Pnm) = (options.frame, format)
-            {
-                check_frame(frame, 1)?;
-            }
-            let raster = match format {
-                Format::Png => png::decode(&mut file, options),
-                Format::Jpeg => jpeg::decode(&mut file, options),
-                Format::WebP => webp::decode(&mut file, options),
-                Format::Tiff => tiff::decode(&mut file, options),
-                Format::Bmp => bmp::decode(&mut file, options),
-                Format::Gif => simple::decode_gif(&mut file, options),
-                Format::Pnm => simple::decode_pnm(&mut file, options),
-                #[cfg(feature = "jxl")]
-                Format::Jxl => jxl::decode(&mut file, options),
-                #[cfg(feature = "avif")]
-                Format::Avif => avif::decode(&mut file, options),
+            let raster = match options.frame {
+                None => decode_image(&mut file, format, options)?,
+                Some(frame) => match frames::open(file, format, options)? {
+                    Opened::Sequence(mut sequence) => sequence.frame(frame)?,
+                    Opened::Still(mut file) => decode_still(&mut file, format, options)?,
+                },
             };
-            Ok(raster?.into_picture())
+            Ok(raster.into_picture())
         })
     });
     result
         .map(|(picture, notes)| Decoded { picture, notes })
         .map_err(|problem| problem.of(name))
+}
+
+/// Reads a file that is no animation, or a page of it.
+fn decode_still(
+    file: &mut Source,
+    format: Format,
+    options: &DecodeOptions,
+) -> Result<Raster, ImageProblem> {
+    if let (Some(frame), true) = (options.frame, format != Format::Tiff) {
+        check_frame(frame, 1)?;
+    }
+    decode_image(file, format, options)
+}
+
+/// Reads the image, the first of an animation, or a page.
+fn decode_image(
+    file: &mut Source,
+    format: Format,
+    options: &DecodeOptions,
+) -> Result<Raster, ImageProblem> {
+    match format {
+        Format::Png => png::decode(file, options),
+        Format::Jpeg => jpeg::decode(file, options),
+        Format::WebP => webp::decode(file, options),
+        Format::Tiff => tiff::decode(file, options),
+        Format::Bmp => bmp::decode(file, options),
+        Format::Gif => simple::decode_gif(file, options),
+        Format::Pnm => simple::decode_pnm(file, options),
+        #[cfg(feature = "jxl")]
+        Format::Jxl => jxl::decode(file, options),
+        #[cfg(feature = "avif")]
+        Format::Avif => avif::decode(file, options),
+    }
 }
 
 /// Width and height of the image that [`Picture::open`] would give, from
@@ -211,84 +240,18 @@ fn shown((size, orientation): Size) -> (usize, usize) {
     (width, height)
 }
 
-/// A frame of an animation or a page of a file.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Frame {
-    /// Width in pixels.
-    pub width: usize,
-    /// Height in pixels.
-    pub height: usize,
-    /// How long it is shown in an animation.
-    pub duration: Option<Duration>,
-}
-
-/// The frames or pages of a file.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Frames {
-    /// At least one.
-    pub list: Vec<Frame>,
-    /// What of the file could not be read, one line each.
-    pub notes: Vec<String>,
-}
-
-/// The frames or pages of a file, which [`DecodeOptions::frame`] chooses from. A
-/// image that is shown in place of an animation is none of them.
-///
-/// # Errors
-/// As [`decode`], as far as the headers tell. A file whose later frames or pages
-/// cannot be found gives those before them if `options` are tolerant, and is an
-/// error otherwise.
-pub fn frames(path: &Path, options: &DecodeOptions) -> Result<Frames, ImageError> {
-    let result = open_file(path).and_then(|(mut file, format)| {
-        guarded(|| {
-            let mut notes = Vec::new();
-            if format == Format::Tiff {
-                let pages = tiff::page_sizes(&mut file, options, &mut notes)?;
-                let list = pages.into_iter().map(|page| frame(page, None)).collect();
-                return Ok(Frames { list, notes });
-            }
-            let size = size_of(&mut file, format, options.max_pixels)?;
-            file.rewind().map_err(ImageProblem::Read)?;
-            let durations = match format {
-                Format::Png => png::durations(&mut file, options, &mut notes)?,
-                Format::WebP => webp::durations(&mut file, options, &mut notes)?,
-                Format::Gif => simple::gif_durations(&mut file, options, &mut notes)?,
-                #[cfg(feature = "jxl")]
-                Format::Jxl => jxl::durations(&mut file, options, &mut notes)?,
-                #[cfg(feature = "avif")]
-                Format::Avif => avif::durations(&mut file, options, &mut notes)?,
-                Format::Jpeg | Format::Tiff | Format::Bmp | Format::Pnm => Vec::new(),
-            };
-            let list = match durations.len() {
-                0 | 1 => vec![frame(size, None)],
-                _ => durations
-                    .into_iter()
-                    .map(|duration| frame(size, Some(duration)))
-                    .collect(),
-            };
-            Ok(Frames { list, notes })
-        })
-    });
-    result.map_err(|problem| problem.of(path))
-}
-
-fn frame(size: Size, duration: Option<Duration>) -> Frame {
-    let (width, height) = shown(size);
-    Frame {
-        width,
-        height,
-        duration,
-    }
-}
-
 /// Refuses a frame that is not there.
 fn check_frame(index: usize, count: usize) -> Result<(), ImageProblem> {
     match index < count {
         true => Ok(()),
-        false => Err(ImageProblem::NoFrame {
-            number: index + 1,
-            count,
-        }),
+        false => Err(no_frame(index, count)),
+    }
+}
+
+fn no_frame(index: usize, count: usize) -> ImageProblem {
+    ImageProblem::NoFrame {
+        number: index + 1,
+        count,
     }
 }
 

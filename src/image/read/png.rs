@@ -6,8 +6,8 @@ use super::super::pixels::Pixels;
 use super::super::raster::Raster;
 use super::super::{ImageProblem, Metadata, orientation::Orientation};
 use super::{
-    DecodeOptions, HEADER_BYTES, Size, Source, check_frame, check_size, cut_off, damaged,
-    first_of_animation, io_problem, png_frames, tolerate,
+    DecodeOptions, HEADER_BYTES, Size, Source, check_size, cut_off, damaged, first_of_animation,
+    io_problem, tolerate,
 };
 use crate::host_memory::probe;
 use ::png::{
@@ -46,24 +46,8 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     if !walk.ended {
         tolerate(cut_off(), options, &mut notes)?;
     }
-    let mut decode_options = ::png::DecodeOptions::default();
-    decode_options.set_ignore_adler32(options.tolerant);
-    decode_options.set_ignore_crc(options.tolerant);
-    let mut decoder = Decoder::new_with_options(source, decode_options);
-    decoder.set_limits(limits(0));
-    let info = decoder.read_header_info().map_err(problem)?;
-    let (width, height) = (info.width, info.height);
-    check_size([width, height], options.max_pixels)?;
-    decoder.set_limits(limits(u64::from(width) * u64::from(height)));
-    decoder.set_transformations(Transformations::EXPAND);
-
-    let mut reader = decoder.read_info().map_err(problem)?;
-    if let Some(frame) = options.frame {
-        check_frame(frame, walk.durations.len().max(1))?;
-        if !walk.durations.is_empty() {
-            return decode_frame(reader, walk, frame, options, notes);
-        }
-    }
+    let mut reader = open(source, options)?;
+    let [width, height] = size_of(reader.info());
     let (channels, is_wide) = layout(&reader);
     let bits = if is_wide { 16 } else { 8 };
     let mut pixels = Pixels::new(
@@ -89,8 +73,31 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     if walk.durations.len() > 1 {
         raster.note(first_of_animation(walk.durations.len()));
     }
-    describe(&mut raster, reader.info(), walk)?;
+    describe(&mut raster, reader.info(), walk.exif)?;
     Ok(raster)
+}
+
+/// A decoder in front of the first pixel.
+pub fn open<R: BufRead + Seek>(
+    source: R,
+    options: &DecodeOptions,
+) -> Result<Reader<R>, ImageProblem> {
+    let mut decode_options = ::png::DecodeOptions::default();
+    decode_options.set_ignore_adler32(options.tolerant);
+    decode_options.set_ignore_crc(options.tolerant);
+    let mut decoder = Decoder::new_with_options(source, decode_options);
+    decoder.set_limits(limits(0));
+    let info = decoder.read_header_info().map_err(problem)?;
+    let [width, height] = size_of(info);
+    check_size([width, height], options.max_pixels)?;
+    decoder.set_limits(limits(u64::from(width) * u64::from(height)));
+    decoder.set_transformations(Transformations::EXPAND);
+    decoder.read_info().map_err(problem)
+}
+
+/// Width and height.
+pub fn size_of(info: &Info<'_>) -> [u32; 2] {
+    [info.width, info.height]
 }
 
 /// The passes of an interlaced image: first column, columns from pixel to pixel,
@@ -139,7 +146,7 @@ fn read_rows<R: BufRead + Seek>(
 }
 
 /// Channels a pixel, and whether they have 16 bits.
-fn layout<R: BufRead + Seek>(reader: &Reader<R>) -> (usize, bool) {
+pub fn layout<R: BufRead + Seek>(reader: &Reader<R>) -> (usize, bool) {
     let (color, depth) = reader.output_color_type();
     let channels = match color {
         ColorType::Grayscale => 1,
@@ -150,39 +157,17 @@ fn layout<R: BufRead + Seek>(reader: &Reader<R>) -> (usize, bool) {
     (channels, depth == BitDepth::Sixteen)
 }
 
-/// Decodes a frame of an animation.
-fn decode_frame<R: BufRead + Seek>(
-    mut reader: Reader<R>,
-    walk: Walk,
-    frame: usize,
-    options: &DecodeOptions,
-    notes: Vec<String>,
-) -> Result<Raster, ImageProblem> {
-    let (channels, is_wide) = layout(&reader);
-    let colors = if channels <= 2 { 1 } else { 3 };
-    let samples = png_frames::compose(&mut reader, frame, [colors, channels], is_wide, problem)?;
-    let info = reader.info();
-    let size = [info.width, info.height];
-    let pixels = Pixels::whole(
-        size,
-        colors + 1,
-        samples,
-        walk.orientation(),
-        options.in_memory,
-    )?;
-    let mut raster = Raster::new(pixels);
-    raster.notes = notes;
-    describe(&mut raster, info, walk)?;
-    Ok(raster)
-}
-
 /// Adds what the file says about its pixels.
-fn describe(raster: &mut Raster, info: &Info<'_>, walk: Walk) -> Result<(), ImageProblem> {
+pub fn describe(
+    raster: &mut Raster,
+    info: &Info<'_>,
+    exif: Option<Vec<u8>>,
+) -> Result<(), ImageProblem> {
     if let Some(points) = info.coding_independent_code_points {
         color::check_transfer(points.transfer_function)?;
     }
     let gray = raster.pixels.is_gray();
-    raster.metadata = metadata(info, walk.exif, gray, &mut raster.notes);
+    raster.metadata = metadata(info, exif, gray, &mut raster.notes);
     Ok(())
 }
 
@@ -206,7 +191,7 @@ fn limits(pixels: u64) -> Limits {
     }
 }
 
-fn problem(error: DecodingError) -> ImageProblem {
+pub fn problem(error: DecodingError) -> ImageProblem {
     match error {
         DecodingError::IoError(error) => io_problem(error),
         DecodingError::LimitsExceeded => ImageProblem::Memory,
@@ -216,17 +201,17 @@ fn problem(error: DecodingError) -> ImageProblem {
 
 /// What the chunks of a file say, wherever they stand: EXIF may follow the
 /// pixels.
-struct Walk {
-    exif: Option<Vec<u8>>,
+pub struct Walk {
+    pub exif: Option<Vec<u8>>,
     /// How long each frame of an animation is shown.
-    durations: Vec<Duration>,
+    pub durations: Vec<Duration>,
     /// Whether the last chunk is there.
-    ended: bool,
+    pub ended: bool,
 }
 
 impl Walk {
     /// Leaves the file at its start.
-    fn new(source: &mut Source) -> Result<Self, ImageProblem> {
+    pub fn new(source: &mut Source) -> Result<Self, ImageProblem> {
         let mut walk = Self {
             exif: None,
             durations: Vec::new(),
@@ -279,7 +264,7 @@ impl Walk {
         }
     }
 
-    fn orientation(&self) -> Orientation {
+    pub fn orientation(&self) -> Orientation {
         let number = self.exif.as_deref().and_then(exif::orientation);
         Orientation::new(number.unwrap_or(1))
     }

@@ -1,66 +1,133 @@
 //! Frames of animated PNG files (APNG), composed as viewers show them.
 
-use super::super::{ImageProblem, Samples};
+use super::super::ImageProblem;
+use super::super::pixels::Pixels;
+use super::super::raster::Raster;
 use super::canvas::{Canvas, Layout};
+use super::frames::{Opened, Progress, Sequence};
+use super::png::{Walk, describe, layout, open as open_reader, problem, size_of};
+use super::{DecodeOptions, Source, check_frame, cut_off, tolerate};
 use crate::host_memory::{collected, zeros};
-use ::png::{DecodingError, Reader};
-use std::io::{BufRead, Seek};
+use ::png::{FrameControl, Reader};
 
-/// Decodes an animation up to frame `wanted`; `colors` channels come before
-/// alpha, if there is `alpha`. The result has alpha.
-pub fn compose<R: BufRead + Seek>(
-    reader: &mut Reader<R>,
-    wanted: usize,
-    [colors, channels]: [usize; 2],
-    is_wide: bool,
-    problem: impl Fn(DecodingError) -> ImageProblem,
-) -> Result<Samples, ImageProblem> {
+struct Animation {
+    reader: Reader<Source>,
+    walk: Walk,
+    canvas: AnyCanvas,
+    /// Those of the canvas.
+    channels: usize,
+    /// The frame that is decoded, as it is stored.
+    bytes: Vec<u8>,
+    progress: Progress,
+    notes: Vec<String>,
+    in_memory: u64,
+}
+
+enum AnyCanvas {
+    Narrow(Canvas<u8>),
+    Wide(Canvas<u16>),
+}
+
+pub fn open(mut source: Source, options: &DecodeOptions) -> Result<Opened, ImageProblem> {
+    let walk = Walk::new(&mut source)?;
+    if walk.durations.is_empty() {
+        return Ok(Opened::Still(source));
+    }
+    let mut notes = Vec::new();
+    if !walk.ended {
+        tolerate(cut_off(), options, &mut notes)?;
+    }
+    let mut reader = open_reader(source, options)?;
+    let (channels, is_wide) = layout(&reader);
+    let colors = if channels <= 2 { 1 } else { 3 };
     let bytes = reader.output_buffer_size().ok_or(ImageProblem::Memory)?;
     let mut bytes = zeros(bytes)?;
-    let info = reader.info();
-    let size = [info.width, info.height].map(|side| side as usize);
-    if info.frame_control.is_none() {
-        // An image for viewers that show no animations.
-        reader.next_frame(&mut bytes).map_err(&problem)?;
-    }
-    let mut next = || {
-        let frame = reader.next_frame(&mut bytes).map_err(&problem)?;
-        let Some(control) = reader.info().frame_control else {
-            let reason = "a frame of its animation lacks its header".to_owned();
-            return Err(ImageProblem::Damaged(reason));
-        };
-        // Rows of an interlaced frame lie as far apart as those of the whole canvas,
-        // whatever the decoder says.
-        let info = reader.info();
-        let stride = match info.interlaced {
-            true => reader.output_line_size(info.width),
-            false => Some(frame.line_size),
-        };
-        let rows = bytes.chunks(stride.ok_or(ImageProblem::Memory)?);
-        let rows = rows.take(frame.height as usize);
-        let used = rows.flat_map(|row| &row[..frame.line_size]).copied();
-        let count = frame.line_size * frame.height as usize;
-        Ok((control, collected(count, used)?))
-    };
     let layout = Layout { colors, channels };
-    Ok(match is_wide {
-        false => {
-            let mut canvas = Canvas::<u8>::new(size, layout)?;
-            for _ in 0..=wanted {
-                let (control, bytes) = next()?;
-                canvas.show(&control, &bytes)?;
+    let size = size_of(reader.info()).map(|side| side as usize);
+    let canvas = match is_wide {
+        false => AnyCanvas::Narrow(Canvas::new(size, layout)?),
+        true => AnyCanvas::Wide(Canvas::new(size, layout)?),
+    };
+    if reader.info().frame_control.is_none() {
+        // An image for viewers that show no animations.
+        reader.next_frame(&mut bytes).map_err(problem)?;
+    }
+    Ok(Opened::Sequence(Box::new(Animation {
+        reader,
+        walk,
+        canvas,
+        channels: colors + 1,
+        bytes,
+        progress: Progress::default(),
+        notes,
+        in_memory: options.in_memory,
+    })))
+}
+
+impl Sequence for Animation {
+    fn frame(&mut self, wanted: usize) -> Result<Raster, ImageProblem> {
+        check_frame(wanted, self.walk.durations.len())?;
+        let Self {
+            reader,
+            walk,
+            canvas,
+            channels,
+            bytes,
+            progress,
+            notes,
+            in_memory,
+        } = self;
+        progress.advance(wanted, |_| {
+            let (control, bytes) = next(reader, bytes)?;
+            match canvas {
+                AnyCanvas::Narrow(canvas) => canvas.show(&control, &bytes)?,
+                AnyCanvas::Wide(canvas) => {
+                    let pairs = bytes.chunks_exact(2);
+                    let samples = pairs.map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+                    canvas.show(&control, &collected(bytes.len() / 2, samples)?)?;
+                }
             }
-            canvas.pixels.into()
-        }
-        true => {
-            let mut canvas = Canvas::<u16>::new(size, layout)?;
-            for _ in 0..=wanted {
-                let (control, bytes) = next()?;
-                let pairs = bytes.chunks_exact(2);
-                let samples = pairs.map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
-                canvas.show(&control, &collected(bytes.len() / 2, samples)?)?;
-            }
-            canvas.pixels.into()
-        }
-    })
+            Ok(())
+        })?;
+        let samples = match canvas {
+            AnyCanvas::Narrow(canvas) => canvas.shown()?,
+            AnyCanvas::Wide(canvas) => canvas.shown()?,
+        };
+        let info = reader.info();
+        let pixels = Pixels::whole(
+            size_of(info),
+            *channels,
+            samples,
+            walk.orientation(),
+            *in_memory,
+        )?;
+        let mut raster = Raster::new(pixels);
+        raster.notes.clone_from(notes);
+        describe(&mut raster, info, walk.exif.clone())?;
+        Ok(raster)
+    }
+}
+
+/// Decodes the next frame.
+fn next(
+    reader: &mut Reader<Source>,
+    bytes: &mut [u8],
+) -> Result<(FrameControl, Vec<u8>), ImageProblem> {
+    let frame = reader.next_frame(bytes).map_err(problem)?;
+    let Some(control) = reader.info().frame_control else {
+        let reason = "a frame of its animation lacks its header".to_owned();
+        return Err(ImageProblem::Damaged(reason));
+    };
+    // Rows of an interlaced frame lie as far apart as those of the whole canvas,
+    // whatever the decoder says.
+    let info = reader.info();
+    let stride = match info.interlaced {
+        true => reader.output_line_size(info.width),
+        false => Some(frame.line_size),
+    };
+    let rows = bytes.chunks(stride.ok_or(ImageProblem::Memory)?);
+    let rows = rows.take(frame.height as usize);
+    let used = rows.flat_map(|row| &row[..frame.line_size]).copied();
+    let count = frame.line_size * frame.height as usize;
+    Ok((control, collected(count, used)?))
 }

@@ -3,13 +3,15 @@
 use super::super::pixels::Pixels;
 use super::super::raster::Raster;
 use super::super::{ImageProblem, Samples, error::innermost_message, orientation::Orientation};
+use super::frames::{Opened, Progress, Sequence};
 use super::{
-    DecodeOptions, HEADER_BYTES, Size, Source, check_frame, check_size, io_problem, tolerate,
+    DecodeOptions, HEADER_BYTES, Size, Source, check_size, io_problem, no_frame, tolerate,
 };
 use crate::host_memory::probe;
 use ::image::codecs::{gif::GifDecoder, pnm::PnmDecoder};
 use ::image::error::ImageError as CodecError;
-use ::image::{AnimationDecoder, ColorType, ImageDecoder, Limits};
+use ::image::{AnimationDecoder, ColorType, Frame, Frames, ImageDecoder, Limits};
+use std::io::{BufRead, Seek};
 use std::time::Duration;
 
 /// The memory for each pixel: four 16-bit samples, twice.
@@ -24,37 +26,65 @@ pub fn pnm_size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProbl
 }
 
 pub fn decode_gif(source: &mut Source, options: &DecodeOptions) -> Result<Raster, ImageProblem> {
+    let (size, mut frames) = gif_frames(source, options)?;
+    let frame = frames.next().ok_or_else(no_image)?.map_err(problem)?;
+    let mut raster = raster_of_gif(frame, size, options.in_memory)?;
+    if frames.next().is_some() {
+        raster.note("an animation; only the first frame is used");
+    }
+    Ok(raster)
+}
+
+/// The frames, composed as viewers show them.
+fn gif_frames<'a>(
+    source: impl BufRead + Seek + 'a,
+    options: &DecodeOptions,
+) -> Result<([u32; 2], Frames<'a>), ImageProblem> {
     let mut decoder = GifDecoder::new(source).map_err(problem)?;
     let (size, _) = checked_size(&decoder, options.max_pixels)?;
     decoder.set_limits(limits(size)).map_err(problem)?;
     // The canvas and a frame.
     probe(8 * size[0] as usize * size[1] as usize)?;
-    let mut frames = decoder.into_frames();
-    let wanted = options.frame.unwrap_or(0);
-    for index in 0..wanted {
-        match frames.next() {
-            Some(frame) => drop(frame.map_err(problem)?),
-            None => return Err(check_frame(wanted, index).unwrap_err()),
-        }
-    }
-    let Some(frame) = frames.next() else {
-        let none = || ImageProblem::Damaged("it holds no image".to_owned());
-        check_frame(wanted, wanted.max(1))?;
-        return Err(none());
-    };
-    let pixels = frame.map_err(problem)?.into_buffer();
-    let pixels = Pixels::whole(
+    Ok((size, decoder.into_frames()))
+}
+
+fn raster_of_gif(frame: Frame, size: [u32; 2], in_memory: u64) -> Result<Raster, ImageProblem> {
+    let samples = frame.into_buffer().into_raw().into();
+    let pixels = Pixels::whole(size, 4, samples, Orientation::UPRIGHT, in_memory)?;
+    Ok(Raster::new(pixels))
+}
+
+fn no_image() -> ImageProblem {
+    ImageProblem::Damaged("it holds no image".to_owned())
+}
+
+struct GifAnimation {
+    size: [u32; 2],
+    frames: Frames<'static>,
+    progress: Progress,
+    in_memory: u64,
+}
+
+pub fn open_gif(source: Source, options: &DecodeOptions) -> Result<Opened, ImageProblem> {
+    let (size, frames) = gif_frames(source, options)?;
+    Ok(Opened::Sequence(Box::new(GifAnimation {
         size,
-        4,
-        pixels.into_raw().into(),
-        Orientation::UPRIGHT,
-        options.in_memory,
-    )?;
-    let mut raster = Raster::new(pixels);
-    if options.frame.is_none() && frames.next().is_some() {
-        raster.note("an animation; only the first frame is used");
+        frames,
+        progress: Progress::default(),
+        in_memory: options.in_memory,
+    })))
+}
+
+impl Sequence for GifAnimation {
+    fn frame(&mut self, wanted: usize) -> Result<Raster, ImageProblem> {
+        let frames = &mut self.frames;
+        let frame = self.progress.advance(wanted, |index| match frames.next() {
+            Some(frame) => frame.map_err(problem),
+            None if index == 0 => Err(no_image()),
+            None => Err(no_frame(wanted, index)),
+        })?;
+        raster_of_gif(frame, self.size, self.in_memory)
     }
-    Ok(raster)
 }
 
 /// How long each frame is shown.
@@ -63,12 +93,9 @@ pub fn gif_durations(
     options: &DecodeOptions,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Duration>, ImageProblem> {
-    let mut decoder = GifDecoder::new(source).map_err(problem)?;
-    let (size, _) = checked_size(&decoder, options.max_pixels)?;
-    decoder.set_limits(limits(size)).map_err(problem)?;
-    probe(8 * size[0] as usize * size[1] as usize)?;
+    let (_, frames) = gif_frames(source, options)?;
     let mut durations = Vec::new();
-    for frame in decoder.into_frames() {
+    for frame in frames {
         match frame.map_err(problem) {
             Ok(frame) => durations.push(frame.delay().into()),
             Err(ImageProblem::Damaged(reason) | ImageProblem::Incomplete(reason)) => {

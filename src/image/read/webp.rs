@@ -3,12 +3,11 @@
 use super::super::exif;
 use super::super::pixels::Pixels;
 use super::super::raster::Raster;
-use super::super::{ImageProblem, Metadata, orientation::Orientation};
-use super::canvas::{Canvas, Layout};
-use super::webp_frames::compose;
+use super::super::{ImageProblem, Metadata, Samples, orientation::Orientation};
+use super::webp_frames::Frames;
 use super::{
-    DecodeOptions, HEADER_BYTES, Size, Source, check_frame, check_size, cut_off, damaged,
-    first_of_animation, io_problem, length, tolerate,
+    DecodeOptions, HEADER_BYTES, Size, Source, check_size, cut_off, damaged, first_of_animation,
+    io_problem, length, tolerate,
 };
 use crate::host_memory::{probe, zeros};
 use image_webp::{DecodingError, WebPDecoder};
@@ -33,69 +32,93 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
         tolerate(cut_off(), options, &mut notes)?;
     }
     let mut decoder = WebPDecoder::new(&mut *source).map_err(problem)?;
-    let (width, height) = decoder.dimensions();
-    check_size([width, height], options.max_pixels)?;
-    let memory = HEADER_BYTES + PIXEL_BYTES * u64::from(width) * u64::from(height);
-    let memory = usize::try_from(memory).unwrap_or(usize::MAX);
-    decoder.set_memory_limit(memory);
-    let mut kept = |name: &str, data: Result<Option<Vec<u8>>, DecodingError>| match data {
-        Ok(data) => data,
-        Err(_) => {
-            notes.push(format!("its {name} cannot be read and was left out"));
-            None
+    let head = Head::read(&mut decoder, options, notes)?;
+    if decoder.is_animated() {
+        let count = head.frames;
+        let mut raster = Frames::new(source, head, options)?.frame(source, 0)?;
+        if count > 1 {
+            raster.note(first_of_animation(count));
         }
-    };
-    let icc_profile = kept("colour profile", decoder.icc_profile());
-    let exif = kept("EXIF", decoder.exif_metadata());
-    let xmp = kept("XMP", decoder.xmp_metadata());
+        return Ok(raster);
+    }
+    let bytes = decoder.output_buffer_size().ok_or(ImageProblem::Memory)?;
+    let [width, height] = head.size.map(|side| side as usize);
+    // Lossless ones are decoded to RGBA in any case, lossy ones to planes.
+    probe(bytes.saturating_add((width * height).saturating_mul(5)))?;
+    let mut samples = zeros(bytes)?;
+    let channels = if decoder.has_alpha() { 4 } else { 3 };
+    let read = decoder.read_image(&mut samples).map_err(problem);
+    head.raster(channels, samples.into(), read, options)
+}
 
-    let frames = decoder.num_frames() as usize;
-    let wanted = options.frame.unwrap_or(0);
-    check_frame(wanted, frames.max(1))?;
-    // Many writers put JPEG's header before the block.
-    let exif = exif.map(|block| exif::without_header(&block).to_vec());
-    let orientation = orientation(exif.as_deref());
-    let count = width as usize * height as usize;
-    let (channels, samples, read) = if decoder.is_animated() {
-        let sides = [width, height].map(|side| side as usize);
-        let layout = Layout {
-            colors: 3,
-            channels: 4,
+/// What there is in a file besides pixels.
+pub struct Head {
+    pub size: [u32; 2],
+    pub frames: usize,
+    /// The most bytes that a decoder may take.
+    pub memory: usize,
+    metadata: Metadata,
+    orientation: Orientation,
+    notes: Vec<String>,
+}
+
+impl Head {
+    pub fn read(
+        decoder: &mut WebPDecoder<&mut Source>,
+        options: &DecodeOptions,
+        mut notes: Vec<String>,
+    ) -> Result<Self, ImageProblem> {
+        let (width, height) = decoder.dimensions();
+        check_size([width, height], options.max_pixels)?;
+        let memory = HEADER_BYTES + PIXEL_BYTES * u64::from(width) * u64::from(height);
+        let memory = usize::try_from(memory).unwrap_or(usize::MAX);
+        decoder.set_memory_limit(memory);
+        let mut kept = |name: &str, data: Result<Option<Vec<u8>>, DecodingError>| match data {
+            Ok(data) => data,
+            Err(_) => {
+                notes.push(format!("its {name} cannot be read and was left out"));
+                None
+            }
         };
-        let mut canvas = Canvas::new(sides, layout)?;
-        let read = compose(source, &mut canvas, [width, height], wanted, memory);
-        (4, canvas.pixels, read)
-    } else {
-        let bytes = decoder.output_buffer_size().ok_or(ImageProblem::Memory)?;
-        // Lossless ones are decoded to RGBA in any case, lossy ones to planes.
-        probe(bytes.saturating_add(count.saturating_mul(5)))?;
-        let mut samples = zeros(bytes)?;
-        let channels = if decoder.has_alpha() { 4 } else { 3 };
-        let read = decoder.read_image(&mut samples).map_err(problem);
-        (channels, samples, read)
-    };
-    if let Err(error) = read {
-        tolerate(error.after_header(), options, &mut notes)?;
+        let icc_profile = kept("colour profile", decoder.icc_profile());
+        let exif = kept("EXIF", decoder.exif_metadata());
+        let xmp = kept("XMP", decoder.xmp_metadata());
+        // Many writers put JPEG's header before the block.
+        let exif = exif.map(|block| exif::without_header(&block).to_vec());
+        Ok(Self {
+            size: [width, height],
+            frames: decoder.num_frames() as usize,
+            memory,
+            orientation: orientation(exif.as_deref()),
+            metadata: Metadata {
+                icc_profile,
+                exif,
+                xmp,
+                dpi: None,
+            },
+            notes,
+        })
     }
-    let pixels = Pixels::whole(
-        [width, height],
-        channels,
-        samples.into(),
-        orientation,
-        options.in_memory,
-    )?;
-    let mut raster = Raster::new(pixels);
-    raster.notes = notes;
-    if frames > 1 && options.frame.is_none() {
-        raster.note(first_of_animation(frames));
+
+    /// The image of these samples, as far as they could be read.
+    pub fn raster(
+        &self,
+        channels: usize,
+        samples: Samples,
+        read: Result<(), ImageProblem>,
+        options: &DecodeOptions,
+    ) -> Result<Raster, ImageProblem> {
+        let mut notes = self.notes.clone();
+        if let Err(error) = read {
+            tolerate(error.after_header(), options, &mut notes)?;
+        }
+        let (size, turned) = (self.size, self.orientation);
+        let pixels = Pixels::whole(size, channels, samples, turned, options.in_memory)?;
+        let mut raster = Raster::new(pixels);
+        raster.notes = notes;
+        raster.metadata = self.metadata.clone();
+        Ok(raster)
     }
-    raster.metadata = Metadata {
-        icc_profile,
-        exif,
-        xmp,
-        dpi: None,
-    };
-    Ok(raster)
 }
 
 /// How long each frame is shown; none of an image that is no animation.
@@ -132,7 +155,7 @@ fn orientation(exif: Option<&[u8]>) -> Orientation {
 
 /// Whether the container or a chunk in it states more bytes than the file has.
 /// Leaves the file at its start.
-fn states_more_than_there_is(source: &mut Source) -> Result<bool, ImageProblem> {
+pub fn states_more_than_there_is(source: &mut Source) -> Result<bool, ImageProblem> {
     walk(source, |_, _, _| Ok(()))
 }
 

@@ -1,52 +1,101 @@
 //! Frames of animated WebP files. `image-webp` decodes each alone; what it makes of
 //! several is wrong where one is cleared before the next.
 
-use super::super::ImageProblem;
-use super::canvas::Canvas;
-use super::webp::{problem, walk};
-use super::{Source, cut_off};
+use super::super::{ImageProblem, raster::Raster};
+use super::canvas::{Canvas, Layout};
+use super::frames::{Opened, Progress, Sequence};
+use super::webp::{Head, problem, states_more_than_there_is, walk};
+use super::{DecodeOptions, Source, check_frame, cut_off, tolerate};
 use crate::host_memory::{collected, probe, zeros};
 use ::png::{BlendOp, DisposeOp, FrameControl};
 use image_webp::WebPDecoder;
 use std::io::{Cursor, Read, Seek, SeekFrom};
 
-/// Lays all frames up to `wanted` on a canvas with alpha, one after the other.
-pub fn compose(
-    source: &mut Source,
-    canvas: &mut Canvas<u8>,
-    size: [u32; 2],
-    wanted: usize,
-    memory_limit: usize,
-) -> Result<(), ImageProblem> {
-    let mut places = Vec::new();
-    source.rewind().map_err(ImageProblem::Read)?;
-    walk(source, |name, length, data| {
-        if name == b"ANMF" && places.len() <= wanted {
-            places.push((data.stream_position()?, length));
-        }
-        Ok(())
-    })?;
-    if places.len() <= wanted {
-        return Err(cut_off());
-    }
-    for (start, length) in places {
-        let mut frame = Vec::new();
-        source
-            .seek(SeekFrom::Start(start))
-            .and_then(|_| source.take(length).read_to_end(&mut frame))
-            .map_err(ImageProblem::Read)?;
-        let Some((head, data)) = frame.split_first_chunk() else {
-            return Err(cut_off());
+/// The frames of an animation, one laid on the other.
+pub struct Frames {
+    head: Head,
+    /// Where each is in the file: offset and length.
+    places: Vec<(u64, u64)>,
+    canvas: Canvas<u8>,
+    progress: Progress,
+    options: DecodeOptions,
+}
+
+impl Frames {
+    pub fn new(
+        source: &mut Source,
+        head: Head,
+        options: &DecodeOptions,
+    ) -> Result<Self, ImageProblem> {
+        let mut places = Vec::new();
+        source.rewind().map_err(ImageProblem::Read)?;
+        walk(source, |name, length, data| {
+            if name == b"ANMF" {
+                places.push((data.stream_position()?, length));
+            }
+            Ok(())
+        })?;
+        let layout = Layout {
+            colors: 3,
+            channels: 4,
         };
-        let control = control(head);
-        let [width, height] = size;
-        if control.x_offset + control.width > width || control.y_offset + control.height > height {
-            let reason = "a frame reaches beyond the image".to_owned();
-            return Err(ImageProblem::Damaged(reason));
-        }
-        canvas.show(&control, &decode(&control, head, data, memory_limit)?)?;
+        Ok(Self {
+            canvas: Canvas::new(head.size.map(|side| side as usize), layout)?,
+            head,
+            places,
+            progress: Progress::default(),
+            options: *options,
+        })
     }
-    Ok(())
+
+    /// Composes a frame; none of those that were composed before.
+    pub fn frame(&mut self, source: &mut Source, wanted: usize) -> Result<Raster, ImageProblem> {
+        check_frame(wanted, self.head.frames.max(1))?;
+        let read = self.progress.advance(wanted, |index| {
+            let &(start, length) = self.places.get(index).ok_or_else(cut_off)?;
+            let mut frame = Vec::new();
+            source
+                .seek(SeekFrom::Start(start))
+                .and_then(|_| source.take(length).read_to_end(&mut frame))
+                .map_err(ImageProblem::Read)?;
+            let (head, data) = frame.split_first_chunk().ok_or_else(cut_off)?;
+            let control = control(head);
+            let [width, height] = self.head.size;
+            if control.x_offset + control.width > width
+                || control.y_offset + control.height > height
+            {
+                let reason = "a frame reaches beyond the image".to_owned();
+                return Err(ImageProblem::Damaged(reason));
+            }
+            let pixels = decode(&control, head, data, self.head.memory)?;
+            Ok(self.canvas.show(&control, &pixels)?)
+        });
+        (self.head).raster(4, self.canvas.shown()?, read, &self.options)
+    }
+}
+
+struct Animation(Source, Frames);
+
+pub fn open(mut source: Source, options: &DecodeOptions) -> Result<Opened, ImageProblem> {
+    let mut notes = Vec::new();
+    if states_more_than_there_is(&mut source)? {
+        tolerate(cut_off(), options, &mut notes)?;
+    }
+    let mut decoder = WebPDecoder::new(&mut source).map_err(problem)?;
+    if !decoder.is_animated() {
+        source.rewind().map_err(ImageProblem::Read)?;
+        return Ok(Opened::Still(source));
+    }
+    let head = Head::read(&mut decoder, options, notes)?;
+    let frames = Frames::new(&mut source, head, options)?;
+    Ok(Opened::Sequence(Box::new(Animation(source, frames))))
+}
+
+impl Sequence for Animation {
+    fn frame(&mut self, wanted: usize) -> Result<Raster, ImageProblem> {
+        let Self(source, frames) = self;
+        frames.frame(source, wanted)
+    }
 }
 
 /// Where a frame lies, and what becomes of it and of what it covers.

@@ -28,12 +28,17 @@ pub struct CodePoints {
     pub is_full_range: bool,
 }
 
-impl Frame {
-    /// Decodes the frame of an item, which has `size`; of several layers, the last.
-    pub fn decode(data: &[u8], size: [u32; 2], operating_point: u32) -> Result<Self, ImageProblem> {
-        let data = needed(data)
-            .filter(|data| !data.is_empty())
-            .ok_or_else(|| wrong("it is cut off"))?;
+/// A decoder that goes from frame to frame.
+pub struct Frames {
+    decoder: Decoder,
+    size: [u32; 2],
+    /// The last frame that has come.
+    last: Option<Picture>,
+}
+
+impl Frames {
+    /// Of frames that have `size`.
+    pub fn new(size: [u32; 2], operating_point: u32) -> Result<Self, ImageProblem> {
         let mut settings = Settings::new();
         // A panic in a thread of the decoder's own could not be caught.
         settings.set_n_threads(1);
@@ -42,25 +47,51 @@ impl Frame {
         settings.set_operating_point(operating_point);
         let pixels = u64::from(size[0]) * u64::from(size[1]);
         settings.set_frame_size_limit(u32::try_from(pixels).unwrap_or(u32::MAX));
-        let mut decoder = Decoder::with_settings(&settings).map_err(problem)?;
+        Ok(Self {
+            decoder: Decoder::with_settings(&settings).map_err(problem)?,
+            size,
+            last: None,
+        })
+    }
+
+    /// Decodes what comes next.
+    pub fn decode(&mut self, data: &[u8]) -> Result<(), ImageProblem> {
+        let data = needed(data).ok_or_else(|| wrong("it is cut off"))?;
+        if data.is_empty() {
+            return Ok(());
+        }
+        let decoder = &mut self.decoder;
         let mut sent = decoder.send_data(data, None, None, None);
-        let mut last = None;
         loop {
             match decoder.get_picture() {
-                Ok(picture) => last = Some(picture),
+                Ok(picture) => self.last = Some(picture),
                 Err(Error::Again) => match sent {
-                    Ok(()) => break,
+                    Ok(()) => return Ok(()),
                     Err(Error::Again) => sent = decoder.send_pending_data(),
                     Err(error) => return Err(problem(error)),
                 },
                 Err(error) => return Err(problem(error)),
             }
         }
-        let frame = last.ok_or_else(|| wrong("there is no frame in it"))?;
-        if [frame.width(), frame.height()] != size {
+    }
+
+    /// The frame that was decoded; of several layers, the last.
+    pub fn last(&self) -> Result<Frame, ImageProblem> {
+        let frame = self.last.clone();
+        let frame = frame.ok_or_else(|| wrong("there is no frame in it"))?;
+        if [frame.width(), frame.height()] != self.size {
             return Err(wrong("its size is not that which the header states"));
         }
-        Ok(Self(frame))
+        Ok(Frame(frame))
+    }
+}
+
+impl Frame {
+    /// Decodes the frame of an item, which has `size`.
+    pub fn decode(data: &[u8], size: [u32; 2], operating_point: u32) -> Result<Self, ImageProblem> {
+        let mut frames = Frames::new(size, operating_point)?;
+        frames.decode(data)?;
+        frames.last()
     }
 
     pub fn format(&self) -> Format {

@@ -4,6 +4,7 @@ mod av1;
 mod boxes;
 mod mosaic;
 mod pixels;
+mod sequence;
 mod track;
 
 use super::super::color;
@@ -11,14 +12,16 @@ use super::super::exif;
 use super::super::pixels::Pixels;
 use super::super::raster::Raster;
 use super::super::{ImageProblem, Metadata, orientation::Orientation};
-use super::{DecodeOptions, Size, Source, check_frame, cut_off, first_of_animation, tolerate};
+use super::{DecodeOptions, Size, Source, cut_off, first_of_animation, tolerate};
 use av1::CodePoints;
 use boxes::{Container, Item, wrong_header};
 use mosaic::{Mosaic, size_of};
 use pixels::Alpha;
+use sequence::Tracks;
+pub use sequence::open;
 use std::ops::Range;
 use std::time::Duration;
-use track::Animation;
+use track::{Animation, Playing};
 
 pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> {
     let container = Container::read(source)?;
@@ -31,46 +34,69 @@ pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> 
 
 pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, ImageProblem> {
     let mut notes = Vec::new();
+    let container = container(source, options, &mut notes)?;
+    if options.frame.is_some() {
+        animation(&container, options, &mut notes)?;
+    }
+    let alone = container.animation.as_ref();
+    let alone = alone.filter(|_| container.is_animation_alone);
+    let mut tracks = Tracks::default();
+    let frame = alone.map(|animation| (animation, &mut tracks, 0));
+    let mut raster = raster(source, &container, frame, options, notes)?;
+    if let (Some(animation), None) = (container.several_frames(), options.frame) {
+        raster.note(first_of_animation(animation.color.durations.len()));
+    }
+    Ok(raster)
+}
+
+/// Reads the header of a file.
+fn container(
+    source: &mut Source,
+    options: &DecodeOptions,
+    notes: &mut Vec<String>,
+) -> Result<Container, ImageProblem> {
     let container = Container::read(source)?;
     if container.is_cut {
-        tolerate(cut_off(), options, &mut notes)?;
+        tolerate(cut_off(), options, notes)?;
     }
-    let animation = match options.frame {
-        None => container.several_frames(),
-        Some(_) => animation(&container, options, &mut notes)?,
-    };
-    let count = animation.map_or(1, |animation| animation.color.durations.len());
-    let mut chosen = None;
-    if let Some(wanted) = options.frame {
-        check_frame(wanted, count)?;
-        chosen = animation.map(|animation| (animation, wanted));
-    }
-    if container.is_animation_alone {
-        let wanted = options.frame.unwrap_or(0);
-        chosen = container.animation.as_ref().map(|all| (all, wanted));
-    }
-    let primary = primary(&container)?;
-    let size = size_of(&container, primary, options.max_pixels)?;
-    let shown = shown(&container, primary, size)?;
-    let stated = code_points(&container, primary);
+    Ok(container)
+}
+
+/// The still image, or a frame of an animation.
+fn raster(
+    source: &mut Source,
+    container: &Container,
+    mut frame: Option<(&Animation, &mut Tracks, usize)>,
+    options: &DecodeOptions,
+    mut notes: Vec<String>,
+) -> Result<Raster, ImageProblem> {
+    let primary = primary(container)?;
+    let size = size_of(container, primary, options.max_pixels)?;
+    let shown = shown(container, primary, size)?;
+    let stated = code_points(container, primary);
     if let Some(points) = stated {
         color::check_transfer(points.transfer)?;
     }
 
-    let color = match chosen {
-        Some((animation, _)) if animation.color.size != size => {
+    let color = match &mut frame {
+        Some((animation, ..)) if animation.color.size != size => {
             let what = "an animation of another size than its still image";
             return Err(ImageProblem::Feature(what.to_owned()));
         }
-        Some((animation, wanted)) => Mosaic::of(animation.color.frame(source, wanted)?, size),
-        None => Mosaic::decode(source, &container, primary, options, &mut notes)?,
+        Some((animation, tracks, wanted)) => {
+            let frame = animation.color.frame(source, &mut tracks.color, *wanted)?;
+            Mosaic::of(frame, size)
+        }
+        None => Mosaic::decode(source, container, primary, options, &mut notes)?,
     };
     let points = stated.or_else(|| color.any_frame().map(|frame| frame.code_points()));
     let points = points.ok_or_else(wrong_header)?;
     color::check_transfer(points.transfer)?;
-    let alpha = match chosen {
-        Some((animation, wanted)) => alpha_of_frame(source, animation, wanted),
-        None => alpha(source, &container, options, &mut notes),
+    let alpha = match frame {
+        Some((animation, tracks, wanted)) => {
+            alpha_of_frame(source, animation, &mut tracks.alpha, wanted)
+        }
+        None => alpha(source, container, options, &mut notes),
     };
     let alpha = match alpha {
         Ok(Some(alpha)) if alpha.plane.size != color.size => return Err(wrong_header()),
@@ -82,14 +108,11 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     };
     let (channels, samples) = pixels::samples(&color, alpha.as_ref(), points, &shown)?;
     let size = shown.map(|range| range.len() as u32);
-    let turned = orientation(&container, primary);
+    let turned = orientation(container, primary);
     let pixels = Pixels::whole(size, channels, samples, turned, options.in_memory)?;
     let mut raster = Raster::new(pixels);
     raster.notes = notes;
-    if count > 1 && options.frame.is_none() {
-        raster.note(first_of_animation(count));
-    }
-    let icc_profile = match icc_profile(&container, primary) {
+    let icc_profile = match icc_profile(container, primary) {
         Some(profile) => Some(profile),
         None => color::profile_of_named(
             [
@@ -103,7 +126,7 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     };
     raster.metadata = Metadata {
         icc_profile,
-        ..described(source, &container, &mut raster.notes)
+        ..described(source, container, &mut raster.notes)
     };
     Ok(raster)
 }
@@ -255,12 +278,13 @@ fn alpha(
 fn alpha_of_frame(
     source: &mut Source,
     animation: &Animation,
+    playing: &mut Option<Playing>,
     wanted: usize,
 ) -> Result<Option<Alpha>, ImageProblem> {
     let Some(track) = &animation.alpha else {
         return Ok(None);
     };
-    let plane = Mosaic::of(track.frame(source, wanted)?, track.size);
+    let plane = Mosaic::of(track.frame(source, playing, wanted)?, track.size);
     Ok(Some(Alpha::new(plane, animation.is_premultiplied)))
 }
 

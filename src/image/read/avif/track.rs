@@ -1,7 +1,8 @@
 //! Animations of AVIF files: tracks of AV1 frames (ISO/IEC 14496-12, 8.3 to 8.8).
 
+use super::super::frames::Progress;
 use super::super::{Source, length};
-use super::av1::Frame;
+use super::av1::{Frame, Frames};
 use super::boxes::{Bytes, Name, read_at, wrong_header};
 use super::is_alpha;
 use crate::image::ImageProblem;
@@ -29,7 +30,7 @@ pub struct Track {
     /// Where each frame is in the file: offset and length.
     frames: Vec<(u64, u64)>,
     pub durations: Vec<Duration>,
-    /// Frames that need none before them, counted from 0; none: all.
+    /// Frames that need none before them, in order, counted from 0; none: all.
     keys: Option<Vec<usize>>,
     /// Tracks that this one belongs to, by their numbers.
     references: Vec<(Name, u32)>,
@@ -91,7 +92,9 @@ impl Track {
         let keys = match table.child(b"stss") {
             Some(keys) => {
                 let key = |entry: Option<[u64; 1]>| (entry?[0] as usize).checked_sub(1);
-                Some(entries(keys, [4])?.map(key).collect::<Option<Vec<_>>>()?)
+                let mut keys = entries(keys, [4])?.map(key).collect::<Option<Vec<_>>>()?;
+                keys.sort_unstable();
+                Some(keys)
             }
             None => None,
         };
@@ -113,25 +116,60 @@ impl Track {
         }))
     }
 
-    /// Decodes a frame, and before it those that it needs.
-    pub fn frame(&self, source: &mut Source, wanted: usize) -> Result<Frame, ImageProblem> {
-        let first = match &self.keys {
-            Some(keys) => keys.iter().copied().filter(|&key| key <= wanted).max(),
+    /// Decodes a frame, and before it those that it needs and `playing` lacks. It is
+    /// none of those that `playing` was asked for, and none before them.
+    pub fn frame(
+        &self,
+        source: &mut Source,
+        playing: &mut Option<Playing>,
+        wanted: usize,
+    ) -> Result<Frame, ImageProblem> {
+        let key = match &self.keys {
+            Some(keys) => {
+                let after = keys.partition_point(|&key| key <= wanted);
+                after.checked_sub(1).map(|place| keys[place])
+            }
             None => Some(wanted),
         };
-        let needed = first.and_then(|first| self.frames.get(first..=wanted));
-        let needed = needed.ok_or_else(wrong_header)?;
+        let key = key.filter(|_| wanted < self.frames.len());
+        let key = key.ok_or_else(wrong_header)?;
+        let Playing {
+            frames,
+            bytes,
+            progress,
+            ..
+        } = match playing {
+            Some(playing) if playing.key == key => playing,
+            _ => playing.insert(Playing {
+                key,
+                frames: Frames::new(self.size, 0)?,
+                bytes: 0,
+                progress: Progress::starting_at(key),
+            }),
+        };
         let available = length(source)?;
-        let mut data = Vec::new();
-        for &(offset, size) in needed {
+        progress.advance(wanted, |index| {
+            let (offset, size) = self.frames[index];
             // The same bytes again and again would be more than there are.
-            if data.len() as u64 + size > available {
+            *bytes += size;
+            if *bytes > available {
                 return Err(wrong_header());
             }
-            data.extend(read_at(source, offset, size)?);
-        }
-        Frame::decode(&data, self.size, 0)
+            frames.decode(&read_at(source, offset, size)?)?;
+            Ok(())
+        })?;
+        frames.last()
     }
+}
+
+/// A track as far as it is decoded.
+pub struct Playing {
+    /// The frame that it was begun at, which needs none before it.
+    key: usize,
+    frames: Frames,
+    /// How many of the file were read.
+    bytes: u64,
+    progress: Progress,
 }
 
 /// What follows the dates of creation and change.

@@ -187,6 +187,7 @@ pub struct Progress {
 }
 
 impl Progress {
+    #[cfg(feature = "avif")]
     pub fn starting_at(next: usize) -> Self {
         Self { next, damage: None }
     }

@@ -39,7 +39,7 @@ pub struct Frames {
 /// image that is shown in place of an animation is none of them.
 ///
 /// # Errors
-/// As [`decode`], as far as the headers tell. A file whose later frames or pages
+/// As [`decode`](super::decode), as far as the headers tell. A file whose later frames or pages
 /// cannot be found gives those before them if `options` are tolerant, and is an
 /// error otherwise.
 pub fn frames(path: &Path, options: &DecodeOptions) -> Result<Frames, ImageError> {

@@ -35,13 +35,13 @@ pub struct Frames {
     pub notes: Vec<String>,
 }
 
-/// The frames or pages of a file, which [`DecodeOptions::frame`] chooses from. A
+/// The frames or pages of a file, which [`DecodeOptions::frame`] chooses from. An
 /// image that is shown in place of an animation is none of them.
 ///
 /// # Errors
-/// As [`decode`](super::decode), as far as the headers tell. A file whose later frames or pages
-/// cannot be found gives those before them if `options` are tolerant, and is an
-/// error otherwise.
+/// As [`decode`](super::decode), as far as the headers tell. A file whose later
+/// frames or pages cannot be found gives those before them if `options` are tolerant,
+/// and is an error otherwise.
 pub fn frames(path: &Path, options: &DecodeOptions) -> Result<Frames, ImageError> {
     let result = open_file(path).and_then(|(mut file, format)| {
         guarded(|| {

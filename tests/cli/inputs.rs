@@ -56,6 +56,7 @@ fn an_empty_file() {
     folder.refuses_upscale(&["empty.png"], 3, &["empty.png: ", "empty"]);
 }
 
+#[cfg(not(feature = "avif"))]
 #[test]
 fn an_unsupported_format() {
     let folder = Folder::new();

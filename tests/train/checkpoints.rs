@@ -2,17 +2,14 @@
 //! another training.
 
 use super::photos::{Folder, batches};
-use super::resuming::cpu;
+use super::resuming::{cpu, two_steps};
 use rayon::prelude::*;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use srdiff::model::Model;
 use srdiff::train::data::Degradation;
-use srdiff::train::{
-    Checkpoint, CheckpointProblem, Decay, NewModel, RateSchedule, Rules, Session, SessionError,
-    SessionOptions, Stage, TrainerOptions,
-};
+use srdiff::train::{Checkpoint, CheckpointProblem, NewModel, Rules, Session, SessionError, Stage};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::OpenOptions;
 use std::io::{Seek, SeekFrom, Write};
@@ -42,18 +39,7 @@ fn session(
     let sizes = (STAGE, 1, 8);
     let degradation = Degradation::default();
     let batches = batches(folder, model.settings(), sizes, degradation, u64::MAX);
-    let options = SessionOptions {
-        trainer: TrainerOptions::new(STAGE, 1, [8; 2]),
-        schedule: RateSchedule {
-            rate: 1e-3,
-            warm_up: 0,
-            decay: Decay::Constant,
-        },
-        accumulate: 1,
-        steps: Some(2),
-        time: None,
-        workers: 1,
-    };
+    let options = two_steps(STAGE);
     Session::new(&cpu(), Arc::new(model), None, batches, options, resumed)
 }
 

@@ -1,15 +1,13 @@
 //! New models, and models from averages.
 
 use super::photos::{Folder, batches, model, new_model};
-use super::resuming::cpu;
+use super::resuming::{cpu, two_steps};
 use super::support_models;
 use srdiff::graph::{Parameters, Shape};
 use srdiff::model::convert::{ConvertOptions, assemble};
 use srdiff::model::{FloatType, Model};
 use srdiff::train::data::Degradation;
-use srdiff::train::{
-    Decay, NewModel, RateSchedule, Session, SessionOptions, Stage, TrainerOptions, initial_tensors,
-};
+use srdiff::train::{NewModel, Session, Stage, initial_tensors};
 use std::sync::Arc;
 
 #[test]
@@ -91,18 +89,7 @@ fn session(folder: &Folder, model: &Arc<Model>, stage: Stage) -> Session {
     let sizes = (stage, 1, 8);
     let settings = model.settings();
     let batches = batches(folder, settings, sizes, Degradation::default(), u64::MAX);
-    let options = SessionOptions {
-        trainer: TrainerOptions::new(stage, 1, [8; 2]),
-        schedule: RateSchedule {
-            rate: 1e-3,
-            warm_up: 0,
-            decay: Decay::Constant,
-        },
-        accumulate: 1,
-        steps: Some(2),
-        time: None,
-        workers: 1,
-    };
+    let options = two_steps(stage);
     Session::new(&cpu(), model.clone(), None, batches, options, None).unwrap()
 }
 

@@ -18,6 +18,22 @@ pub fn cpu() -> OpenDevice {
     OpenDevice::open(&DeviceChoice::Cpu, PrecisionChoice::F32).unwrap()
 }
 
+/// Two steps of one image, 8x8 in LR.
+pub fn two_steps(stage: Stage) -> SessionOptions {
+    SessionOptions {
+        trainer: TrainerOptions::new(stage, 1, [8; 2]),
+        schedule: RateSchedule {
+            rate: 1e-3,
+            warm_up: 0,
+            decay: Decay::Constant,
+        },
+        accumulate: 1,
+        steps: Some(2),
+        time: None,
+        workers: 1,
+    }
+}
+
 fn options(stage: Stage, lr_side: usize, workers: usize) -> SessionOptions {
     SessionOptions {
         trainer: TrainerOptions {

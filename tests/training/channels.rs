@@ -1,9 +1,9 @@
 //! Models whose channels are no multiples of 4, which GPUs pad: they train those
 //! that they can, as the CPU does, and name a layer of each other.
 
+use super::steps::{Gradients, gradients_of};
 use super::{Device, fixture};
 use libtest_mimic::Failed;
-use srdiff::graph::gradient_name;
 use srdiff::model::convert::{ConvertOptions, assemble};
 use srdiff::model::{Attention, Model, Settings};
 use srdiff::train::{Stage, TrainError, Trainer, TrainerOptions, initial_tensors};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// Losses of three steps, and the gradients of the last one.
 struct Trained {
     losses: Vec<f32>,
-    gradients: Vec<(String, Vec<f32>)>,
+    gradients: Gradients,
 }
 
 /// Sizes of a model: channels of the U-Net, of its levels in units of these,
@@ -63,14 +63,7 @@ fn trained(
         let of_step = [report.losses.denoiser, report.losses.encoder];
         losses.extend(of_step.into_iter().flatten().map(|loss| loss as f32));
     }
-    let names: Vec<String> = (trainer.parameters().iter())
-        .map(|(name, _)| name.clone())
-        .collect();
-    let mut gradients = Vec::new();
-    for name in names {
-        let gradient = trainer.read(&gradient_name(&name))?;
-        gradients.push((name, gradient));
-    }
+    let gradients = gradients_of(&mut trainer)?;
     Ok(Ok(Trained { losses, gradients }))
 }
 

@@ -10,7 +10,7 @@ use srdiff::train::{Batch, Stage, Trainer, TrainerOptions};
 use std::sync::Arc;
 
 /// Gradients by the names of their parameters.
-type Gradients = Vec<(String, Vec<f32>)>;
+pub type Gradients = Vec<(String, Vec<f32>)>;
 
 /// The gradients of a step on these batches, and the bytes that the trainer takes.
 fn gradients(
@@ -24,17 +24,20 @@ fn gradients(
     change(&mut options);
     let mut trainer = Trainer::new(backend, model, options)?;
     trainer.step(batches, 0.0)?;
-    let names: Vec<String> = trainer
-        .parameters()
-        .iter()
-        .map(|(name, _)| name.clone())
-        .collect();
+    let gradients = gradients_of(&mut trainer)?;
+    Ok((gradients, trainer.memory().total_bytes()))
+}
+
+/// Those of the last step.
+pub fn gradients_of(trainer: &mut Trainer) -> Result<Gradients, Failed> {
+    let parameters = trainer.parameters().iter();
+    let names: Vec<String> = parameters.map(|(name, _)| name.clone()).collect();
     let mut all = Vec::new();
     for name in names {
         let gradient = trainer.read(&gradient_name(&name))?;
         all.push((name, gradient));
     }
-    Ok((all, trainer.memory().total_bytes()))
+    Ok(all)
 }
 
 /// What is computed again is what would have been kept, and takes less memory.

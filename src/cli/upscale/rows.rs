@@ -10,9 +10,8 @@ use super::report::Made;
 use srdiff::image::{OutputFormat, Picture, Samples, Strip};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicU8;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 
 /// Bytes of rows that wait for being written. Most results fit in it, so that the
 /// device need not wait for them.
@@ -28,34 +27,34 @@ pub struct Rows<'a> {
     pub head: Picture,
     pub strips: Receiver<Strip>,
     made: Receiver<Made>,
-    end: Arc<AtomicU8>,
+    end: FirstEnd,
 }
 
-/// How a result that was begun ends early: what comes first counts.
-mod end {
-    pub const NOT_YET: u8 = 0;
+/// How a result that was begun ends early.
+#[derive(Clone, Copy, PartialEq)]
+enum End {
     /// No more rows come; if the image has no other end, they begin anew.
-    pub const ABANDONED: u8 = 1;
+    Abandoned,
     /// The thread that writes reports why it cannot, and nothing is tried again.
-    pub const FAILED: u8 = 2;
+    Failed,
+}
 
-    use std::sync::atomic::{AtomicU8, Ordering};
+/// The end that comes first, which counts.
+#[derive(Clone, Default)]
+struct FirstEnd(Arc<OnceLock<End>>);
 
-    /// Whether it is this one.
-    pub fn is(end: &AtomicU8, wanted: u8) -> bool {
-        let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
-        match end.compare_exchange(NOT_YET, wanted, success, failure) {
-            Ok(_) => true,
-            Err(other) => other == wanted,
-        }
+impl FirstEnd {
+    /// Ends it so, unless it has ended otherwise; whether it has ended so.
+    fn claim(&self, end: End) -> bool {
+        *self.0.get_or_init(|| end) == end
     }
 }
 
 impl Rows<'_> {
-    /// Whether it counts that writing failed: not if no more rows were to come, for then
+    /// Writing failed; whether that counts: not if no more rows were to come, for then
     /// the thread that upscales begins anew or reports why it does not.
-    pub fn has_failed(&self) -> bool {
-        end::is(&self.end, end::FAILED)
+    pub fn fail(&self) -> bool {
+        self.end.claim(End::Failed)
     }
 
     /// How it came about, if all rows have come.
@@ -80,19 +79,19 @@ pub struct Results<'a, 's> {
 struct Writer {
     strips: SyncSender<Strip>,
     made: SyncSender<Made>,
-    end: Arc<AtomicU8>,
+    end: FirstEnd,
 }
 
 impl Writer {
-    /// Lets it be, unless writing has failed.
-    fn is_abandoned(&self) -> bool {
-        end::is(&self.end, end::ABANDONED)
+    /// Lets it be, unless writing has failed; whether it was let be.
+    fn abandon(&self) -> bool {
+        self.end.claim(End::Abandoned)
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.is_abandoned();
+        self.abandon();
     }
 }
 
@@ -140,7 +139,7 @@ impl<'a, 's> Results<'a, 's> {
         if strip.y == 0 {
             self.last = None;
             let before = self.writer.take();
-            self.is_refused |= before.is_some_and(|writer| !writer.is_abandoned());
+            self.is_refused |= before.is_some_and(|writer| !writer.abandon());
         }
         if !self.is_refused
             && let Some(last) = self.last.replace(strip)
@@ -181,7 +180,7 @@ impl<'a, 's> Results<'a, 's> {
             let count = (WAITING / bytes.max(1)).clamp(1, self.head.height);
             let (strips, receiver) = sync_channel(count);
             let (made, made_receiver) = sync_channel(1);
-            let end = Arc::new(AtomicU8::new(end::NOT_YET));
+            let end = FirstEnd::default();
             let rows = Rows {
                 job: self.job,
                 output: self.output,

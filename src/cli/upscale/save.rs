@@ -45,7 +45,7 @@ pub fn save_all(
             (Ok(()), None) => unreachable!("the last row comes after it"),
             // Upscaling failed, was stopped or began anew before the last row; the
             // thread that upscales reports it.
-            (Err(_), None) if !rows.has_failed() => {}
+            (Err(_), None) if !rows.fail() => {}
             (Err(unsaved), _) => report.failed(rows.job, unsaved.failure(&rows), 0),
         }
     }

@@ -49,7 +49,7 @@ fn what_could_not_be_written_is_not_begun_anew() {
     let job = job();
     let (to_save, saved) = sync_channel(1);
     let (mut results, rows) = begun(&job, &to_save, &saved);
-    assert!(rows.has_failed());
+    assert!(rows.fail());
     // The thread that writes has not let go of it yet.
     assert!(results.push(strip(0)).is_break());
     assert!(results.is_refused());
@@ -62,7 +62,7 @@ fn what_fails_after_a_new_beginning_is_no_failure() {
     let (mut results, rows) = begun(&job, &to_save, &saved);
     assert!(results.push(strip(0)).is_continue());
     assert!(!results.is_refused());
-    assert!(!rows.has_failed());
+    assert!(!rows.fail());
 }
 
 #[test]
@@ -71,5 +71,5 @@ fn what_fails_after_upscaling_did_is_no_failure_of_its_own() {
     let (to_save, saved) = sync_channel(1);
     let (results, rows) = begun(&job, &to_save, &saved);
     drop(results);
-    assert!(!rows.has_failed());
+    assert!(!rows.fail());
 }

@@ -267,7 +267,10 @@ fn measure(
     quick: bool,
 ) -> Result<Duration, ExecError> {
     let mut loaded = match (backend, prepared.lowered()) {
-        (Backend::Gpu(gpu), Some(lowered)) => Loaded::Gpu(Box::new(gpu.load(lowered.clone())?)),
+        (Backend::Gpu(gpu), Some(lowered)) => {
+            // SAFETY: lowered by `Target`.
+            Loaded::Gpu(Box::new(unsafe { gpu.load(lowered.clone()) }?))
+        }
         _ => Loaded::Cpu(backend.load_prepared(prepared)?),
     };
     for value in &case.graph.values {

@@ -1,13 +1,16 @@
-//! The extremes of numbers: Mish on the CPU, the range of f16 on GPUs.
+//! The extremes of numbers (Mish on the CPU, the range of f16 on GPUs), and what
+//! executors refuse.
 
 #[path = "support/mod.rs"]
 mod support;
 
 use srdiff::exec::cpu::CpuBackend;
 use srdiff::exec::gpu::{Gpu, GpuOptions};
-use srdiff::exec::{Backend, Executor, PrepareOptions, Target};
+use srdiff::exec::{
+    Backend, ExecError, Executor, PrepareError, PrepareOptions, StepRecord, Target,
+};
 use srdiff::graph::{Element, Graph, GraphBuilder, ParameterError, Parameters, Role, Shape};
-use srdiff::ops::{Activation, Op, Pointwise, UpsampleBicubic, UpsampleNearest};
+use srdiff::ops::{Activation, Linear, Op, Pointwise, UpsampleBicubic, UpsampleNearest};
 use srdiff::plan::Precision;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -102,6 +105,81 @@ fn what_f16_cannot_hold_is_stored_as_infinity() {
                 };
                 assert!(is_right, "{op:?}: {y} for {x}, not {expected}");
             }
+        }
+    }
+}
+
+/// The CPU and all adapters, without checks of indices in shaders.
+fn backends(parameters: &Arc<dyn Parameters>) -> Vec<Backend> {
+    let mut backends = vec![Backend::cpu(Precision::F32, parameters.clone())];
+    for adapter in support::adapters() {
+        let gpu = Gpu::open(adapter.index, GpuOptions { checked: false });
+        let gpu = Arc::new(gpu.expect("a working adapter"));
+        backends.push(Backend::gpu(gpu, Precision::F32, parameters.clone()));
+    }
+    backends
+}
+
+#[test]
+fn a_row_that_a_table_does_not_have_is_refused() {
+    // Two elements of a batch, each with one of three rows.
+    let shape = Shape::new(2, 4, 2, 2);
+    let mut b = GraphBuilder::new("phase");
+    let mut value = |name, shape, role| b.value(name, shape, role, Element::F32).unwrap();
+    let x = value("x", shape, Role::Input);
+    let table = value("table", Shape::matrix(3, 4), Role::Input);
+    let y = value("y", shape, Role::Output);
+    b.push_into(&[y], Op::Pointwise(Pointwise::add_table_row()), &[x, table])
+        .unwrap();
+    let graph = b.build();
+    for backend in backends(&(Arc::new(Ones) as Arc<dyn Parameters>)) {
+        let options = PrepareOptions::default();
+        let mut executor = backend.load(&[graph.clone()], &options).unwrap();
+        executor.write("x", &[0.0; 32]).unwrap();
+        executor
+            .write("table", &[[7.0; 4], [8.0; 4], [9.0; 4]].concat())
+            .unwrap();
+        let mut record = StepRecord::default().at_timestep(2);
+        record.places[1].table_row = 1;
+        // Of no element: it may be anything.
+        record.places[2].table_row = 1 << 28;
+        executor.set_records(&[record]).unwrap();
+        for row in [3, 1 << 28, u32::MAX] {
+            let mut wrong = record;
+            wrong.places[1].table_row = row;
+            let error = executor.set_records(&[record, wrong]).unwrap_err();
+            let error = error.to_string();
+            assert!(error.contains("of a table of 3"), "{error}");
+        }
+        executor.run("phase", 0).unwrap();
+        assert_eq!(executor.read("y").unwrap(), [[9.0; 16], [8.0; 16]].concat());
+    }
+}
+
+#[test]
+fn a_tensor_of_another_size_is_refused() {
+    struct Short;
+    impl Parameters for Short {
+        fn parameter(&self, _: &str, _: Shape) -> Result<Cow<'_, [f32]>, ParameterError> {
+            Ok(vec![1.0].into())
+        }
+    }
+    let mut b = GraphBuilder::new("phase");
+    let x = b.value("x", Shape::new(1, 8, 1, 1), Role::Input, Element::F32);
+    let y = b.value("y", Shape::new(1, 5, 1, 1), Role::Output, Element::F32);
+    let weight = b.parameter("w", Shape::matrix(5, 8)).unwrap();
+    let bias = b.parameter("b", Shape::vector(5)).unwrap();
+    let operands = [x.unwrap(), weight, bias];
+    b.push_into(&[y.unwrap()], Op::Linear(Linear {}), &operands)
+        .unwrap();
+    let graph = b.build();
+    for backend in backends(&(Arc::new(Short) as Arc<dyn Parameters>)) {
+        match backend.load(&[graph.clone()], &PrepareOptions::default()) {
+            Err(PrepareError::Exec(ExecError::Parameter(error))) => {
+                assert!(error.reason.contains("has 1 elements"), "{error}");
+            }
+            Err(error) => panic!("another error: {error}"),
+            Ok(_) => panic!("was accepted"),
         }
     }
 }

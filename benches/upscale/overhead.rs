@@ -40,7 +40,8 @@ pub fn print(
     let target = Target::gpu(gpu.summary(), *precision);
     let prepared = target.prepare(&graphs, &PrepareOptions::default())?;
     let lowered = prepared.lowered().ok_or("lowered for no GPU")?.clone();
-    let mut executor = backend.load(lowered)?;
+    // SAFETY: lowered by `Target`.
+    let mut executor = unsafe { backend.load(lowered) }?;
     inputs(&mut executor, settings, size * size)?;
     let schedule = Schedule::new(&settings.schedule, settings.timesteps)?;
     let keyed = StepRecord {

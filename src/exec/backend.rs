@@ -224,7 +224,8 @@ impl Backend {
                     device: gpu.gpu().summary().name.clone(),
                     reason: "the program was prepared for a CPU".to_owned(),
                 })?;
-                Box::new(gpu.load(lowered)?)
+                // SAFETY: only `Target` makes what is prepared, by lowering.
+                Box::new(unsafe { gpu.load(lowered) }?)
             }
         })
     }

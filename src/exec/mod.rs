@@ -44,6 +44,10 @@ pub trait Executor: Send {
     fn read(&mut self, name: &str) -> Result<Vec<f32>, ExecError>;
 
     /// Sets the records that [`run`](Self::run) chooses from.
+    ///
+    /// # Errors
+    /// When one chooses a row that a time table does not have, or there is no
+    /// memory for them.
     fn set_records(&mut self, records: &[StepRecord]) -> Result<(), ExecError>;
 
     /// Runs a phase with a record; may return before it is done.

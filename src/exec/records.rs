@@ -1,6 +1,7 @@
 //! What differs from one run of a phase to the next.
 
 use crate::ops::MAX_BATCH;
+use crate::plan::TimeTable;
 use bytemuck::{Pod, Zeroable};
 
 /// What one element of a batch is: a sample, or a tile of one.
@@ -50,6 +51,23 @@ pub struct StepRecord {
     pub sigma: f32,
     pub padding_1: u32,
     pub places: [Place; MAX_BATCH],
+}
+
+/// Refuses records that would have an operation read beyond a table: kernels
+/// rely on the rows.
+pub(super) fn check_rows(records: &[StepRecord], tables: &[TimeTable]) -> Result<(), String> {
+    for (index, record) in records.iter().enumerate() {
+        for &TimeTable { batch, rows } in tables {
+            let places = record.places.iter().take(batch);
+            let mut chosen = places.map(|place| place.table_row as usize);
+            if let Some(row) = chosen.find(|&row| row >= rows) {
+                return Err(format!(
+                    "step record {index} chooses row {row} of a table of {rows}"
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 impl StepRecord {

@@ -18,6 +18,7 @@ pub use backward::{Differentiation, Gradients, differentiate, gradient_name};
 pub use builder::GraphBuilder;
 pub(crate) use builder::find_clash;
 pub use fuse::fuse;
+pub(crate) use parameters::read_parameter;
 pub use parameters::{ParameterError, Parameters};
 pub use shape::Shape;
 pub use value::{Element, Graph, GraphError, Node, Role, Value, ValueId};

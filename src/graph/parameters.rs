@@ -20,3 +20,19 @@ pub struct ParameterError {
     pub name: String,
     pub reason: String,
 }
+
+/// The tensor, refused if it is not of the shape that was asked for.
+pub(crate) fn read_parameter<'a>(
+    parameters: &'a dyn Parameters,
+    name: &str,
+    shape: Shape,
+) -> Result<Cow<'a, [f32]>, ParameterError> {
+    let tensor = parameters.parameter(name, shape)?;
+    match tensor.len() == shape.elements() {
+        true => Ok(tensor),
+        false => Err(ParameterError {
+            name: name.to_owned(),
+            reason: format!("has {} elements, not those of {shape}", tensor.len()),
+        }),
+    }
+}

@@ -15,8 +15,9 @@ const MAX_THREADS: usize = 1 << 16;
 impl Program {
     /// Checks everything that executors take for granted: every value inside a
     /// slot of its own kind, every node by the rules of its operation, no result
-    /// or scratch over what its node reads, thread memory where a node needs it,
-    /// weights written by packing alone, each once.
+    /// or scratch over what its node reads, conversions from slot to slot, thread
+    /// memory where a node needs it, weights written by packing alone, each once
+    /// and from parameters.
     ///
     /// # Errors
     /// Names the first value or node that breaks a rule.
@@ -111,6 +112,15 @@ impl Program {
                 true => format!("writes '{}', which is no weight", value.name),
                 false => format!("writes the weight '{}'", value.name),
             });
+        }
+        let is_parameter =
+            |value: &PlannedValue| matches!(value.role, Role::Parameter | Role::State);
+        if let Some(value) = inputs.iter().find(|value| packs && !is_parameter(value)) {
+            return Err(format!("packs '{}', which is no parameter", value.name));
+        }
+        if let (Op::Convert(_), [x], [y]) = (&node.op, &inputs[..], &outputs[..]) {
+            let (x, y, apart) = (&x.name, &y.name, x.slot != y.slot);
+            ensure!(apart, "converts '{x}' to '{y}' within one slot");
         }
         for &(result, operand) in node.op.in_place() {
             let (new, old) = (outputs[result], inputs[operand]);

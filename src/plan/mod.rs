@@ -24,4 +24,4 @@ pub use dump::dump_program;
 pub use format::{Format, Layout, Precision};
 pub use memory::{Interval, MemoryReport, SLOT_ALIGNMENT, assign_slots, largest_live_set};
 pub use planner::{PlanError, plan};
-pub use program::{Owner, Phase, PlannedNode, PlannedValue, Program, Slot};
+pub use program::{Owner, Phase, PlannedNode, PlannedValue, Program, Slot, TimeTable};

@@ -111,6 +111,14 @@ impl Phase {
     }
 }
 
+/// A table of which an operation adds a row to each element of a batch; step
+/// records choose them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeTable {
+    pub batch: usize,
+    pub rows: usize,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Owner {
     Temporaries,
@@ -161,5 +169,27 @@ impl Program {
     pub fn find_persistent(&self, name: &str) -> Option<&PlannedValue> {
         let mut values = self.phases.iter().filter_map(|phase| phase.find(name));
         values.find(|value| value.role.is_persistent() && value.role != Role::Packed)
+    }
+
+    /// The tables that step records choose rows of, each kind once.
+    pub fn time_tables(&self) -> Vec<TimeTable> {
+        let mut tables = Vec::new();
+        for phase in &self.phases {
+            for node in &phase.nodes {
+                let Some((epilogue, first)) = node.op.epilogue() else {
+                    continue;
+                };
+                if epilogue.table_add {
+                    let table = TimeTable {
+                        batch: phase.values[node.outputs[0]].shape.n,
+                        rows: phase.values[node.inputs[first]].shape.n,
+                    };
+                    if !tables.contains(&table) {
+                        tables.push(table);
+                    }
+                }
+            }
+        }
+        tables
     }
 }

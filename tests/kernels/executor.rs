@@ -11,7 +11,7 @@ use srdiff::exec::{ExecError, Executor, PrepareOptions, StepRecord};
 use srdiff::graph::Shape;
 use srdiff::model::{Model, PhaseOptions, names, phases};
 use srdiff::ops::{Noise, NoiseSource, Op, Pointwise};
-use srdiff::plan::{Owner, PACK, Program, SLOT_ALIGNMENT, Slot, choose, plan};
+use srdiff::plan::{Owner, PACK, Precision, Program, SLOT_ALIGNMENT, Slot, choose, plan};
 use std::collections::HashSet;
 use std::process::Command;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub fn tests(subjects: &[Arc<Subject>]) -> Vec<Test> {
         let Device::Gpu(gpu) = subject.device() else {
             continue;
         };
-        let checks: [(&str, Check); 9] = [
+        let mut checks: Vec<(&str, Check)> = vec![
             (
                 "executor/too many workgroups are refused",
                 too_many_workgroups,
@@ -40,9 +40,11 @@ pub fn tests(subjects: &[Arc<Subject>]) -> Vec<Test> {
                 split_dispatches,
             ),
             ("executor/every dispatch is timed", every_dispatch_is_timed),
-            ("executor/the peak is measured", peak),
             ("executor/a lost device is an error", lost_device),
         ];
+        if subject.precision() == Precision::F32 {
+            checks.push(("executor/the peak is measured", peak));
+        }
         for (name, check) in checks {
             let (gpu, subject) = (gpu.clone(), subject.clone());
             let name = format!("{name} on {}", subject.name);
@@ -75,7 +77,9 @@ fn open(
 ) -> Result<GpuExecutor, ExecError> {
     let precision = program.precision;
     let lowered = srdiff::exec::gpu::lower(&program, max_dispatch_flops)?;
-    GpuBackend::new(gpu.clone(), precision, Arc::new(case.clone())).load(lowered)
+    let backend = GpuBackend::new(gpu.clone(), precision, Arc::new(case.clone()));
+    // SAFETY: lowered here.
+    unsafe { backend.load(lowered) }
 }
 
 fn open_planned(gpu: &Arc<Gpu>, case: &Case, subject: &Subject) -> Result<GpuExecutor, Failed> {
@@ -197,8 +201,8 @@ fn split_submits(_gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> {
     let model = Model::starter();
     let options = PhaseOptions {
         batch: 1,
-        height: 24,
-        width: 24,
+        height: 20,
+        width: 20,
         noise: NoiseSource::Generated,
         sr_head: false,
     };
@@ -227,7 +231,7 @@ fn split_submits(_gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> {
         executor.write(name, &(0..count).map(wave).collect::<Vec<f32>>())
     };
     let mut results: Vec<Vec<f32>> = Vec::new();
-    for _ in 0..5 {
+    for _ in 0..3 {
         for name in [names::X, names::X0_PREVIOUS, names::CONDITIONING] {
             fill(executor.as_mut(), name)?;
         }

@@ -4,7 +4,8 @@ use super::check::{refused, targets};
 use super::errors::copy;
 use srdiff::graph::{Role, Shape};
 use srdiff::ops::{
-    Axis, Coordinate, LinearAttention, Noise, Op, Pack, Packing, UpsampleBicubic, UpsampleNearest,
+    Axis, Convert, Coordinate, LinearAttention, Noise, Op, Pack, Packing, UpsampleBicubic,
+    UpsampleNearest,
 };
 use srdiff::plan::{
     Format, Layout, MemoryReport, Owner, PACK, Phase, PlannedNode, PlannedValue, Precision,
@@ -175,4 +176,53 @@ fn threads_that_no_machine_has_are_refused() {
         let message = refused_on_the_cpu(&program);
         assert!(message.contains("threads"), "{message}");
     }
+}
+
+#[test]
+fn a_conversion_within_one_slot_is_refused() {
+    // Beside one another in one array: kernels take whole slots for two.
+    let shape = Shape::new(1, 4, 2, 2);
+    let mut values = vec![at("x", shape, &[4], 0, 0), at("y", shape, &[4], 0, 4)];
+    values[0].channel_stride = 8;
+    let node = one(Op::Convert(Convert {}), &[0], &[1]);
+    let message = refused_on_the_cpu(&by_hand(node.clone(), values.clone(), 256));
+    assert!(message.contains("within one slot"), "{message}");
+    values[1].slot = 1;
+    by_hand(node, values, 256).check().expect("two slots");
+}
+
+#[test]
+fn packing_what_was_packed_is_refused() {
+    // All weights are packed at once, so none may be read meanwhile.
+    let shape = Shape::vector(16);
+    let packing = Packing::vector(shape, 16);
+    let mut plain = at("w", shape, &[16], 0, 0);
+    (plain.role, plain.format) = (Role::State, Format::TENSOR);
+    let packed = |name: &str, slot| PlannedValue {
+        role: Role::Packed,
+        packing: Some(packing.clone()),
+        format: Format::TENSOR,
+        ..at(name, shape, &[16], slot, 0)
+    };
+    let pack = |from, to| {
+        let packing = packing.clone();
+        one(Op::Pack(Pack { packing }), &[from], &[to])
+    };
+    let values = vec![plain, packed("a", 1), packed("b", 2)];
+    let mut program = by_hand(pack(0, 1), values, 64);
+    let owners = [
+        Owner::Value("w".to_owned()),
+        Owner::Packed("a".to_owned()),
+        Owner::Packed("b".to_owned()),
+    ];
+    program.slots = owners.map(|owner| Slot { bytes: 64, owner }).to_vec();
+    program.phases[0].name = PACK.to_owned();
+    program.phases[0].nodes.push(pack(0, 2));
+    program.check().expect("one parameter, packed twice");
+    program.phases[0].nodes[1] = pack(1, 2);
+    let message = refused_on_the_cpu(&program);
+    assert!(
+        message.contains("packs 'a', which is no parameter"),
+        "{message}"
+    );
 }

@@ -38,7 +38,7 @@ fn load_as<X: Number, Y: Number>(loading: &Loading, op: &ChannelSum) -> Result<K
     let x: View<X> = loading.input(0)?;
     let value = loading.output_value(0);
     // Rows of channels, in either order of elements.
-    let y: View<Y> = match value.format == Format::TENSOR {
+    let y: View<Y> = match value.format == Format::TENSOR && !value.is_part() {
         true => View::arrays(value, [value.shape.n, value.shape.c], loading.slot(value))?,
         false => loading.output(0)?,
     };

@@ -9,11 +9,13 @@ use super::{
     pack, sampling, upsample, upsample_nearest_gradient,
 };
 use crate::exec::elements::{gather, scatter};
+use crate::exec::records::check_rows;
 use crate::exec::{ExecError, Executor, StepRecord, lock};
-use crate::graph::{Parameters, Role, Shape};
+use crate::graph::{Parameters, Role, Shape, read_parameter};
 use crate::ops::Op;
 use crate::plan::{
     MemoryReport, Owner, PACK, Phase, PlannedNode, PlannedValue, Precision, Program, Slot,
+    TimeTable,
 };
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -82,8 +84,9 @@ impl CpuBackend {
         let executor = CpuExecutor {
             kernels: phases.map(load_phase).collect::<Result<_, _>>()?,
             slots,
-            program,
             records: vec![StepRecord::default()],
+            tables: program.time_tables(),
+            program,
         };
         executor.pack(&*self.parameters, &fresh)?;
         if shared {
@@ -131,6 +134,7 @@ pub struct CpuExecutor {
     slots: Vec<Arc<Memory>>,
     program: Program,
     records: Vec<StepRecord>,
+    tables: Vec<TimeTable>,
 }
 
 impl CpuExecutor {
@@ -147,7 +151,7 @@ impl CpuExecutor {
             if !fresh[packed.slot] {
                 return Ok(());
             }
-            let tensor = parameters.parameter(&plain.name, plain.shape)?;
+            let tensor = read_parameter(parameters, &plain.name, plain.shape)?;
             match &node.op {
                 Op::Pack(op) if !is_trainable => {
                     // SAFETY: nothing reads the weights before this is done, and
@@ -251,6 +255,7 @@ impl Executor for CpuExecutor {
     }
 
     fn set_records(&mut self, records: &[StepRecord]) -> Result<(), ExecError> {
+        check_rows(records, &self.tables).map_err(failure)?;
         self.records = records.to_vec();
         Ok(())
     }

@@ -7,7 +7,7 @@ use super::number::Number;
 use super::winograd;
 use crate::exec::ExecError;
 use crate::ops::Pack;
-use crate::plan::{Format, PlannedValue, Precision};
+use crate::plan::{PlannedValue, Precision};
 use half::bf16;
 
 pub(super) fn load(loading: &Loading, op: &Pack) -> Result<Kernel, ExecError> {
@@ -18,12 +18,8 @@ pub(super) fn load(loading: &Loading, op: &Pack) -> Result<Kernel, ExecError> {
 }
 
 fn load_as<T: Number>(loading: &Loading, op: &Pack) -> Result<Kernel, ExecError> {
-    let (plain, packed) = (loading.input_value(0), loading.output_value(0));
-    if plain.format != Format::TENSOR {
-        return Err(wrong_operand(plain, "is not in PyTorch's order"));
-    }
-    let elements = op.packing.plain.elements();
-    let plain: View = View::arrays(plain, [1, elements], loading.slot(plain))?;
+    let packed = loading.output_value(0);
+    let plain = loading.tensor_input(0)?;
     let packed = packed_view::<T>(op, packed, loading.slot(packed))?;
     let op = op.clone();
     Ok(Box::new(move |_| {

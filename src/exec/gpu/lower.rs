@@ -68,7 +68,10 @@ pub fn lower(program: &Program, max_dispatch_flops: u64) -> Result<Lowered, Exec
     let outputs = outputs.map(|value| program.slots[value.slot].bytes);
     let largest = outputs.max().unwrap_or(0);
     let uniform_bytes = 4 * lowering.uniforms.len() as u64;
-    let records = table_rows(program) as u64 + 1;
+    let time_tables = program.time_tables();
+    // A sampler can have as many steps as the model's schedule has timesteps.
+    let rows = time_tables.iter().map(|table| table.rows).max();
+    let records = rows.unwrap_or(0) as u64 + 1;
     // The count of work comes with the result, not in a round trip of its own.
     let readback_bytes = largest.next_multiple_of(4) + COUNTER_BYTES;
     let readback_bytes = readback_bytes.clamp(MIN_READBACK, MAX_READBACK);
@@ -98,6 +101,7 @@ pub fn lower(program: &Program, max_dispatch_flops: u64) -> Result<Lowered, Exec
         trainable: values.iter().any(is_tensor),
         values,
         weights,
+        time_tables,
         phases,
     })
 }
@@ -139,19 +143,6 @@ fn host_values(program: &Program) -> Vec<PlannedValue> {
         }
     }
     values
-}
-
-/// Rows of the largest table that an epilogue takes a row of: the timesteps
-/// of the model's schedule, so as many steps as a sampler can have.
-fn table_rows(program: &Program) -> usize {
-    let tables = program.phases.iter().flat_map(|phase| {
-        phase.nodes.iter().filter_map(|node| {
-            let (epilogue, first) = node.op.epilogue()?;
-            let rows = || phase.values[node.inputs[first]].shape.n;
-            epilogue.table_add.then(rows)
-        })
-    });
-    tables.max().unwrap_or(0)
 }
 
 struct Lowering<'a> {

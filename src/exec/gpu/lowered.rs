@@ -6,7 +6,7 @@
 use super::template::Parameters;
 use crate::exec::StepRecord;
 use crate::graph::Shape;
-use crate::plan::{MemoryReport, Owner, PlannedValue};
+use crate::plan::{MemoryReport, Owner, PlannedValue, TimeTable};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -31,6 +31,8 @@ pub struct Lowered {
     pub values: Vec<PlannedValue>,
     /// How the model's tensors get to the packed weights.
     pub weights: Vec<Weight>,
+    /// What step records choose rows of.
+    pub time_tables: Vec<TimeTable>,
     /// Whether the tensors keep memory of their own and may change, so that
     /// the phase of packing may run again.
     pub trainable: bool,

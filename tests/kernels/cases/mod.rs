@@ -10,7 +10,7 @@ mod gradients;
 mod group_norm;
 mod image;
 mod linear;
-mod models;
+pub mod models;
 mod pointwise;
 mod sampling;
 mod training;

@@ -10,6 +10,9 @@ use srdiff::model::{Model, PhaseOptions, Settings, phases};
 use srdiff::ops::{NoiseSource, Op};
 use srdiff::upscale::step_record;
 
+/// How the names of these cases begin.
+pub const MODEL_NODE: &str = "model node";
+
 /// A node and where it is used.
 pub struct NodeCase {
     /// All that tells one node from another: nodes of one name cost the same.
@@ -25,7 +28,7 @@ pub fn cases() -> Vec<Case> {
     let nodes = nodes(&published(), 16).into_iter();
     nodes
         .map(|node| Case {
-            name: format!("model node/{}", node.name),
+            name: format!("{MODEL_NODE}/{}", node.name),
             ..node.case
         })
         .collect()

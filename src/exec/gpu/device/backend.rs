@@ -46,7 +46,12 @@ impl GpuBackend {
     /// # Errors
     /// When the program exceeds a limit or the memory of the GPU, is in f16 and
     /// the GPU has none, a parameter is missing, or the driver fails.
-    pub fn load(&self, lowered: Lowered) -> Result<GpuExecutor, ExecError> {
+    ///
+    /// # Safety
+    /// Shaders check no index unless [`GpuOptions::checked`](super::GpuOptions)
+    /// says so. Each must keep to the buffers that its commands bind, as those
+    /// that [`lower`](crate::exec::gpu::lower) makes do.
+    pub unsafe fn load(&self, lowered: Lowered) -> Result<GpuExecutor, ExecError> {
         let mut packed = lock(&self.packed);
         GpuExecutor::new(self.gpu.clone(), lowered, &*self.parameters, &mut packed)
     }

@@ -10,8 +10,9 @@ use crate::exec::elements::{gather, scatter};
 use crate::exec::gpu::{
     Access, Bound, BufferUse, Command, Lowered, RECORD_BYTES, UNIFORM_STRIDE, limits,
 };
+use crate::exec::records::check_rows;
 use crate::exec::{ExecError, Executor, StepRecord};
-use crate::graph::{Parameters, Shape};
+use crate::graph::{Parameters, Shape, read_parameter};
 use crate::host_memory::zeros;
 use crate::plan::{MemoryReport, Owner, PACK, PlannedValue};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -155,8 +156,7 @@ impl GpuExecutor {
             if !fresh[weight.packed] {
                 continue;
             }
-            let tensor = parameters.parameter(&weight.tensor, weight.shape)?;
-            assert_eq!(tensor.len(), weight.shape.elements(), "{}", weight.tensor);
+            let tensor = read_parameter(parameters, &weight.tensor, weight.shape)?;
             uploads.write(&self.buffers[weight.plain], bytemuck::cast_slice(&tensor))?;
             let first = weight.first_command;
             let part = Part {
@@ -312,6 +312,8 @@ impl Executor for GpuExecutor {
     }
 
     fn set_records(&mut self, records: &[StepRecord]) -> Result<(), ExecError> {
+        let wrong = |reason| self.gpu.failure.error(reason);
+        check_rows(records, &self.lowered.time_tables).map_err(wrong)?;
         let size = UNIFORM_STRIDE * records.len() as u64;
         if size > self.records.buffer.size() {
             let make = || buffer(&self.gpu, "step records", size, UNIFORM);

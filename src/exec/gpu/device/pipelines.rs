@@ -127,10 +127,12 @@ fn shader_module(gpu: &Gpu, lowered: &Lowered, index: usize) -> wgpu::ShaderModu
     if gpu.options.checked {
         return gpu.device.create_shader_module(descriptor);
     }
-    // SAFETY: every kernel keeps its indices inside the arrays that the program
-    // gave it, on every adapter: the kernel tests run with checks on and with
-    // sentinels around results, and loops end because their bounds are
-    // dimensions. Unchecked indexing is what makes the inner loops fast.
+    // SAFETY: who loads a program vouches for its kernels. Those of `lower` keep
+    // their indices inside the arrays that the program gave them, on every
+    // adapter: the kernel tests run with checks on and with sentinels around
+    // results, rows of tables are checked with the step records, and loops end
+    // because their bounds are dimensions. Unchecked indexing is what makes the
+    // inner loops fast.
     unsafe {
         let unchecked = wgpu::ShaderRuntimeChecks::unchecked();
         gpu.device

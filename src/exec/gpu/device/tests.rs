@@ -84,7 +84,8 @@ fn runs_are_put_together_and_divided() {
         let prepared = target.prepare(&graphs, &PrepareOptions::default()).unwrap();
         let lowered = prepared.lowered().unwrap().clone();
         let backend = GpuBackend::new(gpu.clone(), Precision::F32, model.clone());
-        let mut executor = backend.load(lowered).unwrap();
+        // SAFETY: lowered here.
+        let mut executor = unsafe { backend.load(lowered) }.unwrap();
         executor.set_records(&[StepRecord::default(); 3]).unwrap();
         for phase in [names::MODEL, names::IMAGE, names::CONDITION] {
             executor.run(phase, 0).unwrap();

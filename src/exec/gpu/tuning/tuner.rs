@@ -304,7 +304,8 @@ impl Tuner {
         let weights = Arc::new(Weights(graph.clone()));
         let backend = GpuBackend::new(self.gpu()?, self.precision, weights);
         Ok(Loaded {
-            executor: backend.load(lowered)?,
+            // SAFETY: lowered here.
+            executor: unsafe { backend.load(lowered) }?,
             repeats,
         })
     }

@@ -7,12 +7,15 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use srdiff::exec::cpu::{CpuBackend, CpuChooser};
 use srdiff::exec::{Executor, Target};
-use srdiff::graph::{Element, Graph, GraphBuilder, ParameterError, Parameters, Role, Shape};
+use srdiff::graph::{
+    Differentiation, Element, Gradients, Graph, GraphBuilder, ParameterError, Parameters, Role,
+    Shape, differentiate,
+};
 use srdiff::ops::{
     Activation, Conv2d, ConvTranspose2d, Epilogue, GroupNorm, Linear, LinearAttention, Noise,
     NoiseSource, Op, Padding, Pointwise, SamplerUpdate, UpsampleBicubic, UpsampleNearest,
 };
-use srdiff::plan::{Precision, Program, Variant};
+use srdiff::plan::{PACK, Precision, Program, Variant};
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
@@ -54,6 +57,7 @@ fn graphs() -> Vec<Graph> {
             stride,
             padding: Padding::Reflect,
             bias: true,
+            backward: false,
             epilogue: Epilogue::none(),
         })
     };
@@ -64,29 +68,62 @@ fn graphs() -> Vec<Graph> {
         epilogue: Epilogue::none(),
     });
     let twelve = Shape::vector(12);
+    let transposed = Op::ConvTranspose2d(ConvTranspose2d { stride: 2 });
+    let nearest = Op::UpsampleNearest(UpsampleNearest { factor: 2 });
+    let attention = Op::LinearAttention(LinearAttention {
+        heads: 1,
+        head_channels: 4,
+    });
     vec![
         graph(mish(), &[]),
         graph(conv(3, 1), &[weight, vector]),
         graph(conv(3, 2), &[weight, vector]),
         graph(conv(1, 1), &[Shape::new(8, 12, 1, 1), vector]),
-        graph(norm, &[twelve, twelve]),
-        graph(
-            Op::ConvTranspose2d(ConvTranspose2d { stride: 2 }),
-            &[Shape::new(12, 8, 4, 4), vector],
-        ),
-        graph(Op::UpsampleNearest(UpsampleNearest { factor: 2 }), &[]),
+        graph(norm.clone(), &[twelve, twelve]),
+        graph(transposed.clone(), &[Shape::new(12, 8, 4, 4), vector]),
+        graph(nearest.clone(), &[]),
         graph(Op::UpsampleBicubic(UpsampleBicubic { factor: 2 }), &[]),
-        graph(
-            Op::LinearAttention(LinearAttention {
-                heads: 1,
-                head_channels: 4,
-            }),
-            &[],
-        ),
+        graph(attention.clone(), &[]),
         linear(),
         noise(),
         update(),
+        gradients(mish(), &[]),
+        gradients(conv(3, 1), &[weight, vector]),
+        gradients(conv(3, 2), &[weight, vector]),
+        gradients(norm, &[twelve, twelve]),
+        gradients(transposed, &[Shape::new(12, 8, 4, 4), vector]),
+        gradients(nearest, &[]),
+        gradients(attention, &[]),
     ]
+}
+
+/// A convolution and an operation after it, with the gradients of all that has
+/// parameters.
+fn gradients(op: Op, parameters: &[Shape]) -> Graph {
+    let mut b = GraphBuilder::new("phase");
+    let x = b.value("x", SHAPE, Role::Input, Element::F32).unwrap();
+    let weight = b.parameter("w", Shape::new(12, 12, 1, 1)).unwrap();
+    let bias = b.parameter("b", Shape::vector(12)).unwrap();
+    let first = Op::Conv2d(Conv2d {
+        kernel: 1,
+        stride: 1,
+        padding: Padding::Zero,
+        bias: true,
+        backward: false,
+        epilogue: Epilogue::none(),
+    });
+    let mut inputs = vec![b.push("first", first, &[x, weight, bias]).unwrap()];
+    for (index, &shape) in parameters.iter().enumerate() {
+        inputs.push(b.parameter(&format!("p{index}"), shape).unwrap());
+    }
+    let y = b.push("y", op, &inputs).unwrap();
+    let dy = b.value("dy", b.shape(y), Role::Input, Element::F32).unwrap();
+    let options = Differentiation {
+        gradients: Gradients::New,
+        segments: 1,
+    };
+    differentiate(&mut b, &[(y, dy)], &|_| true, options).unwrap();
+    b.build()
 }
 
 fn linear() -> Graph {
@@ -125,23 +162,30 @@ fn update() -> Graph {
 }
 
 static PROGRAMS: LazyLock<Vec<Value>> = LazyLock::new(|| {
-    let target = Target::Cpu {
-        threads: 1,
-        precision: Precision::F32,
-    };
-    let program = |graph: &Graph, convolution| {
+    let program = |graph: &Graph, convolution, precision| {
+        let target = Target::Cpu {
+            threads: 1,
+            precision,
+        };
         let kernels = CpuChooser {
             convolution,
-            ..CpuChooser::new(1, Precision::F32)
+            ..CpuChooser::new(1, precision)
         };
-        let prepared = target.prepare_with(std::slice::from_ref(graph), &kernels, false);
+        // Parameters that can be written have memory of their own.
+        let trainable = graph.nodes.len() > 2;
+        let prepared = target.prepare_with(std::slice::from_ref(graph), &kernels, trainable);
         let program = prepared.expect("a good graph");
         serde_json::to_value(program.program()).expect("plain data")
     };
     let graphs = graphs();
-    let usual = graphs.iter().map(|graph| program(graph, None));
-    let winograd = program(&graphs[1], Some(Variant::Winograd));
-    usual.chain([winograd]).collect()
+    let mut programs = Vec::new();
+    // In bf16, values are converted for the kernels that have f32 alone.
+    for precision in [Precision::F32, Precision::Bf16] {
+        let usual = graphs.iter().map(|graph| program(graph, None, precision));
+        programs.extend(usual);
+        programs.push(program(&graphs[1], Some(Variant::Winograd), precision));
+    }
+    programs
 });
 
 /// Collects every number of a program and its lists that can grow.
@@ -190,18 +234,19 @@ fuzz_target!(|data: &[u8]| {
         return;
     }
     let names: Vec<String> = program.phases.iter().map(|p| p.name.clone()).collect();
-    let Ok(mut executor) = CpuBackend::new(Precision::F32, Arc::new(Ones)).load(program) else {
+    let precision = program.precision;
+    let Ok(mut executor) = CpuBackend::new(precision, Arc::new(Ones)).load(program) else {
         return;
     };
-    for name in ["x", "x0", "before"] {
+    for name in ["x", "x0", "before", "dy"] {
         if let Some(shape) = executor.shape(name) {
             executor.write(name, &vec![0.5; shape.elements()]).unwrap();
         }
     }
     for name in &names {
-        if name != srdiff::plan::PACK {
-            executor.run(name, 0).unwrap();
-        }
+        // Weights that cannot change are packed once.
+        let ran = executor.run(name, 0);
+        assert!(ran.is_ok() || name == PACK, "{ran:?}");
     }
     for name in ["result", "x"] {
         if executor.shape(name).is_some() {

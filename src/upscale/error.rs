@@ -40,8 +40,8 @@ pub enum UpscaleError {
         precision: Precision,
     },
     #[error(
-        "the result on {device} in {precision} does not match the image (LR-PSNR {lr_psnr:.1} dB); \
-         the model or the driver is at fault, so use another model or device"
+        "the result on {device} in {precision}, or a part of it, does not match the image \
+         (LR-PSNR {lr_psnr:.1} dB); the model or the driver is at fault, so use another model or device"
     )]
     Lost {
         device: String,

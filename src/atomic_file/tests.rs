@@ -73,3 +73,29 @@ fn half_a_file_of_a_killed_process_is_removed_and_that_of_a_living_one_stays() {
     living.kill().unwrap();
     living.wait().unwrap();
 }
+
+#[test]
+fn a_file_that_appears_while_another_is_written_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("result.png");
+    let nameless = Draft::create(&target, false).unwrap();
+    // As where files need names from the beginning.
+    let named = Draft {
+        file: Place::Named(temporary(&target).unwrap()),
+        target: target.clone(),
+        overwrite: false,
+    };
+    for mut draft in [nameless, named] {
+        draft.file().write_all(b"result").unwrap();
+        fs::write(&target, "another's").unwrap();
+        assert!(matches!(draft.commit(), Err(Fault::Exists)));
+        assert_eq!(fs::read(&target).unwrap(), b"another's");
+        fs::remove_file(&target).unwrap();
+    }
+    assert_eq!(names(folder.path()), [""; 0], "nothing is left");
+    let mut draft = Draft::create(&target, true).unwrap();
+    draft.file().write_all(b"result").unwrap();
+    fs::write(&target, "another's").unwrap();
+    draft.commit().unwrap();
+    assert_eq!(fs::read(&target).unwrap(), b"result");
+}

@@ -1,4 +1,8 @@
 //! srdiff: diffusion super-resolution (SRDiff, Li et al. 2022) on any GPU and on the CPU.
+//!
+//! [`upscale`] is where to begin: an [`Upscaler`](upscale::Upscaler) makes images
+//! larger, [`image`] reads and writes them, and [`model`] loads weights. [`train`]
+//! makes better ones. The rest is the engine below: [`graph`], [`plan`] and [`exec`].
 
 pub mod atomic_file;
 pub mod diffusion;

@@ -134,7 +134,9 @@ fn a_row_that_a_table_does_not_have_is_refused() {
     let graph = b.build();
     for backend in backends(&(Arc::new(Ones) as Arc<dyn Parameters>)) {
         let options = PrepareOptions::default();
-        let mut executor = backend.load(&[graph.clone()], &options).unwrap();
+        let mut executor = backend
+            .load(std::slice::from_ref(&graph), &options)
+            .unwrap();
         executor.write("x", &[0.0; 32]).unwrap();
         executor
             .write("table", &[[7.0; 4], [8.0; 4], [9.0; 4]].concat())
@@ -174,7 +176,7 @@ fn a_tensor_of_another_size_is_refused() {
         .unwrap();
     let graph = b.build();
     for backend in backends(&(Arc::new(Short) as Arc<dyn Parameters>)) {
-        match backend.load(&[graph.clone()], &PrepareOptions::default()) {
+        match backend.load(std::slice::from_ref(&graph), &PrepareOptions::default()) {
             Err(PrepareError::Exec(ExecError::Parameter(error))) => {
                 assert!(error.reason.contains("has 1 elements"), "{error}");
             }

@@ -2,7 +2,8 @@
 
 use super::blend::BlendArgs;
 use super::evaluate::args::EvaluateArgs;
-use super::failure::{EXIT_CODES, Failure, exit_codes};
+use super::examples;
+use super::failure::{EXIT_CODES, Failure};
 pub use super::train::TrainArgs;
 pub use super::upscale::UpscaleArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -15,43 +16,10 @@ use srdiff::upscale::{
 };
 use std::path::PathBuf;
 
-/// The examples of `srdiff --help`, and the table of exit codes.
-const EXAMPLES: &str = concat!(
-    "\
-Examples:
-  srdiff photo.jpg                  write photo_x4.png beside it
-  srdiff -r photos -o large         all images of a folder and its subfolders
-  srdiff upscale --help             all options of upscaling
-
-",
-    exit_codes!()
-);
-
-/// The examples of `srdiff upscale --help`, and the table of exit codes.
-const UPSCALE_EXAMPLES: &str = concat!(
-    "\
-Examples:
-  srdiff upscale photo.jpg -o large.webp
-  srdiff upscale *.png -o large/ -f jpg --quality 90
-  srdiff upscale -r photos -o large --name '{stem}.{ext}'
-  srdiff upscale -r photos -o large --shard 1/4 --json > results.1.jsonl
-  find . -name '*.tif' -print0 | srdiff upscale --from-file - -o large
-  curl -s https://example.org/small.png | srdiff upscale - > large.png
-
-",
-    exit_codes!()
-);
-
-const COMPLETIONS_EXAMPLES: &str = "\
-Examples:
-  srdiff completions bash > ~/.local/share/bash-completion/completions/srdiff
-  srdiff completions zsh > ~/.zfunc/_srdiff
-  srdiff completions fish > ~/.config/fish/completions/srdiff.fish";
-
 /// Diffusion super-resolution on any GPU and on the CPU.
 #[derive(Debug, Parser)]
 #[command(name = "srdiff", version, arg_required_else_help = true,
-          after_help = EXIT_CODES, after_long_help = EXAMPLES)]
+          after_help = EXIT_CODES, after_long_help = examples::ALL)]
 pub struct CommandLine {
     /// What to do.
     #[command(subcommand)]
@@ -64,15 +32,16 @@ pub enum Command {
     /// Upscale images: files, folders, patterns, lists of files
     ///
     /// `srdiff photo.jpg` is short for `srdiff upscale photo.jpg`.
-    #[command(after_help = EXIT_CODES, after_long_help = UPSCALE_EXAMPLES)]
+    #[command(after_help = EXIT_CODES, after_long_help = examples::UPSCALE)]
     Upscale(UpscaleArgs),
     /// Blend pasted content into an image of full size
     ///
     /// Noise is added to the image and taken away again, so that pasted parts
     /// become parts of it (content fusion).
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = EXIT_CODES, after_long_help = examples::BLEND)]
     Blend(BlendArgs),
     /// List the devices that images can be upscaled on
+    #[command(after_help = examples::DEVICES)]
     Devices(DevicesArgs),
     /// Measure samplers and numbers of steps on a folder of pictures
     ///
@@ -81,13 +50,14 @@ pub enum Command {
     /// without a border as wide as the scale, and of R, G and B with it;
     /// LR-PSNR of the result, shrunk again, and its input; SSIMULACRA2. Prints
     /// a Markdown table of the means, and the protocol.
+    #[command(after_help = examples::EVALUATE)]
     Evaluate(EvaluateArgs),
     /// Train a model on your own photos
     ///
     /// Photos are cut into patches, which are made smaller as `evaluate` does, and
     /// the model learns to undo that. It begins with the built-in model, another
     /// one, or a new one. What is needed to go on is saved beside the model file.
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = EXIT_CODES, after_long_help = examples::TRAIN)]
     Train(TrainArgs),
     /// Time the kernels of a GPU, and keep which are the fastest
     ///
@@ -96,24 +66,29 @@ pub enum Command {
     /// used, and are listed. What was found is kept in the folder SRDIFF_CACHE_DIR
     /// or the user's folder of caches.
     #[cfg(feature = "gpu")]
+    #[command(after_help = examples::TUNE)]
     Tune(super::tune::TuneArgs),
     /// Turn a PyTorch checkpoint into a model file
     ///
     /// Reads what torch.save writes, in both of its forms, and runs nothing
     /// that a checkpoint asks for.
+    #[command(after_help = examples::CONVERT)]
     Convert(ConvertArgs),
     /// Say what a model file is
+    #[command(after_help = examples::INFO)]
     Info(InfoArgs),
     /// Print what would be computed for an image of some size, without running it
     ///
     /// --json prints the whole program for other runtimes: buffers, shaders,
     /// dispatches, step records and the order to run them in, for any GPU within
     /// WebGPU's default limits.
+    #[command(after_help = examples::PLAN)]
     Plan(PlanArgs),
     /// Print the completions of a shell
-    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    #[command(after_help = examples::COMPLETIONS)]
     Completions(CompletionsArgs),
     /// Print the manual page, or write those of all commands into a folder
+    #[command(after_help = examples::MAN)]
     Man(ManArgs),
 }
 

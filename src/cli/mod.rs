@@ -6,6 +6,7 @@ mod blend;
 mod convert;
 mod devices;
 mod evaluate;
+mod examples;
 mod failure;
 mod info;
 mod pages;

@@ -1,33 +1,27 @@
 //! A model loaded on a device, which upscales images.
 
+mod load;
 mod retry;
+mod run;
 
 pub use retry::{NextTry, Retry};
 
-use super::budget::usable_bytes;
-use super::consistency::Consistency;
-use super::device::{Device, PrecisionChoice};
-use super::finish::{Findings, Finish, OnRows};
-use super::memory::Budget;
+use super::device::PrecisionChoice;
+use super::finish::OnRows;
 use super::open::{Found, OpenDevice};
-use super::reverse::{OnProgress, Progress, SampleOptions, notify, sample_steps};
+use super::reverse::{OnProgress, Progress, SampleOptions};
 use super::select::{DeviceChoice, Selected};
-use super::tiled::{Start, Tiled};
-use super::tiling::{MARGIN, SMALLEST_TILE, TileChoice, Tiling};
+use super::tiling::{SMALLEST_TILE, TileChoice, Tiling};
 use super::tuning::Tuned;
 use super::{UpscaleError, steps};
 use crate::exec::gpu::CacheFolder;
-use crate::exec::{Backend, ExecError, Executor, Prepared, StepRecord};
-use crate::image::{Colors, Picture, Planes, Strip};
-use crate::model::{Model, names, time};
+use crate::exec::{Backend, Executor, Prepared};
+use crate::image::{Picture, Strip};
+use crate::model::Model;
 use crate::plan::Precision;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Submits of steps queued on a GPU: enough that it never waits, few enough that
-/// progress is accurate and cancelling is quick.
-const STEPS_IN_FLIGHT: usize = 2;
 
 #[derive(Clone, Debug, Default)]
 pub struct UpscalerOptions {
@@ -311,40 +305,6 @@ impl Upscaler {
         self.refused = None;
     }
 
-    /// Opens another device, or the same one again.
-    fn switch(&mut self, selected: Selected, precision: Precision) -> Result<(), UpscaleError> {
-        // What was loaded goes first: the new one may need its memory.
-        (self.loaded, self.prepared, self.weight_bytes) = (None, None, 0);
-        self.holds_image = false;
-        self.tuned.load(&selected.device);
-        // What was listed may be lost.
-        let device = OpenDevice::of(selected.clone(), precision, None, &mut self.tuned)?;
-        self.backend = device.backend(self.model.clone());
-        self.refused = match selected.device == self.selected.device {
-            true => self.refused,
-            false => None,
-        };
-        (self.selected, self.precision, self.has_failed) = (selected, precision, false);
-        Ok(())
-    }
-
-    /// Opens the device again, which another of its users may have lost.
-    #[cfg(feature = "gpu")]
-    pub(super) fn open_again(&mut self) -> Result<(), UpscaleError> {
-        self.switch(self.selected.clone(), self.precision)
-    }
-
-    /// Gives the memory of the loaded program back.
-    #[cfg(feature = "gpu")]
-    pub(super) fn unload(&mut self) {
-        (self.loaded, self.prepared, self.holds_image) = (None, None, false);
-    }
-
-    #[cfg(feature = "gpu")]
-    pub(super) fn memory_limit(&self) -> Option<u64> {
-        self.memory_limit
-    }
-
     pub(super) fn check_picture(&self, picture: &Picture) -> Result<(), UpscaleError> {
         let (width, height) = (picture.width, picture.height);
         match picture.is_consistent() {
@@ -352,222 +312,6 @@ impl Upscaler {
             false => Err(UpscaleError::Picture { width, height }),
         }
     }
-
-    /// Upscales an image, where `edited` is given from an image of the result's
-    /// size and with that part of the process alone.
-    fn upscale_from(
-        &mut self,
-        picture: &Picture,
-        colors: &Colors<'_>,
-        edited: Option<(&Colors<'_>, f64)>,
-        sample: &SampleOptions,
-        progress: OnProgress<'_>,
-        rows: OnRows<'_>,
-    ) -> Result<Report, UpscaleError> {
-        let amount = edited.map_or(1.0, |(_, amount)| amount);
-        let (records, parts) = steps::records_from(self.model.settings(), sample, amount)?;
-        let tiling = self.load([picture.width, picture.height], &records, progress)?;
-        let model = self.model.clone();
-        let settings = model.settings();
-        // Not there while it runs: after an error or a panic it may be in any state.
-        let (tile, mut loaded) = self.loaded.take().expect("just loaded");
-        let executor = &mut *loaded;
-        let start = edited.map(|(colors, _)| Start { colors, parts });
-        let run = || -> Result<Findings, UpscaleError> {
-            let mut finish = Finish::new(settings, picture, colors, rows)?;
-            if tiling.count() == 1 && !sample.needs_canvas() && start.is_none() {
-                let in_flight = match self.selected.device {
-                    // A run is done when it returns.
-                    Device::Cpu(_) => 0,
-                    Device::Gpu(_) => STEPS_IN_FLIGHT,
-                };
-                let margin = MARGIN as isize;
-                let lr = match self.holds_image {
-                    true => None,
-                    false => Some(colors.window([-margin, -margin], tiling.tile())?),
-                };
-                whole(executor, &records, lr, in_flight, &mut finish, progress)?;
-            } else {
-                let consistency = match sample.consistent {
-                    true => Some(Consistency::new(settings, tiling.tile())?),
-                    false => None,
-                };
-                Tiled {
-                    settings,
-                    tiling,
-                    executor,
-                    records: &records,
-                    colors,
-                    size: [picture.width, picture.height],
-                    sample,
-                    start,
-                    consistency,
-                }
-                .run(&mut finish, progress)?;
-            }
-            Ok(finish.findings())
-        };
-        let result = run();
-        match result {
-            Err(UpscaleError::Exec(ExecError::OutOfMemory { .. })) => {
-                self.refused = Some(tile[0] * tile[1]);
-            }
-            Err(UpscaleError::Exec(_)) => {}
-            _ => self.loaded = Some((tile, loaded)),
-        }
-        self.holds_image = result.is_ok() && tiling.count() == 1;
-        let Findings {
-            is_finite,
-            is_lost,
-            lr_psnr,
-        } = result?;
-        let (device, precision) = (self.selected.device.to_string(), self.precision);
-        if !is_finite {
-            return Err(UpscaleError::NotFinite { device, precision });
-        }
-        if is_lost && !self.allow_mismatch {
-            return Err(UpscaleError::Lost {
-                device,
-                precision,
-                lr_psnr,
-            });
-        }
-        Ok(Report {
-            lr_psnr,
-            precision,
-            tiles: (tiling.count() > 1).then(|| (tiling.tile(), tiling.count())),
-            retried: Vec::new(),
-        })
-    }
-
-    fn budget(&self) -> Budget<'_> {
-        // The loaded program is dropped before another is loaded.
-        let held = self.loaded.as_ref().map_or(0, |(_, executor)| {
-            let memory = executor.memory();
-            memory.total_bytes() - memory.weight_bytes
-        });
-        let held = held + self.weight_bytes;
-        Budget {
-            settings: self.model.settings(),
-            device: &self.selected.device,
-            precision: self.precision,
-            tuning: self.tuned.table(),
-            bytes: usable_bytes(&self.selected.device, self.memory_limit, held),
-            refused: self.refused,
-        }
-    }
-
-    fn is_loaded(&self, size: LrSize) -> bool {
-        matches!(self.loaded, Some((loaded, _)) if loaded == size)
-    }
-
-    /// How an image is cut, and that its tiles fit. The tile's program is
-    /// prepared, unless it is loaded.
-    fn tiling(&mut self, size: [usize; 2], records: &[StepRecord]) -> Result<Tiling, UpscaleError> {
-        let known = |size: LrSize| {
-            let is_prepared = matches!(self.prepared, Some((known, _)) if known == size);
-            is_prepared || self.is_loaded(size)
-        };
-        let (tiling, prepared) = self.budget().tiling(size, self.tile, records, &known)?;
-        if let Some(prepared) = prepared {
-            self.prepared = Some((tiling.tile(), prepared));
-        }
-        Ok(tiling)
-    }
-
-    /// Loads the program for an image of `size` or for its tiles, and computes
-    /// its time tables. If the device refuses the memory, tiles get smaller.
-    fn load(
-        &mut self,
-        size: [usize; 2],
-        records: &[StepRecord],
-        progress: OnProgress<'_>,
-    ) -> Result<Tiling, UpscaleError> {
-        loop {
-            let tiling = match self.tiling(size, records) {
-                Ok(tiling) => tiling,
-                Err(error) => {
-                    // There may be memory for the next image.
-                    self.refused = None;
-                    return Err(error);
-                }
-            };
-            let tile = tiling.tile();
-            if self.is_loaded(tile) {
-                return Ok(tiling);
-            }
-            // The new program needs its memory.
-            (self.loaded, self.holds_image) = (None, false);
-            #[cfg(feature = "gpu")]
-            if self.tune_first_use(tile, records.len() - 1, progress)? {
-                // Other kernels may need other memory.
-                self.prepared = None;
-                continue;
-            }
-            notify(progress, Progress::Load)?;
-            let prepared = match self.prepared.take() {
-                Some((known, prepared)) if known == tile => prepared,
-                _ => self.budget().prepare(tile)?,
-            };
-            let memory = prepared.memory();
-            match self.open_program(prepared) {
-                Ok(executor) => {
-                    self.weight_bytes = memory.weight_bytes;
-                    self.loaded = Some((tile, executor));
-                    return Ok(tiling);
-                }
-                Err(ExecError::OutOfMemory { .. }) => self.refused = Some(tile[0] * tile[1]),
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-
-    fn open_program(&mut self, prepared: Prepared) -> Result<Box<dyn Executor>, ExecError> {
-        let mut executor = self.backend.load_prepared(prepared)?;
-        self.tuned.save_pipelines(&self.backend);
-        let settings = self.model.settings();
-        let sinusoids = time::sinusoidal_embedding(settings.timesteps, settings.hidden);
-        executor.write(names::TIME, &sinusoids)?;
-        executor.run(names::MODEL, steps::START)?;
-        Ok(executor)
-    }
-}
-
-/// Runs the program of an image in one piece. Nothing travels between host and
-/// device between the steps. Without `lr`, it holds the encoded image.
-fn whole(
-    executor: &mut dyn Executor,
-    records: &[StepRecord],
-    lr: Option<Vec<f32>>,
-    in_flight: usize,
-    finish: &mut Finish<'_>,
-    progress: OnProgress<'_>,
-) -> Result<(), UpscaleError> {
-    executor.set_records(records)?;
-    if let Some(lr) = lr {
-        notify(progress, Progress::Image)?;
-        executor.write(names::LR, &lr)?;
-        executor.run(names::IMAGE, steps::START)?;
-        executor.run(names::CONDITION, steps::START)?;
-    }
-    executor.run(names::START, steps::START)?;
-    executor.wait(0)?;
-    sample_steps(executor, records.len() - 1, in_flight, progress)?;
-    notify(progress, Progress::Finish)?;
-    executor.run(names::FINISH, steps::START)?;
-    let non_finite = executor.read(names::NON_FINITE)?;
-    if non_finite.iter().any(|&count| count != 0.0) {
-        finish.not_finite();
-        return Ok(());
-    }
-    let shape = executor.shape(names::SR).expect("an output of the model");
-    let planes = executor.read(names::SR)?;
-    let planes = Planes {
-        values: &planes,
-        stride: shape.w,
-        first: [0, 0],
-    };
-    finish.result(0, shape.h, &planes)
 }
 
 /// Adds the rows that `upscale` gives to an image without pixels.

@@ -97,7 +97,11 @@ pub fn protocol(
         ),
         "PSNR-RGB and SSIM-RGB are of R, G and B in 8 bits with nothing shaved off, SSIM with a uniform window of 7x7 (sample covariance), valid region, as in SRDiff's paper. LR-PSNR is of R, G and B too: the result, shrunk in the same way, against the LR image. SSIMULACRA2 (100: no difference) takes the whole image as sRGB.".to_owned(),
     ];
-    let mut means = format!("Values are means over {images} images");
+    let images = match images {
+        1 => "1 image".to_owned(),
+        images => format!("{images} images"),
+    };
+    let mut means = format!("Values are means over {images}");
     if samples > 1 {
         means.push_str(&format!(
             " and {samples} samples of each; pixel sigma is the standard deviation of each pixel's R, G and B over them (divided by n - 1), averaged, in levels of 8 bits"

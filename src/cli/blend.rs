@@ -41,8 +41,9 @@ pub struct BlendArgs {
 pub fn run(args: &BlendArgs) -> Result<(), Failure> {
     let input = &args.input;
     let output = args.output.clone().unwrap_or_else(|| {
-        let stem = input.file_stem().unwrap_or_default().to_string_lossy();
-        input.with_file_name(format!("{stem}_blend.png"))
+        let mut name = input.file_stem().unwrap_or_default().to_owned();
+        name.push("_blend.png");
+        input.with_file_name(name)
     });
     check_writable(&output, args.force).map_err(Failure::Output)?;
     let format = OutputFormat::from_path(&output).map_err(Failure::Output)?;

@@ -166,6 +166,39 @@ fn patterns_are_expanded() {
     assert_eq!(folder.load("[a]_x4.png").width(), 8);
 }
 
+/// By patterns, in folders, in lists and by themselves.
+#[cfg(unix)]
+#[test]
+fn names_that_are_not_utf_8_work_as_others_do() {
+    use assert_cmd::Command;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let folder = photos();
+    let name = OsStr::from_bytes(b"photos/\xe9\xff.png");
+    let path = folder.path("").join(name);
+    fs::rename(folder.path("photos/a.png"), &path).unwrap();
+    folder.write("list", &[name.as_bytes(), b"\n"].concat());
+    for (args, output) in [
+        (&["photos/*.png"][..], "a"),
+        (&["photos/**/??.png"], "b"),
+        (&["photos"], "c"),
+        (&["--from-file", "list"], "d"),
+    ] {
+        let run = folder.upscale(&[args, &["--json", "-o", output]].concat());
+        let result = OsStr::from_bytes(b"\xe9\xff_x4.png");
+        assert!(folder.path(output).join(result).is_file(), "{args:?}: {run:?}");
+        for line in run.stdout.lines() {
+            serde_json::from_str::<serde_json::Value>(line).unwrap();
+        }
+    }
+    let mut alone = Command::new(env!("CARGO_BIN_EXE_srdiff"));
+    let alone = alone.current_dir(folder.path("")).arg("upscale").args(FAST);
+    alone.arg(name).assert().success();
+    let beside = OsStr::from_bytes(b"photos/\xe9\xff_x4.png");
+    assert!(folder.path("").join(beside).is_file());
+}
+
 #[test]
 fn lists_name_files() {
     let folder = photos();

@@ -210,7 +210,20 @@ fn an_image_that_does_not_fit_into_memory_is_upscaled_in_tiles() {
     folder.upscale(&["large.png", "--memory-limit", &mib]);
     assert_eq!(folder.load("large_x4.png").width(), 384);
     folder.upscale(&["large.png", "--tile", "32", "-o", "tiles.png"]);
+    for (name, tile) in [("a.png", &["--tile", "auto"]), ("b.png", &["-t", "0"])] {
+        let run = folder.upscale(&[&["large.png", "--json", "-o", name][..], tile].concat());
+        let line: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+        assert!(line["tile"].is_null(), "{tile:?}: {line}");
+    }
     let parts = ["--tile 16: ", "32 or more"];
     let small = ["large.png", "--tile", "16", "-o", "small.png"];
     folder.refuses_upscale(&small, 2, &parts);
+    for command in ["blend", "evaluate", "plan"] {
+        let args = [command, "in.png", "--tile", "auto", "--model", "none"];
+        // Takes it, and goes on to what is wrong.
+        let run = folder.run(&args);
+        assert!(!run.stderr.contains("--tile"), "{run:?}");
+        let run = folder.run(&[command, "in.png", "--tile", "large"]);
+        assert!(run.code == 2 && run.stderr.contains("--tile"), "{run:?}");
+    }
 }

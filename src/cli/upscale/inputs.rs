@@ -1,13 +1,14 @@
 //! Which images are meant: files, folders, patterns, lists, standard input.
 
 use super::UpscaleArgs;
+use super::patterns::Pattern;
 use crate::cli::failure::Failure;
 use crate::cli::signals::Stop;
 use srdiff::atomic_file::is_same_file;
 use srdiff::image::{DecodeOptions, Frame, frames, has_extension};
 use std::fs::File;
 use std::io::{IsTerminal, Read, Seek};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::{fs, io};
 use walkdir::{DirEntry, WalkDir};
 
@@ -66,7 +67,7 @@ pub fn collect(args: &UpscaleArgs, output: Option<&Path>) -> Result<Inputs, Fail
         } else if path.is_dir() {
             inputs.search(path, args.recursive, output.as_deref());
         } else if let Some(pattern) = pattern(path) {
-            inputs.expand(path, pattern);
+            inputs.expand(path, &pattern);
         } else {
             inputs.is_single = args.inputs.len() == 1 && args.from_file.is_none();
             inputs.add(path.clone(), PathBuf::new());
@@ -192,35 +193,20 @@ impl Inputs {
     }
 
     /// Takes the files that a pattern matches.
-    fn expand(&mut self, pattern: &Path, text: &str) {
+    fn expand(&mut self, path: &Path, pattern: &Pattern) {
         let known = self.list.len() + self.problems.len();
-        let options = glob::MatchOptions {
-            // As a shell does it.
-            require_literal_separator: true,
-            require_literal_leading_dot: true,
-            ..glob::MatchOptions::default()
-        };
-        let Ok(found) = glob::glob_with(text, options) else {
-            return self.add(pattern.to_owned(), PathBuf::new());
-        };
-        let fixed = fixed_part(pattern);
-        for entry in found {
-            match entry {
-                Ok(path) if path.is_dir() => {}
-                Ok(path) => {
-                    let parent = path.parent().unwrap_or(Path::new(""));
-                    let subfolder = parent.strip_prefix(&fixed).unwrap_or(Path::new(""));
-                    let subfolder = subfolder.to_owned();
-                    self.add(path, subfolder);
-                }
-                Err(error) => {
-                    let path = error.path().to_owned();
-                    self.fails(&path, format!("cannot be searched ({})", error.error()));
-                }
-            }
+        let fixed = pattern.fixed();
+        let files = pattern.files(&mut |folder, error| {
+            self.fails(folder, format!("cannot be searched ({error})"));
+        });
+        for path in files {
+            let parent = path.parent().unwrap_or(Path::new(""));
+            let subfolder = parent.strip_prefix(&fixed).unwrap_or(Path::new(""));
+            let subfolder = subfolder.to_owned();
+            self.add(path, subfolder);
         }
         if self.list.len() + self.problems.len() == known {
-            self.fails(pattern, "matches no files; check the pattern");
+            self.fails(path, "matches no files; check the pattern");
         }
     }
 
@@ -329,38 +315,8 @@ fn is_hidden(entry: &DirEntry) -> bool {
     entry.file_name().to_string_lossy().starts_with('.')
 }
 
-fn has_wildcard(text: &str) -> bool {
-    text.contains(['*', '?', '['])
-}
-
-/// The text of a path that is a pattern and no file.
-fn pattern(path: &Path) -> Option<&str> {
-    let text = path.to_str().filter(|text| has_wildcard(text))?;
-    let is_valid = glob::Pattern::new(text).is_ok();
-    (is_valid && fs::symlink_metadata(path).is_err()).then_some(text)
-}
-
-/// The folders of a pattern before its first wildcard.
-fn fixed_part(pattern: &Path) -> PathBuf {
-    let is_fixed = |part: &Component| !has_wildcard(&part.as_os_str().to_string_lossy());
-    let components: Vec<_> = pattern.components().take_while(is_fixed).collect();
-    let parents = match components.len() == pattern.components().count() {
-        true => components.len().saturating_sub(1),
-        false => components.len(),
-    };
-    components[..parents].iter().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_pattern_leaves_open_is_mirrored() {
-        let fixed = |pattern: &str| fixed_part(Path::new(pattern)).display().to_string();
-        assert_eq!(fixed("scans/**/*.tif"), "scans");
-        assert_eq!(fixed("a/b/c?.png"), "a/b");
-        assert_eq!(fixed("*.png"), "");
-        assert_eq!(fixed("/a/[bc]/d.png"), "/a");
-    }
+/// The pattern that a path is, if it is no file.
+fn pattern(path: &Path) -> Option<Pattern> {
+    let is_there = fs::symlink_metadata(path).is_ok();
+    Pattern::new(path).filter(|_| !is_there)
 }

@@ -5,6 +5,7 @@ mod compute;
 mod inputs;
 mod jobs;
 mod name;
+mod patterns;
 mod pipeline;
 mod places;
 mod report;

@@ -56,6 +56,11 @@ pub fn run(args: &BlendArgs) -> Result<(), Failure> {
     let sample = args.sampling.sample(model.settings())?;
     let mut upscaler = args.engine.open_upscaler(model)?;
     let image = read(input, args.quiet)?;
+    if !args.quiet {
+        for note in format.losses(&image) {
+            terminal::status(&format!("note: {note}"));
+        }
+    }
     let mask = match &args.mask {
         Some(path) => Some(read(path, args.quiet)?),
         None => None,

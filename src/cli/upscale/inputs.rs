@@ -53,13 +53,14 @@ pub struct Inputs {
 pub fn collect(args: &UpscaleArgs, output: Option<&Path>) -> Result<Inputs, Failure> {
     let mut inputs = Inputs::default();
     let output = output.and_then(|folder| fs::canonicalize(folder).ok());
-    let is_stdin = |path: &PathBuf| path.as_os_str() == "-";
-    if args.inputs.iter().any(is_stdin) && args.from_file.as_ref().is_some_and(is_stdin) {
+    let is_stdin = |path: &Path| path.as_os_str() == "-";
+    let named = args.named();
+    if named.iter().any(|path| is_stdin(path)) && args.from_file.as_deref().is_some_and(is_stdin) {
         let message = "--from-file -: standard input cannot be both a list and an image";
         return Err(Failure::Usage(message.to_owned()));
     }
     let mut stdin = false;
-    for path in &args.inputs {
+    for path in &named {
         if is_stdin(path) {
             if !std::mem::replace(&mut stdin, true) {
                 inputs.list.push(read_stdin()?);
@@ -69,14 +70,14 @@ pub fn collect(args: &UpscaleArgs, output: Option<&Path>) -> Result<Inputs, Fail
         } else if let Some(pattern) = pattern(path) {
             inputs.expand(path, &pattern);
         } else {
-            inputs.is_single = args.inputs.len() == 1 && args.from_file.is_none();
-            inputs.add(path.clone(), PathBuf::new());
+            inputs.is_single = named.len() == 1 && args.from_file.is_none();
+            inputs.add(path.to_path_buf(), PathBuf::new());
         }
     }
     if let Some(list) = &args.from_file {
         inputs.read_list(list)?;
     }
-    inputs.is_single |= stdin && args.inputs.len() == 1 && args.from_file.is_none();
+    inputs.is_single |= stdin && named.len() == 1 && args.from_file.is_none();
     inputs.list.sort_by(|a, b| a.path.cmp(&b.path));
     inputs.list.dedup_by(|a, b| a.path == b.path);
     Ok(inputs)
@@ -165,8 +166,19 @@ impl Inputs {
             match entry {
                 Ok(entry) => {
                     let path = entry.path();
+                    if !has_extension(path) {
+                        continue;
+                    }
                     // Links to files are followed, to folders not: they may go round.
-                    if has_extension(path) && path.is_file() {
+                    let metadata = fs::metadata(path);
+                    if let Err(error) = &metadata
+                        && entry.path_is_symlink()
+                    {
+                        let path = path.display();
+                        let note = format!("{path}: a link that leads to no file ({error})");
+                        self.notes.push(format!("{note} was left out"));
+                    }
+                    if metadata.is_ok_and(|metadata| metadata.is_file()) {
                         let parent = path.parent().unwrap_or(folder);
                         let subfolder = parent.strip_prefix(folder).unwrap_or(Path::new(""));
                         self.add(path.to_owned(), subfolder.to_owned());
@@ -219,6 +231,8 @@ impl Inputs {
             File::open(list).and_then(|mut file| file.read_to_end(&mut bytes))
         };
         read.map_err(|error| Failure::List(list.to_owned(), error))?;
+        // Editors on Windows put it in front of UTF-8.
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
         // `find -print0` ends names so, and no name can hold a zero byte.
         let separator = if bytes.contains(&0) { 0 } else { b'\n' };
         let known = self.list.len();
@@ -250,7 +264,7 @@ fn path_of(bytes: &[u8]) -> io::Result<PathBuf> {
 fn path_of(bytes: &[u8]) -> io::Result<PathBuf> {
     let text = std::str::from_utf8(bytes);
     let text = text.map_err(|_| io::Error::other("it is not UTF-8"))?;
-    Ok(text.trim_start_matches('\u{feff}').into())
+    Ok(text.into())
 }
 
 /// Keeps what standard input holds in a file without a name: decoders seek.

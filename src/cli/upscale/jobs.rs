@@ -7,9 +7,10 @@ use super::places::{Places, check_place, is_absent};
 use super::target::Target;
 use crate::cli::failure::Failure;
 use srdiff::atomic_file::is_same_file;
-use srdiff::image::{OutputFormat, check_writable};
+use srdiff::image::{ImageProblem, OutputFormat, check_writable};
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
+use std::fs;
 use std::io::{IsTerminal, stdout};
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -36,6 +37,8 @@ pub struct Job {
     pub there: HashSet<usize>,
     /// Results that are not written yet.
     pub left: AtomicUsize,
+    /// Whether this run has written one of them.
+    pub has_made: AtomicBool,
     pub has_failed: AtomicBool,
     pub format: OutputFormat,
     /// Width and height of the input, once they are known.
@@ -77,6 +80,12 @@ pub fn folder_given(args: &UpscaleArgs) -> Option<&Path> {
     (ends_in_separator(path) || path.is_dir()).then_some(path)
 }
 
+/// Whether a path is of a pipe or device.
+fn is_stream(path: &Path) -> bool {
+    let is_regular = |path| fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
+    path == "/dev/stdout" || path.exists() && !is_regular(path)
+}
+
 fn ends_in_separator(path: &Path) -> bool {
     path.to_string_lossy().ends_with(std::path::is_separator)
 }
@@ -98,6 +107,7 @@ pub fn destination(
         Some(path) if path.as_os_str() == "-" => Destination::Stdout,
         Some(path) => match folder_given(args) {
             Some(folder) => Destination::Folder(folder.to_owned()),
+            None if is_stream(path) => return Err(Failure::NotAFile(path.clone())),
             None if is_single => Destination::File(path.clone()),
             None if path.exists() || OutputFormat::from_path(path).is_ok() => {
                 return usage(format!(
@@ -207,7 +217,11 @@ pub fn plan(
             _ if output.parent().is_some_and(is_absent) => {
                 check_place(output).map_err(Failure::Output)
             }
-            _ => check_writable(output, args.force).map_err(Failure::Output),
+            _ => match check_writable(output, args.force) {
+                // Another run has written it just now, and is answered when it is its turn.
+                Err(error) if !is_single && matches!(error.problem, ImageProblem::Exists) => Ok(()),
+                checked => checked.map_err(Failure::Output),
+            },
         });
         drop(outputs);
         match checked {
@@ -255,6 +269,7 @@ fn jobs(
         Ok(Job {
             format: format(args, output.as_deref())?,
             left: (1 + others.len()).into(),
+            has_made: false.into(),
             has_failed: false.into(),
             input,
             output,

@@ -1,4 +1,4 @@
-//! Patterns of file names, expanded as a shell does it.
+//! Patterns of file names, expanded as a shell does it, whatever their case.
 //!
 //! `glob` has the syntax of a name. Its own search takes no names that are not
 //! UTF-8: it panics or leaves them out.
@@ -106,8 +106,10 @@ fn matching(
     on_error: &mut dyn FnMut(&Path, io::Error),
 ) -> Vec<PathBuf> {
     let options = glob::MatchOptions {
+        // Cameras write `.JPG`.
+        case_sensitive: false,
+        require_literal_separator: true,
         require_literal_leading_dot: true,
-        ..glob::MatchOptions::default()
     };
     if !shown(folder).is_dir() {
         return Vec::new();
@@ -196,23 +198,30 @@ mod tests {
     }
 
     #[test]
-    fn files_are_found_as_by_a_shell() {
+    fn files_are_found_by_what_their_names_have() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["a/b", "a/.c", "d.png"] {
             fs::create_dir_all(folder.path().join(name)).unwrap();
         }
-        for name in ["1.png", "2.PNG", ".3.png", "a/4.png", "a/b/5.png", "a/.c/6.png"] {
+        for name in [
+            "1.png",
+            "2.PNG",
+            ".3.png",
+            "a/4.png",
+            "a/b/5.png",
+            "a/.c/6.png",
+        ] {
             fs::write(folder.path().join(name), "").unwrap();
         }
         for (pattern, expected) in [
-            ("*.png", &["1.png"][..]),
+            ("*.png", &["1.png", "2.PNG"][..]),
             (".*.png", &[".3.png"]),
             ("[12].*", &["1.png", "2.PNG"]),
             ("[!1].*", &["2.PNG"]),
             ("?/*", &["a/4.png"]),
             ("*/b/5.png", &["a/b/5.png"]),
-            ("a/../?.png", &["a/../1.png"]),
-            ("**/*.png", &["1.png", "a/4.png", "a/b/5.png"]),
+            ("a/../?.png", &["a/../1.png", "a/../2.PNG"]),
+            ("**/*.png", &["1.png", "2.PNG", "a/4.png", "a/b/5.png"]),
             ("a/**/b/**/?.png", &["a/b/5.png"]),
             ("a/.c/*", &["a/.c/6.png"]),
             ("**", &[]),

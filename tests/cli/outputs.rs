@@ -23,8 +23,11 @@ fn a_file_in_the_place_of_a_folder() {
 #[test]
 fn pipes_lead_to_the_standard_streams() {
     let folder = Folder::new();
-    let parts = ["/dev/null: is not a regular file", "srdiff - <"];
-    folder.refuses_upscale(&["/dev/null"], 3, &parts);
+    // As a shell names what `<(...)` gives.
+    for input in ["/dev/null", "/dev/fd/0"] {
+        let parts = [input, ": is not a regular file", "srdiff - <"];
+        folder.refuses_upscale(&[input], 3, &parts);
+    }
     for output in ["/dev/stdout", "/dev/null"] {
         let parts = [output, "or - for standard output"];
         folder.refuses_upscale(&["in.png", "-o", output], 4, &parts);

@@ -82,8 +82,8 @@ pub fn folder_given(args: &UpscaleArgs) -> Option<&Path> {
 
 /// Whether a path is of a pipe or device.
 fn is_stream(path: &Path) -> bool {
-    let is_regular = |path| fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
-    path == "/dev/stdout" || path.exists() && !is_regular(path)
+    let is_other = |metadata: fs::Metadata| !metadata.is_file() && !metadata.is_dir();
+    path == "/dev/stdout" || fs::metadata(path).is_ok_and(is_other)
 }
 
 fn ends_in_separator(path: &Path) -> bool {
@@ -190,6 +190,15 @@ pub fn plan(
         });
     }
     for mut job in jobs {
+        if job.input.stdin.is_none() && is_stream(&job.input.path) {
+            // Told before its place, which takes no results.
+            let failure = Failure::UpscaleInput {
+                input: job.input.shown(),
+                problem: ImageProblem::NotRegular,
+            };
+            work.failed.push((job, failure));
+            continue;
+        }
         if job.output.is_none() {
             work.jobs.push(job);
             continue;

@@ -3,14 +3,13 @@
 use super::UpscaleArgs;
 use super::inputs::{Input, Inputs};
 use super::name::{Common, Template};
-use super::places::{Places, check_place, is_absent};
+use super::places::{Places, check_place, is_absent, is_stream};
 use super::target::Target;
 use crate::cli::failure::Failure;
 use srdiff::atomic_file::is_same_file;
 use srdiff::image::{ImageProblem, OutputFormat, check_writable};
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
-use std::fs;
 use std::io::{IsTerminal, stdout};
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -78,12 +77,6 @@ impl Work {
 pub fn folder_given(args: &UpscaleArgs) -> Option<&Path> {
     let path = args.output.as_deref()?;
     (ends_in_separator(path) || path.is_dir()).then_some(path)
-}
-
-/// Whether a path is of a pipe or device.
-fn is_stream(path: &Path) -> bool {
-    let is_other = |metadata: fs::Metadata| !metadata.is_file() && !metadata.is_dir();
-    path == "/dev/stdout" || fs::metadata(path).is_ok_and(is_other)
 }
 
 fn ends_in_separator(path: &Path) -> bool {

@@ -22,6 +22,8 @@ pub enum Fault {
     NotRegular,
     /// The folder that would hold it is not there.
     NoFolder(PathBuf),
+    /// What would be a folder above it is none.
+    NotAFolder(PathBuf),
     /// The system refuses.
     Io(io::Error),
 }
@@ -33,6 +35,7 @@ impl fmt::Display for Fault {
             Self::Folder => f.write_str("it is a directory"),
             Self::NotRegular => f.write_str("it is not a regular file"),
             Self::NoFolder(_) => f.write_str("there is no such folder"),
+            Self::NotAFolder(path) => write!(f, "{} is no folder", path.display()),
             Self::Io(error) => error.fmt(f),
         }
     }
@@ -260,10 +263,17 @@ fn target(path: &Path, overwrite: bool) -> Result<PathBuf, Fault> {
     let folder = folder(path);
     match fs::metadata(folder) {
         Ok(metadata) if metadata.is_dir() => {}
-        Ok(_) => return Err(Fault::NoFolder(folder.to_owned())),
+        Ok(_) => return Err(Fault::NotAFolder(folder.to_owned())),
         Err(error) => match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-                return Err(Fault::NoFolder(folder.to_owned()));
+                let there = folder.ancestors().find_map(|path| {
+                    let metadata = fs::metadata(path).ok()?;
+                    Some((path, metadata.is_dir()))
+                });
+                return Err(match there {
+                    Some((path, false)) => Fault::NotAFolder(path.to_owned()),
+                    _ => Fault::NoFolder(folder.to_owned()),
+                });
             }
             _ => return Err(Fault::Io(error)),
         },

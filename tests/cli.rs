@@ -3,6 +3,8 @@
 
 #[path = "cli/batch.rs"]
 mod batch;
+#[path = "cli/batch_names.rs"]
+mod batch_names;
 #[path = "cli/blend.rs"]
 mod blend;
 #[path = "cli/conversion.rs"]

@@ -39,6 +39,8 @@ mod refusal;
 mod strips;
 #[path = "image/tiff.rs"]
 mod tiff;
+#[path = "image/words.rs"]
+mod words;
 
 use serde::de::DeserializeOwned;
 use srdiff::image::Picture;

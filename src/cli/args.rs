@@ -215,10 +215,10 @@ pub struct EngineArgs {
     /// Memory that may be used, in MiB [default: what the device has to spare]
     #[arg(long, value_name = "MIB")]
     pub memory_limit: Option<u64>,
-    /// Work in tiles of at most this many pixels of the input, 32 or more a side
-    /// [default: the whole image if it fits the memory]
-    #[arg(short, long, value_name = "PIXELS")]
-    pub tile: Option<usize>,
+    /// Work in tiles of at most this many pixels of the input, 32 or more a side;
+    /// auto or 0: the whole image if it fits the memory, else in tiles that do
+    #[arg(short, long, value_name = "auto|PIXELS", default_value = "auto", value_parser = tile)]
+    pub tile: TileChoice,
     /// Write results even if they do not match the picture when shrunk
     #[arg(long)]
     pub allow_mismatch: bool,
@@ -251,7 +251,7 @@ pub struct SamplingArgs {
     pub eta: Option<f64>,
     /// Steps, from 1 to the model's number of timesteps [default: 5, or as many as
     /// the model was distilled for]
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = steps)]
     pub steps: Option<usize>,
     /// Seed of the noise: the same seed, the same result [default: a random one, which is printed]
     #[arg(long, value_name = "N")]
@@ -289,7 +289,7 @@ impl EngineArgs {
             },
             memory_limit: self.memory_limit.map(|mib| mib.saturating_mul(1 << 20)),
             allow_mismatch: self.allow_mismatch,
-            tile: self.tile.map_or(TileChoice::Auto, TileChoice::AtMost),
+            tile: self.tile,
             tuning: (!self.no_tune).then_some(FIRST_USE),
             cache: CacheFolder::of_user(),
         };
@@ -341,6 +341,23 @@ impl SamplingArgs {
             ..defaults
         })
     }
+}
+
+/// Parses `auto` or `256`; clap names the option.
+fn tile(text: &str) -> Result<TileChoice, String> {
+    match text.parse() {
+        // As ncnn's tools have it.
+        Ok(0) => Ok(TileChoice::Auto),
+        Ok(side) => Ok(TileChoice::AtMost(side)),
+        Err(_) if text == "auto" => Ok(TileChoice::Auto),
+        Err(_) => Err("give auto or a number of pixels, such as 256".to_owned()),
+    }
+}
+
+/// Parses a number of steps; clap names the option.
+pub fn steps(text: &str) -> Result<usize, String> {
+    let advice = "give a number of steps; a model is named with --model FILE";
+    text.parse().map_err(|_| advice.to_owned())
 }
 
 /// Parses a sampler; clap names the option.

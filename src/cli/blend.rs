@@ -41,8 +41,9 @@ pub struct BlendArgs {
 pub fn run(args: &BlendArgs) -> Result<(), Failure> {
     let input = &args.input;
     let output = args.output.clone().unwrap_or_else(|| {
-        let stem = input.file_stem().unwrap_or_default().to_string_lossy();
-        input.with_file_name(format!("{stem}_blend.png"))
+        let mut name = input.file_stem().unwrap_or_default().to_owned();
+        name.push("_blend.png");
+        input.with_file_name(name)
     });
     check_writable(&output, args.force).map_err(Failure::Output)?;
     let format = OutputFormat::from_path(&output).map_err(Failure::Output)?;
@@ -55,6 +56,11 @@ pub fn run(args: &BlendArgs) -> Result<(), Failure> {
     let sample = args.sampling.sample(model.settings())?;
     let mut upscaler = args.engine.open_upscaler(model)?;
     let image = read(input, args.quiet)?;
+    if !args.quiet {
+        for note in format.losses(&image) {
+            terminal::status(&format!("note: {note}"));
+        }
+    }
     let mask = match &args.mask {
         Some(path) => Some(read(path, args.quiet)?),
         None => None,

@@ -59,7 +59,7 @@ pub enum Failure {
     #[error(transparent)]
     Input(ImageError),
     /// The picture to upscale, for which there are options that may help.
-    #[error("{input}: {problem}{}", options_for(problem))]
+    #[error("{input}: {problem}{}", options_for_input(problem))]
     UpscaleInput {
         /// The file, and which frame of it.
         input: String,
@@ -77,6 +77,9 @@ pub enum Failure {
     /// The output.
     #[error("{}{}", .0, options_for(&.0.problem))]
     Output(ImageError),
+    /// A pipe or device in place of an output that can be `-`.
+    #[error("-o {}: is no regular file; give a file on a disk, or - for standard output", .0.display())]
+    NotAFile(PathBuf),
     /// Two inputs with one output.
     #[error(
         "{} and {}: both would become {}; tell them apart with --name, such as '{{folder}}-{{stem}}_{{from}}_x{{scale}}.{{ext}}'",
@@ -238,6 +241,7 @@ impl Failure {
             | Self::Unsuitable { .. }
             | Self::List(..) => 3,
             Self::Output(_)
+            | Self::NotAFile(_)
             | Self::OtherSeed(_)
             | Self::Pages(..)
             | Self::SameFile(_)
@@ -339,6 +343,14 @@ fn options_for(problem: &ImageProblem) -> &'static str {
         ImageProblem::Exists => " (--force)",
         ImageProblem::TooLarge { .. } => ", or allow more with --max-pixels",
         _ => "",
+    }
+}
+
+/// Options that help with a picture.
+fn options_for_input(problem: &ImageProblem) -> &'static str {
+    match problem {
+        ImageProblem::NotRegular => ", or send it into standard input, as in `srdiff - < FILE`",
+        problem => options_for(problem),
     }
 }
 

@@ -107,12 +107,21 @@ pub enum ImageProblem {
     /// There is no room on a disk for its pixels.
     #[error("{}", temporary(.0))]
     Temporary(NoMemory),
-    /// An extension that names no format that is written.
+    /// No extension, which would name a format to write.
     #[error(
         "has no extension that says which format to write; end its name in one of {}",
         OutputFormat::EXTENSIONS
     )]
     Extension,
+    /// An extension that names no format that is written.
+    #[error(
+        "its extension .{extension} names no format that is written; end its name in one of {}",
+        OutputFormat::EXTENSIONS
+    )]
+    NotWritten {
+        /// Without its dot.
+        extension: String,
+    },
     /// The format has no room for so many pixels.
     #[error(
         "a {format} image has at most {limit} pixels a side, and the result has {width}x{height}; write a {other} file"
@@ -138,6 +147,9 @@ pub enum ImageProblem {
     /// The folder of the output is not there.
     #[error("its folder {} does not exist; create it or give another path", .0.display())]
     NoFolder(PathBuf),
+    /// A file is in the place of a folder of the output.
+    #[error("{} is a file and no folder; give another path", .0.display())]
+    NotAFolder(PathBuf),
     /// The output cannot be written.
     #[error("cannot be written ({}); {}", plainly(.0), write_advice(.0))]
     Write(#[source] io::Error),
@@ -202,6 +214,7 @@ impl From<Fault> for ImageProblem {
             Fault::Folder => Self::Folder,
             Fault::NotRegular => Self::NotRegular,
             Fault::NoFolder(folder) => Self::NoFolder(folder),
+            Fault::NotAFolder(path) => Self::NotAFolder(path),
             Fault::Io(error) => Self::Write(error),
         }
     }

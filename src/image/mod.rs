@@ -9,6 +9,7 @@ mod error;
 mod exif;
 mod format;
 mod guard;
+mod iptc;
 pub mod metrics;
 mod orientation;
 mod pixels;
@@ -17,6 +18,7 @@ mod raster;
 mod read;
 mod row_resizing;
 mod samples;
+mod text;
 mod write;
 
 pub use crate::host_memory::NoMemory;
@@ -33,6 +35,7 @@ pub(crate) use row_resizing::RowResizing;
 pub use row_resizing::StripResizing;
 use samples::Sample;
 pub use samples::Samples;
+pub use text::Text;
 pub use write::{EncodeOptions, OutputFormat, check_writable, encode_rows, save_rows};
 
 /// An image of 8 or 16 bits a channel.
@@ -65,6 +68,12 @@ pub struct Metadata {
     pub xmp: Option<Vec<u8>>,
     /// Pixels an inch, across and down.
     pub dpi: Option<[f64; 2]>,
+    /// Texts under keywords: those of PNG files.
+    pub texts: Vec<Text>,
+    /// The comments of a JPEG file, in whatever encoding.
+    pub comments: Vec<Vec<u8>>,
+    /// The data sets of IPTC-IIM: captions, keywords, rights.
+    pub iptc: Option<Vec<u8>>,
 }
 
 impl Picture {

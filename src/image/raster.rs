@@ -9,6 +9,9 @@ use super::{Metadata, Picture, exif};
 /// in 255 segments.
 const MAX_PROFILE: usize = 255 * 65_519;
 
+/// The most bytes of texts, of comments and of IPTC that are kept.
+const MAX_WORDS: usize = 16 << 20;
+
 /// What a file holds.
 pub struct Raster {
     pub pixels: Pixels,
@@ -60,6 +63,9 @@ fn finish_metadata(picture: &mut Picture, turned: Orientation, notes: &mut Vec<S
         exif,
         xmp,
         dpi,
+        texts,
+        comments,
+        iptc,
     } = &mut picture.metadata;
     if let Some(profile) = icc_profile {
         let fits = match color::space(profile) {
@@ -74,6 +80,22 @@ fn finish_metadata(picture: &mut Picture, turned: Orientation, notes: &mut Vec<S
             notes.push("its colour profile has more than 16 MB and was left out".to_owned());
             *icc_profile = None;
         }
+    }
+    let mut too_long = |name: &str, bytes: usize| {
+        let is_long = bytes > MAX_WORDS;
+        if is_long {
+            notes.push(format!("its {name} has more than 16 MB and was left out"));
+        }
+        is_long
+    };
+    if too_long("text", texts.iter().map(|text| text.text.len()).sum()) {
+        texts.clear();
+    }
+    if too_long("comment", comments.iter().map(Vec::len).sum()) {
+        comments.clear();
+    }
+    if too_long("IPTC", iptc.as_ref().map_or(0, Vec::len)) {
+        *iptc = None;
     }
     if let Some(block) = exif {
         *dpi = dpi.or_else(|| exif::dpi(block));

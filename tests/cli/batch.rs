@@ -5,7 +5,7 @@ use std::fs;
 
 /// A folder `photos` with `a.png`, `b.jpg`, `deep/c.png`, and files that are
 /// not to be found.
-fn photos() -> Folder {
+pub fn photos() -> Folder {
     let folder = Folder::new();
     fs::create_dir_all(folder.path("photos/deep/.hidden")).unwrap();
     for name in [
@@ -22,7 +22,7 @@ fn photos() -> Folder {
 }
 
 /// The files below a folder, without it.
-fn below(folder: &Folder, name: &str) -> Vec<String> {
+pub fn below(folder: &Folder, name: &str) -> Vec<String> {
     let start = format!("{name}/");
     let names = folder.names();
     let files = names.iter().filter(|name| folder.path(name).is_file());
@@ -172,6 +172,9 @@ fn lists_name_files() {
     folder.write("list", b"photos/a.png\r\n\nphotos/deep/c.png\n");
     folder.upscale(&["--from-file", "list", "-o", "large"]);
     assert_eq!(below(&folder, "large"), ["a_x4.png", "c_x4.png"]);
+    folder.write("marked", b"\xef\xbb\xbfphotos/a.png\n");
+    folder.upscale(&["--from-file", "marked", "-o", "marked.out"]);
+    assert_eq!(below(&folder, "marked.out"), ["a_x4.png"]);
     folder.write("zeros", b"photos/b.jpg\0photos/deep/c.png\0");
     folder.upscale(&["photos/a.png", "--from-file", "zeros", "-o", "other"]);
     assert_eq!(

@@ -138,6 +138,28 @@ fn metadata_are_stripped_if_that_is_wanted() {
     assert_eq!(exif(&["--strip"]), (false, false));
 }
 
+/// A PNG file with what Stable Diffusion writes into it.
+#[test]
+fn texts_are_kept_or_told_and_stripped_without_a_word() {
+    let folder = Folder::new();
+    let bytes = fs::read(folder.path("in.png")).unwrap();
+    let chunk = b"tEXtparameters\0a kitten";
+    let length = (chunk.len() as u32 - 4).to_be_bytes();
+    let sum = crc32(chunk).to_be_bytes();
+    let text = [&bytes[..33], &length, chunk, &sum, &bytes[33..]].concat();
+    folder.write("text.png", &text);
+    let run = |args: &[&str], output: &str| {
+        let run = folder.upscale(&[&["text.png", "-o", output], args].concat());
+        let bytes = fs::read(folder.path(output)).unwrap();
+        let is_kept = bytes.windows(chunk.len()).any(|part| part == chunk);
+        (is_kept, run.stderr.matches("(parameters)").count())
+    };
+    assert_eq!(run(&[], "a.png"), (true, 0));
+    assert_eq!(run(&[], "b.webp"), (false, 1));
+    assert_eq!(run(&["--strip"], "c.webp"), (false, 0));
+    assert_eq!(run(&["--strip"], "d.png"), (false, 0));
+}
+
 #[test]
 fn control_characters_of_a_name_are_not_sent_to_the_terminal() {
     let folder = Folder::new();
@@ -210,7 +232,20 @@ fn an_image_that_does_not_fit_into_memory_is_upscaled_in_tiles() {
     folder.upscale(&["large.png", "--memory-limit", &mib]);
     assert_eq!(folder.load("large_x4.png").width(), 384);
     folder.upscale(&["large.png", "--tile", "32", "-o", "tiles.png"]);
+    for (name, tile) in [("a.png", &["--tile", "auto"]), ("b.png", &["-t", "0"])] {
+        let run = folder.upscale(&[&["large.png", "--json", "-o", name][..], tile].concat());
+        let line: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+        assert!(line["tile"].is_null(), "{tile:?}: {line}");
+    }
     let parts = ["--tile 16: ", "32 or more"];
     let small = ["large.png", "--tile", "16", "-o", "small.png"];
     folder.refuses_upscale(&small, 2, &parts);
+    for (command, about) in [("blend", "in.png"), ("evaluate", "."), ("plan", "9x8")] {
+        // Takes it, and goes on to what is wrong.
+        let args = [command, about, "--tile", "auto", "--model", "none"];
+        let run = folder.run(&args);
+        assert!(run.code == 5 && run.stderr.contains("none: "), "{run:?}");
+        let run = folder.run(&[command, about, "--tile", "large"]);
+        assert!(run.code == 2 && run.stderr.contains("--tile"), "{run:?}");
+    }
 }

@@ -13,8 +13,25 @@ fn a_folder_that_does_not_exist() {
 #[test]
 fn a_file_in_the_place_of_a_folder() {
     let folder = Folder::new();
-    let args = ["in.png", "-o", "tiny.safetensors/out.png"];
-    folder.refuses_upscale(&args, 4, &["tiny.safetensors/out.png: "]);
+    for output in ["tiny.safetensors/out.png", "tiny.safetensors/deep/out.png"] {
+        let parts = [&format!("{output}: "), "tiny.safetensors is a file"];
+        folder.refuses_upscale(&["in.png", "-o", output], 4, &parts);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_lead_to_the_standard_streams() {
+    let folder = Folder::new();
+    // As a shell names what `<(...)` gives.
+    for input in ["/dev/null", "/dev/fd/0"] {
+        let parts = [input, ": is not a regular file", "srdiff - <"];
+        folder.refuses_upscale(&[input], 3, &parts);
+    }
+    for output in ["/dev/stdout", "/dev/null"] {
+        let parts = [output, "or - for standard output"];
+        folder.refuses_upscale(&["in.png", "-o", output], 4, &parts);
+    }
 }
 
 #[test]
@@ -37,8 +54,16 @@ fn a_folder_as_the_output() {
 #[test]
 fn an_extension_that_is_not_written() {
     let folder = Folder::new();
-    for name in ["out.bmp", "out.gif", "out", "out.png.bak"] {
-        let parts = [name, ".png, .jpg, .jpeg, .webp, .tif, .tiff"];
+    for (name, reason) in [
+        (
+            "out.bmp",
+            "its extension .bmp names no format that is written",
+        ),
+        ("out.GIF", "its extension .GIF names no"),
+        ("out", "has no extension"),
+        ("out.png.bak", "its extension .bak names no"),
+    ] {
+        let parts = [name, reason, ".png, .jpg, .jpeg, .webp, .tif, .tiff"];
         folder.refuses_upscale(&["in.png", "-o", name], 4, &parts);
     }
 }

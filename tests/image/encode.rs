@@ -31,12 +31,18 @@ fn the_extension_names_the_format() {
     ] {
         assert_eq!(OutputFormat::from_path(Path::new(name)).unwrap(), format);
     }
-    for name in ["a.gif", "a.bmp", "png", ".png", "a."] {
+    for name in ["png", ".png", "a."] {
         let path = Path::new(name);
         assert_eq!(
             message(OutputFormat::from_path(path), path),
             "has no extension that says which format to write; end its name in one of .png, .jpg, .jpeg, .webp, .tif, .tiff"
         );
+    }
+    for (name, extension) in [("a.gif", "gif"), ("a.png.BMP", "BMP")] {
+        let path = Path::new(name);
+        let text = message(OutputFormat::from_path(path), path);
+        let start = format!("its extension .{extension} names no format that is written; end");
+        assert!(text.starts_with(&start), "{text}");
     }
 }
 
@@ -219,12 +225,20 @@ fn places_that_cannot_be_written_are_refused() {
         assert_eq!(message(saving, path), text);
         text
     };
-    for parent in [folder.path("no folder"), file] {
+    let absent = folder.path("no folder");
+    assert_eq!(
+        refused(&absent.join("out.png")),
+        format!(
+            "its folder {} does not exist; create it or give another path",
+            absent.display()
+        )
+    );
+    for name in ["out.png", "deep/out.png"] {
         assert_eq!(
-            refused(&parent.join("out.png")),
+            refused(&file.join(name)),
             format!(
-                "its folder {} does not exist; create it or give another path",
-                parent.display()
+                "{} is a file and no folder; give another path",
+                file.display()
             )
         );
     }

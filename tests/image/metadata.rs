@@ -66,6 +66,7 @@ fn all_metadata_survive_every_pair_of_formats() {
             exif: Some(camera(little)),
             xmp: Some(xmp.clone()),
             dpi: Some([300.0, 150.0]),
+            ..Metadata::default()
         };
         for (from, from_name) in FORMATS {
             let once = saved(&folder, &picture, from);

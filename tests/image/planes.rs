@@ -162,6 +162,7 @@ fn opacity_is_enlarged_and_metadata_are_carried() {
         exif: Some(vec![2]),
         xmp: Some(vec![3]),
         dpi: Some([300.0, 150.0]),
+        ..Metadata::default()
     };
     let result = picture_from_planes(&vec![0.0; 3 * 7 * 4], 7, &like, 2).unwrap();
     assert_eq!((result.width, result.height), (6, 4));

@@ -1,6 +1,6 @@
 //! Arguments of `evaluate`.
 
-use crate::cli::args::{EngineArgs, sampler};
+use crate::cli::args::{EngineArgs, sampler, steps};
 use crate::cli::failure::Failure;
 use clap::Args;
 use srdiff::diffusion::Sampler;
@@ -29,7 +29,7 @@ pub struct EvaluateArgs {
     pub samplers: Vec<Sampler>,
     /// Numbers of steps to measure [default: 5,10,20,50,100, as far as the
     /// model has timesteps, or those that it was distilled for]
-    #[arg(short = 'n', long, value_name = "LIST", value_delimiter = ',')]
+    #[arg(short = 'n', long, value_name = "LIST", value_delimiter = ',', value_parser = steps)]
     pub steps: Option<Vec<usize>>,
     /// Make results that shrink to the image itself
     #[arg(long)]

@@ -6,15 +6,18 @@ use crate::cli::args::{EngineArgs, SamplingArgs};
 use crate::cli::failure::Failure;
 use clap::Args;
 use srdiff::image::{MAX_PIXELS, OutputFormat};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `upscale`.
 #[derive(Debug, Args)]
 pub struct UpscaleArgs {
     /// Images (PNG, JPEG, WebP, TIFF, BMP, GIF or PNM; JPEG XL and AVIF if built with the
     /// features jxl and avif), folders of them, patterns such as 'scans/**/*.tif', or - for standard input
-    #[arg(value_name = "INPUT", required_unless_present = "from_file")]
+    #[arg(value_name = "INPUT", required_unless_present_any = ["from_file", "also"])]
     pub inputs: Vec<PathBuf>,
+    /// The same, as ncnn's tools have it
+    #[arg(short = 'i', value_name = "INPUT", hide = true)]
+    pub also: Vec<PathBuf>,
     /// Also take images from subfolders
     #[arg(short, long)]
     pub recursive: bool,
@@ -66,7 +69,8 @@ pub struct UpscaleArgs {
     /// Quality of a JPEG result [default: 95]
     #[arg(long, value_name = "1-100", value_parser = clap::value_parser!(u8).range(1..=100))]
     pub quality: Option<u8>,
-    /// Leave out metadata: colour profile (colours become sRGB), EXIF, XMP, resolution
+    /// Leave out metadata: colour profile (colours become sRGB), EXIF, XMP, IPTC, texts,
+    /// comments, resolution
     #[arg(long)]
     pub strip: bool,
     /// Read a damaged image as far as it goes
@@ -130,6 +134,12 @@ pub struct Interpolation {
 }
 
 impl UpscaleArgs {
+    /// All inputs that are named.
+    pub fn named(&self) -> Vec<&Path> {
+        let named = self.inputs.iter().chain(&self.also);
+        named.map(PathBuf::as_path).collect()
+    }
+
     /// Results of each image.
     pub fn results(&self) -> u32 {
         self.interpolate.map_or(self.samples, |way| way.count)

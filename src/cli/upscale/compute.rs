@@ -9,6 +9,7 @@ use crate::cli::signals::Stop;
 use srdiff::image::{Decoded, NoMemory, OutputFormat, Picture, Strip};
 use srdiff::upscale::{Spread, UpscaleError, Upscaler};
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
@@ -101,6 +102,12 @@ impl<'a> Compute<'a, '_> {
             settings.reach(Stage::Upscale, job);
             let sample = settings.sample_of(number);
             let is_there = job.is_there(number as usize);
+            let output = job.outputs().nth(number as usize);
+            if settings.shared && output.is_some_and(|output| output.is_file()) {
+                report.appeared(job, output.map(PathBuf::as_path));
+                self.before += work;
+                continue;
+            }
             let mut results = Results::new(job, number as usize, head.clone(), &self.to_save);
             let mut whole = settings.uncertainty.then(|| head.clone());
             let before = self.before;
@@ -141,6 +148,13 @@ impl<'a> Compute<'a, '_> {
             let how = match result {
                 Ok(how) => how,
                 // The thread that writes it has reported why it cannot.
+                Err(UpscaleError::Cancelled) if results.is_there() => {
+                    self.before += work;
+                    // What is kept of the image may not be complete.
+                    is_first = true;
+                    started = Instant::now();
+                    continue;
+                }
                 Err(UpscaleError::Cancelled) if results.is_refused() => break,
                 Err(UpscaleError::Cancelled) => return Ok(ControlFlow::Break(())),
                 Err(error) => return Err(failed(error)),

@@ -1,13 +1,14 @@
 //! Which images are meant: files, folders, patterns, lists, standard input.
 
 use super::UpscaleArgs;
+use super::patterns::Pattern;
 use crate::cli::failure::Failure;
 use crate::cli::signals::Stop;
 use srdiff::atomic_file::is_same_file;
 use srdiff::image::{DecodeOptions, Frame, frames, has_extension};
 use std::fs::File;
 use std::io::{IsTerminal, Read, Seek};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::{fs, io};
 use walkdir::{DirEntry, WalkDir};
 
@@ -52,13 +53,14 @@ pub struct Inputs {
 pub fn collect(args: &UpscaleArgs, output: Option<&Path>) -> Result<Inputs, Failure> {
     let mut inputs = Inputs::default();
     let output = output.and_then(|folder| fs::canonicalize(folder).ok());
-    let is_stdin = |path: &PathBuf| path.as_os_str() == "-";
-    if args.inputs.iter().any(is_stdin) && args.from_file.as_ref().is_some_and(is_stdin) {
+    let is_stdin = |path: &Path| path.as_os_str() == "-";
+    let named = args.named();
+    if named.iter().any(|path| is_stdin(path)) && args.from_file.as_deref().is_some_and(is_stdin) {
         let message = "--from-file -: standard input cannot be both a list and an image";
         return Err(Failure::Usage(message.to_owned()));
     }
     let mut stdin = false;
-    for path in &args.inputs {
+    for path in &named {
         if is_stdin(path) {
             if !std::mem::replace(&mut stdin, true) {
                 inputs.list.push(read_stdin()?);
@@ -66,16 +68,16 @@ pub fn collect(args: &UpscaleArgs, output: Option<&Path>) -> Result<Inputs, Fail
         } else if path.is_dir() {
             inputs.search(path, args.recursive, output.as_deref());
         } else if let Some(pattern) = pattern(path) {
-            inputs.expand(path, pattern);
+            inputs.expand(path, &pattern);
         } else {
-            inputs.is_single = args.inputs.len() == 1 && args.from_file.is_none();
-            inputs.add(path.clone(), PathBuf::new());
+            inputs.is_single = named.len() == 1 && args.from_file.is_none();
+            inputs.add(path.to_path_buf(), PathBuf::new());
         }
     }
     if let Some(list) = &args.from_file {
         inputs.read_list(list)?;
     }
-    inputs.is_single |= stdin && args.inputs.len() == 1 && args.from_file.is_none();
+    inputs.is_single |= stdin && named.len() == 1 && args.from_file.is_none();
     inputs.list.sort_by(|a, b| a.path.cmp(&b.path));
     inputs.list.dedup_by(|a, b| a.path == b.path);
     Ok(inputs)
@@ -164,8 +166,19 @@ impl Inputs {
             match entry {
                 Ok(entry) => {
                     let path = entry.path();
+                    if !has_extension(path) {
+                        continue;
+                    }
                     // Links to files are followed, to folders not: they may go round.
-                    if has_extension(path) && path.is_file() {
+                    let metadata = fs::metadata(path);
+                    if let Err(error) = &metadata
+                        && entry.path_is_symlink()
+                    {
+                        let path = path.display();
+                        let note = format!("{path}: a link that leads to no file ({error})");
+                        self.notes.push(format!("{note} was left out"));
+                    }
+                    if metadata.is_ok_and(|metadata| metadata.is_file()) {
                         let parent = path.parent().unwrap_or(folder);
                         let subfolder = parent.strip_prefix(folder).unwrap_or(Path::new(""));
                         self.add(path.to_owned(), subfolder.to_owned());
@@ -192,35 +205,20 @@ impl Inputs {
     }
 
     /// Takes the files that a pattern matches.
-    fn expand(&mut self, pattern: &Path, text: &str) {
+    fn expand(&mut self, path: &Path, pattern: &Pattern) {
         let known = self.list.len() + self.problems.len();
-        let options = glob::MatchOptions {
-            // As a shell does it.
-            require_literal_separator: true,
-            require_literal_leading_dot: true,
-            ..glob::MatchOptions::default()
-        };
-        let Ok(found) = glob::glob_with(text, options) else {
-            return self.add(pattern.to_owned(), PathBuf::new());
-        };
-        let fixed = fixed_part(pattern);
-        for entry in found {
-            match entry {
-                Ok(path) if path.is_dir() => {}
-                Ok(path) => {
-                    let parent = path.parent().unwrap_or(Path::new(""));
-                    let subfolder = parent.strip_prefix(&fixed).unwrap_or(Path::new(""));
-                    let subfolder = subfolder.to_owned();
-                    self.add(path, subfolder);
-                }
-                Err(error) => {
-                    let path = error.path().to_owned();
-                    self.fails(&path, format!("cannot be searched ({})", error.error()));
-                }
-            }
+        let fixed = pattern.fixed();
+        let files = pattern.files(&mut |folder, error| {
+            self.fails(folder, format!("cannot be searched ({error})"));
+        });
+        for path in files {
+            let parent = path.parent().unwrap_or(Path::new(""));
+            let subfolder = parent.strip_prefix(&fixed).unwrap_or(Path::new(""));
+            let subfolder = subfolder.to_owned();
+            self.add(path, subfolder);
         }
         if self.list.len() + self.problems.len() == known {
-            self.fails(pattern, "matches no files; check the pattern");
+            self.fails(path, "matches no files; check the pattern");
         }
     }
 
@@ -233,6 +231,8 @@ impl Inputs {
             File::open(list).and_then(|mut file| file.read_to_end(&mut bytes))
         };
         read.map_err(|error| Failure::List(list.to_owned(), error))?;
+        // Editors on Windows put it in front of UTF-8.
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
         // `find -print0` ends names so, and no name can hold a zero byte.
         let separator = if bytes.contains(&0) { 0 } else { b'\n' };
         let known = self.list.len();
@@ -264,7 +264,7 @@ fn path_of(bytes: &[u8]) -> io::Result<PathBuf> {
 fn path_of(bytes: &[u8]) -> io::Result<PathBuf> {
     let text = std::str::from_utf8(bytes);
     let text = text.map_err(|_| io::Error::other("it is not UTF-8"))?;
-    Ok(text.trim_start_matches('\u{feff}').into())
+    Ok(text.into())
 }
 
 /// Keeps what standard input holds in a file without a name: decoders seek.
@@ -329,38 +329,8 @@ fn is_hidden(entry: &DirEntry) -> bool {
     entry.file_name().to_string_lossy().starts_with('.')
 }
 
-fn has_wildcard(text: &str) -> bool {
-    text.contains(['*', '?', '['])
-}
-
-/// The text of a path that is a pattern and no file.
-fn pattern(path: &Path) -> Option<&str> {
-    let text = path.to_str().filter(|text| has_wildcard(text))?;
-    let is_valid = glob::Pattern::new(text).is_ok();
-    (is_valid && fs::symlink_metadata(path).is_err()).then_some(text)
-}
-
-/// The folders of a pattern before its first wildcard.
-fn fixed_part(pattern: &Path) -> PathBuf {
-    let is_fixed = |part: &Component| !has_wildcard(&part.as_os_str().to_string_lossy());
-    let components: Vec<_> = pattern.components().take_while(is_fixed).collect();
-    let parents = match components.len() == pattern.components().count() {
-        true => components.len().saturating_sub(1),
-        false => components.len(),
-    };
-    components[..parents].iter().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_pattern_leaves_open_is_mirrored() {
-        let fixed = |pattern: &str| fixed_part(Path::new(pattern)).display().to_string();
-        assert_eq!(fixed("scans/**/*.tif"), "scans");
-        assert_eq!(fixed("a/b/c?.png"), "a/b");
-        assert_eq!(fixed("*.png"), "");
-        assert_eq!(fixed("/a/[bc]/d.png"), "/a");
-    }
+/// The pattern that a path is, if it is no file.
+fn pattern(path: &Path) -> Option<Pattern> {
+    let is_there = fs::symlink_metadata(path).is_ok();
+    Pattern::new(path).filter(|_| !is_there)
 }

@@ -3,11 +3,11 @@
 use super::UpscaleArgs;
 use super::inputs::{Input, Inputs};
 use super::name::{Common, Template};
-use super::places::{Places, check_place, is_absent};
+use super::places::{Places, check_place, is_absent, is_stream};
 use super::target::Target;
 use crate::cli::failure::Failure;
 use srdiff::atomic_file::is_same_file;
-use srdiff::image::{OutputFormat, check_writable};
+use srdiff::image::{ImageProblem, OutputFormat, check_writable};
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::io::{IsTerminal, stdout};
@@ -36,6 +36,8 @@ pub struct Job {
     pub there: HashSet<usize>,
     /// Results that are not written yet.
     pub left: AtomicUsize,
+    /// Whether this run has written one of them.
+    pub has_made: AtomicBool,
     pub has_failed: AtomicBool,
     pub format: OutputFormat,
     /// Width and height of the input, once they are known.
@@ -98,6 +100,7 @@ pub fn destination(
         Some(path) if path.as_os_str() == "-" => Destination::Stdout,
         Some(path) => match folder_given(args) {
             Some(folder) => Destination::Folder(folder.to_owned()),
+            None if is_stream(path) => return Err(Failure::NotAFile(path.clone())),
             None if is_single => Destination::File(path.clone()),
             None if path.exists() || OutputFormat::from_path(path).is_ok() => {
                 return usage(format!(
@@ -180,6 +183,15 @@ pub fn plan(
         });
     }
     for mut job in jobs {
+        if job.input.stdin.is_none() && is_stream(&job.input.path) {
+            // Told before its place, which takes no results.
+            let failure = Failure::UpscaleInput {
+                input: job.input.shown(),
+                problem: ImageProblem::NotRegular,
+            };
+            work.failed.push((job, failure));
+            continue;
+        }
         if job.output.is_none() {
             work.jobs.push(job);
             continue;
@@ -207,7 +219,11 @@ pub fn plan(
             _ if output.parent().is_some_and(is_absent) => {
                 check_place(output).map_err(Failure::Output)
             }
-            _ => check_writable(output, args.force).map_err(Failure::Output),
+            _ => match check_writable(output, args.force) {
+                // Another run has written it just now, and is answered when it is its turn.
+                Err(error) if !is_single && matches!(error.problem, ImageProblem::Exists) => Ok(()),
+                checked => checked.map_err(Failure::Output),
+            },
         });
         drop(outputs);
         match checked {
@@ -255,6 +271,7 @@ fn jobs(
         Ok(Job {
             format: format(args, output.as_deref())?,
             left: (1 + others.len()).into(),
+            has_made: false.into(),
             has_failed: false.into(),
             input,
             output,

@@ -5,6 +5,7 @@ mod compute;
 mod inputs;
 mod jobs;
 mod name;
+mod patterns;
 mod pipeline;
 mod places;
 mod report;
@@ -82,7 +83,11 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
         quiet: args.quiet,
         verbose: args.verbose,
     };
-    let settings = settings(args, sample);
+    let settings = Settings {
+        // A mean is not of the samples that another run has written.
+        shared: !is_single && !args.uncertainty && !args.force,
+        ..settings(args, sample)
+    };
     let costs = work.jobs.iter().map(|job| settings.cost_of(job));
     let report = Report::new(style, sample, work.jobs.len(), costs.sum());
     let total = problems.len() + work.len();
@@ -235,6 +240,7 @@ fn settings(args: &UpscaleArgs, sample: SampleOptions) -> Settings {
         strip: args.strip,
         writing,
         overwrite: args.force,
+        shared: false,
         load: args.jobs.load,
         save: args.jobs.save,
         #[cfg(test)]

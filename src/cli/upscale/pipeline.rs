@@ -43,6 +43,9 @@ pub struct Settings {
     pub strip: bool,
     pub writing: EncodeOptions,
     pub overwrite: bool,
+    /// Whether a result that another run writes meanwhile is left to it: where results
+    /// from before are skipped.
+    pub shared: bool,
     /// Threads that read.
     pub load: usize,
     /// Threads that write.

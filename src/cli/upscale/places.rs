@@ -28,6 +28,12 @@ pub fn is_absent(folder: &Path) -> bool {
     !folder.as_os_str().is_empty() && fs::metadata(folder).is_err()
 }
 
+/// Whether a path is of a pipe or device.
+pub fn is_stream(path: &Path) -> bool {
+    let is_other = |metadata: fs::Metadata| !metadata.is_file() && !metadata.is_dir();
+    path == "/dev/stdout" || fs::metadata(path).is_ok_and(is_other)
+}
+
 /// Checks that a file can be made in a folder that may have to be made first.
 pub fn check_place(path: &Path) -> Result<(), ImageError> {
     let mut missing = path;

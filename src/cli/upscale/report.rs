@@ -151,6 +151,32 @@ impl Report {
         });
     }
 
+    /// A result that another run has written meanwhile.
+    pub fn appeared(&self, job: &Job, output: Option<&Path>) {
+        let output = output.map(|path| path.display().to_string());
+        if self.style.verbose {
+            let output = output.as_deref().unwrap_or_default();
+            self.say(&format!("{output}: is there already"));
+        }
+        self.settle(job);
+        self.json(Line {
+            output,
+            status: "skipped",
+            ..self.line(job)
+        });
+    }
+
+    /// Counts an image when nothing is left to do for it.
+    fn settle(&self, job: &Job) {
+        if job.left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            let mut state = self.state();
+            match job.has_made.load(Ordering::Relaxed) {
+                true => state.done += 1,
+                false => state.skipped += 1,
+            }
+        }
+    }
+
     /// An image that has no result; `work` will not be done.
     pub fn failed(&self, job: &Job, failure: Failure, work: u64) {
         self.json(Line {
@@ -218,9 +244,8 @@ impl Report {
             .as_ref()
             .map(|how| how.lr_psnr)
             .filter(|p| p.is_finite());
-        if job.left.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.state().done += 1;
-        }
+        job.has_made.store(true, Ordering::Relaxed);
+        self.settle(job);
         let tiles = made.how.as_ref().and_then(|how| how.tiles);
         let output = match output {
             Some(path) => path.display().to_string(),

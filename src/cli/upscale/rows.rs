@@ -37,6 +37,8 @@ enum End {
     Abandoned,
     /// The thread that writes reports why it cannot, and nothing is tried again.
     Failed,
+    /// Another run has written it, and nothing is left to do.
+    There,
 }
 
 /// The end that comes first, which counts.
@@ -44,6 +46,10 @@ enum End {
 struct FirstEnd(Arc<OnceLock<End>>);
 
 impl FirstEnd {
+    fn is(&self, end: End) -> bool {
+        self.0.get() == Some(&end)
+    }
+
     /// Ends it so, unless it has ended otherwise; whether it has ended so.
     fn claim(&self, end: End) -> bool {
         *self.0.get_or_init(|| end) == end
@@ -55,6 +61,12 @@ impl Rows<'_> {
     /// the thread that upscales begins anew or reports why it does not.
     pub fn fail(&self) -> bool {
         self.end.claim(End::Failed)
+    }
+
+    /// Leaves the result to another run that has written it; whether that counts, as
+    /// [`fail`](Self::fail) says.
+    pub fn leave(&self) -> bool {
+        self.end.claim(End::There)
     }
 
     /// How it came about, if all rows have come.
@@ -74,6 +86,7 @@ pub struct Results<'a, 's> {
     writer: Option<Writer>,
     last: Option<Strip>,
     is_refused: bool,
+    is_there: bool,
 }
 
 struct Writer {
@@ -86,6 +99,11 @@ impl Writer {
     /// Lets it be, unless writing has failed; whether it was let be.
     fn abandon(&self) -> bool {
         self.end.claim(End::Abandoned)
+    }
+
+    /// Whether another run has written the result.
+    fn is_there(&self) -> bool {
+        self.end.is(End::There)
     }
 }
 
@@ -113,6 +131,7 @@ impl<'a, 's> Results<'a, 's> {
             writer: None,
             last: None,
             is_refused: false,
+            is_there: false,
         }
     }
 
@@ -138,8 +157,10 @@ impl<'a, 's> Results<'a, 's> {
     pub fn push(&mut self, strip: Strip) -> ControlFlow<()> {
         if strip.y == 0 {
             self.last = None;
-            let before = self.writer.take();
-            self.is_refused |= before.is_some_and(|writer| !writer.abandon());
+            if let Some(before) = self.writer.take() {
+                self.is_refused |= !before.abandon();
+                self.is_there |= before.is_there();
+            }
         }
         if !self.is_refused
             && let Some(last) = self.last.replace(strip)
@@ -150,6 +171,11 @@ impl<'a, 's> Results<'a, 's> {
             false => ControlFlow::Continue(()),
             true => ControlFlow::Break(()),
         }
+    }
+
+    /// Whether another run has written the result, so that nobody takes the rows.
+    pub fn is_there(&self) -> bool {
+        self.is_there || self.writer.as_ref().is_some_and(Writer::is_there)
     }
 
     /// Whether nobody writes the rows any longer.

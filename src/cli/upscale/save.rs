@@ -43,10 +43,21 @@ pub fn save_all(
                 },
             ),
             (Ok(()), None) => unreachable!("the last row comes after it"),
-            // Upscaling failed, was stopped or began anew before the last row; the
-            // thread that upscales reports it.
-            (Err(_), None) if !rows.fail() => {}
-            (Err(unsaved), _) => report.failed(rows.job, unsaved.failure(&rows), 0),
+            (Err(unsaved), made) => {
+                let is_there = unsaved.is_there(&rows, settings);
+                let counts = match is_there {
+                    true => rows.leave(),
+                    false => rows.fail(),
+                };
+                // The last row may have come between.
+                match counts || made.is_some() || rows.made().is_some() {
+                    true if is_there => report.appeared(rows.job, rows.output),
+                    true => report.failed(rows.job, unsaved.failure(&rows), 0),
+                    // Upscaling failed, was stopped or began anew before the last row;
+                    // the thread that upscales reports it.
+                    false => {}
+                }
+            }
         }
     }
 }
@@ -58,6 +69,12 @@ enum Unsaved {
 }
 
 impl Unsaved {
+    /// Whether another run has written the result meanwhile, and it is left so.
+    fn is_there(&self, rows: &Rows<'_>, settings: &Settings) -> bool {
+        let exists = matches!(self, Self::Image(ImageProblem::Exists));
+        exists && settings.shared && rows.output.is_some_and(Path::is_file)
+    }
+
     fn failure(self, rows: &Rows<'_>) -> Failure {
         match self {
             Self::Other(failure) => *failure,

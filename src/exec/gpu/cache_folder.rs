@@ -71,7 +71,9 @@ impl CacheFolder {
             Fault::Io(error) => error.to_string(),
             Fault::Folder => "a folder is in its place".to_owned(),
             Fault::NoFolder(_) => "its folder was removed".to_owned(),
-            Fault::Exists | Fault::NotRegular => "something else is in its place".to_owned(),
+            Fault::Exists | Fault::NotRegular | Fault::NotAFolder(_) => {
+                "something else is in its place".to_owned()
+            }
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use super::super::color::Cmyk;
 use super::super::exif;
+use super::super::iptc;
 use super::super::pixels::Pixels;
 use super::super::raster::Raster;
 use super::super::{ImageProblem, Metadata, orientation::Orientation};
@@ -47,6 +48,9 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
             None
         }
     };
+    if header.has_more_xmp {
+        notes.push("the part of its XMP in further segments was left out".to_owned());
+    }
     let channels = header.components.len();
     let wanted = match channels {
         1 => Some(ColorSpace::JCS_GRAYSCALE),
@@ -108,6 +112,9 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
         exif: header.exif,
         xmp: header.xmp,
         dpi: header.dpi,
+        iptc: iptc::of_resources(&header.resources),
+        comments: header.comments,
+        ..Metadata::default()
     };
     Ok(raster)
 }

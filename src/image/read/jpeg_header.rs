@@ -3,6 +3,7 @@
 
 use super::super::ImageProblem;
 use super::super::exif;
+use super::super::iptc;
 use super::{Source, cut_off};
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read, Seek};
@@ -21,6 +22,11 @@ pub struct Header {
     pub dpi: Option<[f64; 2]>,
     pub exif: Option<Vec<u8>>,
     pub xmp: Option<Vec<u8>>,
+    /// Whether XMP goes on in segments that are not read.
+    pub has_more_xmp: bool,
+    /// Of Photoshop, put together.
+    pub resources: Vec<u8>,
+    pub comments: Vec<Vec<u8>>,
     profile: BTreeMap<u8, Vec<u8>>,
     profile_parts: u8,
     /// Whether the end marker is there.
@@ -47,6 +53,7 @@ pub enum Profile {
 
 const START_OF_SCAN: u8 = 0xda;
 const END: u8 = 0xd9;
+const COMMENT: u8 = 0xfe;
 
 impl Header {
     /// Reads up to the first scan, or through all of them. Leaves the file at
@@ -110,7 +117,7 @@ impl Header {
     }
 
     fn is_wanted(&self, marker: u8) -> bool {
-        matches!(marker, 0xc0..=0xcf | 0xe0..=0xe2 | 0xee | START_OF_SCAN)
+        matches!(marker, 0xc0..=0xcf | 0xe0..=0xe2 | 0xed | 0xee | COMMENT | START_OF_SCAN)
             && !matches!(marker, 0xc4 | 0xc8 | 0xcc)
     }
 
@@ -145,6 +152,7 @@ impl Header {
                 if let (Some(packet), None) = (packet, &self.xmp) {
                     self.xmp = Some(packet.to_vec());
                 }
+                self.has_more_xmp |= data.starts_with(b"http://ns.adobe.com/xmp/extension/\0");
             }
             (0xe2, _) => {
                 if let Some([number, count, part @ ..]) = data.strip_prefix(b"ICC_PROFILE\0") {
@@ -152,6 +160,11 @@ impl Header {
                     self.profile.insert(*number, part.to_vec());
                 }
             }
+            (0xed, _) => {
+                let part = data.strip_prefix(iptc::HEADER);
+                self.resources.extend(part.unwrap_or_default());
+            }
+            (COMMENT, comment) if !comment.is_empty() => self.comments.push(comment.to_vec()),
             (0xee, [b'A', b'd', b'o', b'b', b'e', ..]) if data.len() >= 12 => self.adobe = true,
             (START_OF_SCAN, [count, rest @ ..]) => {
                 let used = 2 * usize::from(*count);

@@ -154,7 +154,7 @@ impl Decoding {
             icc_profile: self.icc_profile.clone(),
             exif: scan.exif.clone(),
             xmp: scan.xmp.clone(),
-            dpi: None,
+            ..Metadata::default()
         };
         Ok((raster, is_whole))
     }

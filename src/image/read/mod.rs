@@ -13,6 +13,7 @@ mod jxl;
 mod jxl_frames;
 mod png;
 mod png_frames;
+mod png_text;
 mod simple;
 mod tiff;
 mod webp;

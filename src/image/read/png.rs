@@ -5,6 +5,7 @@ use super::super::exif;
 use super::super::pixels::Pixels;
 use super::super::raster::Raster;
 use super::super::{ImageProblem, Metadata, orientation::Orientation};
+use super::png_text::Texts;
 use super::{
     DecodeOptions, HEADER_BYTES, Size, Source, check_size, cut_off, damaged, first_of_animation,
     io_problem, tolerate,
@@ -24,9 +25,6 @@ const ROWS: usize = 8;
 
 /// The most bytes of EXIF that are read: more than JPEG can hold.
 const MAX_EXIF: u32 = 16 << 20;
-
-/// The keyword of a text chunk that holds XMP.
-const XMP: &str = "XML:com.adobe.xmp";
 
 pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> {
     let walk = Walk::new(source)?;
@@ -73,7 +71,7 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     if walk.durations.len() > 1 {
         raster.note(first_of_animation(walk.durations.len()));
     }
-    describe(&mut raster, reader.info(), walk.exif)?;
+    describe(&mut raster, reader.info(), &walk)?;
     Ok(raster)
 }
 
@@ -158,16 +156,12 @@ pub fn layout<R: BufRead + Seek>(reader: &Reader<R>) -> (usize, bool) {
 }
 
 /// Adds what the file says about its pixels.
-pub fn describe(
-    raster: &mut Raster,
-    info: &Info<'_>,
-    exif: Option<Vec<u8>>,
-) -> Result<(), ImageProblem> {
+pub fn describe(raster: &mut Raster, info: &Info<'_>, walk: &Walk) -> Result<(), ImageProblem> {
     if let Some(points) = info.coding_independent_code_points {
         color::check_transfer(points.transfer_function)?;
     }
     let gray = raster.pixels.is_gray();
-    raster.metadata = metadata(info, exif, gray, &mut raster.notes);
+    raster.metadata = metadata(info, walk, gray, &mut raster.notes);
     Ok(())
 }
 
@@ -205,6 +199,8 @@ pub struct Walk {
     pub exif: Option<Vec<u8>>,
     /// How long each frame of an animation is shown.
     pub durations: Vec<Duration>,
+    /// How many texts there are.
+    pub texts: usize,
     /// Whether the last chunk is there.
     pub ended: bool,
 }
@@ -215,6 +211,7 @@ impl Walk {
         let mut walk = Self {
             exif: None,
             durations: Vec::new(),
+            texts: 0,
             ended: false,
         };
         let result = walk.run(source);
@@ -254,6 +251,7 @@ impl Walk {
             } else {
                 source.seek_relative(i64::from(length) + 4)?;
             }
+            self.texts += usize::from(matches!(&name, b"tEXt" | b"zTXt" | b"iTXt"));
             if &name == b"IEND" {
                 // Seeking past the end of a file is no error.
                 source.seek_relative(-1)?;
@@ -270,19 +268,16 @@ impl Walk {
     }
 }
 
-fn metadata(
-    info: &Info<'_>,
-    exif: Option<Vec<u8>>,
-    gray: bool,
-    notes: &mut Vec<String>,
-) -> Metadata {
+fn metadata(info: &Info<'_>, walk: &Walk, gray: bool, notes: &mut Vec<String>) -> Metadata {
     let dpi = info.pixel_dims.filter(|dims| dims.unit == Unit::Meter);
-    let text = info.utf8_text.iter().find(|text| text.keyword == XMP);
+    let texts = Texts::read(info, walk.texts, notes);
     Metadata {
         icc_profile: profile(info, gray, notes),
-        exif,
-        xmp: text.and_then(|text| Some(text.get_text().ok()?.into_bytes())),
+        exif: walk.exif.clone(),
+        xmp: texts.xmp,
         dpi: dpi.map(|dims| [dims.xppu, dims.yppu].map(|n| f64::from(n) * 0.0254)),
+        texts: texts.list,
+        ..Metadata::default()
     }
 }
 

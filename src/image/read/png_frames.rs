@@ -103,7 +103,7 @@ impl Sequence for Animation {
         )?;
         let mut raster = Raster::new(pixels);
         raster.notes.clone_from(notes);
-        describe(&mut raster, info, walk.exif.clone())?;
+        describe(&mut raster, info, walk)?;
         Ok(raster)
     }
 }

@@ -94,7 +94,7 @@ impl Head {
                 icc_profile,
                 exif,
                 xmp,
-                dpi: None,
+                ..Metadata::default()
             },
             notes,
         })

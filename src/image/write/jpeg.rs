@@ -1,8 +1,9 @@
 //! JPEG files, by libjpeg.
 
-use super::super::{ImageProblem, Picture, error::innermost_message};
+use super::super::{ImageProblem, Picture, error::innermost_message, iptc};
 use super::output::Output;
 use super::rows::Rows;
+use super::words;
 use crate::host_memory::probe;
 use mozjpeg::{ColorSpace, Compress, Marker, PixelDensity, PixelDensityUnit};
 
@@ -61,6 +62,17 @@ pub fn encode(
             started.write_marker(Marker::APP(2), &segment);
         }
     }
+    if let Some(iptc) = &head.metadata.iptc
+        && fits(iptc::HEADER, &iptc::resources(iptc))
+    {
+        let segment = [iptc::HEADER, &iptc::resources(iptc)].concat();
+        started.write_marker(Marker::APP(13), &segment);
+    }
+    for comment in words::jpeg_comments(&head.metadata) {
+        if fits(&[], comment) {
+            started.write_marker(Marker::COM, comment);
+        }
+    }
     while let Some(samples) = rows.next()? {
         started.write_scanlines(&samples.to_u8()).map_err(refused)?;
     }
@@ -86,9 +98,17 @@ pub fn too_long(picture: &Picture) -> Vec<String> {
     let long = |header: &[u8], data: &Option<Vec<u8>>| {
         data.as_ref().is_some_and(|data| !fits(header, data))
     };
-    blocks
-        .iter()
-        .filter(|(_, header, data)| long(header, data))
-        .map(|(name, ..)| format!("its {name} is longer than JPEG can hold and was left out"))
+    let blocks = blocks.iter().filter(|(_, header, data)| long(header, data));
+    let mut names: Vec<&str> = blocks.map(|(name, ..)| *name).collect();
+    let iptc = metadata.iptc.as_deref().map(iptc::resources);
+    if iptc.is_some_and(|resources| !fits(iptc::HEADER, &resources)) {
+        names.push("IPTC");
+    }
+    if words::jpeg_comments(metadata).any(|comment| !fits(&[], comment)) {
+        names.push("comment");
+    }
+    names
+        .into_iter()
+        .map(|name| format!("its {name} is longer than JPEG can hold and was left out"))
         .collect()
 }

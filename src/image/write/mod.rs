@@ -6,6 +6,7 @@ mod png;
 mod rows;
 mod tiff;
 mod webp;
+mod words;
 
 use super::color::{self, Space};
 use super::guard::guarded;
@@ -64,13 +65,17 @@ impl OutputFormat {
     /// # Errors
     /// When it names none of [`EXTENSIONS`](Self::EXTENSIONS).
     pub fn from_path(path: &Path) -> Result<Self, ImageError> {
-        let extension = path.extension().and_then(|extension| extension.to_str());
-        match extension.map(str::to_ascii_lowercase).as_deref() {
-            Some("png") => Ok(Self::Png),
-            Some("jpg" | "jpeg") => Ok(Self::Jpeg),
-            Some("webp") => Ok(Self::WebP),
-            Some("tif" | "tiff") => Ok(Self::Tiff),
-            _ => Err(ImageProblem::Extension.of(path)),
+        let extension = path.extension().unwrap_or_default().to_string_lossy();
+        match &*extension.to_ascii_lowercase() {
+            "png" => Ok(Self::Png),
+            "jpg" | "jpeg" => Ok(Self::Jpeg),
+            "webp" => Ok(Self::WebP),
+            "tif" | "tiff" => Ok(Self::Tiff),
+            "" => Err(ImageProblem::Extension.of(path)),
+            _ => {
+                let extension = extension.into_owned();
+                Err(ImageProblem::NotWritten { extension }.of(path))
+            }
         }
     }
 
@@ -121,6 +126,7 @@ impl OutputFormat {
                 "{self} has no gray, so the gray colour profile became sRGB"
             ));
         }
+        losses.extend(words::losses(self, &picture.metadata));
         if self == Self::Jpeg {
             losses.extend(jpeg::too_long(picture));
         }

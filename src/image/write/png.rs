@@ -3,6 +3,7 @@
 use super::super::{ImageProblem, Samples, error::innermost_message};
 use super::output::Output;
 use super::rows::Rows;
+use super::words;
 use crate::host_memory::{collected, probe};
 use ::png::{BitDepth, ColorType, Encoder, EncodingError, Info, PixelDimensions, Unit};
 use std::borrow::Cow;
@@ -30,6 +31,7 @@ pub fn encode(rows: &mut Rows<'_>, output: &mut Output<'_>) -> Result<(), ImageP
         let unit = Unit::Meter;
         PixelDimensions { xppu, yppu, unit }
     });
+    words::add_to_png(&mut info, metadata);
     // Rows that it filters in several ways.
     probe(16 * rows.row_samples())?;
     let mut encoder = Encoder::with_info(output, info).map_err(refused)?;

@@ -22,6 +22,7 @@ use std::borrow::Cow;
 use std::io::{Seek, Write};
 
 const XMP: u16 = 700;
+const IPTC: u16 = 33_723;
 
 /// From this size on, offsets may not fit into 32 bits.
 const BIG: u64 = 4_000_000_000;
@@ -166,6 +167,9 @@ fn header<'a, W: Write + Seek, K: TiffKind>(
     }
     if let Some(packet) = &metadata.xmp {
         image.write_tag(Tag::from_u16_exhaustive(XMP), &packet[..])?;
+    }
+    if let Some(iptc) = &metadata.iptc {
+        image.write_tag(Tag::from_u16_exhaustive(IPTC), Undefined(iptc))?;
     }
     for field in &directories.main {
         if exif::DESCRIPTIVE.contains(&field.tag) {

@@ -28,6 +28,7 @@ fn images(count: usize) -> (TempDir, Vec<Job>) {
             others: Vec::new(),
             there: HashSet::new(),
             left: 1.into(),
+            has_made: false.into(),
             has_failed: false.into(),
             format: OutputFormat::Png,
             size: [4, 4],
@@ -45,6 +46,10 @@ fn images(count: usize) -> (TempDir, Vec<Job>) {
 
 /// Runs all jobs, each stage with `fault` in front.
 fn upscale(jobs: Vec<Job>, fault: fn(Stage, &Path)) -> Outcome {
+    upscale_samples(jobs, 1, fault)
+}
+
+fn upscale_samples(jobs: Vec<Job>, results: u32, fault: fn(Stage, &Path)) -> Outcome {
     let (done, outcome) = channel();
     // On a thread of its own, so that a hang is a failure.
     thread::spawn(move || {
@@ -58,12 +63,13 @@ fn upscale(jobs: Vec<Job>, fault: fn(Stage, &Path)) -> Outcome {
         let settings = Settings {
             sample,
             target: None,
-            results: 1,
+            results,
             uncertainty: false,
             reading: DecodeOptions::default(),
             strip: false,
             writing: EncodeOptions::default(),
             overwrite: false,
+            shared: jobs.len() > 1,
             load: 1,
             save: 1,
             fault,
@@ -113,6 +119,56 @@ fn a_panic_is_the_failure_of_its_image_and_the_others_are_done() {
             "0.png", "0_x4.png", "1.png", "2.png", "2_x4.png", "3.png", "3_x4.png",
         ];
         assert_eq!(names(folder.path()), expected);
+    }
+}
+
+/// Another run that writes into the same folder.
+#[test]
+fn a_result_that_appears_meanwhile_is_left_there() {
+    fn appear_at(at: Stage, stage: Stage, input: &Path) {
+        if stage == at && input.ends_with("1.png") {
+            std::fs::write(input.with_file_name("1_x4.png"), "of another run").unwrap();
+        }
+    }
+    let faults: [fn(Stage, &Path); 3] = [
+        |stage, input| appear_at(Stage::Load, stage, input),
+        |stage, input| appear_at(Stage::Upscale, stage, input),
+        |stage, input| appear_at(Stage::Save, stage, input),
+    ];
+    for fault in faults {
+        let (folder, jobs) = images(3);
+        let outcome = upscale(jobs, fault);
+        assert_eq!((outcome.done, outcome.failed), (3, 0));
+        let there = std::fs::read(folder.path().join("1_x4.png")).unwrap();
+        assert_eq!(there, b"of another run");
+        // One image that was named is refused.
+        let (_folder, mut jobs) = images(2);
+        let outcome = upscale(jobs.split_off(1), fault);
+        let failure = outcome.failure.expect("a failure");
+        assert_eq!(failure.exit_code(), 4, "{failure}");
+    }
+}
+
+/// Of several samples, those that did not appear are made.
+#[test]
+fn samples_that_appear_meanwhile_do_not_stop_the_others() {
+    let (folder, mut jobs) = images(2);
+    for job in &mut jobs {
+        job.others = vec![job.input.path.with_extension("2.png")];
+        job.left = 2.into();
+    }
+    let appear: fn(Stage, &Path) = |stage, input| {
+        if stage == Stage::Save && input.ends_with("1.png") {
+            let _ = std::fs::write(input.with_file_name("1_x4.png"), "of another run");
+        }
+    };
+    let outcome = upscale_samples(jobs, 2, appear);
+    assert_eq!((outcome.done, outcome.failed), (2, 0));
+    let there = std::fs::read(folder.path().join("1_x4.png")).unwrap();
+    assert_eq!(there, b"of another run");
+    for name in ["0_x4.png", "0.2.png", "1.2.png"] {
+        let made = Picture::open(&folder.path().join(name)).unwrap();
+        assert_eq!(made.width, 16, "{name}");
     }
 }
 

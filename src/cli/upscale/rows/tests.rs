@@ -10,6 +10,7 @@ fn job() -> Job {
         others: Vec::new(),
         there: HashSet::new(),
         left: 1.into(),
+        has_made: false.into(),
         has_failed: false.into(),
         format: OutputFormat::Png,
         size: [1, 1],
@@ -53,6 +54,18 @@ fn what_could_not_be_written_is_not_begun_anew() {
     // The thread that writes has not let go of it yet.
     assert!(results.push(strip(0)).is_break());
     assert!(results.is_refused());
+}
+
+#[test]
+fn what_another_run_has_written_is_not_begun_anew() {
+    let job = job();
+    let (to_save, saved) = sync_channel(1);
+    let (mut results, rows) = begun(&job, &to_save, &saved);
+    assert!(!results.is_there());
+    assert!(rows.leave());
+    assert!(results.is_there());
+    assert!(results.push(strip(0)).is_break());
+    assert!(results.is_refused() && results.is_there());
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod unpack;
 mod ycbcr;
 
 use super::super::exif::{self, Directories, Field};
+use super::super::iptc;
 use super::super::raster::Raster;
 use super::super::{ImageProblem, Metadata, error::innermost_message, orientation::Orientation};
 use super::{
@@ -18,7 +19,7 @@ use super::{
 };
 use ::tiff::TiffError;
 use ::tiff::decoder::{Decoder, Limits, ifd::Value};
-use ::tiff::tags::{IfdPointer, Tag};
+use ::tiff::tags::{ByteOrder, IfdPointer, Tag};
 use colors::Interpreter;
 use layout::Layout;
 
@@ -29,6 +30,9 @@ const NEW_SUBFILE_TYPE: u16 = 254;
 const DNG_VERSION: u16 = 50_706;
 const XMP: u16 = 700;
 const ICC_PROFILE: u16 = 34_675;
+const IPTC: u16 = 33_723;
+/// Resources of Photoshop.
+const PHOTOSHOP: u16 = 34_377;
 
 /// More directories than any file of pages has.
 const MAX_PAGES: usize = 10_000;
@@ -224,7 +228,23 @@ fn metadata(file: &mut File<'_>) -> Metadata {
         exif: (!directories.is_empty()).then(|| directories.to_block()),
         xmp: bytes(file, XMP),
         dpi,
+        iptc: iptc(file),
+        ..Metadata::default()
     }
+}
+
+/// IPTC, by itself or among Photoshop's resources.
+fn iptc(file: &mut File<'_>) -> Option<Vec<u8>> {
+    if let Ok(Some(value)) = file.find_tag(tag(IPTC))
+        && let Some(mut found) = field(IPTC, &value)
+    {
+        // Most writers call its bytes numbers of 32 bits, which they are not.
+        if found.kind == 4 && file.byte_order() == ByteOrder::BigEndian {
+            found.data.chunks_exact_mut(4).for_each(<[u8]>::reverse);
+        }
+        return Some(found.data).filter(|data| !data.is_empty());
+    }
+    iptc::of_resources(&bytes(file, PHOTOSHOP)?)
 }
 
 fn sub_directory(file: &mut File<'_>, number: u16) -> Vec<Field> {

@@ -9,6 +9,9 @@ use super::{Metadata, Picture, exif};
 /// in 255 segments.
 const MAX_PROFILE: usize = 255 * 65_519;
 
+/// The note of a colour profile that cannot be read.
+pub const PROFILE_IS_DAMAGED: &str = "its colour profile is damaged and was left out";
+
 /// What a file holds.
 pub struct Raster {
     pub pixels: Pixels,
@@ -67,7 +70,10 @@ fn finish_metadata(picture: &mut Picture, turned: Orientation, notes: &mut Vec<S
             Space::Gray => picture.gray,
             _ => false,
         };
-        if !fits {
+        if !color::is_profile(profile) {
+            notes.push(PROFILE_IS_DAMAGED.to_owned());
+            *icc_profile = None;
+        } else if !fits {
             notes.push("its colour profile is for other colours and was left out".to_owned());
             *icc_profile = None;
         } else if profile.len() > MAX_PROFILE {

@@ -17,6 +17,14 @@ pub enum Space {
     Other,
 }
 
+/// Whether these bytes are an ICC profile, and all of it: it has its signature, and
+/// states no more bytes than there are.
+pub fn is_profile(profile: &[u8]) -> bool {
+    let stated = profile.first_chunk().map(|size| u32::from_be_bytes(*size));
+    let is_whole = stated.is_some_and(|size| (128..=profile.len() as u64).contains(&size.into()));
+    is_whole && profile.get(36..40) == Some(b"acsp")
+}
+
 /// The space of a profile; its header says so.
 pub fn space(profile: &[u8]) -> Space {
     match profile.get(16..20) {

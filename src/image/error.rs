@@ -247,6 +247,14 @@ impl ImageProblem {
         }
     }
 
+    /// Damage of which nothing can be tolerated.
+    pub(super) fn into_damage(self) -> Self {
+        match self {
+            Self::Incomplete(reason) => Self::Damaged(reason),
+            problem => problem,
+        }
+    }
+
     /// Damage found behind the header, so that what lies before it can be read.
     pub(super) fn after_header(self) -> Self {
         match self {

@@ -46,7 +46,7 @@ pub fn has_extension(path: &Path) -> bool {
 }
 
 /// How many bytes of a file tell its format.
-pub const SIGNATURE: u64 = 64;
+pub const SIGNATURE: u64 = 144;
 
 /// A format that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,30 +111,99 @@ pub fn recognise(start: &[u8]) -> Result<Format, ImageProblem> {
                     feature: "avif",
                 });
             }
-            [b'h' | b'm', b'e' | b'i', ..] => "a HEIF image",
+            [b'h', b'e', ..] | [b'm', b'i' | b's', b'f', b'1', ..] => "a HEIF image",
+            [b'c', b'r', b'x', b' ', ..] => RAW,
             _ => "a video",
         },
         [0, 0, 0, 12, b'j', b'P', b' ', b' ', ..] | [0xff, 0x4f, 0xff, 0x51, ..] => {
             "a JPEG 2000 image"
         }
         [0xff, 0xd8, ..] => "a JPEG image without its first segment",
-        [b'8', b'B', b'P', b'S', ..] => "a Photoshop document",
-        [b'P', b'F' | b'f', b'\n' | b'\r' | b' ', ..] => "a portable float map (PFM)",
+        [b'I', b'I', 0xbc, ..] => "a JPEG XR image",
         [0x76, 0x2f, 0x31, 0x01, ..] => "an OpenEXR image",
-        [b'#', b'?', b'R', b'A' | b'G', ..] => "a Radiance HDR image",
-        [b'q', b'o', b'i', b'f', ..] => "a QOI image",
-        [b'D', b'D', b'S', b' ', ..] => "a DDS texture",
         [0, 0, 1, 0, ..] => "an icon (ICO)",
-        [b'%', b'P', b'D', b'F', ..] => "a PDF document",
-        [b'<', b's', b'v', b'g', ..] | [b'<', b'?', b'x', b'm', b'l', ..] => {
-            "a drawing or document in XML, perhaps SVG"
-        }
-        [b'I', b'I', b'R' | b'U', ..] | [b'M', b'M', b'O', b'R', ..] => "a camera's raw file",
-        [b'F', b'U', b'J', b'I', b'F', b'I', b'L', b'M', ..] => "a camera's raw file",
-        [b'g', b'i', b'm', b'p', b' ', b'x', b'c', b'f', ..] => "a GIMP document",
-        _ => return Err(ImageProblem::NotAPicture),
+        // Without a count, it may be a TGA image.
+        [0, 0, 2, 0, 1..=255, 0, ..] => "a cursor (CUR)",
+        // Version, run lengths, and bits of a sample.
+        [10, 0 | 2..=5, 1, 1 | 2 | 4 | 8, ..] => "a PCX image",
+        [1, 0xda, 0 | 1, 1 | 2, ..] => "an SGI image",
+        [0x59, 0xa6, 0x6a, 0x95, ..] => "a Sun raster image",
+        [b'P', b'F' | b'f', b'\n' | b'\r' | b' ', ..] => "a portable float map (PFM)",
+        [b'I', b'I', b'R' | b'U', ..] | [b'M', b'M', b'O', b'R', ..] => RAW,
+        [0x1f, 0x8b, ..] => "a file packed by gzip",
+        _ if start.get(128..132) == Some(b"DICM") => "a medical image (DICOM)",
+        _ => match named(start) {
+            Some(name) => name,
+            None => return Err(ImageProblem::NotAPicture),
+        },
     };
     Err(ImageProblem::Format(foreign))
+}
+
+const RAW: &str = "a camera's raw file";
+
+/// Formats of a signature that is a text, and nothing else of them looked at.
+const NAMED: [(&[u8], &str); 26] = [
+    (b"8BPS", "a Photoshop document"),
+    (b"#?RA", "a Radiance HDR image"),
+    (b"#?RG", "a Radiance HDR image"),
+    (b"qoif", "a QOI image"),
+    (b"DDS ", "a DDS texture"),
+    (b"\xabKTX ", "a KTX texture"),
+    (b"FUJIFILM", RAW),
+    (b"gimp xcf", "a GIMP document"),
+    (b"farbfeld", "a farbfeld image"),
+    (b"FLIF", "a FLIF image"),
+    (b"BPG\xfb", "a BPG image"),
+    (b"SDPX", "a DPX image"),
+    (b"XPDS", "a DPX image"),
+    (b"SIMPLE  =", "a FITS image"),
+    (b"/* XPM", "an XPM image"),
+    (b"\x8bJNG", "a JNG image"),
+    (b"\x8aMNG", "an MNG animation"),
+    (b"\xd7\xcd\xc6\x9a", "a drawing (WMF)"),
+    (b"%PDF", "a PDF document"),
+    (b"%!PS", "a PostScript document"),
+    (b"\xc5\xd0\xd3\xc6", "a PostScript document"),
+    (b"AT&TFORM", "a DjVu document"),
+    (b"PK\x03\x04", "an archive (ZIP)"),
+    (b"\x1aE\xdf\xa3", "a video"),
+    (b"\x01\0\0\0\x58\0\0\0", "a drawing (EMF)"),
+    (b"\x01\0\0\0\x6c\0\0\0", "a drawing (EMF)"),
+];
+
+/// The name of a format that a text tells.
+fn named(start: &[u8]) -> Option<&'static str> {
+    if let Some((_, name)) = NAMED.iter().find(|(text, _)| start.starts_with(text)) {
+        return Some(name);
+    }
+    let is_video = start.starts_with(b"RIFF") && start.get(8..12) == Some(b"AVI ");
+    // Documents may begin with the mark of their encoding, and spaces.
+    let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
+    let text = text.trim_ascii_start().to_ascii_lowercase();
+    let begins = |words: &[&[u8]]| words.iter().any(|word| text.starts_with(word));
+    if is_video {
+        Some("a video")
+    } else if begins(&[b"<svg", b"<?xml", b"<!--", b"<!doctype svg"]) {
+        Some("a drawing or document in XML, perhaps SVG")
+    } else if begins(&[b"<!doctype html", b"<html"]) {
+        Some("a web page")
+    } else {
+        None
+    }
+}
+
+/// Whether a file that starts and ends with these bytes is a TGA image, which has no
+/// signature at its start and, in its first version, none at all.
+pub fn is_tga(start: &[u8], end: &[u8], path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default();
+    let extensions = ["tga", "icb", "vda", "vst"];
+    let is_named = extensions
+        .iter()
+        .any(|known| extension.eq_ignore_ascii_case(known));
+    // Its map of colours, and what kind of image it is.
+    let is_likely = matches!(start, [_, 0 | 1, 1..=3 | 9..=11, ..]);
+    end.ends_with(b"TRUEVISION-XFILE.\0") || (is_named && is_likely)
 }
 
 /// Whether a file of boxes is AVIF by the first of its brands, which a box of a size

@@ -12,6 +12,9 @@ const MAX_PROFILE: usize = 255 * 65_519;
 /// The most bytes of texts, of comments and of IPTC that are kept.
 const MAX_WORDS: usize = 16 << 20;
 
+/// The note of a colour profile that cannot be read.
+pub const PROFILE_IS_DAMAGED: &str = "its colour profile is damaged and was left out";
+
 /// What a file holds.
 pub struct Raster {
     pub pixels: Pixels,
@@ -73,7 +76,10 @@ fn finish_metadata(picture: &mut Picture, turned: Orientation, notes: &mut Vec<S
             Space::Gray => picture.gray,
             _ => false,
         };
-        if !fits {
+        if !color::is_profile(profile) {
+            notes.push(PROFILE_IS_DAMAGED.to_owned());
+            *icc_profile = None;
+        } else if !fits {
             notes.push("its colour profile is for other colours and was left out".to_owned());
             *icc_profile = None;
         } else if profile.len() > MAX_PROFILE {

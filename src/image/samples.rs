@@ -146,6 +146,18 @@ impl Samples {
         }
     }
 
+    /// Whether every sample is zero, as before anything was decoded.
+    pub(super) fn all_zero(&self) -> bool {
+        fn run<T: Sample>(samples: &Buffer<T>) -> bool {
+            let mut parts = samples.parts(1);
+            parts.all(|part| part.iter().all(|&v| v == T::default()))
+        }
+        match self {
+            Self::U8(samples) => run(samples),
+            Self::U16(samples) => run(samples),
+        }
+    }
+
     /// Some samples of each group of `count`: those at the indices `taken`.
     pub(super) fn picked(&self, count: usize, taken: &[usize]) -> Self {
         fn run<T: Copy>(samples: &[T], count: usize, taken: &[usize]) -> Vec<T> {

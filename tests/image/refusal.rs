@@ -54,10 +54,51 @@ fn what_is_no_picture_is_refused() {
         (b"\0\0\0\x14ftypisom\0\0\0\0avc1avif", "a video"),
         (b"PF\n1 1\n-1.0\n", "a portable float map (PFM)"),
         (b"8BPS\0\x01", "a Photoshop document"),
+        (b"\0\0\0\x18ftypmsf1\0\0\0\0", "a HEIF image"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\0", "a camera's raw file"),
+        (b"II\xbc\x01\x20\0\0\0", "a JPEG XR image"),
+        (b"\x0a\x05\x01\x08\0\0\0\0", "a PCX image"),
+        (b"\0\0\x02\0\x01\0\x20\x20", "a cursor (CUR)"),
+        (
+            b"\xef\xbb\xbf\n <svg xmlns='x'/>",
+            "a drawing or document in XML, perhaps SVG",
+        ),
+        (b"<!DOCTYPE html><html>", "a web page"),
+        (
+            b"\0\0\x02\0\0\0\0\0 pixels TRUEVISION-XFILE.\0",
+            "a TGA image",
+        ),
     ] {
         let expected =
             format!("is {format}, which cannot be read; convert it to one of {readable}");
         assert_eq!(refused("foreign.png", bytes), expected);
+    }
+    // Its first version has no signature.
+    let bytes = b"\0\0\x02\0\0\0\0\0\0\0\0\0\x01\0\x01\0\x18\0abc";
+    assert!(refused("old.TGA", bytes).starts_with("is a TGA image, "));
+    assert!(refused("old.png", bytes).starts_with("is not an image"));
+}
+
+#[test]
+fn kinds_of_coding_are_named_and_not_called_damage() {
+    let folder = Folder::new();
+    let jpeg_ls = b"\xff\xd8\xff\xf7\0\x0b\x08\0\x01\0\x01\x01\x01\x11\0\xff\xda\0\x08\x01\x01\0\0\0\0abc\xff\xd9";
+    let matrix = with_chunk(
+        &png(1, 1, [8, 2], &[], &[0, 1, 2, 3]),
+        b"cICP",
+        &[1, 1, 1, 1],
+    );
+    for (bytes, what) in [
+        (&jpeg_ls[..], "uses JPEG-LS coding, "),
+        (
+            &matrix,
+            "uses colours that are no RGB (cICP with matrix 1), ",
+        ),
+    ] {
+        let path = folder.write("kind", bytes);
+        let text = message(Picture::open(&path), &path);
+        assert!(text.starts_with(what), "{text}");
+        assert_eq!(message(dimensions(&path), &path), text);
     }
 }
 

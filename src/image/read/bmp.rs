@@ -3,8 +3,9 @@
 use super::super::pixels::Pixels;
 use super::super::raster::Raster;
 use super::super::{ImageProblem, Metadata, Samples, orientation::Orientation};
+use super::padded::Padded;
 use super::simple::{checked_size, decode_whole, problem};
-use super::{DecodeOptions, Size, Source, check_size, io_problem};
+use super::{DecodeOptions, Size, Source, check_size, io_problem, nothing_read, tolerate};
 use crate::host_memory::{with_room, zeros};
 use ::image::codecs::bmp::BmpDecoder;
 use std::io::{Read, Seek, SeekFrom};
@@ -15,7 +16,8 @@ pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> 
 
 pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, ImageProblem> {
     let header = Header::read(source)?;
-    let metadata = header.metadata(source)?;
+    let mut notes = Vec::new();
+    let metadata = header.metadata(source, &mut notes)?;
     let mut raster = match header.masks_with_alpha() {
         Some(masks) => {
             source.rewind().map_err(ImageProblem::Read)?;
@@ -25,10 +27,13 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
         }
         None => {
             source.rewind().map_err(ImageProblem::Read)?;
-            decode_whole(BmpDecoder::new(&mut *source).map_err(problem)?, options)?
+            let (source, padding) = Padded::new(source);
+            let decoder = BmpDecoder::new(source).map_err(problem)?;
+            decode_whole(decoder, &padding, options)?
         }
     };
     raster.metadata = metadata;
+    raster.notes.extend(notes);
     Ok(raster)
 }
 
@@ -77,7 +82,11 @@ impl Header {
         (used && masks[3] != 0).then_some(masks)
     }
 
-    fn metadata(&self, source: &mut Source) -> Result<Metadata, ImageProblem> {
+    fn metadata(
+        &self,
+        source: &mut Source,
+        notes: &mut Vec<String>,
+    ) -> Result<Metadata, ImageProblem> {
         let mut metadata = Metadata::default();
         if self.header_size() >= 40 {
             let per_metre = [38, 42].map(|at| self.u32(at) as i32);
@@ -94,7 +103,11 @@ impl Header {
                 .seek(at)
                 .and_then(|_| source.by_ref().take(size.into()).read_to_end(&mut profile))
                 .map_err(ImageProblem::Read)?;
-            metadata.icc_profile = (profile.len() == size as usize).then_some(profile);
+            // One that is cut off is noticed where those of all formats are looked at.
+            metadata.icc_profile = Some(profile);
+        }
+        if self.header_size() >= 124 && &self.0[70..74] == b"KNIL" {
+            notes.push("its colour profile is in another file and was left out".to_owned());
         }
         Ok(metadata)
     }
@@ -115,10 +128,18 @@ impl Header {
         source.seek(start).map_err(ImageProblem::Read)?;
         // Rows go upwards unless the height is negative.
         let orientation = Orientation::new(if height > 0 { 4 } else { 1 });
-        let mut pixels = Pixels::new(size, 4, 8, orientation, true, options.in_memory)?;
+        let is_whole = !options.tolerant;
+        let mut pixels = Pixels::new(size, 4, 8, orientation, is_whole, options.in_memory)?;
+        let mut notes = Vec::new();
         let (mut stored, mut samples) = (zeros(row)?, with_room(4 * size[0] as usize)?);
         for y in 0..size[1] as usize {
-            source.read_exact(&mut stored).map_err(io_problem)?;
+            match source.read_exact(&mut stored).map_err(io_problem) {
+                Err(problem @ ImageProblem::Incomplete(_)) if y > 0 => {
+                    tolerate(problem, options, &mut notes)?;
+                    break;
+                }
+                read => read.map_err(nothing_read)?,
+            }
             samples.clear();
             for pixel in stored.chunks_exact(bytes).take(size[0] as usize) {
                 let mut word = [0; 4];
@@ -133,7 +154,9 @@ impl Header {
         if self.u32(30) == UNCOMPRESSED && pixels.alpha.as_ref().is_some_and(is_nothing) {
             pixels.alpha = None;
         }
-        Ok(Raster::new(pixels))
+        let mut raster = Raster::new(pixels);
+        raster.notes = notes;
+        Ok(raster)
     }
 }
 

@@ -6,7 +6,7 @@ use super::super::{ImageError, ImageProblem, format::Format};
 #[cfg(feature = "avif")]
 use super::avif;
 use super::{
-    DecodeOptions, Decoded, Size, Source, decode_still, open_file, png, png_frames, shown, simple,
+    DecodeOptions, Decoded, Size, Source, decode_still, gif, open_file, png, png_frames, shown,
     size_of, tiff, webp, webp_frames,
 };
 #[cfg(feature = "jxl")]
@@ -51,12 +51,13 @@ pub fn frames(path: &Path, options: &DecodeOptions) -> Result<Frames, ImageError
                 let list = pages.into_iter().map(|page| frame(page, None)).collect();
                 return Ok(Frames { list, notes });
             }
-            let size = size_of(&mut file, format, options.max_pixels)?;
+            let size = size_of(&mut file, format, options.max_pixels);
+            let size = size.map_err(ImageProblem::into_damage)?;
             file.rewind().map_err(ImageProblem::Read)?;
             let durations = match format {
                 Format::Png => png::durations(&mut file, options, &mut notes)?,
                 Format::WebP => webp::durations(&mut file, options, &mut notes)?,
-                Format::Gif => simple::gif_durations(&mut file, options, &mut notes)?,
+                Format::Gif => gif::durations(&mut file, options, &mut notes)?,
                 #[cfg(feature = "jxl")]
                 Format::Jxl => jxl::durations(&mut file, options, &mut notes)?,
                 #[cfg(feature = "avif")]
@@ -73,7 +74,7 @@ pub fn frames(path: &Path, options: &DecodeOptions) -> Result<Frames, ImageError
             Ok(Frames { list, notes })
         })
     });
-    result.map_err(|problem| problem.of(path))
+    result.map_err(|problem| options.settled(problem).of(path))
 }
 
 fn frame(size: Size, duration: Option<Duration>) -> Frame {
@@ -146,7 +147,7 @@ impl FrameReader {
         });
         result
             .map(|(picture, notes)| Decoded { picture, notes })
-            .map_err(|problem| problem.of(&self.path))
+            .map_err(|problem| options.settled(problem).of(&self.path))
     }
 }
 
@@ -168,7 +169,7 @@ pub fn open(file: Source, format: Format, options: &DecodeOptions) -> Result<Ope
     match format {
         Format::Png => png_frames::open(file, options),
         Format::WebP => webp_frames::open(file, options),
-        Format::Gif => simple::open_gif(file, options),
+        Format::Gif => gif::open(file, options),
         #[cfg(feature = "jxl")]
         Format::Jxl => jxl_frames::open(file, options),
         #[cfg(feature = "avif")]

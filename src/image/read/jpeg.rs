@@ -7,7 +7,10 @@ use super::super::pixels::Pixels;
 use super::super::raster::Raster;
 use super::super::{ImageProblem, Metadata, orientation::Orientation};
 use super::jpeg_header::{Header, Profile};
-use super::{DecodeOptions, Size, Source, check_size, cut_off, io_problem, tolerate};
+use super::{
+    DecodeOptions, END_IS_MISSING, Size, Source, check_size, cut_off, io_problem, nothing_read,
+    tolerate,
+};
 use crate::host_memory::zeros;
 use mozjpeg::{ColorSpace, ColorSpaceExt, Decompress};
 use mozjpeg_sys::{
@@ -18,6 +21,14 @@ use std::cell::RefCell;
 use std::ffi::c_int;
 use std::io::BufRead;
 use std::panic::{self, AssertUnwindSafe};
+
+/// The most bytes of coded data that may be left over in a file whose pixels are right.
+/// Cameras that send JPEG as video leave some; the decoder has read up to 8 more of them
+/// ahead, and does not count these. Filling (one byte again and again, at any
+/// length) is not counted, nor what follows the end marker: previews, gain maps and
+/// films stand there. More than this is pixels: a file states fewer than it has, or lost
+/// its place in the data and shows them where they do not belong.
+const LEFT_OVER: u64 = 16;
 
 pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> {
     let header = Header::read(source, false)?;
@@ -30,6 +41,9 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     let mut header = Header::read(source, true)?;
     let size = [header.width, header.height].map(u32::from);
     check_size(size, options.max_pixels)?;
+    if header.coded == 0 {
+        return Err(nothing_read(cut_off()));
+    }
     let mut notes = Vec::new();
     if !header.ended && header.is_arithmetic() {
         // What is missing inside a scan would not be noticed.
@@ -94,14 +108,23 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     if stream.warned(&[JWRN_HIT_MARKER]) {
         tolerate(cut_off(), options, &mut notes)?;
     } else if !header.ended {
-        notes.push("its end marker is missing".to_owned());
+        notes.push(END_IS_MISSING.to_owned());
     }
     if stream.warned(&[JWRN_HUFF_BAD_CODE, JWRN_MUST_RESYNC]) {
         let reason = "some of its pixels are coded wrongly".to_owned();
         tolerate(ImageProblem::Incomplete(reason), options, &mut notes)?;
     }
-    if stream.warned(&[JWRN_EXTRANEOUS_DATA]) {
-        notes.push("there are more pixels in the file than its size says".to_owned());
+    match stream.left_over.saturating_sub(header.fill) {
+        0 => {}
+        count @ 1..=LEFT_OVER => {
+            notes.push(format!("{count} bytes after its pixels mean nothing"));
+        }
+        count => {
+            let reason = format!(
+                "{count} bytes of its pixels are left over: its size or its pixels are wrong"
+            );
+            tolerate(ImageProblem::Incomplete(reason), options, &mut notes)?;
+        }
     }
 
     let mut raster = Raster::new(pixels);
@@ -130,6 +153,8 @@ pub struct Stream {
     pub height: usize,
     pub channels: usize,
     warnings: Vec<J_MESSAGE_CODE>,
+    /// Bytes in the midst of coded data that no pixel needs.
+    left_over: u64,
 }
 
 impl Stream {
@@ -139,7 +164,8 @@ impl Stream {
 
     /// Whether data were missing or wrong.
     pub fn is_whole(&self) -> bool {
-        !self.warned(&[JWRN_HIT_MARKER, JWRN_HUFF_BAD_CODE, JWRN_MUST_RESYNC])
+        let is_wrong = self.warned(&[JWRN_HIT_MARKER, JWRN_HUFF_BAD_CODE, JWRN_MUST_RESYNC]);
+        !is_wrong && self.left_over <= LEFT_OVER
     }
 }
 
@@ -182,11 +208,19 @@ pub fn decode_stream(
             height,
             channels,
             warnings: Vec::new(),
+            left_over: 0,
         })
     }));
-    let warnings = WARNINGS.take();
+    let Warnings {
+        codes: warnings,
+        left_over,
+    } = WARNINGS.take();
     match result {
-        Ok(Ok(stream)) => Ok(Stream { warnings, ..stream }),
+        Ok(Ok(stream)) => Ok(Stream {
+            warnings,
+            left_over,
+            ..stream
+        }),
         Ok(Err(problem)) => Err(problem),
         Err(payload) => match payload.downcast::<Fatal>() {
             Ok(fatal) => Err(fatal.problem()),
@@ -211,10 +245,19 @@ impl Fatal {
     }
 }
 
-thread_local! {
-    /// Codes of the warnings about the stream that is being decoded.
-    static WARNINGS: RefCell<Vec<J_MESSAGE_CODE>> = const { RefCell::new(Vec::new()) };
+/// Warnings about the stream that is being decoded.
+#[derive(Default)]
+struct Warnings {
+    codes: Vec<J_MESSAGE_CODE>,
+    left_over: u64,
 }
+
+thread_local! {
+    static WARNINGS: RefCell<Warnings> = RefCell::default();
+}
+
+/// The last state of a decoder before it reads coded data (DSTATE_READY of `jpegint.h`).
+const READY: c_int = 202;
 
 fn error_manager() -> jpeg_error_mgr {
     // SAFETY: a plain C structure of numbers and pointers, for which all zeros
@@ -237,12 +280,23 @@ extern "C-unwind" fn raise(info: &mut jpeg_common_struct) {
 extern "C-unwind" fn record(info: &mut jpeg_common_struct, level: c_int) {
     // Others than warnings trace what is decoded.
     if level < 0 {
-        // SAFETY: libjpeg calls this with its error manager set.
-        let code = unsafe { (*info.err).msg_code };
-        WARNINGS.with_borrow_mut(|codes| {
+        // SAFETY: libjpeg calls this with its error manager set, whose parameters are
+        // plain numbers.
+        let (code, count) = unsafe {
+            let manager = &mut *info.err;
+            (
+                manager.msg_code as J_MESSAGE_CODE,
+                (*manager.msg_parm.i())[0],
+            )
+        };
+        WARNINGS.with_borrow_mut(|warnings| {
+            // Between the segments of a header, bytes do no harm.
+            if code == JWRN_EXTRANEOUS_DATA && info.global_state > READY {
+                warnings.left_over += u64::try_from(count).unwrap_or(0);
+            }
             // A damaged file may give one for every block.
-            if codes.len() < 1000 {
-                codes.push(code as J_MESSAGE_CODE);
+            if warnings.codes.len() < 1000 {
+                warnings.codes.push(code);
             }
         });
     }

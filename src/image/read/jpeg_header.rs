@@ -32,6 +32,34 @@ pub struct Header {
     /// Whether the end marker is there.
     pub ended: bool,
     scans: Vec<Scan>,
+    /// Bytes between the markers from the first scan on.
+    pub coded: u64,
+    /// Those of them that repeat each other right before a marker or the end of the
+    /// file: what fills scans up.
+    pub fill: u64,
+    run: Run,
+}
+
+/// How often a byte was repeated at last.
+#[derive(Clone, Copy, Debug, Default)]
+struct Run {
+    byte: u8,
+    count: u64,
+}
+
+impl Run {
+    fn take(&mut self, bytes: &[u8]) {
+        let Some(&last) = bytes.last() else {
+            return;
+        };
+        let equal = bytes.iter().rev().take_while(|&&byte| byte == last).count();
+        let goes_on = equal == bytes.len() && self.byte == last;
+        let before = if goes_on { self.count } else { 0 };
+        *self = Self {
+            byte: last,
+            count: before + equal as u64,
+        };
+    }
 }
 
 #[derive(Debug)]
@@ -54,6 +82,9 @@ pub enum Profile {
 const START_OF_SCAN: u8 = 0xda;
 const END: u8 = 0xd9;
 const COMMENT: u8 = 0xfe;
+
+/// The frame marker of JPEG-LS (ISO/IEC 14495-1).
+const JPEG_LS: u8 = 0xf7;
 
 impl Header {
     /// Reads up to the first scan, or through all of them. Leaves the file at
@@ -86,10 +117,13 @@ impl Header {
         loop {
             // Bytes before a marker are the entropy-coded data of a scan,
             // where 0xff is followed by 0 or a restart.
-            skip_to_marker(source)?;
+            self.skip_to_marker(source)?;
             let mut marker = byte(source)?;
             while marker == 0xff {
                 marker = byte(source)?;
+            }
+            if !matches!(marker, 0 | 0xd0..=0xd7) {
+                self.end_scan();
             }
             match marker {
                 END => {
@@ -116,14 +150,41 @@ impl Header {
         }
     }
 
+    /// Reads up to and including the next 0xff.
+    fn skip_to_marker(&mut self, source: &mut Source) -> io::Result<()> {
+        self.run = Run::default();
+        loop {
+            let buffer = source.fill_buf()?;
+            if buffer.is_empty() {
+                self.end_scan();
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let place = buffer.iter().position(|&byte| byte == 0xff);
+            let data = &buffer[..place.unwrap_or(buffer.len())];
+            if !self.scans.is_empty() {
+                self.coded += data.len() as u64;
+                self.run.take(data);
+            }
+            let count = data.len() + usize::from(place.is_some());
+            source.consume(count);
+            if place.is_some() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn end_scan(&mut self) {
+        self.fill += std::mem::take(&mut self.run).count;
+    }
+
     fn is_wanted(&self, marker: u8) -> bool {
-        matches!(marker, 0xc0..=0xcf | 0xe0..=0xe2 | 0xed | 0xee | COMMENT | START_OF_SCAN)
+        matches!(marker, 0xc0..=0xcf | 0xe0..=0xe2 | 0xed | 0xee | COMMENT | JPEG_LS | START_OF_SCAN)
             && !matches!(marker, 0xc4 | 0xc8 | 0xcc)
     }
 
     fn take(&mut self, marker: u8, data: &[u8]) {
         match (marker, data) {
-            (0xc0..=0xcf, [precision, h1, h2, w1, w2, count, parts @ ..])
+            (0xc0..=0xcf | JPEG_LS, [precision, h1, h2, w1, w2, count, parts @ ..])
                 if self.components.is_empty() =>
             {
                 self.process = marker - 0xc0;
@@ -187,6 +248,7 @@ impl Header {
         match self.process {
             0 | 1 | 2 | 9 | 10 => {}
             3 | 11 => return refused("lossless JPEG coding"),
+            0x37 => return refused("JPEG-LS coding"),
             _ => return refused("hierarchical JPEG coding"),
         }
         if self.precision != 8 {
@@ -249,20 +311,4 @@ fn byte(source: &mut Source) -> io::Result<u8> {
     let mut byte = [0];
     source.read_exact(&mut byte)?;
     Ok(byte[0])
-}
-
-/// Reads up to and including the next 0xff.
-fn skip_to_marker(source: &mut Source) -> io::Result<()> {
-    loop {
-        let buffer = source.fill_buf()?;
-        if buffer.is_empty() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let place = buffer.iter().position(|&byte| byte == 0xff);
-        let count = place.map_or(buffer.len(), |place| place + 1);
-        source.consume(count);
-        if place.is_some() {
-            return Ok(());
-        }
-    }
 }

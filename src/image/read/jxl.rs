@@ -7,7 +7,7 @@ use super::super::raster::Raster;
 use super::super::{ImageProblem, Metadata, Samples, orientation::Orientation};
 use super::{
     DecodeOptions, HEADER_BYTES, Size, Source, check_size, cut_off, damaged, first_of_animation,
-    io_problem, tolerate,
+    io_problem, nothing_read, other_channels, tolerate,
 };
 use crate::host_memory::probe;
 use brotli_decompressor::Decompressor;
@@ -73,9 +73,7 @@ impl Decoding {
         };
         let others = info.extra_channels.len() - usize::from(has_alpha);
         if others > 0 {
-            notes.push(format!(
-                "{others} channels that are no colours are left out"
-            ));
+            notes.push(other_channels(others));
         }
         let wide =
             !matches!(info.bit_depth, JxlBitDepth::Int { bits_per_sample } if bits_per_sample <= 8);
@@ -121,7 +119,7 @@ impl Decoding {
         let mut samples = Samples::zeros(count, self.bits, options.in_memory)?;
         let row = self.channels * width * self.bits as usize / 8;
         let mut buffers = [JxlOutputBuffer::new(samples.bytes_mut(), height, row)];
-        let mut is_whole = true;
+        let mut lacking = None;
         loop {
             match self.decoder.process(source, Some(&mut buffers), None) {
                 Ok(Event::FrameComplete { .. } | Event::Complete) => break,
@@ -131,13 +129,18 @@ impl Decoding {
                         Err(error) => problem(error).after_header(),
                         Ok(_) => cut_off(),
                     };
-                    tolerate(reason, options, &mut notes)?;
                     // What has come so far; that it is not all is told.
                     let _ = self.decoder.flush_pixels(&mut buffers, None);
-                    is_whole = false;
+                    lacking = Some(reason);
                     break;
                 }
             }
+        }
+        let is_whole = lacking.is_none();
+        match lacking {
+            Some(problem) if samples.all_zero() => return Err(nothing_read(problem)),
+            Some(problem) => tolerate(problem, options, &mut notes)?,
+            None => {}
         }
         // The decoder turns images upright.
         let upright = Orientation::UPRIGHT;

@@ -4,30 +4,35 @@
 mod avif;
 mod bmp;
 mod canvas;
+mod faults;
 mod frames;
+mod gif;
 mod jpeg;
 mod jpeg_header;
 #[cfg(feature = "jxl")]
 mod jxl;
 #[cfg(feature = "jxl")]
 mod jxl_frames;
+mod padded;
 mod png;
 mod png_frames;
 mod png_text;
+mod png_walk;
 mod simple;
 mod tiff;
 mod webp;
 mod webp_frames;
+mod zlib;
 
-use super::error::{ImageError, ImageProblem, innermost_message};
-use super::format::{Format, SIGNATURE, recognise};
+use super::error::{ImageError, ImageProblem};
+use super::format::{Format, SIGNATURE, is_tga, recognise};
 use super::guard::guarded;
 use super::raster::Raster;
 use super::{Picture, orientation::Orientation};
+use faults::{END_IS_MISSING, cut_off, damaged, io_problem, nothing_read, tolerate};
 use frames::Opened;
-use std::error::Error;
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read, Seek};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 pub use frames::{Frame, FrameReader, Frames, frames};
@@ -69,6 +74,16 @@ impl Default for DecodeOptions {
             tolerant: false,
             frame: None,
             in_memory: IN_MEMORY,
+        }
+    }
+}
+
+impl DecodeOptions {
+    /// What is incomplete and was not tolerated, though it should be, is damage.
+    fn settled(&self, problem: ImageProblem) -> ImageProblem {
+        match self.tolerant {
+            true => problem.into_damage(),
+            false => problem,
         }
     }
 }
@@ -120,7 +135,7 @@ pub fn decode_file(
     name: &Path,
     options: &DecodeOptions,
 ) -> Result<Decoded, ImageError> {
-    decode_from(open_again(file), name, options)
+    decode_from(open_again(file, name), name, options)
 }
 
 fn decode_from(
@@ -142,7 +157,7 @@ fn decode_from(
     });
     result
         .map(|(picture, notes)| Decoded { picture, notes })
-        .map_err(|problem| problem.of(name))
+        .map_err(|problem| options.settled(problem).of(name))
 }
 
 /// Reads a file that is no animation, or a page of it.
@@ -169,7 +184,7 @@ fn decode_image(
         Format::WebP => webp::decode(file, options),
         Format::Tiff => tiff::decode(file, options),
         Format::Bmp => bmp::decode(file, options),
-        Format::Gif => simple::decode_gif(file, options),
+        Format::Gif => gif::decode(file, options),
         Format::Pnm => simple::decode_pnm(file, options),
         #[cfg(feature = "jxl")]
         Format::Jxl => jxl::decode(file, options),
@@ -205,7 +220,7 @@ pub fn dimensions_of_file(
     name: &Path,
     max_pixels: u64,
 ) -> Result<(usize, usize), ImageError> {
-    dimensions_from(open_again(file), name, max_pixels)
+    dimensions_from(open_again(file, name), name, max_pixels)
 }
 
 fn dimensions_from(
@@ -216,7 +231,8 @@ fn dimensions_from(
     let result = file.and_then(|(mut file, format)| {
         guarded(|| size_of(&mut file, format, max_pixels).map(shown))
     });
-    result.map_err(|problem| problem.of(name))
+    // Without a header, there is nothing that could be tolerated.
+    result.map_err(|problem| problem.into_damage().of(name))
 }
 
 fn size_of(file: &mut Source, format: Format, max_pixels: u64) -> Result<Size, ImageProblem> {
@@ -226,7 +242,7 @@ fn size_of(file: &mut Source, format: Format, max_pixels: u64) -> Result<Size, I
         Format::WebP => webp::size(file, max_pixels),
         Format::Tiff => tiff::size(file, max_pixels),
         Format::Bmp => bmp::size(file, max_pixels),
-        Format::Gif => simple::gif_size(file, max_pixels),
+        Format::Gif => gif::size(file, max_pixels),
         Format::Pnm => simple::pnm_size(file, max_pixels),
         #[cfg(feature = "jxl")]
         Format::Jxl => jxl::size(file, max_pixels),
@@ -261,6 +277,14 @@ fn first_of_animation(count: usize) -> String {
     format!("an animation of {count} frames; only the first is used")
 }
 
+/// The note of channels that are neither colours nor opacity.
+fn other_channels(count: usize) -> String {
+    match count {
+        1 => "a channel that is no colour is left out".to_owned(),
+        count => format!("{count} channels that are no colours are left out"),
+    }
+}
+
 /// A file that is read.
 type Source = BufReader<File>;
 
@@ -280,18 +304,18 @@ fn open_file(path: &Path) -> Result<(Source, Format), ImageProblem> {
     if !metadata.is_file() {
         return Err(ImageProblem::NotRegular);
     }
-    recognised(File::open(path).map_err(ImageProblem::Read)?)
+    recognised(File::open(path).map_err(ImageProblem::Read)?, path)
 }
 
 /// Another handle of an open file, at its start.
-fn open_again(file: &File) -> Result<(Source, Format), ImageProblem> {
+fn open_again(file: &File, name: &Path) -> Result<(Source, Format), ImageProblem> {
     let mut file = file.try_clone().map_err(ImageProblem::Read)?;
     file.rewind().map_err(ImageProblem::Read)?;
-    recognised(file)
+    recognised(file, name)
 }
 
 /// An open file and the format that its first bytes tell.
-fn recognised(file: File) -> Result<(Source, Format), ImageProblem> {
+fn recognised(file: File, name: &Path) -> Result<(Source, Format), ImageProblem> {
     let mut file = BufReader::new(file);
     let mut start = Vec::new();
     file.by_ref()
@@ -302,7 +326,22 @@ fn recognised(file: File) -> Result<(Source, Format), ImageProblem> {
     if start.is_empty() {
         return Err(ImageProblem::Empty);
     }
-    Ok((file, recognise(&start)?))
+    match recognise(&start) {
+        Err(ImageProblem::NotAPicture) if is_tga(&start, &end(&mut file)?, name) => {
+            Err(ImageProblem::Format("a TGA image"))
+        }
+        recognised => Ok((file, recognised?)),
+    }
+}
+
+/// The last bytes of a file.
+fn end(file: &mut Source) -> Result<Vec<u8>, ImageProblem> {
+    let at = length(file)?.saturating_sub(SIGNATURE);
+    let mut end = Vec::new();
+    file.seek(SeekFrom::Start(at))
+        .and_then(|_| file.read_to_end(&mut end))
+        .map_err(ImageProblem::Read)?;
+    Ok(end)
 }
 
 /// Checks a size that a header states.
@@ -324,47 +363,4 @@ fn check_size([width, height]: [u32; 2], limit: u64) -> Result<(), ImageProblem>
 fn length(source: &Source) -> Result<u64, ImageProblem> {
     let metadata = source.get_ref().metadata().map_err(ImageProblem::Read)?;
     Ok(metadata.len())
-}
-
-/// A file that ends before its image does.
-fn cut_off() -> ImageProblem {
-    ImageProblem::Incomplete("it ends before the end of the image".to_owned())
-}
-
-/// What an I/O error inside a decoder means: decoders report wrong bytes that
-/// way too, but the system's own errors carry its code.
-fn io_problem(error: io::Error) -> ImageProblem {
-    if error.kind() == io::ErrorKind::UnexpectedEof {
-        cut_off()
-    } else if error.kind() == io::ErrorKind::OutOfMemory {
-        ImageProblem::NoMemory
-    } else if error.raw_os_error().is_some() {
-        ImageProblem::Read(error)
-    } else {
-        ImageProblem::Damaged(innermost_message(&error))
-    }
-}
-
-/// Fails with a problem of a part of the file that can be left out, or leaves
-/// it out with a note.
-fn tolerate(
-    problem: ImageProblem,
-    options: &DecodeOptions,
-    notes: &mut Vec<String>,
-) -> Result<(), ImageProblem> {
-    match problem {
-        ImageProblem::Incomplete(what) if options.tolerant => {
-            let note = format!("read as far as possible: {what}");
-            if !notes.contains(&note) {
-                notes.push(note);
-            }
-            Ok(())
-        }
-        problem => Err(problem),
-    }
-}
-
-/// Wrong bytes, in the words of the decoder that found them.
-fn damaged(error: &dyn Error) -> ImageProblem {
-    ImageProblem::Damaged(innermost_message(error))
 }

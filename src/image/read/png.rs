@@ -1,20 +1,20 @@
 //! PNG files.
 
 use super::super::color;
-use super::super::exif;
 use super::super::pixels::Pixels;
-use super::super::raster::Raster;
-use super::super::{ImageProblem, Metadata, orientation::Orientation};
+use super::super::raster::{PROFILE_IS_DAMAGED, Raster};
+use super::super::{ImageProblem, Metadata};
 use super::png_text::Texts;
+use super::png_walk::{Walk, is_wrong_checksum, wrong_checksum};
 use super::{
-    DecodeOptions, HEADER_BYTES, Size, Source, check_size, cut_off, damaged, first_of_animation,
-    io_problem, tolerate,
+    DecodeOptions, END_IS_MISSING, HEADER_BYTES, Size, Source, check_size, cut_off, damaged,
+    first_of_animation, io_problem, nothing_read, tolerate,
 };
 use crate::host_memory::probe;
 use ::png::{
     BitDepth, ColorType, Decoder, DecodingError, Info, Limits, Reader, Transformations, Unit,
 };
-use std::io::{self, BufRead, Read, Seek, SeekFrom};
+use std::io::{BufRead, Seek};
 use std::time::Duration;
 
 /// The memory for each pixel, rows and the intermediate ones of interlacing.
@@ -22,9 +22,6 @@ const PIXEL_BYTES: u64 = 16;
 
 /// How many rows the decoder and what is around it hold, and more.
 const ROWS: usize = 8;
-
-/// The most bytes of EXIF that are read: more than JPEG can hold.
-const MAX_EXIF: u32 = 16 << 20;
 
 pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> {
     let walk = Walk::new(source)?;
@@ -39,9 +36,9 @@ pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> 
 }
 
 pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, ImageProblem> {
-    let walk = Walk::new(source)?;
     let mut notes = Vec::new();
-    if !walk.ended {
+    let walk = Walk::checked(source, options, &mut notes)?;
+    if walk.lacks_pixels() {
         tolerate(cut_off(), options, &mut notes)?;
     }
     let mut reader = open(source, options)?;
@@ -60,11 +57,29 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     let row_bytes = reader.output_line_size(width);
     let row_bytes = row_bytes.ok_or(ImageProblem::Memory)?;
     probe(row_bytes.saturating_mul(ROWS))?;
-    // The checksum of the pixels comes at their end, and texts after it.
-    let read = read_rows(&mut reader, [width, height], is_wide, &mut pixels);
-    let read = read.and_then(|()| reader.finish().map_err(problem));
-    if let Err(problem) = read {
-        tolerate(problem.after_header(), options, &mut notes)?;
+    let mut rows = 0;
+    let read = read_rows(
+        &mut reader,
+        [width, height],
+        is_wide,
+        &mut pixels,
+        &mut rows,
+    );
+    match read {
+        // Then the decoder keeps the last rows to itself, which may be all.
+        Err(problem) if is_wrong_checksum(&problem) => return Err(problem),
+        Err(problem) if rows == 0 => return Err(nothing_read(problem)),
+        Err(problem) => tolerate(problem.after_header(), options, &mut notes)?,
+        // The checksum of the pixels comes at their end, and texts after it.
+        Ok(()) => match finish(&mut reader) {
+            // Nothing that is shown is missing.
+            Err(ImageProblem::Incomplete(_)) if !walk.ended => {}
+            Err(problem) => tolerate(problem.after_header(), options, &mut notes)?,
+            Ok(()) => {}
+        },
+    }
+    if !walk.ended && notes.is_empty() {
+        notes.push(END_IS_MISSING.to_owned());
     }
     let mut raster = Raster::new(pixels);
     raster.notes = notes;
@@ -82,7 +97,8 @@ pub fn open<R: BufRead + Seek>(
 ) -> Result<Reader<R>, ImageProblem> {
     let mut decode_options = ::png::DecodeOptions::default();
     decode_options.set_ignore_adler32(options.tolerant);
-    decode_options.set_ignore_crc(options.tolerant);
+    // The walk over the chunks has looked at these.
+    decode_options.set_ignore_crc(true);
     let mut decoder = Decoder::new_with_options(source, decode_options);
     decoder.set_limits(limits(0));
     let info = decoder.read_header_info().map_err(problem)?;
@@ -110,11 +126,19 @@ const PASSES: [[usize; 4]; 7] = [
     [0, 1, 1, 2],
 ];
 
+/// Reads what follows the rows.
+fn finish<R: BufRead + Seek>(reader: &mut Reader<R>) -> Result<(), ImageProblem> {
+    reader.next_row().map_err(problem)?;
+    reader.finish().map_err(problem)
+}
+
+/// Reads all rows and counts them.
 fn read_rows<R: BufRead + Seek>(
     reader: &mut Reader<R>,
     [width, height]: [u32; 2],
     is_wide: bool,
     pixels: &mut Pixels,
+    rows: &mut usize,
 ) -> Result<(), ImageProblem> {
     let passes = match reader.info().interlaced {
         true => &PASSES[..],
@@ -138,9 +162,9 @@ fn read_rows<R: BufRead + Seek>(
             }
             false => pixels.put(place, step, row.data())?,
         }
+        *rows += 1;
     }
-    // What belongs to them up to their checksum.
-    reader.next_row().map_err(problem).map(drop)
+    Ok(())
 }
 
 /// Channels a pixel, and whether they have 16 bits.
@@ -161,6 +185,10 @@ pub fn describe(raster: &mut Raster, info: &Info<'_>, walk: &Walk) -> Result<(),
         color::check_transfer(points.transfer_function)?;
     }
     let gray = raster.pixels.is_gray();
+    let others = info.icc_profile.is_some() || info.coding_independent_code_points.is_some();
+    if walk.has_profile && !others {
+        raster.note(PROFILE_IS_DAMAGED);
+    }
     raster.metadata = metadata(info, walk, gray, &mut raster.notes);
     Ok(())
 }
@@ -171,8 +199,8 @@ pub fn durations(
     options: &DecodeOptions,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Duration>, ImageProblem> {
-    let walk = Walk::new(source)?;
-    if !walk.ended {
+    let walk = Walk::checked(source, options, notes)?;
+    if walk.lacks_pixels() {
         tolerate(cut_off(), options, notes)?;
     }
     Ok(walk.durations)
@@ -189,82 +217,9 @@ pub fn problem(error: DecodingError) -> ImageProblem {
     match error {
         DecodingError::IoError(error) => io_problem(error),
         DecodingError::LimitsExceeded => ImageProblem::Memory,
+        // The words of the decoder are those of its code.
+        error if error.to_string().contains("WrongChecksum") => wrong_checksum(),
         error => damaged(&error),
-    }
-}
-
-/// What the chunks of a file say, wherever they stand: EXIF may follow the
-/// pixels.
-pub struct Walk {
-    pub exif: Option<Vec<u8>>,
-    /// How long each frame of an animation is shown.
-    pub durations: Vec<Duration>,
-    /// How many texts there are.
-    pub texts: usize,
-    /// Whether the last chunk is there.
-    pub ended: bool,
-}
-
-impl Walk {
-    /// Leaves the file at its start.
-    pub fn new(source: &mut Source) -> Result<Self, ImageProblem> {
-        let mut walk = Self {
-            exif: None,
-            durations: Vec::new(),
-            texts: 0,
-            ended: false,
-        };
-        let result = walk.run(source);
-        source.rewind().map_err(ImageProblem::Read)?;
-        match result {
-            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
-                Err(ImageProblem::Read(error))
-            }
-            _ => Ok(walk),
-        }
-    }
-
-    fn run(&mut self, source: &mut Source) -> io::Result<()> {
-        source.seek(SeekFrom::Start(8))?;
-        loop {
-            let mut head = [0; 8];
-            source.read_exact(&mut head)?;
-            let [a, b, c, d, name @ ..] = head;
-            let length = u32::from_be_bytes([a, b, c, d]);
-            if &name == b"eXIf" && length <= MAX_EXIF {
-                let mut block = Vec::new();
-                source
-                    .by_ref()
-                    .take(length.into())
-                    .read_to_end(&mut block)?;
-                self.exif = Some(exif::without_header(&block).to_vec());
-                source.seek_relative(4)?;
-            } else if &name == b"fcTL" && length == 26 {
-                let mut control = [0; 26];
-                source.read_exact(&mut control)?;
-                let [over, under] =
-                    [20, 22].map(|at| u16::from_be_bytes([control[at], control[at + 1]]));
-                let under = if under == 0 { 100 } else { under };
-                let seconds = f64::from(over) / f64::from(under);
-                self.durations.push(Duration::from_secs_f64(seconds));
-                source.seek_relative(4)?;
-            } else {
-                source.seek_relative(i64::from(length) + 4)?;
-            }
-            self.texts += usize::from(matches!(&name, b"tEXt" | b"zTXt" | b"iTXt"));
-            if &name == b"IEND" {
-                // Seeking past the end of a file is no error.
-                source.seek_relative(-1)?;
-                source.read_exact(&mut [0])?;
-                self.ended = true;
-                return Ok(());
-            }
-        }
-    }
-
-    pub fn orientation(&self) -> Orientation {
-        let number = self.exif.as_deref().and_then(exif::orientation);
-        Orientation::new(number.unwrap_or(1))
     }
 }
 

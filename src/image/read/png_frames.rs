@@ -5,8 +5,9 @@ use super::super::pixels::Pixels;
 use super::super::raster::Raster;
 use super::canvas::{Canvas, Layout};
 use super::frames::{Opened, Progress, Sequence};
-use super::png::{Walk, describe, layout, open as open_reader, problem, size_of};
-use super::{DecodeOptions, Source, check_frame, cut_off, tolerate};
+use super::png::{describe, layout, open as open_reader, problem, size_of};
+use super::png_walk::Walk;
+use super::{DecodeOptions, END_IS_MISSING, Source, check_frame, cut_off, tolerate};
 use crate::host_memory::{collected, zeros};
 use ::png::{FrameControl, Reader};
 
@@ -29,13 +30,15 @@ enum AnyCanvas {
 }
 
 pub fn open(mut source: Source, options: &DecodeOptions) -> Result<Opened, ImageProblem> {
-    let walk = Walk::new(&mut source)?;
-    if walk.durations.is_empty() {
+    if Walk::new(&mut source)?.durations.is_empty() {
         return Ok(Opened::Still(source));
     }
     let mut notes = Vec::new();
-    if !walk.ended {
+    let walk = Walk::checked(&mut source, options, &mut notes)?;
+    if walk.lacks_pixels() {
         tolerate(cut_off(), options, &mut notes)?;
+    } else if !walk.ended {
+        notes.push(END_IS_MISSING.to_owned());
     }
     let mut reader = open_reader(source, options)?;
     let (channels, is_wide) = layout(&reader);

@@ -1,123 +1,37 @@
-//! Formats whose decoders need no help: GIF and PNM.
+//! PNM files, and what there is to decoders of the `image` crate.
 
 use super::super::pixels::Pixels;
 use super::super::raster::Raster;
 use super::super::{ImageProblem, Samples, error::innermost_message, orientation::Orientation};
-use super::frames::{Opened, Progress, Sequence};
+use super::padded::{Padded, Padding};
 use super::{
-    DecodeOptions, HEADER_BYTES, Size, Source, check_size, io_problem, no_frame, tolerate,
+    DecodeOptions, HEADER_BYTES, Size, Source, check_size, cut_off, io_problem, nothing_read,
+    tolerate,
 };
-use crate::host_memory::probe;
-use ::image::codecs::{gif::GifDecoder, pnm::PnmDecoder};
+use ::image::codecs::pnm::{PnmDecoder, SampleEncoding};
 use ::image::error::ImageError as CodecError;
-use ::image::{AnimationDecoder, ColorType, Frame, Frames, ImageDecoder, Limits};
-use std::io::{BufRead, Seek};
-use std::time::Duration;
+use ::image::{ColorType, ImageDecoder, Limits};
 
 /// The memory for each pixel: four 16-bit samples, twice.
 const PIXEL_BYTES: u64 = 16;
-
-pub fn gif_size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> {
-    checked_size(&GifDecoder::new(source).map_err(problem)?, max_pixels)
-}
 
 pub fn pnm_size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> {
     checked_size(&PnmDecoder::new(source).map_err(problem)?, max_pixels)
 }
 
-pub fn decode_gif(source: &mut Source, options: &DecodeOptions) -> Result<Raster, ImageProblem> {
-    let (size, mut frames) = gif_frames(source, options)?;
-    let frame = frames.next().ok_or_else(no_image)?.map_err(problem)?;
-    let mut raster = raster_of_gif(frame, size, options.in_memory)?;
-    if frames.next().is_some() {
-        raster.note("an animation; only the first frame is used");
-    }
-    Ok(raster)
-}
-
-/// The frames, composed as viewers show them.
-fn gif_frames<'a>(
-    source: impl BufRead + Seek + 'a,
-    options: &DecodeOptions,
-) -> Result<([u32; 2], Frames<'a>), ImageProblem> {
-    let mut decoder = GifDecoder::new(source).map_err(problem)?;
-    let (size, _) = checked_size(&decoder, options.max_pixels)?;
-    decoder.set_limits(limits(size)).map_err(problem)?;
-    // The canvas and a frame.
-    probe(8 * size[0] as usize * size[1] as usize)?;
-    Ok((size, decoder.into_frames()))
-}
-
-fn raster_of_gif(frame: Frame, size: [u32; 2], in_memory: u64) -> Result<Raster, ImageProblem> {
-    let samples = frame.into_buffer().into_raw().into();
-    let pixels = Pixels::whole(size, 4, samples, Orientation::UPRIGHT, in_memory)?;
-    Ok(Raster::new(pixels))
-}
-
-fn no_image() -> ImageProblem {
-    ImageProblem::Damaged("it holds no image".to_owned())
-}
-
-struct GifAnimation {
-    size: [u32; 2],
-    frames: Frames<'static>,
-    progress: Progress,
-    in_memory: u64,
-}
-
-pub fn open_gif(source: Source, options: &DecodeOptions) -> Result<Opened, ImageProblem> {
-    let (size, frames) = gif_frames(source, options)?;
-    Ok(Opened::Sequence(Box::new(GifAnimation {
-        size,
-        frames,
-        progress: Progress::default(),
-        in_memory: options.in_memory,
-    })))
-}
-
-impl Sequence for GifAnimation {
-    fn frame(&mut self, wanted: usize) -> Result<Raster, ImageProblem> {
-        let frames = &mut self.frames;
-        let frame = self.progress.advance(wanted, |index| match frames.next() {
-            Some(frame) => frame.map_err(problem),
-            None if index == 0 => Err(no_image()),
-            None => Err(no_frame(wanted, index)),
-        })?;
-        raster_of_gif(frame, self.size, self.in_memory)
-    }
-}
-
-/// How long each frame is shown.
-pub fn gif_durations(
-    source: &mut Source,
-    options: &DecodeOptions,
-    notes: &mut Vec<String>,
-) -> Result<Vec<Duration>, ImageProblem> {
-    let (_, frames) = gif_frames(source, options)?;
-    let mut durations = Vec::new();
-    for frame in frames {
-        match frame.map_err(problem) {
-            Ok(frame) => durations.push(frame.delay().into()),
-            Err(ImageProblem::Damaged(reason) | ImageProblem::Incomplete(reason)) => {
-                let number = durations.len() + 1;
-                let reason = format!("from frame {number} on: {reason}");
-                tolerate(ImageProblem::Incomplete(reason), options, notes)?;
-                break;
-            }
-            Err(problem) => return Err(problem),
-        }
-    }
-    Ok(durations)
-}
-
 pub fn decode_pnm(source: &mut Source, options: &DecodeOptions) -> Result<Raster, ImageProblem> {
+    let (source, padding) = Padded::new(source);
     let decoder = PnmDecoder::new(source).map_err(problem)?;
-    decode_whole(decoder, options)
+    if decoder.subtype().sample_encoding() == SampleEncoding::Ascii {
+        padding.is_text();
+    }
+    decode_whole(decoder, &padding, options)
 }
 
-/// Decodes an image of one frame.
+/// Decodes an image of one frame from a padded source.
 pub fn decode_whole(
     mut decoder: impl ImageDecoder,
+    padding: &Padding,
     options: &DecodeOptions,
 ) -> Result<Raster, ImageProblem> {
     let (size, _) = checked_size(&decoder, options.max_pixels)?;
@@ -135,7 +49,15 @@ pub fn decode_whole(
     let channels = usize::from(color.channel_count());
     let count = channels * size[0] as usize * size[1] as usize;
     let mut samples = Samples::zeros(count, bits, options.in_memory)?;
+    padding.start();
     decoder.read_image(samples.bytes_mut()).map_err(problem)?;
+    let mut notes = Vec::new();
+    if padding.is_used() {
+        match padding.bytes_before() {
+            0 => return Err(nothing_read(cut_off())),
+            _ => tolerate(cut_off(), options, &mut notes)?,
+        }
+    }
     let pixels = Pixels::whole(
         size,
         channels,
@@ -143,7 +65,9 @@ pub fn decode_whole(
         Orientation::UPRIGHT,
         options.in_memory,
     )?;
-    Ok(Raster::new(pixels))
+    let mut raster = Raster::new(pixels);
+    raster.notes = notes;
+    Ok(raster)
 }
 
 /// The size that a decoder has read from the header.
@@ -153,7 +77,7 @@ pub fn checked_size(decoder: &impl ImageDecoder, max_pixels: u64) -> Result<Size
     Ok(([width, height], Orientation::UPRIGHT))
 }
 
-fn limits([width, height]: [u32; 2]) -> Limits {
+pub fn limits([width, height]: [u32; 2]) -> Limits {
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(HEADER_BYTES + PIXEL_BYTES * u64::from(width) * u64::from(height));
     limits

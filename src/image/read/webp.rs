@@ -7,7 +7,7 @@ use super::super::{ImageProblem, Metadata, Samples, orientation::Orientation};
 use super::webp_frames::Frames;
 use super::{
     DecodeOptions, HEADER_BYTES, Size, Source, check_size, cut_off, damaged, first_of_animation,
-    io_problem, length, tolerate,
+    io_problem, length, nothing_read, tolerate,
 };
 use crate::host_memory::{probe, zeros};
 use image_webp::{DecodingError, WebPDecoder};
@@ -47,7 +47,12 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     probe(bytes.saturating_add((width * height).saturating_mul(5)))?;
     let mut samples = zeros(bytes)?;
     let channels = if decoder.has_alpha() { 4 } else { 3 };
+    let is_lossy = decoder.is_lossy();
     let read = decoder.read_image(&mut samples).map_err(problem);
+    if !is_lossy && read.is_err() {
+        // What there is of it are differences between pixels.
+        samples.fill(0);
+    }
     head.raster(channels, samples.into(), read, options)
 }
 
@@ -110,6 +115,9 @@ impl Head {
     ) -> Result<Raster, ImageProblem> {
         let mut notes = self.notes.clone();
         if let Err(error) = read {
+            if samples.all_zero() {
+                return Err(nothing_read(error));
+            }
             tolerate(error.after_header(), options, &mut notes)?;
         }
         let (size, turned) = (self.size, self.orientation);
@@ -171,7 +179,7 @@ pub fn walk(
     read.map_err(io_problem)?;
     let stated = 8 + u64::from(u32::from_le_bytes([head[4], head[5], head[6], head[7]]));
     let mut at = 12;
-    let mut beyond = false;
+    let (mut beyond, mut padding) = (false, 0);
     while !beyond && at + 8 <= stated.min(length) {
         source
             .seek(SeekFrom::Start(at))
@@ -181,10 +189,11 @@ pub fn walk(
         look(&head[..4], size, source).map_err(io_problem)?;
         at += 8 + size.next_multiple_of(2);
         // The byte that pads the last chunk is left out by some writers.
-        beyond = at > length + size % 2;
+        padding = size % 2;
+        beyond = at > length + padding;
     }
     source.rewind().map_err(ImageProblem::Read)?;
-    Ok(beyond || stated > length)
+    Ok(beyond || stated > length + padding)
 }
 
 pub fn problem(error: DecodingError) -> ImageProblem {

@@ -3,6 +3,7 @@
 use super::super::super::color::{self, Cmyk};
 use super::super::super::samples::Sample;
 use super::super::super::{ImageProblem, Samples};
+use super::super::other_channels;
 use super::layout::{Colors, Layout};
 use std::borrow::Cow;
 
@@ -48,8 +49,9 @@ impl<'a> Interpreter<'a> {
             index: colors + index,
             is_associated: kinds[index] == ASSOCIATED_ALPHA,
         });
-        if alpha.is_none() && extra > 0 {
-            notes.push(format!("{extra} channels that are no colours are left out"));
+        let others = extra - usize::from(alpha.is_some());
+        if others > 0 {
+            notes.push(other_channels(others));
         }
         let (mut cmyk, mut palette) = (None, Vec::new());
         match &layout.colors {

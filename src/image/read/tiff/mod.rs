@@ -12,7 +12,7 @@ mod ycbcr;
 
 use super::super::exif::{self, Directories, Field};
 use super::super::iptc;
-use super::super::raster::Raster;
+use super::super::raster::{PROFILE_IS_DAMAGED, Raster};
 use super::super::{ImageProblem, Metadata, error::innermost_message, orientation::Orientation};
 use super::{
     DecodeOptions, HEADER_BYTES, Size, Source, check_frame, check_size, io_problem, tolerate,
@@ -74,6 +74,12 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     let layout = Layout::read(&mut file, options.max_pixels)?;
     let mut metadata = metadata(&mut file);
     let mut notes = Vec::new();
+    let states_profile = file
+        .find_tag(tag(ICC_PROFILE))
+        .map_or(true, |tag| tag.is_some());
+    if states_profile && metadata.icc_profile.is_none() {
+        notes.push(PROFILE_IS_DAMAGED.to_owned());
+    }
     if options.frame.is_none() {
         let count = pages.directories.len();
         if count > 1 {

@@ -2,7 +2,7 @@
 
 use super::super::super::pixels::Pixels;
 use super::super::super::{ImageProblem, Samples, orientation::Orientation};
-use super::super::{DecodeOptions, tolerate};
+use super::super::{DecodeOptions, nothing_read, tolerate};
 use super::File;
 use super::colors::Interpreter;
 use super::layout::Layout;
@@ -35,7 +35,7 @@ pub fn read(
     probe(row_bytes.saturating_mul(ROWS))?;
     let source = RefCell::new(&mut **file.inner());
     let mut rows = Rows::new(layout);
-    let mut faults = 0;
+    let (mut faults, mut is_nothing) = (0, true);
     for index in 0..a_plane {
         let mut parts = Vec::new();
         for plane in 0..planes {
@@ -66,13 +66,21 @@ pub fn read(
                 Samples::U16(row_pixels) => pixels.put([x, y + row], 1, row_pixels),
             }?;
         }
-        faults += parts.iter().filter(|part| !part.is_whole).count();
+        for part in &mut parts {
+            part.finish()?;
+            faults += usize::from(!part.is_whole);
+            is_nothing &= !part.has_any;
+        }
     }
     if faults > 0 {
         let count = planes * a_plane;
         let kind = if layout.tiled { "tiles" } else { "strips" };
         let reason = format!("{faults} of its {count} {kind} are cut off or damaged");
-        tolerate(ImageProblem::Incomplete(reason), options, notes)?;
+        let problem = ImageProblem::Incomplete(reason);
+        if is_nothing {
+            return Err(nothing_read(problem));
+        }
+        tolerate(problem, options, notes)?;
     }
     rows.finish(notes)?;
     Ok(pixels)
@@ -132,6 +140,8 @@ struct Part<'a> {
     done: usize,
     /// Whether nothing is missing so far.
     is_whole: bool,
+    /// Whether anything of it could be read.
+    has_any: bool,
 }
 
 impl<'a> Part<'a> {
@@ -162,9 +172,9 @@ impl<'a> Part<'a> {
             }
             Err(problem) => return Err(problem),
         };
-        let bytes = match unpacked {
-            Unpacked::Bytes(_) => zeros(row_bytes)?,
-            Unpacked::Jpeg(..) => Vec::new(),
+        let (bytes, has_any) = match unpacked {
+            Unpacked::Bytes(_) => (zeros(row_bytes)?, false),
+            Unpacked::Jpeg(..) => (Vec::new(), true),
         };
         Ok(Self {
             place,
@@ -174,7 +184,23 @@ impl<'a> Part<'a> {
             line: layout.zeros(0)?,
             done: 0,
             is_whole,
+            has_any,
         })
+    }
+
+    /// Looks at the checksum behind the last row, where there is one.
+    fn finish(&mut self) -> Result<(), ImageProblem> {
+        // Some writers fill the last strip up.
+        let most = self.bytes.len().saturating_mul(self.place.stored[1]) as u64;
+        if let Unpacked::Bytes(source) = &mut self.unpacked {
+            match io::copy(&mut source.take(most + 1), &mut io::sink()) {
+                Err(error) if error.raw_os_error().is_some() => {
+                    return Err(ImageProblem::Read(error));
+                }
+                read => self.is_whole &= read.is_ok(),
+            }
+        }
+        Ok(())
     }
 
     /// Puts its samples of row `y` among those of all planes.
@@ -189,7 +215,9 @@ impl<'a> Part<'a> {
         let [shared_x, shared_y] = self.place.shared;
         let down = self.units.as_ref().map_or(shared_y, |units| units.height);
         if let (Unpacked::Bytes(source), true) = (&mut self.unpacked, y / down == self.done) {
-            self.is_whole &= fill(source, &mut self.bytes)?;
+            let filled = fill(source, &mut self.bytes)?;
+            self.is_whole &= filled == self.bytes.len();
+            self.has_any |= filled > 0;
             self.done += 1;
             if self.units.is_none() {
                 let width = self.place.width.div_ceil(shared_x);
@@ -226,8 +254,10 @@ impl<'a> Part<'a> {
     }
 }
 
-/// Fills a row; false, and zeros at its end, where the data end before it does.
-fn fill(source: &mut impl Read, mut row: &mut [u8]) -> Result<bool, ImageProblem> {
+/// Fills a row, and tells how much of it is not zeros because the data end before it
+/// does.
+fn fill(source: &mut impl Read, mut row: &mut [u8]) -> Result<usize, ImageProblem> {
+    let length = row.len();
     while !row.is_empty() {
         match source.read(row) {
             Ok(0) => break,
@@ -239,7 +269,7 @@ fn fill(source: &mut impl Read, mut row: &mut [u8]) -> Result<bool, ImageProblem
         }
     }
     row.fill(0);
-    Ok(row.is_empty())
+    Ok(length - row.len())
 }
 
 /// Puts `count` samples of each pixel among all `of` it, from the one at `first`

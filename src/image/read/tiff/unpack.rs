@@ -3,10 +3,10 @@
 use super::super::super::ImageProblem;
 use super::super::Source;
 use super::super::jpeg::{Stream, decode_stream};
+use super::super::zlib::Zlib;
 use super::fax;
 use super::layout::{Compression, Layout};
 use crate::host_memory::reserve;
-use flate2::bufread::ZlibDecoder;
 use mozjpeg::ColorSpace;
 use std::cell::RefCell;
 use std::io::{self, BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
@@ -71,7 +71,7 @@ pub fn unpack<'a>(
     Ok(Unpacked::Bytes(match &layout.compression {
         Compression::None => Box::new(buffered(section)),
         Compression::Lzw => Box::new(Lzw::new(buffered(section))?),
-        Compression::Deflate => Box::new(ZlibDecoder::new(buffered(section))),
+        Compression::Deflate => Box::new(Zlib::new(buffered(section))),
         Compression::PackBits => Box::new(PackBits::new(buffered(section))),
         Compression::Fax(kind) => {
             let bytes = fax::decode(*kind, &section.whole()?, width, height)?;

@@ -141,10 +141,7 @@ fn samples_differ_by_the_pixel_sigma() {
     assert!(!one.stdout.contains("sigma |"), "{one:?}");
     let two = evaluate(&folder, &["hr", "--samples", "2"]);
     assert!(two.stdout.contains("| pixel sigma |"), "{two:?}");
-    assert!(
-        two.stdout.contains("over 1 images and 2 samples"),
-        "{two:?}"
-    );
+    assert!(two.stdout.contains("over 1 image and 2 samples"), "{two:?}");
     let json = json(&folder, &["hr", "--samples", "3"]);
     assert!(json["results"][1]["mean"]["pixel_sigma"].as_f64().unwrap() > 0.0);
     assert!(json["results"][0]["mean"]["pixel_sigma"].is_null());

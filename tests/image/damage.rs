@@ -243,7 +243,7 @@ fn all_pixels_without_an_end_are_read() {
             .1
             .clone()
     };
-    for (format, end) in [("PNG", 12), ("PNG", 3), ("GIF", 1), ("JPEG", 2)] {
+    for (format, end) in [("PNG", 12), ("PNG", 3), ("GIF", 1), ("GIF", 2), ("JPEG", 2)] {
         let bytes = find(format);
         let whole = read(&folder.write("whole", &bytes), false).unwrap();
         let path = folder.write("cut", &bytes[..bytes.len() - end]);

@@ -13,7 +13,7 @@ use crate::host_memory::{probe, zeros};
 use ::gif::{ColorOutput, Decoder, DecodingError, MemoryLimit};
 use ::image::codecs::gif::GifDecoder;
 use ::image::{AnimationDecoder, Frame, Frames, ImageDecoder};
-use std::io::{BufRead, Seek};
+use std::io::{self, BufRead, Read, Seek};
 use std::time::Duration;
 
 pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> {
@@ -22,6 +22,7 @@ pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> 
 
 /// Decodes the first frame, row by row: of one that is cut off, some are there.
 pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, ImageProblem> {
+    let lacks_trailer = lacks_trailer(source)?;
     let (size, mut decoder) = open_rows(source, options)?;
     let [width, height] = size.map(|side| side as usize);
     let mut canvas = zeros(4 * width * height)?;
@@ -51,8 +52,10 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
             Ok(true) => {
                 notes.push("an animation; only the first frame is used".to_owned());
             }
-            Err(ImageProblem::Incomplete(_)) => notes.push(END_IS_MISSING.to_owned()),
-            Err(ImageProblem::Damaged(reason)) => {
+            Err(ImageProblem::Incomplete(_)) if lacks_trailer => {
+                notes.push(END_IS_MISSING.to_owned());
+            }
+            Err(ImageProblem::Damaged(reason) | ImageProblem::Incomplete(reason)) => {
                 notes.push(format!("what follows its image cannot be read: {reason}"));
             }
             Err(problem) => return Err(problem),
@@ -63,6 +66,71 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     let mut raster = Raster::new(pixels);
     raster.notes = notes;
     Ok(raster)
+}
+
+/// Whether a file ends after an image, and only its trailer is missing. A decoder does
+/// not tell this from an end inside what comes before the next image. Leaves the file
+/// at its start.
+fn lacks_trailer(source: &mut Source) -> Result<bool, ImageProblem> {
+    let walked = ends_after_image(source);
+    source.rewind().map_err(ImageProblem::Read)?;
+    match walked {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        walked => walked.map_err(ImageProblem::Read),
+    }
+}
+
+fn ends_after_image(source: &mut Source) -> io::Result<bool> {
+    let [.., flags, _, _] = bytes::<13>(source)?;
+    skip(source, colors_bytes(flags))?;
+    let mut is_after_image = false;
+    'blocks: while !source.fill_buf()?.is_empty() {
+        let [kind] = bytes(source)?;
+        match kind {
+            0x21 => {
+                // A graphic control extension belongs to the image that comes.
+                is_after_image &= bytes(source)? != [0xf9];
+            }
+            0x2c => {
+                let [.., flags] = bytes::<9>(source)?;
+                // After the colours, the least number of bits of a code.
+                skip(source, colors_bytes(flags) + 1)?;
+                is_after_image = true;
+            }
+            _ => return Ok(false),
+        }
+        while !source.fill_buf()?.is_empty() {
+            match bytes(source)? {
+                [0] => continue 'blocks,
+                [length] => skip(source, length.into())?,
+            }
+        }
+        // The pixels may be there, if not the end of their block.
+        return Ok(kind == 0x2c);
+    }
+    Ok(is_after_image)
+}
+
+/// Bytes of the table of colours that these flags announce.
+fn colors_bytes(flags: u8) -> u64 {
+    match flags & 0x80 {
+        0 => 0,
+        _ => 3 << ((flags & 7) + 1),
+    }
+}
+
+fn bytes<const N: usize>(source: &mut Source) -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    source.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn skip(source: &mut Source, count: u64) -> io::Result<()> {
+    let skipped = io::copy(&mut source.take(count), &mut io::sink())?;
+    match skipped == count {
+        true => Ok(()),
+        false => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
 }
 
 /// A decoder of rows, and the size of the canvas.
@@ -188,13 +256,14 @@ pub fn durations(
     options: &DecodeOptions,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Duration>, ImageProblem> {
+    let lacks_trailer = lacks_trailer(source)?;
     let (_, mut decoder) = open_rows(source, options)?;
     let mut durations = Vec::new();
     loop {
         let read = match next_frame(&mut decoder) {
             Ok(false) => break,
             Ok(true) => read_rows(&mut decoder, |_, _| ()),
-            Err(ImageProblem::Incomplete(_)) if !durations.is_empty() => {
+            Err(ImageProblem::Incomplete(_)) if lacks_trailer => {
                 notes.push(END_IS_MISSING.to_owned());
                 break;
             }

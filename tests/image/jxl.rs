@@ -74,7 +74,6 @@ fn an_animation_gives_the_frame_that_is_wanted() {
 fn what_is_wrong_with_a_file_is_told() {
     let folder = Folder::new();
     let bytes = std::fs::read(file("jxl_lossy.jxl")).unwrap();
-    let mut tolerated = 0;
     for length in [17, 40, bytes.len() / 2, bytes.len() - 20] {
         let path = folder.write("cut.jxl", &bytes[..length]);
         let text = message(Picture::open(&path), &path);
@@ -86,16 +85,11 @@ fn what_is_wrong_with_a_file_is_told() {
             tolerant: true,
             ..DecodeOptions::default()
         };
-        match decode(&path, &options) {
-            Ok(decoded) => {
-                assert!(decoded.notes[0].starts_with("read as far as possible"));
-                assert!(decoded.picture.rgb8().iter().any(|&level| level > 0));
-                tolerated += 1;
-            }
-            Err(error) => assert!(error.to_string().contains("none of its pixels"), "{error}"),
-        }
+        // All of its pixels are in one group, which is of no use unless it is whole.
+        let text = message(decode(&path, &options), &path);
+        let nothing = "none of its pixels can be read";
+        assert!(length < 41 || text.contains(nothing), "{length}: {text}");
     }
-    assert!(tolerated > 0, "no cut file gave what is there");
     let options = DecodeOptions {
         max_pixels: 383,
         ..DecodeOptions::default()

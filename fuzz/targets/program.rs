@@ -171,8 +171,8 @@ static PROGRAMS: LazyLock<Vec<Value>> = LazyLock::new(|| {
             convolution,
             ..CpuChooser::new(1, precision)
         };
-        // Parameters that can be written have memory of their own.
-        let trainable = graph.nodes.len() > 2;
+        // With gradients come parameters that can be written.
+        let trainable = graph.find("dy").is_some();
         let prepared = target.prepare_with(std::slice::from_ref(graph), &kernels, trainable);
         let program = prepared.expect("a good graph");
         serde_json::to_value(program.program()).expect("plain data")

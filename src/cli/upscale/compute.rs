@@ -147,7 +147,6 @@ impl<'a> Compute<'a, '_> {
             }
             let how = match result {
                 Ok(how) => how,
-                // The thread that writes it has reported why it cannot.
                 Err(UpscaleError::Cancelled) if results.is_there() => {
                     self.before += work;
                     // What is kept of the image may not be complete.
@@ -155,6 +154,7 @@ impl<'a> Compute<'a, '_> {
                     started = Instant::now();
                     continue;
                 }
+                // The thread that writes it has reported why it cannot.
                 Err(UpscaleError::Cancelled) if results.is_refused() => break,
                 Err(UpscaleError::Cancelled) => return Ok(ControlFlow::Break(())),
                 Err(error) => return Err(failed(error)),

@@ -22,8 +22,7 @@ pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> 
 
 /// Decodes the first frame, row by row: of one that is cut off, some are there.
 pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, ImageProblem> {
-    let lacks_trailer = lacks_trailer(source)?;
-    let (size, mut decoder) = open_rows(source, options)?;
+    let (size, mut decoder) = open_rows(&mut *source, options)?;
     let [width, height] = size.map(|side| side as usize);
     let mut canvas = zeros(4 * width * height)?;
     let (mut rows, mut notes) = (0, Vec::new());
@@ -52,7 +51,7 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
             Ok(true) => {
                 notes.push("an animation; only the first frame is used".to_owned());
             }
-            Err(ImageProblem::Incomplete(_)) if lacks_trailer => {
+            Err(ImageProblem::Incomplete(_)) if lacks_trailer(source)? => {
                 notes.push(END_IS_MISSING.to_owned());
             }
             Err(ImageProblem::Damaged(reason) | ImageProblem::Incomplete(reason)) => {
@@ -81,6 +80,7 @@ fn lacks_trailer(source: &mut Source) -> Result<bool, ImageProblem> {
 }
 
 fn ends_after_image(source: &mut Source) -> io::Result<bool> {
+    source.rewind()?;
     let [.., flags, _, _] = bytes::<13>(source)?;
     skip(source, colors_bytes(flags))?;
     let mut is_after_image = false;

@@ -62,10 +62,9 @@ pub fn encode(
             started.write_marker(Marker::APP(2), &segment);
         }
     }
-    if let Some(iptc) = &head.metadata.iptc
-        && fits(iptc::HEADER, &iptc::resources(iptc))
-    {
-        let segment = [iptc::HEADER, &iptc::resources(iptc)].concat();
+    let resources = head.metadata.iptc.as_deref().map(iptc::resources);
+    if let Some(resources) = resources.filter(|resources| fits(iptc::HEADER, resources)) {
+        let segment = [iptc::HEADER, &resources].concat();
         started.write_marker(Marker::APP(13), &segment);
     }
     for comment in words::jpeg_comments(&head.metadata) {

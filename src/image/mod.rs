@@ -70,7 +70,7 @@ pub struct Metadata {
     pub dpi: Option<[f64; 2]>,
     /// Texts under keywords: those of PNG files.
     pub texts: Vec<Text>,
-    /// The comments of a JPEG file, in whatever encoding.
+    /// The comments of a JPEG or GIF file, in whatever encoding.
     pub comments: Vec<Vec<u8>>,
     /// The data sets of IPTC-IIM: captions, keywords, rights.
     pub iptc: Option<Vec<u8>>,

@@ -10,7 +10,7 @@ use super::{Metadata, Picture, exif};
 const MAX_PROFILE: usize = 255 * 65_519;
 
 /// The most bytes of texts, of comments and of IPTC that are kept.
-const MAX_WORDS: usize = 16 << 20;
+pub const MAX_WORDS: usize = 16 << 20;
 
 /// The note of a colour profile that cannot be read.
 pub const PROFILE_IS_DAMAGED: &str = "its colour profile is damaged and was left out";

@@ -2,7 +2,7 @@
 
 use super::files::{Folder, exif, profile};
 use super::{noise, noise_picture};
-use srdiff::image::{EncodeOptions, Metadata, OutputFormat, Picture};
+use srdiff::image::{DecodeOptions, EncodeOptions, Metadata, OutputFormat, Picture, decode};
 
 const FORMATS: [(OutputFormat, &str); 4] = [
     (OutputFormat::Png, "png"),
@@ -191,4 +191,80 @@ fn stripping_converts_the_colours_that_the_profile_described() {
     let before = unusable.rgb.clone();
     assert!(!unusable.strip().unwrap());
     assert_eq!(unusable.rgb, before);
+}
+
+/// A block of a GIF file that its readers may skip.
+fn gif_extension(label: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let parts = parts.iter().flat_map(|part| part.chunks(255));
+    let blocks = parts.map(|part| [&[part.len() as u8], part].concat());
+    [
+        vec![0x21, label],
+        blocks.collect::<Vec<_>>().concat(),
+        vec![0],
+    ]
+    .concat()
+}
+
+/// XMP as GIF files hold it: as it is, and then bytes that lead those who take it for
+/// blocks to the end.
+fn gif_xmp(packet: &[u8]) -> Vec<u8> {
+    let lead_out = (0..=255).rev();
+    let start = b"\x21\xff\x0bXMP DataXMP";
+    let bytes = start.iter().chain(packet).copied().chain([1]);
+    bytes.chain(lead_out).chain([0]).collect()
+}
+
+#[test]
+fn gif_files_hold_a_profile_xmp_and_comments() {
+    let folder = Folder::new();
+    let (profile, packet) = (profile(b"RGB "), b"<x:xmpmeta/>".repeat(40));
+    // A table of two colours, and images of one pixel.
+    let header = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff";
+    let image = b"\x2c\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0";
+    let extensions = [
+        gif_extension(0xfe, &[b"first"]),
+        gif_extension(0xff, &[b"ICCRGBG1012", &profile]),
+        gif_xmp(&packet),
+        gif_extension(0xfe, &[&[b'c'; 600]]),
+        gif_extension(0xfe, &[]),
+    ];
+    let extensions = extensions.concat();
+    let one = [&header[..], &extensions, image, b"\x3b"].concat();
+    let two = [&header[..], &extensions, image, image, b"\x3b"].concat();
+    let expected = Metadata {
+        icc_profile: Some(profile),
+        xmp: Some(packet),
+        comments: vec![b"first".to_vec(), vec![b'c'; 600]],
+        ..Metadata::default()
+    };
+    let decode = |name: &str, frame| {
+        let options = DecodeOptions {
+            frame,
+            ..DecodeOptions::default()
+        };
+        decode(&folder.path(name), &options).unwrap()
+    };
+    folder.write("one.gif", &one);
+    folder.write("two.gif", &two);
+    for (name, frame) in [("one.gif", None), ("two.gif", None), ("two.gif", Some(1))] {
+        let decoded = decode(name, frame);
+        assert_eq!(decoded.picture.metadata, expected, "{name} {frame:?}");
+    }
+    // Cut off inside the second comment.
+    let at = one.windows(9).position(|part| part == [b'c'; 9]).unwrap();
+    folder.write("cut.gif", &one[..at + 5]);
+    assert!(Picture::open(&folder.path("cut.gif")).is_err());
+}
+
+#[test]
+fn a_comment_of_a_gif_file_that_is_too_long_is_told() {
+    let folder = Folder::new();
+    let header = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff";
+    let image = b"\x2c\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0\x3b";
+    let comment = gif_extension(0xfe, &[&vec![b'c'; (16 << 20) + 1]]);
+    let path = folder.write("long.gif", [&header[..], &comment, image].concat());
+    let decoded = decode(&path, &DecodeOptions::default()).unwrap();
+    assert_eq!(decoded.picture.metadata, Metadata::default());
+    let told = "its comment has more than 16 MB and was left out";
+    assert_eq!(decoded.notes, [told]);
 }

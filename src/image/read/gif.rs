@@ -2,8 +2,9 @@
 
 use super::super::pixels::Pixels;
 use super::super::raster::Raster;
-use super::super::{ImageProblem, orientation::Orientation};
+use super::super::{ImageProblem, Metadata, orientation::Orientation};
 use super::frames::{Opened, Progress, Sequence};
+use super::gif_blocks::{comments, lacks_trailer};
 use super::simple::{checked_size, limits, problem};
 use super::{
     DecodeOptions, END_IS_MISSING, Size, Source, check_size, cut_off, damaged, io_problem,
@@ -12,8 +13,8 @@ use super::{
 use crate::host_memory::{probe, zeros};
 use ::gif::{ColorOutput, Decoder, DecodingError, MemoryLimit};
 use ::image::codecs::gif::GifDecoder;
-use ::image::{AnimationDecoder, Frame, Frames, ImageDecoder};
-use std::io::{self, BufRead, Read, Seek};
+use ::image::{AnimationDecoder, Frames, ImageDecoder};
+use std::io::{BufRead, Read, Seek};
 use std::time::Duration;
 
 pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> {
@@ -22,6 +23,7 @@ pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> 
 
 /// Decodes the first frame, row by row: of one that is cut off, some are there.
 pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, ImageProblem> {
+    let comments = comments(source).map_err(ImageProblem::Read)?;
     let (size, mut decoder) = open_rows(&mut *source, options)?;
     let [width, height] = size.map(|side| side as usize);
     let mut canvas = zeros(4 * width * height)?;
@@ -43,6 +45,8 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
             place.copy_from_slice(pixel);
         }
     });
+    // Before what follows the image is looked at.
+    let metadata = metadata(&decoder, comments);
     match read {
         Err(problem) if rows == 0 => return Err(nothing_read(problem)),
         Err(problem) => tolerate(problem.after_header(), options, &mut notes)?,
@@ -51,7 +55,9 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
             Ok(true) => {
                 notes.push("an animation; only the first frame is used".to_owned());
             }
-            Err(ImageProblem::Incomplete(_)) if lacks_trailer(source)? => {
+            Err(ImageProblem::Incomplete(_))
+                if lacks_trailer(source).map_err(ImageProblem::Read)? =>
+            {
                 notes.push(END_IS_MISSING.to_owned());
             }
             Err(ImageProblem::Damaged(reason) | ImageProblem::Incomplete(reason)) => {
@@ -63,73 +69,17 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     let upright = Orientation::UPRIGHT;
     let pixels = Pixels::whole(size, 4, canvas.into(), upright, options.in_memory)?;
     let mut raster = Raster::new(pixels);
-    raster.notes = notes;
+    (raster.metadata, raster.notes) = (metadata, notes);
     Ok(raster)
 }
 
-/// Whether a file ends after an image, and only its trailer is missing. A decoder does
-/// not tell this from an end inside what comes before the next image. Leaves the file
-/// at its start.
-fn lacks_trailer(source: &mut Source) -> Result<bool, ImageProblem> {
-    let walked = ends_after_image(source);
-    source.rewind().map_err(ImageProblem::Read)?;
-    match walked {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-        walked => walked.map_err(ImageProblem::Read),
-    }
-}
-
-fn ends_after_image(source: &mut Source) -> io::Result<bool> {
-    source.rewind()?;
-    let [.., flags, _, _] = bytes::<13>(source)?;
-    skip(source, colors_bytes(flags))?;
-    let mut is_after_image = false;
-    'blocks: while !source.fill_buf()?.is_empty() {
-        let [kind] = bytes(source)?;
-        match kind {
-            0x21 => {
-                // A graphic control extension belongs to the image that comes.
-                is_after_image &= bytes(source)? != [0xf9];
-            }
-            0x2c => {
-                let [.., flags] = bytes::<9>(source)?;
-                // After the colours, the least number of bits of a code.
-                skip(source, colors_bytes(flags) + 1)?;
-                is_after_image = true;
-            }
-            _ => return Ok(false),
-        }
-        while !source.fill_buf()?.is_empty() {
-            match bytes(source)? {
-                [0] => continue 'blocks,
-                [length] => skip(source, length.into())?,
-            }
-        }
-        // The pixels may be there, if not the end of their block.
-        return Ok(kind == 0x2c);
-    }
-    Ok(is_after_image)
-}
-
-/// Bytes of the table of colours that these flags announce.
-fn colors_bytes(flags: u8) -> u64 {
-    match flags & 0x80 {
-        0 => 0,
-        _ => 3 << ((flags & 7) + 1),
-    }
-}
-
-fn bytes<const N: usize>(source: &mut Source) -> io::Result<[u8; N]> {
-    let mut bytes = [0; N];
-    source.read_exact(&mut bytes)?;
-    Ok(bytes)
-}
-
-fn skip(source: &mut Source, count: u64) -> io::Result<()> {
-    let skipped = io::copy(&mut source.take(count), &mut io::sink())?;
-    match skipped == count {
-        true => Ok(()),
-        false => Err(io::ErrorKind::UnexpectedEof.into()),
+/// What the file says beside its images, as far as it was read.
+fn metadata<R: Read>(decoder: &Decoder<R>, comments: Vec<Vec<u8>>) -> Metadata {
+    Metadata {
+        icc_profile: decoder.icc_profile().map(<[u8]>::to_vec),
+        xmp: decoder.xmp_metadata().map(<[u8]>::to_vec),
+        comments,
+        ..Metadata::default()
     }
 }
 
@@ -202,12 +152,6 @@ fn composed<'a>(
     Ok((size, decoder.into_frames()))
 }
 
-fn raster_of(frame: Frame, size: [u32; 2], in_memory: u64) -> Result<Raster, ImageProblem> {
-    let samples = frame.into_buffer().into_raw().into();
-    let pixels = Pixels::whole(size, 4, samples, Orientation::UPRIGHT, in_memory)?;
-    Ok(Raster::new(pixels))
-}
-
 fn no_image() -> ImageProblem {
     ImageProblem::Damaged("it holds no image".to_owned())
 }
@@ -215,15 +159,18 @@ fn no_image() -> ImageProblem {
 struct Animation {
     size: [u32; 2],
     frames: Frames<'static>,
+    metadata: Metadata,
     progress: Progress,
     in_memory: u64,
 }
 
 pub fn open(mut source: Source, options: &DecodeOptions) -> Result<Opened, ImageProblem> {
+    let comments = comments(&mut source).map_err(ImageProblem::Read)?;
     let (_, mut decoder) = open_rows(&mut source, options)?;
     let is_animation = next_frame(&mut decoder)
         .and_then(|_| read_rows(&mut decoder, |_, _| ()))
         .and_then(|()| next_frame(&mut decoder));
+    let metadata = metadata(&decoder, comments);
     source.rewind().map_err(ImageProblem::Read)?;
     if !is_animation.unwrap_or(false) {
         // Of a frame that is cut off, some rows are there.
@@ -233,6 +180,7 @@ pub fn open(mut source: Source, options: &DecodeOptions) -> Result<Opened, Image
     Ok(Opened::Sequence(Box::new(Animation {
         size,
         frames,
+        metadata,
         progress: Progress::default(),
         in_memory: options.in_memory,
     })))
@@ -246,7 +194,12 @@ impl Sequence for Animation {
             None if index == 0 => Err(no_image()),
             None => Err(no_frame(wanted, index)),
         })?;
-        raster_of(frame, self.size, self.in_memory)
+        let samples = frame.into_buffer().into_raw().into();
+        let upright = Orientation::UPRIGHT;
+        let pixels = Pixels::whole(self.size, 4, samples, upright, self.in_memory)?;
+        let mut raster = Raster::new(pixels);
+        raster.metadata = self.metadata.clone();
+        Ok(raster)
     }
 }
 
@@ -256,7 +209,7 @@ pub fn durations(
     options: &DecodeOptions,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Duration>, ImageProblem> {
-    let lacks_trailer = lacks_trailer(source)?;
+    let lacks_trailer = lacks_trailer(source).map_err(ImageProblem::Read)?;
     let (_, mut decoder) = open_rows(source, options)?;
     let mut durations = Vec::new();
     loop {

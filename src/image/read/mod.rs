@@ -7,6 +7,7 @@ mod canvas;
 mod faults;
 mod frames;
 mod gif;
+mod gif_blocks;
 mod jpeg;
 mod jpeg_header;
 #[cfg(feature = "jxl")]

@@ -45,6 +45,9 @@ pub struct Rules {
     pub seed: u64,
     pub jpeg: Option<(u8, u8)>,
     pub noise: Option<(f64, f64)>,
+    /// Not in checkpoints of earlier versions, which drew nothing.
+    #[serde(default)]
+    pub drawings: f64,
     pub halve: bool,
     pub images: usize,
     /// Of the images' names and sizes.
@@ -190,6 +193,7 @@ impl Rules {
                 ("seed", rules.seed.to_string()),
                 ("jpeg", jpeg(rules)),
                 ("noise", range(rules.noise)),
+                ("drawings", rules.drawings.to_string()),
                 ("halve", rules.halve.to_string()),
                 ("images", images(rules)),
                 ("student", text(&rules.student)),

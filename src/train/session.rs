@@ -314,6 +314,7 @@ fn rules(batches: &Batches, options: &SessionOptions, teacher: Option<&Teacher>)
         seed: of_batches.seed,
         jpeg: (degradation.jpeg.as_ref()).map(|range| (*range.start(), *range.end())),
         noise: (degradation.noise.as_ref()).map(|range| (*range.start(), *range.end())),
+        drawings: of_batches.drawings,
         halve: photos.options().halve,
         images: photos.len(),
         fingerprint: photos.fingerprint(),

@@ -310,6 +310,7 @@ fn each_rule_counts_alone() {
         ("seed", "seed", json!(12)),
         ("jpeg", "jpeg", json!([30, 90])),
         ("noise", "noise", json!([0.0, 0.5])),
+        ("drawings", "drawings", json!(0.5)),
         ("halve", "halve", json!(false)),
         ("images", "images", json!(4)),
         ("fingerprint", "images", json!("0123")),

@@ -135,6 +135,7 @@ pub fn batches_of(
         batch,
         lr_side,
         degradation,
+        drawings: 0.0,
         seed: 11,
         distillation,
     };

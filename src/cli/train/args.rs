@@ -124,6 +124,10 @@ pub struct TrainArgs {
     /// this range, in levels of 8 bits, such as 0..10
     #[arg(long, value_name = "MIN..MAX", value_parser = sigma)]
     pub noise: Option<RangeInclusive<f64>>,
+    /// Share of the patches that are drawn and not cut out of photos, 0 to 1: flat
+    /// colours, shapes and lines, which photos hardly show
+    #[arg(long, value_name = "SHARE", default_value_t = 0.1, value_parser = share)]
+    pub drawings: f64,
     /// Take JPEG photos as they are; those of 800 pixels a side or more are made
     /// half as large else, which hides the traces of their compression
     #[arg(long)]
@@ -219,6 +223,11 @@ fn minutes(text: &str) -> Result<Duration, String> {
 fn fraction(text: &str) -> Result<f64, String> {
     let number = text.parse().ok().filter(|x| (0.0..1.0).contains(x));
     number.ok_or_else(|| "give a number from 0 to below 1".to_owned())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|x| (0.0..=1.0).contains(x));
+    number.ok_or_else(|| "give a number from 0 to 1".to_owned())
 }
 
 /// Parses `cosine`, `constant`, `step` or `step:N`.

@@ -115,7 +115,7 @@ fn of_device(error: &ExecError) -> u8 {
 
 /// Options as the library's messages name them are flags of the same name.
 fn with_flags(message: &str) -> String {
-    const FLAGS: [(&str, &str); 17] = [
+    const FLAGS: [(&str, &str); 18] = [
         ("`hidden`", "--hidden"),
         ("`mults`", "--mults"),
         ("`features`", "--features"),
@@ -129,6 +129,7 @@ fn with_flags(message: &str) -> String {
         ("`seed`", "--seed"),
         ("`jpeg`", "--jpeg"),
         ("`noise`", "--noise"),
+        ("`drawings`", "--drawings"),
         ("`student`", "--student-steps"),
         ("`teacher`", "--teacher"),
         ("`halve` true, not false", "no --full-size"),

@@ -80,6 +80,7 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
             noise: args.noise.clone(),
             jpeg: args.jpeg.clone(),
         },
+        drawings: args.drawings,
         seed,
         distillation: lesson.as_ref().map(|lesson| lesson.distillation),
     };

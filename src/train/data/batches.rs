@@ -3,8 +3,8 @@
 use super::crop::{Symmetry, crop, push_planes};
 use super::degrade::Degradation;
 use super::draws::Draws;
-use super::enlarge::Enlarger;
-use super::{DataError, Photos};
+use super::resize::Resizer;
+use super::{DataError, Photos, drawings};
 use crate::diffusion::Schedule;
 use crate::model::Settings;
 use crate::train::{Batch, Distillation, NoisePredictorBatch, Stage};
@@ -18,6 +18,9 @@ pub struct BatchOptions {
     /// Side of the LR patches.
     pub lr_side: usize,
     pub degradation: Degradation,
+    /// Share of the patches that are drawn, with flat areas, shapes and lines, and
+    /// not cut out of photos: 0 to 1.
+    pub drawings: f64,
     pub seed: u64,
     /// What is distilled: all images of a batch are of one timestep that the
     /// student visits then, and of any otherwise.
@@ -30,7 +33,8 @@ pub struct Batches {
     settings: Settings,
     schedule: Schedule,
     options: BatchOptions,
-    enlarger: Enlarger,
+    enlarger: Resizer,
+    shrinker: Resizer,
     /// Of a student, with how likely each is.
     visited: Vec<(usize, f64)>,
 }
@@ -52,8 +56,10 @@ impl Batches {
             Some(distillation) => distillation.timesteps(&schedule)?,
             None => Vec::new(),
         };
+        let (lr_side, hr_side) = (options.lr_side, options.lr_side * settings.scale);
         Ok(Self {
-            enlarger: Enlarger::new(options.lr_side, settings.scale)?,
+            enlarger: Resizer::new(lr_side, hr_side)?,
+            shrinker: Resizer::new(hr_side, lr_side)?,
             schedule,
             visited,
             settings: settings.clone(),
@@ -81,26 +87,26 @@ impl Batches {
             seed,
             ..
         } = self.options;
-        let scale = self.settings.scale;
-        let hr_side = lr_side * scale;
+        let hr_side = lr_side * self.settings.scale;
         let (mut lr, mut hr, mut up) = (Vec::new(), Vec::new(), Vec::new());
         let (mut eps, mut timesteps) = (Vec::new(), Vec::new());
         let shared = self.shared_timestep(Draws::new(seed, number, WHOLE_BATCH).unit());
         for image in 0..count {
             let mut draws = Draws::new(seed, number, image as u32);
-            let drawn = self.photos.with_pixel(draws.below(self.photos.pixels()))?;
-            let [width, _] = drawn.lr_size;
-            let corner = (drawn.lr_size).map(|s| draws.below((s - lr_side + 1) as u64) as usize);
-            let symmetry = Symmetry::new(draws.below(Symmetry::COUNT));
-            let small = crop(&drawn.lr, width, corner, lr_side, symmetry);
-            let large = corner.map(|at| at * scale);
-            let large = crop(&drawn.hr, width * scale, large, hr_side, symmetry);
+            let [small, large] = match self.options.drawings {
+                // Batches of photos alone take one number less.
+                share if share > 0.0 && draws.unit() < share => {
+                    let large = drawings::draw(hr_side, &mut draws);
+                    [self.shrinker.rgb8(&large), large]
+                }
+                _ => self.cut_out(&mut draws)?,
+            };
             let small = degradation.apply(small, lr_side, &mut draws)?;
             push_planes(&mut lr, &small, |v| f32::from(v) / 255.0);
             push_planes(&mut hr, &large, |v| f32::from(v) / 127.5 - 1.0);
             if stage.trains_denoiser() {
-                let factor = self.settings.up_factor() / 255.0;
-                self.enlarger.push_planes(&mut up, &small, factor as f32);
+                let factor = (self.settings.up_factor() / 255.0) as f32;
+                (self.enlarger).push_planes(&mut up, &small, |value| value * factor - 1.0);
                 let any = draws.below(self.settings.timesteps as u64) as usize;
                 timesteps.push(shared.unwrap_or(any));
                 let start = eps.len();
@@ -115,6 +121,19 @@ impl Batches {
             false => NoisePredictorBatch::default(),
         };
         Ok(Batch { lr, hr, denoiser })
+    }
+
+    /// A patch of a photo, LR and HR.
+    fn cut_out(&self, draws: &mut Draws) -> Result<[Vec<u8>; 2], DataError> {
+        let (lr_side, scale) = (self.options.lr_side, self.settings.scale);
+        let drawn = self.photos.with_pixel(draws.below(self.photos.pixels()))?;
+        let [width, _] = drawn.lr_size;
+        let corner = (drawn.lr_size).map(|s| draws.below((s - lr_side + 1) as u64) as usize);
+        let symmetry = Symmetry::new(draws.below(Symmetry::COUNT));
+        let small = crop(&drawn.lr, width, corner, lr_side, symmetry);
+        let (width, corner) = (width * scale, corner.map(|at| at * scale));
+        let large = crop(&drawn.hr, width, corner, lr_side * scale, symmetry);
+        Ok([small, large])
     }
 
     /// The timestep of a whole batch, of which a number in [0, 1) decides.

@@ -3,11 +3,12 @@
 mod batches;
 mod crop;
 mod degrade;
+mod drawings;
 pub(crate) mod draws;
-mod enlarge;
 mod feed;
 mod files;
 mod photos;
+mod resize;
 
 pub use batches::{BatchOptions, Batches};
 pub use degrade::Degradation;

@@ -302,6 +302,49 @@ fn what_is_there_of_a_cut_image_is_read() {
     }
 }
 
+/// A BMP file of 4x2 pixels that holds runs of two colours.
+fn bmp_of_runs(runs: &[u8]) -> Vec<u8> {
+    let long = |value: usize| (value as u32).to_le_bytes();
+    let palette = [200, 100, 50, 0, 10, 20, 30, 0];
+    let start = 54 + palette.len();
+    let header = [
+        &b"BM"[..],
+        &long(start + runs.len()),
+        &[0; 4],
+        &long(start),
+        &long(40),
+        &long(4),
+        &long(2),
+        &[1, 0, 8, 0],
+        &long(1),
+        &long(runs.len()),
+        &[0; 8],
+        &long(2),
+        &long(2),
+    ];
+    [&header.concat()[..], &palette, runs].concat()
+}
+
+#[test]
+fn what_comes_before_a_wrong_run_is_read() {
+    let folder = Folder::new();
+    // The lower row, and an upper one with a place beyond the image.
+    let whole = [4, 0, 0, 0, 4, 1, 0, 1];
+    let wrong = [4, 0, 0, 0, 2, 1, 0, 2, 0, 9, 0, 1];
+    let path = folder.write("whole.bmp", bmp_of_runs(&whole));
+    let expected = read(&path, false).unwrap().picture.rgb8().to_vec();
+    let path = folder.write("wrong.bmp", bmp_of_runs(&wrong));
+    assert!(read(&path, false).is_err());
+    let decoded = read(&path, true).unwrap();
+    assert!(has_note(&decoded), "{:?}", decoded.notes);
+    let found = decoded.picture.rgb8();
+    assert_eq!(found[12..], expected[12..]);
+    assert_eq!(found[..6], expected[..6]);
+    assert_eq!(found[6..12], [0; 6]);
+    let nothing = folder.write("nothing.bmp", bmp_of_runs(&[0, 2, 0, 9, 0, 1]));
+    assert!(read(&nothing, true).is_err());
+}
+
 #[test]
 fn nothing_is_no_image() {
     let folder = Folder::new();

@@ -3,8 +3,8 @@
 use super::super::pixels::Pixels;
 use super::super::raster::Raster;
 use super::super::{ImageProblem, Metadata, Samples, orientation::Orientation};
+use super::codec::{checked_size, decode_whole, problem};
 use super::padded::Padded;
-use super::simple::{checked_size, decode_whole, problem};
 use super::{DecodeOptions, Size, Source, check_size, io_problem, nothing_read, tolerate};
 use crate::host_memory::{with_room, zeros};
 use ::image::codecs::bmp::BmpDecoder;

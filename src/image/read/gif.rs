@@ -3,9 +3,9 @@
 use super::super::pixels::Pixels;
 use super::super::raster::Raster;
 use super::super::{ImageProblem, Metadata, orientation::Orientation};
+use super::codec::{checked_size, limits, problem};
 use super::frames::{Opened, Progress, Sequence};
 use super::gif_blocks::{comments, lacks_trailer};
-use super::simple::{checked_size, limits, problem};
 use super::{
     DecodeOptions, END_IS_MISSING, Size, Source, check_size, cut_off, damaged, io_problem,
     no_frame, nothing_read, tolerate,

@@ -4,6 +4,7 @@
 mod avif;
 mod bmp;
 mod canvas;
+mod codec;
 mod faults;
 mod frames;
 mod gif;
@@ -19,7 +20,7 @@ mod png;
 mod png_frames;
 mod png_text;
 mod png_walk;
-mod simple;
+mod pnm;
 mod tiff;
 mod webp;
 mod webp_frames;
@@ -186,7 +187,7 @@ fn decode_image(
         Format::Tiff => tiff::decode(file, options),
         Format::Bmp => bmp::decode(file, options),
         Format::Gif => gif::decode(file, options),
-        Format::Pnm => simple::decode_pnm(file, options),
+        Format::Pnm => pnm::decode(file, options),
         #[cfg(feature = "jxl")]
         Format::Jxl => jxl::decode(file, options),
         #[cfg(feature = "avif")]
@@ -244,7 +245,7 @@ fn size_of(file: &mut Source, format: Format, max_pixels: u64) -> Result<Size, I
         Format::Tiff => tiff::size(file, max_pixels),
         Format::Bmp => bmp::size(file, max_pixels),
         Format::Gif => gif::size(file, max_pixels),
-        Format::Pnm => simple::pnm_size(file, max_pixels),
+        Format::Pnm => pnm::size(file, max_pixels),
         #[cfg(feature = "jxl")]
         Format::Jxl => jxl::size(file, max_pixels),
         #[cfg(feature = "avif")]

@@ -25,8 +25,13 @@ pub struct Padding {
 
 impl Padding {
     /// Makes the zeros numbers in a text.
-    pub fn is_text(&self) {
+    pub fn set_text(&self) {
         self.is_text.set(true);
+    }
+
+    /// Whether the zeros are numbers in a text.
+    pub fn is_text(&self) -> bool {
+        self.is_text.get()
     }
 
     /// From here on, the file goes on after its end.
@@ -45,7 +50,7 @@ impl Padding {
     }
 
     fn bytes(&self) -> &'static [u8] {
-        match self.is_text.get() {
+        match self.is_text() {
             false => &[0; 64],
             true => b" 0",
         }
@@ -76,7 +81,7 @@ impl BufRead for Padded<'_> {
     fn consume(&mut self, count: usize) {
         if let Some(at) = &mut self.at {
             // A number in a text ends at its end, too.
-            let needed = usize::from(self.padding.is_text.get());
+            let needed = usize::from(self.padding.is_text());
             if *at + count > needed {
                 self.padding.is_used.set(true);
             }
@@ -84,7 +89,7 @@ impl BufRead for Padded<'_> {
             return;
         }
         if self.padding.is_started.get() {
-            let used = match self.padding.is_text.get() {
+            let used = match self.padding.is_text() {
                 false => count,
                 true => {
                     let bytes = self.source.buffer()[..count].iter();

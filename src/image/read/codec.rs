@@ -1,32 +1,17 @@
-//! PNM files, and what there is to decoders of the `image` crate.
+//! What the decoders of the `image` crate need around them.
 
 use super::super::pixels::Pixels;
 use super::super::raster::Raster;
 use super::super::{ImageProblem, Samples, error::innermost_message, orientation::Orientation};
-use super::padded::{Padded, Padding};
+use super::padded::Padding;
 use super::{
-    DecodeOptions, HEADER_BYTES, Size, Source, check_size, cut_off, io_problem, nothing_read,
-    tolerate,
+    DecodeOptions, HEADER_BYTES, Size, check_size, cut_off, io_problem, nothing_read, tolerate,
 };
-use ::image::codecs::pnm::{PnmDecoder, SampleEncoding};
 use ::image::error::ImageError as CodecError;
 use ::image::{ColorType, ImageDecoder, Limits};
 
 /// The memory for each pixel: four 16-bit samples, twice.
 const PIXEL_BYTES: u64 = 16;
-
-pub fn pnm_size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> {
-    checked_size(&PnmDecoder::new(source).map_err(problem)?, max_pixels)
-}
-
-pub fn decode_pnm(source: &mut Source, options: &DecodeOptions) -> Result<Raster, ImageProblem> {
-    let (source, padding) = Padded::new(source);
-    let decoder = PnmDecoder::new(source).map_err(problem)?;
-    if decoder.subtype().sample_encoding() == SampleEncoding::Ascii {
-        padding.is_text();
-    }
-    decode_whole(decoder, &padding, options)
-}
 
 /// Decodes an image of one frame from a padded source.
 pub fn decode_whole(
@@ -50,8 +35,18 @@ pub fn decode_whole(
     let count = channels * size[0] as usize * size[1] as usize;
     let mut samples = Samples::zeros(count, bits, options.in_memory)?;
     padding.start();
-    decoder.read_image(samples.bytes_mut()).map_err(problem)?;
     let mut notes = Vec::new();
+    if let Err(error) = decoder.read_image(samples.bytes_mut()) {
+        let problem = problem(error);
+        if padding.is_text() {
+            // Its numbers become samples only when all are read.
+            return Err(problem);
+        }
+        if samples.all_zero() {
+            return Err(nothing_read(problem));
+        }
+        tolerate(problem.after_header(), options, &mut notes)?;
+    }
     if padding.is_used() {
         match padding.bytes_before() {
             0 => return Err(nothing_read(cut_off())),

@@ -2,9 +2,10 @@
 
 use super::crop::{Symmetry, crop, push_planes};
 use super::degrade::Degradation;
+use super::drawings::{draw, widen_tails};
 use super::draws::Draws;
 use super::resize::Resizer;
-use super::{DataError, Photos, drawings};
+use super::{DataError, Photos};
 use crate::diffusion::Schedule;
 use crate::model::Settings;
 use crate::train::{Batch, Distillation, NoisePredictorBatch, Stage};
@@ -84,6 +85,7 @@ impl Batches {
             batch: count,
             lr_side,
             ref degradation,
+            drawings,
             seed,
             ..
         } = self.options;
@@ -93,13 +95,14 @@ impl Batches {
         let shared = self.shared_timestep(Draws::new(seed, number, WHOLE_BATCH).unit());
         for image in 0..count {
             let mut draws = Draws::new(seed, number, image as u32);
-            let [small, large] = match self.options.drawings {
-                // Batches of photos alone take one number less.
-                share if share > 0.0 && draws.unit() < share => {
-                    let large = drawings::draw(hr_side, &mut draws);
+            // Batches of photos alone take one number less.
+            let is_drawn = drawings > 0.0 && draws.unit() < drawings;
+            let [small, large] = match is_drawn {
+                true => {
+                    let large = draw(hr_side, &mut draws);
                     [self.shrinker.rgb8(&large), large]
                 }
-                _ => self.cut_out(&mut draws)?,
+                false => self.cut_out(&mut draws)?,
             };
             let small = degradation.apply(small, lr_side, &mut draws)?;
             push_planes(&mut lr, &small, |v| f32::from(v) / 255.0);
@@ -112,6 +115,9 @@ impl Batches {
                 let start = eps.len();
                 eps.resize(start + 3 * hr_side * hr_side, 0.0);
                 draws.fill_normal(&mut eps[start..]);
+                if is_drawn {
+                    widen_tails(&mut eps[start..], &mut draws);
+                }
             }
         }
         let denoiser = match stage.trains_denoiser() {

@@ -11,6 +11,9 @@ const PLAIN: f64 = 0.3;
 /// The most shapes of a drawing.
 const MOST_SHAPES: u64 = 8;
 
+/// Among how many values of noise one is doubled.
+const ONE_DOUBLED_IN: u64 = 16;
+
 /// A random drawing of `side` pixels a side, `r, g, b` of each pixel.
 pub(super) fn draw(side: usize, draws: &mut Draws) -> Vec<u8> {
     let mut drawing: Vec<[f64; 3]> = vec![color(draws); side * side];
@@ -34,6 +37,17 @@ pub(super) fn draw(side: usize, draws: &mut Draws) -> Vec<u8> {
     // The conversion clamps.
     let levels = drawing.iter().flatten().map(|value| value.round() as u8);
     levels.collect()
+}
+
+/// Doubles some of the noise. Values of more than four standard deviations are rare,
+/// but an image of a megapixel has hundreds of them, and on flat areas the errors that
+/// a model makes there show as speckles.
+pub(super) fn widen_tails(noise: &mut [f32], draws: &mut Draws) {
+    for value in noise {
+        if draws.below(ONE_DOUBLED_IN) == 0 {
+            *value *= 2.0;
+        }
+    }
 }
 
 /// Saturated, at the ends of the range, as often as not; a quarter are grey.
@@ -179,6 +193,20 @@ mod tests {
         }
         let grey = first.iter().filter(|c| c[0] == c[1] && c[1] == c[2]);
         assert!((60..220).contains(&grey.count()));
+    }
+
+    #[test]
+    fn large_noise_is_frequent_and_most_of_it_as_before() {
+        let mut draws = Draws::new(1, 2, 3);
+        let mut normal = vec![0.0; 100_000];
+        draws.fill_normal(&mut normal);
+        let mut noise = normal.clone();
+        widen_tails(&mut noise, &mut draws);
+        let count = |noise: &[f32]| noise.iter().filter(|value| value.abs() > 4.0).count();
+        assert!(count(&normal) < 20);
+        assert!((200..400).contains(&count(&noise)), "{}", count(&noise));
+        let same = noise.iter().zip(&normal).filter(|(a, b)| a == b).count();
+        assert!((93_000..94_500).contains(&same), "{same}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! `srdiff plan --json` is all that another runtime needs: a runtime of a
-//! hundred lines, which knows WebGPU, the file and the weights, and nothing of
-//! the executor, computes what the executor computes.
+//! `srdiff plan --json` is all that another runtime needs: a runtime
+//! that knows WebGPU, the file and the weights, and nothing of the
+//! executor, computes what the executor computes.
 
 #[path = "export/runtime.rs"]
 mod runtime;

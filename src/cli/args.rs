@@ -45,11 +45,12 @@ pub enum Command {
     Devices(DevicesArgs),
     /// Measure samplers and numbers of steps on a folder of pictures
     ///
-    /// Each picture is shrunk (bicubic, as MATLAB does it), unless --lr has a
-    /// small one for it, enlarged, and compared: PSNR and SSIM of the luma
-    /// without a border as wide as the scale, and of R, G and B with it;
-    /// LR-PSNR of the result, shrunk again, and its input; SSIMULACRA2. Prints
-    /// a Markdown table of the means, and the protocol.
+    /// Each picture is shrunk (bicubic, as MATLAB does it; with --lr, the small
+    /// ones are taken from there) and enlarged again, and the result is compared
+    /// with the picture: PSNR and SSIM of the luma, without a border as wide as
+    /// the scale; PSNR and SSIM of R, G and B, with the border; SSIMULACRA2.
+    /// LR-PSNR compares the result, shrunk, with the small picture. Prints a
+    /// Markdown table of the means, and the protocol.
     #[command(after_help = examples::EVALUATE)]
     Evaluate(EvaluateArgs),
     /// Train a model on your own photos
@@ -81,7 +82,8 @@ pub enum Command {
     ///
     /// --json prints the whole program for other runtimes: buffers, shaders,
     /// dispatches, step records and the order to run them in, for any GPU within
-    /// WebGPU's default limits.
+    /// WebGPU's default limits. It does not depend on --device, and --precision auto
+    /// is f32 there.
     #[command(after_help = examples::PLAN)]
     Plan(PlanArgs),
     /// Print the completions of a shell
@@ -259,11 +261,11 @@ pub struct SamplingArgs {
     /// Make results that shrink to the image itself: more faithful, a little slower
     #[arg(long)]
     pub consistent: bool,
-    /// Noise that steps add, from 0 (smooth) over 1 to 1.25 (rough), with a sampler
-    /// that adds any
+    /// Factor of the noise that each step adds: 0 is smooth, 1 as trained, 1.25 (the most)
+    /// rough; for ddpm, and for ddim with an --eta above 0
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     pub strength: f64,
-    /// Make a texture that continues at its other side, from one that does
+    /// The image is a tileable texture: make a result that is tileable, too
     #[arg(long)]
     pub wrap: bool,
 }

@@ -60,7 +60,7 @@ pub const TRAIN: &str = concat!(
     "\
 Examples:
   srdiff train photos -o mine.safetensors --minutes 60 --validate held
-  srdiff train photos -o mine.safetensors --resume
+  srdiff train photos -o mine.safetensors --minutes 60 --validate held --resume
 
 ",
     exit_codes!()

@@ -3,7 +3,7 @@
 //! | code | meaning |
 //! |---|---|
 //! | 0 | done |
-//! | 1 | the device or standard output failed, or the result was no picture |
+//! | 1 | the device or standard output failed, or the model gave no usable result |
 //! | 2 | wrong usage: an unknown option, or a value out of range |
 //! | 3 | the input cannot be read |
 //! | 4 | the output cannot be written |
@@ -31,7 +31,7 @@ macro_rules! exit_codes {
         "\
 Exit codes:
   0    done
-  1    the device or standard output failed, or the result was no picture
+  1    the device or standard output failed, or the model gave no usable result
   2    wrong usage: an unknown option, or a value out of range
   3    the input cannot be read
   4    the output cannot be written
@@ -268,19 +268,22 @@ impl Failure {
 }
 
 /// Options as the library's messages name them, and the flags that set them.
-const FLAGS: [(&str, &str); 12] = [
+const FLAGS: [(&str, &str); 15] = [
     ("`amount`", "--amount"),
     ("`attention_heads`", "--attention-heads"),
+    ("`consistent`", "--consistent"),
     ("`eta`", "--eta"),
     ("`groups`", "--groups"),
     ("`lr_up_divisor`", "--lr-up-divisor"),
     ("`overwrite`", "--force"),
+    ("`precision`", "--precision"),
     ("`res_rescale`", "--res-rescale"),
     ("`schedule`", "--schedule"),
     ("`steps`", "--steps"),
     ("`strength`", "--strength"),
     ("`tile`", "--tile"),
     ("`timesteps`", "--timesteps"),
+    ("`wrap`", "--wrap"),
 ];
 
 /// A message of the library about its options, with the flags that set them.
@@ -314,9 +317,9 @@ fn with_options(error: &UpscaleError) -> String {
                 precision: Precision::F16,
                 ..
             } => format!("{error} (--precision f32)"),
-            UpscaleError::Sampler(_) | UpscaleError::Option { .. } => {
-                with_flags(&error.to_string())
-            }
+            UpscaleError::Sampler(_)
+            | UpscaleError::Option { .. }
+            | UpscaleError::NotExported(_) => with_flags(&error.to_string()),
             UpscaleError::NothingToTune(_) => {
                 format!("{error} with --device (`srdiff devices` lists them)")
             }
@@ -358,6 +361,7 @@ fn code(error: &UpscaleError) -> u8 {
     match error {
         UpscaleError::Sampler(_)
         | UpscaleError::Option { .. }
+        | UpscaleError::NotExported(_)
         | UpscaleError::Shrinks { .. }
         | UpscaleError::Mask { .. } => 2,
         UpscaleError::Picture { .. } => 3,

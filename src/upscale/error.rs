@@ -65,6 +65,9 @@ pub enum UpscaleError {
         mask[0], mask[1], image[0], image[1]
     )]
     Mask { image: [usize; 2], mask: [usize; 2] },
+    /// The name of an option, and its value if it has several.
+    #[error("{0} is for upscaling itself, and no part of an exported program; leave it out")]
+    NotExported(&'static str),
     /// The name of the CPU.
     #[error("{0} has nothing to tune; choose a GPU")]
     NothingToTune(String),

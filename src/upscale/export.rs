@@ -5,6 +5,7 @@ use super::tiling::{MARGIN, Tiling};
 use super::{SampleOptions, UpscaleError, steps};
 use crate::exec::gpu::{AdapterSummary, Lowered};
 use crate::exec::{PrepareOptions, StepRecord, Target};
+use crate::image::Border;
 use crate::model::{Settings, names, time};
 use crate::plan::{PACK, Precision};
 use serde::Serialize;
@@ -50,7 +51,8 @@ impl Export {
     /// WebGPU's default limits.
     ///
     /// # Errors
-    /// When the steps or the sampler do not fit the model.
+    /// When the steps or the sampler do not fit the model, and for options that a
+    /// program of one tile on a GPU cannot follow.
     pub fn new(
         settings: &Settings,
         width: usize,
@@ -58,6 +60,15 @@ impl Export {
         sample: &SampleOptions,
         precision: Precision,
     ) -> Result<Self, UpscaleError> {
+        let left_out = [
+            ("`consistent`", sample.consistent),
+            ("`wrap`", sample.border == Border::Wrapped),
+            ("`toward`", sample.toward.is_some()),
+            ("`precision` bf16", precision == Precision::Bf16),
+        ];
+        if let Some((name, _)) = left_out.into_iter().find(|(_, is_asked)| *is_asked) {
+            return Err(UpscaleError::NotExported(name));
+        }
         let records = steps::records(settings, sample)?;
         let tile = Tiling::whole(settings, [width, height]).tile();
         let graphs = graphs(settings, tile)?;

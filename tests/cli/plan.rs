@@ -113,6 +113,22 @@ fn json_follows_the_options() {
 }
 
 #[test]
+fn what_no_exported_program_does_is_refused() {
+    let folder = Folder::new();
+    for (option, told) in [
+        ("--consistent", "--consistent"),
+        ("--wrap", "--wrap"),
+        ("--precision=bf16", "--precision bf16"),
+    ] {
+        folder.refuses(
+            &["plan", "8x8", "--json", option],
+            2,
+            &[told, "leave it out"],
+        );
+    }
+}
+
+#[test]
 fn sizes_that_are_none() {
     let folder = Folder::new();
     for size in [

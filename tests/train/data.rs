@@ -2,7 +2,9 @@
 
 use super::photos::{Folder, batches, load, model, options, picture};
 use srdiff::image::bicubic::resize_u8;
-use srdiff::train::data::{DataError, Degradation, Feed, PhotoOptions, Photos, find_images};
+use srdiff::train::data::{
+    BatchOptions, Batches, DataError, Degradation, Feed, PhotoOptions, Photos, find_images,
+};
 use srdiff::train::{Batch, Stage};
 use std::fs;
 use std::ops::ControlFlow;
@@ -39,6 +41,12 @@ fn batches_do_not_depend_on_workers_memory_or_where_they_begin() {
     assert!(none_kept.make(3).unwrap() == expected[3]);
 }
 
+fn interleaved(planes: &[f32], side: usize, map: &dyn Fn(f32) -> f32) -> Vec<u8> {
+    let pixels = side * side;
+    let samples = (0..3 * pixels).map(|at| planes[at % 3 * pixels + at / 3]);
+    samples.map(|value| map(value).round() as u8).collect()
+}
+
 /// LR and HR patches are of the same place and turned alike, and `x_t` is the noise
 /// and the residual over the enlarged LR.
 #[test]
@@ -52,11 +60,6 @@ fn patches_of_a_batch_belong_together() {
     let batch = batches.make(0).unwrap();
     assert_eq!(batch.lr.len(), 12 * 3 * lr_side * lr_side);
     assert_eq!(batch.hr.len(), 12 * 3 * hr_side * hr_side);
-    let interleaved = |planes: &[f32], side: usize, map: &dyn Fn(f32) -> f32| -> Vec<u8> {
-        let pixels = side * side;
-        let samples = (0..3 * pixels).map(|at| planes[at % 3 * pixels + at / 3]);
-        samples.map(|value| map(value).round() as u8).collect()
-    };
     let images = batch.lr.chunks(3 * lr_side * lr_side);
     for (lr, hr) in images.zip(batch.hr.chunks(3 * hr_side * hr_side)) {
         let lr = interleaved(lr, lr_side, &|v| v * 255.0);
@@ -90,6 +93,39 @@ fn patches_of_a_batch_belong_together() {
         });
         let most = rest.fold(0.0, f64::max);
         assert!(most <= 1.0 + 1e-4, "a residual of {most} at {t}");
+    }
+}
+
+/// The LR image of a drawing is made from the patch alone, that of a photo from more.
+#[test]
+fn a_share_of_the_patches_is_drawn() {
+    let folder = Folder::with_images();
+    let model = model(4, 1);
+    let (lr_side, hr_side) = (8, 32);
+    for (drawings, expected) in [(0.0, 0..=0), (0.25, 20..=40), (1.0, 120..=120)] {
+        let (photos, _) = load(&folder, options(4, hr_side));
+        let made = BatchOptions {
+            stage: Stage::Joint,
+            batch: 12,
+            lr_side,
+            degradation: Degradation::default(),
+            drawings,
+            seed: 11,
+            distillation: None,
+        };
+        let batches = Batches::new(photos, model.settings(), made).unwrap();
+        let mut drawn = 0;
+        for number in 0..10 {
+            let batch = batches.make(number).unwrap();
+            let images = batch.lr.chunks(3 * lr_side * lr_side);
+            for (lr, hr) in images.zip(batch.hr.chunks(3 * hr_side * hr_side)) {
+                let lr = interleaved(lr, lr_side, &|v| v * 255.0);
+                let hr = interleaved(hr, hr_side, &|v| (v + 1.0) * 127.5);
+                let small = resize_u8(&hr, [hr_side; 2], 3, [lr_side; 2]).unwrap();
+                drawn += usize::from(lr == small);
+            }
+        }
+        assert!(expected.contains(&drawn), "{drawings}: {drawn}");
     }
 }
 

@@ -34,7 +34,8 @@ pub struct EvaluateArgs {
     /// Make results that shrink to the image itself
     #[arg(long)]
     pub consistent: bool,
-    /// Noise that steps add, from 0 (smooth) over 1 to 1.25 (rough)
+    /// Factor of the noise that each step adds: 0 is smooth, 1 as trained, 1.25 (the most)
+    /// rough
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     pub strength: f64,
     /// Seed of the noise

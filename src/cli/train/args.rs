@@ -58,17 +58,18 @@ pub struct TrainArgs {
     /// model, joint]
     #[arg(long, value_enum)]
     pub stage: Option<StageName>,
-    /// Steps of the model that is distilled [default: 1]
+    /// Steps that the student takes [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub student_steps: Option<u16>,
-    /// The model to distil [default: the one to begin with]
+    /// The teacher, which the student learns from [default: the model to begin with]
     #[arg(long, value_name = "FILE")]
     pub teacher: Option<PathBuf>,
-    /// Steps of its process [default: what it was distilled for, or 8 for each of
+    /// Steps that the teacher takes [default: what it was distilled for, or 8 for each of
     /// the student's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub teacher_steps: Option<u16>,
-    /// Its sampler: ddpm, ddim or dpm++ [default: what it was distilled for, or ddim]
+    /// The teacher's sampler: ddpm, ddim or dpm++ [default: what it was distilled for, or
+    /// ddim]
     #[arg(long, value_name = "NAME", value_parser = sampler)]
     pub teacher_sampler: Option<Sampler>,
     /// How differences of the denoiser are averaged
@@ -128,8 +129,8 @@ pub struct TrainArgs {
     /// colours, shapes and lines, which photos hardly show
     #[arg(long, value_name = "SHARE", default_value_t = 0.1, value_parser = share)]
     pub drawings: f64,
-    /// Take JPEG photos as they are; those of 800 pixels a side or more are made
-    /// half as large else, which hides the traces of their compression
+    /// Take JPEG photos as they are. Otherwise, those of 800 pixels a side or more are
+    /// made half as large, which hides the traces of their compression
     #[arg(long)]
     pub full_size: bool,
     /// Memory for decoded photos, in MiB; others are decoded again and again
@@ -140,8 +141,8 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
 
-    /// Measure on the photos of a folder, which are not learnt from: PSNR-Y at most
-    /// 512 pixels a side, every time that is saved
+    /// Measure PSNR-Y on the photos of a folder, which are not learnt from (the middle
+    /// 512 pixels a side of larger ones), every --every steps and at the end
     #[arg(long, value_name = "FOLDER")]
     pub validate: Option<PathBuf>,
     /// Write events for TensorBoard into a folder

@@ -30,11 +30,12 @@ pub struct UpscaleArgs {
     /// created, with the subfolders of the input [default: beside the input]
     #[arg(short, long, value_name = "PATH")]
     pub output: Option<PathBuf>,
-    /// Names of the results: {stem} and {from} are the input's name and extension,
-    /// {folder} the name of its folder, {ext}, {scale}, {sampler}, {steps} and {seed}
-    /// those of the result, {index} its number, {sample} that among several of one image,
-    /// {frame} that of its frame or page; may hold / for subfolders
-    /// [default: {stem}_x{scale}.{ext}, with _{frame} and _{sample} where there are several]
+    /// Names of the results, with / for subfolders: {stem} and {from} are the input's name
+    /// and extension, {folder} the name of its folder; {ext}, {scale}, {sampler}, {steps} and
+    /// {seed} those of the result; {index} the image's number, {frame} the number of its frame
+    /// or page, {sample} the result's number among several of one image
+    /// [default: {stem}_x{scale}.{ext}, or {stem}_{scale}.{ext} for a size in pixels, with
+    /// _{frame} and _{sample} where there are several]
     #[arg(long, value_name = "TEMPLATE")]
     pub name: Option<Template>,
     /// Format of the results [default: by the output's extension, or png]
@@ -88,7 +89,8 @@ pub struct UpscaleArgs {
     /// results; each more that reads or writes keeps one more image in memory
     #[arg(short, long, value_name = "LOAD:PROC:SAVE", default_value = "1:0:1", value_parser = jobs)]
     pub jobs: Jobs,
-    /// Print a JSON object for each image on standard output, one a line
+    /// Print a JSON object for each result on standard output, one a line; also for each
+    /// image that is skipped or fails
     #[arg(long)]
     pub json: bool,
     /// Also tell which results are there already, and where the time goes

@@ -1,106 +1,21 @@
 //! A model's objective and optimizer on a device.
 
+mod options;
+mod progress;
+
+pub use options::{Losses, StepReport, TrainError, TrainerOptions};
+pub use progress::Progress;
+
 use super::Batch;
-use crate::diffusion::{SamplerError, ScheduleError};
 use crate::exec::{
     Backend, ExecError, Executor, PrepareError, PrepareOptions, Prepared, StepRecord,
 };
-use crate::graph::{Graph, GraphError, ParameterError, Parameters, Role, Shape, differentiated};
-use crate::model::objective::{self, Objective, ObjectiveOptions, Stage, names};
+use crate::graph::{Graph, Parameters, Role, Shape, differentiated};
+use crate::model::objective::{self, Objective, ObjectiveOptions, names};
 use crate::model::time::sinusoidal_embedding;
 use crate::model::{Model, Settings};
-use crate::ops::{Adam, AdamStep, MAX_BATCH, Norm};
+use crate::ops::{AdamStep, MAX_BATCH};
 use crate::plan::{MemoryReport, PACK, PlanError, Precision};
-use thiserror::Error;
-
-/// Sizes and rules that do not change while a trainer lives.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TrainerOptions {
-    pub stage: Stage,
-    /// Of the noise; the encoder's loss is always L1.
-    pub norm: Norm,
-    /// Images of a batch: 1 to [`MAX_BATCH`].
-    pub batch: usize,
-    /// Of the LR images, a multiple of [`Settings::lr_size_multiple`].
-    pub lr_size: [usize; 2],
-    /// Whether steps may have several batches.
-    pub accumulates: bool,
-    /// See [`Differentiation::segments`](crate::graph::Differentiation::segments):
-    /// more than 1 to trade time for memory.
-    pub segments: usize,
-    pub adam: Adam,
-    /// Weight decay.
-    pub decay: f32,
-    /// Whether the decay is AdamW's, and not added to gradients as Adam's is.
-    pub decoupled: bool,
-    /// The largest norm of all gradients together; larger ones are scaled down.
-    pub max_norm: f32,
-    /// Share of the old average of parameters in the new one, once there have
-    /// been enough steps: the smaller of this and `(1 + t) / (10 + t)` is used.
-    pub average: f32,
-}
-
-impl TrainerOptions {
-    /// The paper's optimizer: Adam with betas of 0.9 and 0.999, and L1.
-    pub fn new(stage: Stage, batch: usize, lr_size: [usize; 2]) -> Self {
-        Self {
-            stage,
-            norm: Norm::L1,
-            batch,
-            lr_size,
-            accumulates: false,
-            segments: 1,
-            adam: Adam {
-                beta1: 0.9,
-                beta2: 0.999,
-                epsilon: 1e-8,
-            },
-            decay: 0.0,
-            decoupled: true,
-            max_norm: 1.0,
-            average: 0.9995,
-        }
-    }
-}
-
-#[derive(Debug, Error)]
-pub enum TrainError {
-    #[error(transparent)]
-    Graph(#[from] GraphError),
-    #[error(transparent)]
-    Prepare(#[from] PrepareError),
-    #[error(transparent)]
-    Exec(#[from] ExecError),
-    #[error(transparent)]
-    Parameter(#[from] ParameterError),
-    #[error(transparent)]
-    Schedule(#[from] ScheduleError),
-    #[error(transparent)]
-    Sampler(#[from] SamplerError),
-    #[error("{0}")]
-    Options(String),
-    /// On GPUs, channel groups are padded to multiples of 4, and not all gradients
-    /// know padding.
-    #[error("this GPU cannot train '{layer}' ({reason}); choose the CPU")]
-    NoKernel { layer: String, reason: String },
-}
-
-/// Means over the batches of a step; of those that the stage has.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Losses {
-    pub denoiser: Option<f64>,
-    pub encoder: Option<f64>,
-}
-
-/// What came of a step.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct StepReport {
-    pub losses: Losses,
-    /// Of all gradients together, before it was limited.
-    pub norm: f64,
-    /// Whether the parameters were left as they are, a gradient not being finite.
-    pub skipped: bool,
-}
 
 /// Trains a model's parameters, which it holds on the device.
 pub struct Trainer {
@@ -126,48 +41,6 @@ impl PreparedTrainer {
     /// The memory that the trainer will take.
     pub fn memory(&self) -> MemoryReport {
         self.prepared.memory()
-    }
-}
-
-/// How far a trainer is, beside its tensors.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Progress {
-    /// Steps that changed the parameters.
-    pub steps: u64,
-    /// Steps that did not, because a gradient was not finite.
-    pub skipped: u64,
-    /// What gradients are multiplied with on the device, to keep them within the
-    /// range of f16; elsewhere 1.
-    pub scale: f32,
-    /// Steps with this scale, none of them skipped.
-    pub at_scale: u64,
-}
-
-impl Progress {
-    const START: Self = Self {
-        steps: 0,
-        skipped: 0,
-        scale: 1.0,
-        at_scale: 0,
-    };
-    /// The first scale for f16, and the largest one.
-    const F16_SCALE: f32 = 65536.0;
-    const MAX_SCALE: f32 = 16_777_216.0;
-    /// Steps after which a larger scale is tried.
-    const GROWTH: u64 = 2000;
-
-    fn count(&mut self, skipped: bool, scales: bool) {
-        match skipped {
-            true => self.skipped += 1,
-            false => self.steps += 1,
-        }
-        self.at_scale = if skipped { 0 } else { self.at_scale + 1 };
-        if scales && skipped {
-            self.scale = (self.scale / 2.0).max(1.0);
-        } else if scales && self.at_scale == Self::GROWTH {
-            self.scale = (self.scale * 2.0).min(Self::MAX_SCALE);
-            self.at_scale = 0;
-        }
     }
 }
 

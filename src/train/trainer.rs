@@ -1,9 +1,11 @@
 //! A model's objective and optimizer on a device.
 
+mod error;
 mod options;
 mod progress;
 
-pub use options::{Losses, StepReport, TrainError, TrainerOptions};
+pub use error::TrainError;
+pub use options::TrainerOptions;
 pub use progress::Progress;
 
 use super::Batch;
@@ -16,6 +18,23 @@ use crate::model::time::sinusoidal_embedding;
 use crate::model::{Model, Settings};
 use crate::ops::{AdamStep, MAX_BATCH};
 use crate::plan::{MemoryReport, PACK, PlanError, Precision};
+
+/// Means over the batches of a step; of those that the stage has.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Losses {
+    pub denoiser: Option<f64>,
+    pub encoder: Option<f64>,
+}
+
+/// What came of a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepReport {
+    pub losses: Losses,
+    /// Of all gradients together, before it was limited.
+    pub norm: f64,
+    /// Whether the parameters were left as they are, a gradient not being finite.
+    pub skipped: bool,
+}
 
 /// Trains a model's parameters, which it holds on the device.
 pub struct Trainer {

@@ -184,6 +184,35 @@ fn the_border_is_no_worse_than_the_interior() {
     }
 }
 
+#[test]
+fn constant_images_stay_within_two_levels() {
+    let colors = [
+        [0, 0, 0],
+        [128, 128, 128],
+        [255, 255, 255],
+        [255, 0, 0],
+        [0, 255, 0],
+        [0, 0, 255],
+        [255, 255, 0],
+        [255, 0, 255],
+        [0, 255, 255],
+        [255, 200, 220],
+        [10, 160, 60],
+    ];
+    for sampler in SAMPLERS {
+        let mut upscaler = tiled(Model::starter(), "cpu", TileChoice::Auto);
+        for color in colors {
+            let constant = Picture::new(40, 40, color.repeat(1600));
+            let result = upscale(&mut upscaler, &constant, &sample(sampler, 5, 1));
+            let levels = result.rgb8();
+            let pairs = levels.iter().zip(color.iter().cycle());
+            let most = pairs.map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+            println!("{sampler}, {color:?}: {most} levels off at most");
+            assert!(most <= 2, "{sampler}, {color:?}: {most}");
+        }
+    }
+}
+
 /// Rows come from top to bottom, each once.
 #[test]
 fn rows_are_handed_over_as_they_are_done() {

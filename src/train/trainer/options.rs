@@ -1,11 +1,7 @@
-//! What a trainer is told, and what it tells.
+//! What a trainer is told.
 
-use crate::diffusion::{SamplerError, ScheduleError};
-use crate::exec::{ExecError, PrepareError};
-use crate::graph::{GraphError, ParameterError};
 use crate::model::objective::Stage;
 use crate::ops::{Adam, Norm};
-use thiserror::Error;
 
 /// Sizes and rules that do not change while a trainer lives.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,43 +51,4 @@ impl TrainerOptions {
             average: 0.9995,
         }
     }
-}
-
-#[derive(Debug, Error)]
-pub enum TrainError {
-    #[error(transparent)]
-    Graph(#[from] GraphError),
-    #[error(transparent)]
-    Prepare(#[from] PrepareError),
-    #[error(transparent)]
-    Exec(#[from] ExecError),
-    #[error(transparent)]
-    Parameter(#[from] ParameterError),
-    #[error(transparent)]
-    Schedule(#[from] ScheduleError),
-    #[error(transparent)]
-    Sampler(#[from] SamplerError),
-    #[error("{0}")]
-    Options(String),
-    /// On GPUs, channel groups are padded to multiples of 4, and not all gradients
-    /// know padding.
-    #[error("this GPU cannot train '{layer}' ({reason}); choose the CPU")]
-    NoKernel { layer: String, reason: String },
-}
-
-/// Means over the batches of a step; of those that the stage has.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Losses {
-    pub denoiser: Option<f64>,
-    pub encoder: Option<f64>,
-}
-
-/// What came of a step.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct StepReport {
-    pub losses: Losses,
-    /// Of all gradients together, before it was limited.
-    pub norm: f64,
-    /// Whether the parameters were left as they are, a gradient not being finite.
-    pub skipped: bool,
 }

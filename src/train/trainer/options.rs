@@ -9,9 +9,10 @@ pub struct TrainerOptions {
     pub stage: Stage,
     /// Of the noise; the encoder's loss is always L1.
     pub norm: Norm,
-    /// Images of a batch: 1 to [`MAX_BATCH`].
+    /// Images of a batch: 1 to [`MAX_BATCH`](crate::ops::MAX_BATCH).
     pub batch: usize,
-    /// Of the LR images, a multiple of [`Settings::lr_size_multiple`].
+    /// Of the LR images, a multiple of
+    /// [`Settings::lr_size_multiple`](crate::model::Settings::lr_size_multiple).
     pub lr_size: [usize; 2],
     /// Whether steps may have several batches.
     pub accumulates: bool,

@@ -17,7 +17,7 @@
 
 mod messages;
 
-pub use messages::with_flags;
+pub use messages::{named_as_flags, with_flags};
 
 use super::train::TrainFailure;
 use messages::{of_conversion, options_for, options_for_input, with_options};

@@ -26,7 +26,12 @@ const FLAGS: [(&str, &str); 15] = [
 
 /// A message of the library about its options, with the flags that set them.
 pub fn with_flags(message: &str) -> String {
-    FLAGS
+    named_as_flags(message, &FLAGS)
+}
+
+/// A message in which options are named as the flags beside them.
+pub fn named_as_flags(message: &str, flags: &[(&str, &str)]) -> String {
+    flags
         .iter()
         .fold(message.to_owned(), |message, (option, flag)| {
             message.replace(option, flag)

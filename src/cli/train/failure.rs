@@ -1,5 +1,6 @@
 //! Why a training was not done, and the exit code that says so.
 
+use crate::cli::failure::named_as_flags;
 use srdiff::exec::{ExecError, PrepareError};
 use srdiff::train::data::DataError;
 use srdiff::train::validation::ValidationError;
@@ -135,9 +136,5 @@ fn with_flags(message: &str) -> String {
         ("`halve` true, not false", "no --full-size"),
         ("`halve` false, not true", "--full-size"),
     ];
-    FLAGS
-        .iter()
-        .fold(message.to_owned(), |message, (option, flag)| {
-            message.replace(option, flag)
-        })
+    named_as_flags(message, &FLAGS)
 }

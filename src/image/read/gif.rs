@@ -23,7 +23,6 @@ pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> 
 
 /// Decodes the first frame, row by row: of one that is cut off, some are there.
 pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, ImageProblem> {
-    let comments = comments(source).map_err(ImageProblem::Read)?;
     let (size, mut decoder) = open_rows(&mut *source, options)?;
     let [width, height] = size.map(|side| side as usize);
     let mut canvas = zeros(4 * width * height)?;
@@ -46,7 +45,7 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
         }
     });
     // Before what follows the image is looked at.
-    let metadata = metadata(&decoder, comments);
+    let mut metadata = metadata(&decoder);
     match read {
         Err(problem) if rows == 0 => return Err(nothing_read(problem)),
         Err(problem) => tolerate(problem.after_header(), options, &mut notes)?,
@@ -55,9 +54,7 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
             Ok(true) => {
                 notes.push("an animation; only the first frame is used".to_owned());
             }
-            Err(ImageProblem::Incomplete(_))
-                if lacks_trailer(source).map_err(ImageProblem::Read)? =>
-            {
+            Err(ImageProblem::Incomplete(_)) if lacks_trailer(source)? => {
                 notes.push(END_IS_MISSING.to_owned());
             }
             Err(ImageProblem::Damaged(reason) | ImageProblem::Incomplete(reason)) => {
@@ -66,6 +63,7 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
             Err(problem) => return Err(problem),
         },
     }
+    metadata.comments = comments(source)?;
     let upright = Orientation::UPRIGHT;
     let pixels = Pixels::whole(size, 4, canvas.into(), upright, options.in_memory)?;
     let mut raster = Raster::new(pixels);
@@ -73,12 +71,11 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     Ok(raster)
 }
 
-/// What the file says beside its images, as far as it was read.
-fn metadata<R: Read>(decoder: &Decoder<R>, comments: Vec<Vec<u8>>) -> Metadata {
+/// What the decoder has found beside images, as far as it has read.
+fn metadata<R: Read>(decoder: &Decoder<R>) -> Metadata {
     Metadata {
         icc_profile: decoder.icc_profile().map(<[u8]>::to_vec),
         xmp: decoder.xmp_metadata().map(<[u8]>::to_vec),
-        comments,
         ..Metadata::default()
     }
 }
@@ -165,17 +162,17 @@ struct Animation {
 }
 
 pub fn open(mut source: Source, options: &DecodeOptions) -> Result<Opened, ImageProblem> {
-    let comments = comments(&mut source).map_err(ImageProblem::Read)?;
     let (_, mut decoder) = open_rows(&mut source, options)?;
     let is_animation = next_frame(&mut decoder)
         .and_then(|_| read_rows(&mut decoder, |_, _| ()))
         .and_then(|()| next_frame(&mut decoder));
-    let metadata = metadata(&decoder, comments);
+    let mut metadata = metadata(&decoder);
     source.rewind().map_err(ImageProblem::Read)?;
     if !is_animation.unwrap_or(false) {
         // Of a frame that is cut off, some rows are there.
         return Ok(Opened::Still(source));
     }
+    metadata.comments = comments(&mut source)?;
     let (size, frames) = composed(source, options)?;
     Ok(Opened::Sequence(Box::new(Animation {
         size,
@@ -209,7 +206,7 @@ pub fn durations(
     options: &DecodeOptions,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Duration>, ImageProblem> {
-    let lacks_trailer = lacks_trailer(source).map_err(ImageProblem::Read)?;
+    let lacks_trailer = lacks_trailer(source)?;
     let (_, mut decoder) = open_rows(source, options)?;
     let mut durations = Vec::new();
     loop {

@@ -1,6 +1,6 @@
 //! The blocks of a GIF file, for what its decoder does not tell.
 
-use super::Source;
+use super::{ImageProblem, Source};
 use crate::image::raster::MAX_WORDS;
 use std::io::{self, BufRead, ErrorKind, Read, Seek};
 
@@ -11,27 +11,27 @@ const GRAPHIC_CONTROL: u8 = 0xf9;
 
 /// The comments before the first image, as far as the file goes. Leaves the file at
 /// its start.
-pub fn comments(source: &mut Source) -> io::Result<Vec<Vec<u8>>> {
+pub fn comments(source: &mut Source) -> Result<Vec<Vec<u8>>, ImageProblem> {
     let mut comments = Vec::new();
     let walked = read_comments(source, &mut comments);
-    source.rewind()?;
-    or_at_end(walked, ())?;
+    finish(source, walked, ())?;
     Ok(comments)
 }
 
 /// Whether a file ends after an image, and only its trailer is missing. A decoder does
 /// not tell this from an end inside what comes before the next image. Leaves the file
 /// at its start.
-pub fn lacks_trailer(source: &mut Source) -> io::Result<bool> {
+pub fn lacks_trailer(source: &mut Source) -> Result<bool, ImageProblem> {
     let walked = ends_after_image(source);
-    source.rewind()?;
-    or_at_end(walked, false)
+    finish(source, walked, false)
 }
 
-fn or_at_end<T>(walked: io::Result<T>, at_end: T) -> io::Result<T> {
+/// Goes back to the start. A walk that came to the end of the file gives `at_end`.
+fn finish<T>(source: &mut Source, walked: io::Result<T>, at_end: T) -> Result<T, ImageProblem> {
+    source.rewind().map_err(ImageProblem::Read)?;
     match walked {
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(at_end),
-        walked => walked,
+        walked => walked.map_err(ImageProblem::Read),
     }
 }
 

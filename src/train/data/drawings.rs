@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn edges_are_smooth_where_a_shape_covers_a_part_of_a_pixel() {
+    fn distances_are_negative_inside_a_shape() {
         let disc = Shape {
             middle: [8.0, 8.0],
             along: [1.0, 0.0],

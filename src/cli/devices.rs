@@ -9,12 +9,16 @@ use srdiff::upscale::{CpuSummary, Device};
 /// A column of the table: its title, and what it says of an adapter.
 type Column = (&'static str, fn(&AdapterSummary) -> String);
 
-const COLUMNS: [Column; 11] = [
+const COLUMNS: [Column; 12] = [
     ("index", |adapter| adapter.index.to_string()),
     ("name", |adapter| adapter.name.clone()),
     ("type", |adapter| adapter.kind.name().to_owned()),
     ("backend", |adapter| adapter.backend.clone()),
     ("driver", |adapter| adapter.driver.clone()),
+    ("memory", |adapter| match adapter.memory_bytes {
+        Some(bytes) => format!("{} MiB", bytes >> 20),
+        None => "-".to_owned(),
+    }),
     ("f16", |adapter| yes_or_no(adapter.f16)),
     ("matrix", |adapter| yes_or_no(adapter.cooperative_matrix)),
     ("subgroups", |adapter| yes_or_no(adapter.subgroups)),

@@ -5,22 +5,27 @@ use crate::exec::gpu::AdapterKind;
 use sysinfo::System;
 
 /// Bytes that may be used on a device: `limit` if there is one, else nine tenths
-/// of the system's free memory, and all memory of a discrete GPU, whose size is
-/// unknown. The `held` bytes are freed before others are needed.
+/// of the system's free memory, or of the memory of a GPU that has its own. Where
+/// that is unknown, there is no limit. The `held` bytes are freed before others
+/// are needed.
 pub(crate) fn usable_bytes(device: &Device, limit: Option<u64>, held: u64) -> u64 {
-    let uses_system_memory = match device {
-        Device::Cpu(_) => true,
-        Device::Gpu(adapter) => {
-            matches!(
+    if let Some(limit) = limit {
+        return limit;
+    }
+    match device {
+        Device::Gpu(adapter)
+            if !matches!(
                 adapter.kind,
                 AdapterKind::Software | AdapterKind::Integrated
-            )
+            ) =>
+        {
+            // Some drivers tell nobody how much is free (RADV), and move what does
+            // not fit to main memory, where it is many times slower.
+            adapter
+                .memory_bytes
+                .map_or(u64::MAX, |bytes| bytes / 10 * 9)
         }
-    };
-    match limit {
-        Some(limit) => limit,
-        None if uses_system_memory => (free_memory() / 10 * 9).saturating_add(held),
-        None => u64::MAX,
+        _ => (free_memory() / 10 * 9).saturating_add(held),
     }
 }
 
@@ -53,6 +58,7 @@ fn free_of(available: u64, total: u64, container: Option<(u64, u64)>) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exec::gpu::AdapterSummary;
     use crate::upscale::CpuSummary;
 
     #[test]
@@ -66,6 +72,23 @@ mod tests {
         // A system that does not know what is available.
         assert_eq!(free_of(0, 32, None), u64::MAX);
         assert_eq!(free_of(0, 32, Some((8, 1))), 7);
+    }
+
+    #[test]
+    fn a_gpu_with_memory_of_its_own_keeps_to_that() {
+        let usable = |kind, memory_bytes| {
+            let adapter = AdapterSummary {
+                kind,
+                memory_bytes,
+                ..AdapterSummary::baseline()
+            };
+            usable_bytes(&Device::Gpu(adapter), None, 0)
+        };
+        assert_eq!(usable(AdapterKind::Discrete, Some(8000)), 7200);
+        assert_eq!(usable(AdapterKind::Discrete, None), u64::MAX);
+        // What an integrated GPU calls its own is a part of the system's.
+        let shared = usable(AdapterKind::Integrated, Some(8000));
+        assert!(shared > 8000 && shared < u64::MAX, "{shared}");
     }
 
     #[test]

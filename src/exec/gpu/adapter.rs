@@ -46,6 +46,10 @@ pub struct AdapterSummary {
     /// multiplies on matrix units, adding up in f32; largest first.
     #[serde(default)]
     pub matrix_sides: Vec<u32>,
+    /// Bytes of the memory that belongs to the GPU, in use or not, if its driver
+    /// tells (Vulkan).
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
     /// Largest array that a shader can see, in bytes.
     pub max_binding_bytes: u64,
     pub max_buffer_bytes: u64,
@@ -79,6 +83,7 @@ impl AdapterSummary {
             subgroups: false,
             cooperative_matrix: false,
             matrix_sides: Vec::new(),
+            memory_bytes: None,
             max_binding_bytes: 128 << 20,
             max_buffer_bytes: 256 << 20,
             max_workgroups: 65535,

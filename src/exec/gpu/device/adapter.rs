@@ -52,6 +52,7 @@ fn summarize(index: usize, adapter: &wgpu::Adapter) -> AdapterSummary {
     let (features, limits) = (adapter.features(), adapter.limits());
     AdapterSummary {
         index,
+        driver: driver(&info),
         name: info.name,
         kind: match info.device_type {
             wgpu::DeviceType::DiscreteGpu => AdapterKind::Discrete,
@@ -61,9 +62,6 @@ fn summarize(index: usize, adapter: &wgpu::Adapter) -> AdapterSummary {
             wgpu::DeviceType::Other => AdapterKind::Unknown,
         },
         backend: info.backend.to_string(),
-        driver: format!("{} {}", info.driver, info.driver_info)
-            .trim()
-            .to_owned(),
         vendor: info.vendor,
         device: info.device,
         f16: features.contains(wgpu::Features::SHADER_F16),
@@ -71,6 +69,7 @@ fn summarize(index: usize, adapter: &wgpu::Adapter) -> AdapterSummary {
         subgroups: features.contains(wgpu::Features::SUBGROUP),
         cooperative_matrix: features.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
         matrix_sides: matrix_sides(adapter),
+        memory_bytes: memory_bytes(adapter),
         max_binding_bytes: limits.max_storage_buffer_binding_size,
         max_buffer_bytes: limits.max_buffer_size,
         max_workgroups: limits.max_compute_workgroups_per_dimension,
@@ -86,13 +85,48 @@ fn summarize(index: usize, adapter: &wgpu::Adapter) -> AdapterSummary {
     }
 }
 
+/// Name and version. Metal tells neither: its driver is part of the system.
+fn driver(info: &wgpu::AdapterInfo) -> String {
+    let told = format!("{} {}", info.driver, info.driver_info);
+    match told.trim() {
+        "" => sysinfo::System::long_os_version().unwrap_or_default(),
+        told => told.to_owned(),
+    }
+}
+
+/// See [`AdapterSummary::memory_bytes`].
+#[cfg(not(target_vendor = "apple"))]
+fn memory_bytes(adapter: &wgpu::Adapter) -> Option<u64> {
+    // SAFETY: nothing is destroyed, and the handles live as long as the guard.
+    let adapter = unsafe { adapter.as_hal::<wgpu::hal::api::Vulkan>() }?;
+    let instance = adapter.shared_instance().raw_instance();
+    // SAFETY: the physical device is one of this instance's.
+    let memory =
+        unsafe { instance.get_physical_device_memory_properties(adapter.raw_physical_device()) };
+    /// `VK_MEMORY_HEAP_DEVICE_LOCAL_BIT`
+    const DEVICE_LOCAL: u32 = 1;
+    let heaps = memory.memory_heaps_as_slice().iter();
+    let own = heaps.filter(|heap| heap.flags.as_raw() & DEVICE_LOCAL != 0);
+    // Besides, there may be a small window for the CPU.
+    own.map(|heap| heap.size).max()
+}
+
+#[cfg(target_vendor = "apple")]
+fn memory_bytes(_: &wgpu::Adapter) -> Option<u64> {
+    None
+}
+
 /// See [`AdapterSummary::matrix_sides`].
 fn matrix_sides(adapter: &wgpu::Adapter) -> Vec<u32> {
     let info = adapter.get_info();
-    // Metal tells nothing of a pipeline that is not compiled yet; wherever it
-    // has matrices, subgroups have 32 invocations.
+    // Metal tells nothing of a pipeline that is not compiled yet. Apple's own GPUs
+    // have matrices and subgroups of 32 invocations; wgpu reports the former for
+    // others, too, which have not.
     let is_32 = [info.subgroup_min_size, info.subgroup_max_size] == [32, 32];
-    let is_known = is_32 || info.backend == wgpu::Backend::Metal;
+    let is_known = match info.backend {
+        wgpu::Backend::Metal => info.name.starts_with("Apple"),
+        _ => is_32,
+    };
     let needed = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SHADER_F16;
     if !is_known || !adapter.features().contains(needed) {
         return Vec::new();

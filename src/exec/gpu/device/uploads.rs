@@ -6,9 +6,11 @@ use crate::exec::ExecError;
 
 /// Bytes on their way at most. Each write takes memory of its own on the way,
 /// and a device that has none left for it is lost: no error scope sees that.
-const BATCH: u64 = 32 << 20;
-/// What the driver and wgpu take besides, for commands and small buffers.
-const HEADROOM: u64 = 64 << 20;
+const BATCH: u64 = 16 << 20;
+/// What the driver and wgpu take besides, for commands and small buffers. Not
+/// more: many cards show the CPU a window of 256 MiB of their memory, which other
+/// programs use, too.
+const HEADROOM: u64 = 32 << 20;
 
 /// Writes that are waited for whenever a batch is full.
 pub(super) struct Uploads<'a> {

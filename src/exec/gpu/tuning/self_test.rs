@@ -12,8 +12,9 @@ use std::sync::Arc;
 /// kernel tests allow, for both sides round.
 const ROUNDING: f32 = 2e-5;
 
-/// Half a unit of f16's 11 bits: of each result that is stored in it.
-const ROUNDING_OF_F16: f32 = 1.02 / 2048.0;
+/// A unit of f16's 11 bits: of each result that is stored in it. Some drivers cut
+/// off where others round, which Vulkan allows.
+const ROUNDING_OF_F16: f32 = 1.02 / 1024.0;
 
 /// A node alone, and what has to stand in all arrays after it has run.
 pub struct Reference {
@@ -90,7 +91,7 @@ impl Reference {
         let relative = match precision {
             Precision::F32 => ROUNDING,
             Precision::F16 => ROUNDING + ROUNDING_OF_F16,
-            Precision::Bf16 => ROUNDING + 8.0 * ROUNDING_OF_F16,
+            Precision::Bf16 => ROUNDING + 4.0 * ROUNDING_OF_F16,
         };
         let allowed = relative * self.largest;
         for array in &self.arrays {

@@ -202,6 +202,39 @@ fn a_kernel_that_fails_harms_no_other() {
     });
 }
 
+/// Others may still work when a driver can compile none of one kind.
+#[test]
+fn kernels_of_a_kind_that_keeps_failing_are_given_up() {
+    on_every_adapter(|mut tuner| {
+        tuner.hook.most = usize::MAX;
+        tuner.effort_mut().tests_all = false;
+        let work = [convolution(32, [16, 16])];
+        let is_gemm = |variant: &Variant| matches!(variant, Variant::Gemm { .. });
+        let listed = kernels(&mut tuner, &work);
+        // Two are tried.
+        assert!(listed.iter().filter(|variant| is_gemm(variant)).count() > 2);
+        tuner.hook.kernel = Box::new(move |variant, lowered| {
+            let modules = lowered.modules.iter_mut();
+            for module in modules.filter(|module| module.shader != "pack") {
+                if is_gemm(&variant) {
+                    module.source = "this is no WGSL".to_owned();
+                }
+            }
+        });
+        let tuned = tune(&mut tuner, &work).remove(0);
+        let of = |is_wanted: &dyn Fn(&Variant) -> bool| -> Vec<String> {
+            let trials = tuned.trials.iter().filter(|t| is_wanted(&t.variant));
+            trials.map(|trial| format!("{:?}", trial.outcome)).collect()
+        };
+        let given_up = |outcome: &String| outcome.contains("others of its kind");
+        let gemm = of(&is_gemm);
+        assert_eq!(gemm.iter().filter(|o| !given_up(o)).count(), 2, "{gemm:?}");
+        let others = of(&|variant| !is_gemm(variant));
+        let is_measured = |o: &String| o.starts_with("Timed") || o.starts_with("Slower");
+        assert!(others.iter().all(is_measured), "{others:?}");
+    });
+}
+
 /// The test of results must not refuse kernels that are right: all kinds of
 /// nodes of a model.
 #[test]

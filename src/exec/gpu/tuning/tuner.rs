@@ -25,6 +25,10 @@ const PATIENCE_WITH_SOFTWARE: Duration = Duration::from_secs(60);
 /// Kernels that the device failed with, after which nothing more is tried.
 const MOST_FAILURES: usize = 4;
 
+/// The same of one kind, whose other kernels are given up: what a driver cannot
+/// compile in one shader, such as matrices, it can in none of its tiles.
+const MOST_FAILURES_OF_A_KIND: usize = 2;
+
 /// Times kernels on a device of its own: what fails there harms no other work.
 pub struct Tuner {
     adapter: AdapterSummary,
@@ -173,17 +177,30 @@ impl Tuner {
             Ok(contest) => contest,
             Err(reason) => return all(Outcome::Refused(reason)),
         };
-        self.compile_all(task, &contest);
         let mut first: Option<(Variant, Loaded)> = None;
         let mut trials = Vec::new();
-        for &variant in &task.variants {
-            if !goes_on(trials.len()) || self.failed.len() >= MOST_FAILURES {
+        let mut compiled = 0;
+        for (at, &variant) in task.variants.iter().enumerate() {
+            if !goes_on(at) || self.failed.len() >= MOST_FAILURES {
                 let outcome = Outcome::Untimed;
                 trials.push(Trial { variant, outcome });
                 continue;
             }
-            if self.failed.contains(&variant) {
-                let outcome = Outcome::Refused("the device failed with it before".to_owned());
+            if at == compiled {
+                // The static rule's alone: some drivers take seconds for a shader,
+                // and no time may be left for others.
+                let most = match at {
+                    0 => 1,
+                    _ => rayon::current_num_threads(),
+                };
+                let batch = &task.variants[at..task.variants.len().min(at + most)];
+                if !self.compile_all(batch, &contest) {
+                    self.reopen(&contest, &mut first);
+                }
+                compiled += batch.len();
+            }
+            if let Some(reason) = self.gives_up(variant) {
+                let outcome = Outcome::Refused(reason.to_owned());
                 trials.push(Trial { variant, outcome });
                 continue;
             }
@@ -193,19 +210,22 @@ impl Tuner {
                 Err(Failed::Refused(reason)) => Outcome::Refused(in_one_line(&reason)),
                 Err(Failed::Device(reason)) => {
                     self.failed.push(variant);
-                    // What is loaded there is lost, too.
-                    self.gpu = None;
-                    let lost = first.take().map(|(variant, _)| variant);
-                    if let Some(lost) = lost {
-                        let again = self.load(&contest, lost);
-                        first = again.ok().map(|loaded| (lost, loaded));
-                    }
+                    self.reopen(&contest, &mut first);
                     Outcome::Refused(in_one_line(&reason))
                 }
             };
             trials.push(Trial { variant, outcome });
         }
         trials
+    }
+
+    /// Gives up the device, and loads on another what is lost with it.
+    fn reopen(&mut self, contest: &Contest, first: &mut Option<(Variant, Loaded)>) {
+        self.gpu = None;
+        if let Some((lost, _)) = first.take() {
+            let again = self.load(contest, lost);
+            *first = again.ok().map(|loaded| (lost, loaded));
+        }
     }
 
     fn try_one(
@@ -310,11 +330,23 @@ impl Tuner {
         })
     }
 
-    /// Compiles on all cores what is tried one after the other. If that fails,
-    /// each is compiled on its own, and whose fault it was turns out.
-    fn compile_all(&mut self, task: &Task, contest: &Contest) {
+    /// Why a kernel is not tried at all, after what the device failed with.
+    fn gives_up(&self, variant: Variant) -> Option<&'static str> {
+        if self.failed.contains(&variant) {
+            return Some("the device failed with it before");
+        }
+        let kind = std::mem::discriminant(&variant);
+        let alike = self.failed.iter().map(std::mem::discriminant);
+        let is_hopeless = alike.filter(|&other| other == kind).count() >= MOST_FAILURES_OF_A_KIND;
+        is_hopeless.then_some("the device failed with others of its kind")
+    }
+
+    /// Compiles on all cores what is tried one after the other. If that fails, the
+    /// device does, too; each is compiled on its own then, and whose fault it was
+    /// turns out.
+    fn compile_all(&mut self, variants: &[Variant], contest: &Contest) -> bool {
         let Ok(gpu) = self.gpu() else {
-            return;
+            return false;
         };
         let tuner: &Self = self;
         // The two have most kernels in common.
@@ -326,12 +358,10 @@ impl Tuner {
                     Err(_) => true,
                 })
         };
-        let variants = task.variants.par_iter();
-        let variants = variants.filter(|variant| !tuner.failed.contains(variant));
+        let variants = variants.par_iter();
+        let variants = variants.filter(|&&variant| tuner.gives_up(variant).is_none());
         let compiled: Vec<bool> = variants.map(compile).collect();
-        if compiled.contains(&false) {
-            self.gpu = None;
-        }
+        !compiled.contains(&false)
     }
 
     fn lower(&self, graph: &Graph, variant: Variant) -> Result<Lowered, Failed> {

@@ -63,7 +63,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             roofline(&shown, device, &peak, options.quick)?;
             continue;
         }
-        if let (true, Device::Gpu(gpu, precision)) = (options.variants, device) {
+        if let (true, Device::Gpu(gpu, precision, _)) = (options.variants, device) {
             for row in shown {
                 let kernels = kernels::variants(row, gpu.summary(), *precision);
                 print_variants(row, device, &kernels, options.quick)?;
@@ -94,8 +94,7 @@ struct Measured {
 
 impl Measured {
     fn of(row: &NodeCase, device: &Device, quick: bool) -> Result<Self, PrepareError> {
-        let backend = device.backend(Arc::new(row.case.clone()));
-        Self::by(row, device, &*backend.target().chooser(), quick)
+        Self::by(row, device, &*device.target().chooser(), quick)
     }
 
     /// By the kernel that this chooser takes.
@@ -107,7 +106,7 @@ impl Measured {
     ) -> Result<Self, PrepareError> {
         let case = Arc::new(row.case.clone());
         let backend = device.backend(case.clone());
-        let target = backend.target();
+        let target = device.target();
         let graphs = std::slice::from_ref(&case.graph);
         // The node is what fusion has made of it.
         let prepared = target.prepare_with(graphs, chooser, false)?;

@@ -1,5 +1,5 @@
 //! Whole upscales with the starter model, for each sampler and number of
-//! steps: seconds to load the first and another size, seconds of each phase,
+//! steps: seconds to load the first and another size, milliseconds of each phase,
 //! and the memory. `-- --scaling` times one step against pixels, batch and threads,
 //! `-- --overhead` what a GPU's run takes beside its own time, `-- --startup` what a
 //! run takes before its first step.
@@ -23,9 +23,11 @@ use srdiff::model::{Model, PhaseOptions, Settings, names, phases};
 use srdiff::ops::NoiseSource;
 use srdiff::upscale::{defaults, step_record};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const SEED: u32 = 1;
+/// An upscale is repeated until this is over: a GPU's clock takes a while to rise.
+const LONG_ENOUGH: Duration = Duration::from_secs(1);
 /// Steps that may be unfinished while the next one is prepared.
 const AHEAD: usize = 2;
 /// Runs of a phase that a step takes.
@@ -72,10 +74,10 @@ fn measure(
 ) -> Result<(), Box<dyn std::error::Error>> {
     let settings = model.settings();
     let backend = device.backend(model.clone());
-    let mut executor = load(model, &backend, size, size)?;
+    let mut executor = load(model, device, &backend, size, size)?;
     let before = counts(&backend);
     let multiple = settings.lr_size_multiple();
-    drop(load(model, &backend, size + multiple, size)?);
+    drop(load(model, device, &backend, size + multiple, size)?);
     let after = counts(&backend);
     assert_eq!(before, after, "another size was compiled or packed");
     println!();
@@ -85,7 +87,7 @@ fn measure(
 
     println!(
         "{:>8} {:>5} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
-        "sampler", "steps", "model s", "image s", "start s", "step s", "finish s", "total s"
+        "sampler", "steps", "model ms", "image ms", "start ms", "step ms", "finish ms", "total ms"
     );
     let schedule = Schedule::new(&settings.schedule, settings.timesteps)?;
     let samplers = [
@@ -99,13 +101,14 @@ fn measure(
             continue;
         }
         let coefficients = sampler.steps(&schedule, steps)?;
-        let times = upscale(executor, &coefficients, settings.timesteps)?;
-        let each = times.steps / steps as f64;
-        let [model, image, condition, start, finish] = times.others;
+        let Times { others, steps: all } =
+            Times::median(executor, &coefficients, settings.timesteps)?;
+        let each = all / steps as f64;
+        let [model, image, condition, start, finish] = others;
         let image = image + condition;
-        let total = model + image + start + times.steps + finish;
+        let total = model + image + start + all + finish;
         println!(
-            "{:>8} {steps:>5} {model:>9.4} {image:>9.4} {start:>9.4} {each:>9.4} {finish:>9.4} {total:>9.3}",
+            "{:>8} {steps:>5} {model:>9.3} {image:>9.3} {start:>9.3} {each:>9.3} {finish:>9.3} {total:>9.2}",
             sampler.to_string(),
         );
     }
@@ -146,13 +149,17 @@ fn graphs(
 /// Loads the model for a size of LR image, and says how long that takes.
 fn load(
     model: &Model,
+    device: &Device,
     backend: &Backend,
     height: usize,
     width: usize,
 ) -> Result<Box<dyn Executor>, Box<dyn std::error::Error>> {
     let start = Instant::now();
     let graphs = graphs(model, height, width)?;
-    let executor = backend.load(&graphs, &PrepareOptions::default())?;
+    let prepared = device
+        .target()
+        .prepare(&graphs, &PrepareOptions::default())?;
+    let executor = backend.load_prepared(prepared)?;
     let seconds = start.elapsed().as_secs_f64();
     let mib = executor.allocated_bytes() as f64 / f64::from(1 << 20);
     let (compiled, packed) = counts(backend);
@@ -171,10 +178,33 @@ fn counts(backend: &Backend) -> (usize, usize) {
     }
 }
 
-/// Seconds: model, image, start and finish, and all steps.
+/// Milliseconds: model, image, condition, start and finish, and all steps.
 struct Times {
     others: [f64; 5],
     steps: f64,
+}
+
+impl Times {
+    /// The medians of so many upscales that the device's clock is up.
+    fn median(
+        executor: &mut dyn Executor,
+        coefficients: &[StepCoefficients],
+        timesteps: usize,
+    ) -> Result<Self, ExecError> {
+        let (started, mut all) = (Instant::now(), Vec::new());
+        while all.is_empty() || started.elapsed() < LONG_ENOUGH {
+            all.push(upscale(executor, coefficients, timesteps)?);
+        }
+        let median = |time: &dyn Fn(&Self) -> f64| {
+            let mut times: Vec<f64> = all.iter().map(time).collect();
+            times.sort_by(f64::total_cmp);
+            times[times.len() / 2]
+        };
+        Ok(Self {
+            others: std::array::from_fn(|at| median(&|times| times.others[at])),
+            steps: median(&|times| times.steps),
+        })
+    }
 }
 
 fn upscale(
@@ -199,7 +229,7 @@ fn upscale(
         let start = Instant::now();
         executor.run(name, 0)?;
         executor.wait(0)?;
-        Ok::<f64, ExecError>(start.elapsed().as_secs_f64())
+        Ok::<f64, ExecError>(ms(start))
     };
     let before = [names::MODEL, names::IMAGE, names::CONDITION, names::START];
     let mut others = [0.0; 5];
@@ -213,7 +243,7 @@ fn upscale(
         executor.wait(AHEAD * RUNS)?;
     }
     executor.wait(0)?;
-    let steps = start.elapsed().as_secs_f64();
+    let steps = ms(start);
     others[4] = timed(executor, names::FINISH)?;
     let result = executor.read(names::SR)?;
     assert!(
@@ -221,4 +251,8 @@ fn upscale(
         "the result is of one colour"
     );
     Ok(Times { others, steps })
+}
+
+fn ms(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1e3
 }

@@ -2,8 +2,9 @@
 #![allow(dead_code)] // no benchmark uses all of it
 
 use clap::Parser;
-use srdiff::exec::Backend;
-use srdiff::exec::gpu::{AdapterKind, Gpu, GpuOptions, list_adapters};
+use srdiff::exec::gpu::tuning::{Tuning, cache};
+use srdiff::exec::gpu::{AdapterKind, CacheFolder, Gpu, GpuOptions, Identity, list_adapters};
+use srdiff::exec::{Backend, Target};
 use srdiff::graph::Parameters;
 use srdiff::plan::Precision;
 use srdiff::upscale::{self, CpuSummary, PrecisionChoice};
@@ -27,6 +28,9 @@ pub struct Options {
     /// Store activations and weights in bf16 on the CPU
     #[arg(long)]
     pub bf16: bool,
+    /// Take the usual kernels of a GPU, and not what `srdiff tune` found to be faster
+    #[arg(long)]
+    pub no_tune: bool,
     /// Fewer rows, fewer repetitions
     #[arg(long)]
     pub quick: bool,
@@ -66,10 +70,14 @@ pub struct Options {
     bench: bool,
 }
 
+pub const NO_DEVICE: &str =
+    "there is no such device to measure; choose cpu, gpu, or an adapter's index";
+
 /// A device to measure.
 pub enum Device {
     Cpu(Precision),
-    Gpu(Arc<Gpu>, Precision),
+    /// With what was found out about its kernels.
+    Gpu(Arc<Gpu>, Precision, Arc<Tuning>),
 }
 
 impl Device {
@@ -79,11 +87,15 @@ impl Device {
                 let cpu = upscale::Device::Cpu(CpuSummary::of_this_machine());
                 format!("{cpu}, {precision} storage")
             }
-            Device::Gpu(gpu, precision) => {
+            Device::Gpu(gpu, precision, tuning) => {
                 let s = gpu.summary();
                 let kind = s.kind.name();
+                let kernels = match tuning.is_empty() {
+                    true => "the usual kernels".to_owned(),
+                    false => format!("kernels of {} tuned classes", tuning.iter().count()),
+                };
                 format!(
-                    "{} ({kind}, {}, {}), {precision:?} storage",
+                    "{} ({kind}, {}, {}), {precision:?} storage, {kernels}",
                     s.name, s.backend, s.driver
                 )
             }
@@ -94,7 +106,17 @@ impl Device {
     pub fn backend(&self, parameters: Arc<dyn Parameters>) -> Backend {
         match self {
             Device::Cpu(precision) => Backend::cpu(*precision, parameters),
-            Device::Gpu(gpu, precision) => Backend::gpu(gpu.clone(), *precision, parameters),
+            Device::Gpu(gpu, precision, _) => Backend::gpu(gpu.clone(), *precision, parameters),
+        }
+    }
+
+    /// What to prepare programs for, so that the kernels are those of an upscale.
+    pub fn target(&self) -> Target {
+        match self {
+            Device::Cpu(precision) => Target::cpu(*precision),
+            Device::Gpu(gpu, precision, tuning) => {
+                Target::gpu(gpu.summary(), *precision).tuned(tuning.clone())
+            }
         }
     }
 }
@@ -121,8 +143,7 @@ pub fn start_with(options: Options) -> Result<(Options, Vec<Device>), Box<dyn Er
     let devices = devices(&options)?;
     if devices.is_empty() {
         let asked = options.device.as_deref().unwrap_or_default();
-        let reason = "there is no such device to measure; choose cpu, gpu, or an adapter's index";
-        return Err(format!("--device {asked}: {reason}").into());
+        return Err(format!("--device {asked}: {NO_DEVICE}").into());
     }
     Ok((options, devices))
 }
@@ -154,7 +175,15 @@ fn devices(options: &Options) -> Result<Vec<Device>, Box<dyn Error>> {
             let device = upscale::Device::Gpu(summary.clone());
             let precision = precision(device, choice(options.f16, PrecisionChoice::F16))?;
             let gpu = Gpu::open(summary.index, GpuOptions { checked: false })?;
-            devices.push(Device::Gpu(Arc::new(gpu), precision));
+            let folder = CacheFolder::of_user().filter(|_| !options.no_tune);
+            let (tuning, note) = match folder {
+                Some(folder) => cache::load(&folder, &Identity::of(&summary)),
+                None => Default::default(),
+            };
+            if let Some(note) = note {
+                println!("note: {note}");
+            }
+            devices.push(Device::Gpu(Arc::new(gpu), precision, Arc::new(tuning)));
         }
     }
     Ok(devices)

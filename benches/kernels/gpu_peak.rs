@@ -23,8 +23,15 @@ pub struct Peak {
     pub bytes: f64,
 }
 
-/// vec4 of each array: 64 MiB, more than a cache holds.
-const COUNT: u32 = 4 << 20;
+/// vec4 of each array: 256 MiB, if arrays may be so large. There are GPUs with
+/// caches of 128 MiB.
+fn count(gpu: &Gpu) -> u32 {
+    let summary = gpu.summary();
+    let most = summary.max_binding_bytes.min(summary.max_buffer_bytes) / 16;
+    let count = most.min(16 << 20) as u32;
+    count / COLUMNS * COLUMNS
+}
+
 /// vec4 that a row of workgroups covers, and that the arithmetic is done on: a
 /// slow adapter is busy enough.
 const COLUMNS: u32 = 1024 * 256;
@@ -32,8 +39,6 @@ const COLUMNS: u32 = 1024 * 256;
 const ROUND_FLOPS: u64 = 32 * 4 * 2 * COLUMNS as u64;
 /// Copies that follow one another in a phase.
 const COPIES: usize = 16;
-/// Bytes that they read and write.
-const COPIED_BYTES: u64 = COPIES as u64 * 2 * 16 * COUNT as u64;
 /// A measurement shorter than this is repeated with twice the work.
 const LONG_ENOUGH: Duration = Duration::from_millis(150);
 /// The work is doubled so often at most.
@@ -42,13 +47,14 @@ const DOUBLINGS: usize = 20;
 /// Takes a second or two.
 pub fn measure(gpu: &Arc<Gpu>) -> Result<Peak, ExecError> {
     let backend = GpuBackend::new(gpu.clone(), Precision::F32, Arc::new(NoParameters));
+    let count = count(gpu);
     // SAFETY: each invocation has a vec4 of both arrays.
-    let mut executor = unsafe { backend.load(program()) }?;
+    let mut executor = unsafe { backend.load(program(count)) }?;
     let rounds = rate(&mut executor, "multiply_add")?;
     let copies = rate(&mut executor, "stream")?;
     Ok(Peak {
         flops: ROUND_FLOPS as f64 * rounds,
-        bytes: COPIED_BYTES as f64 * copies,
+        bytes: (COPIES as u64 * 2 * 16 * u64::from(count)) as f64 * copies,
     })
 }
 
@@ -87,11 +93,11 @@ fn work(entry: &str, doublings: usize) -> (String, usize) {
 }
 
 /// A phase for each number of rounds of multiply-adds, and one of copies.
-fn program() -> Lowered {
+fn program(count: u32) -> Lowered {
     let parameters = TemplateParameters::default();
     let specialised = Specialised::new("peak", &parameters).expect("a valid shader");
     let slot = |name: &str| BufferUse::Slot(Owner::Value(name.to_owned()));
-    let array_bytes = 16 * u64::from(COUNT);
+    let array_bytes = 16 * u64::from(count);
     let buffers = [
         (slot("x"), array_bytes),
         (slot("y"), array_bytes),
@@ -145,7 +151,7 @@ fn program() -> Lowered {
     };
     let arithmetic = (0..=DOUBLINGS).map(|n| phase(work("multiply_add", n).0, 1, 0, 1, n));
     let mut phases: Vec<LoweredPhase> = arithmetic.collect();
-    phases.push(phase("stream".to_owned(), COPIES, 1, COUNT / COLUMNS, 0));
+    phases.push(phase("stream".to_owned(), COPIES, 1, count / COLUMNS, 0));
     let mut uniforms = vec![0; UNIFORM_STRIDE as usize / 4 * (DOUBLINGS + 1)];
     for (n, dims) in uniforms
         .chunks_exact_mut(UNIFORM_STRIDE as usize / 4)

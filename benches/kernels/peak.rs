@@ -15,7 +15,7 @@ pub fn measure(device: &Device) -> Result<Peak, ExecError> {
             flops: matrix_products(),
             bytes: copies(),
         }),
-        Device::Gpu(gpu, _) => gpu_peak::measure(gpu),
+        Device::Gpu(gpu, ..) => gpu_peak::measure(gpu),
     }
 }
 

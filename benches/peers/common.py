@@ -1,6 +1,7 @@
 """What the comparisons with other engines share: an environment to install them
 in, times of theirs and of srdiff's, and the table."""
 import argparse
+import importlib.util
 import os
 import pathlib
 import re
@@ -12,11 +13,17 @@ import time
 ROOT = pathlib.Path(__file__).parents[2]
 ENVIRONMENT = ROOT / "target" / "peers"
 
+# Devices of srdiff that were named.
+seen = set()
+
 
 def enter_environment(packages):
-    """Runs the script again with an interpreter that has these packages of PyPI."""
+    """Runs the script again with an interpreter that has these packages of PyPI,
+    unless this one has them all (on a machine without a network, for instance)."""
     python = ENVIRONMENT / "bin" / "python"
     if pathlib.Path(sys.prefix).resolve() == ENVIRONMENT.resolve():
+        return
+    if all(importlib.util.find_spec(package) for package in packages):
         return
     installed = ENVIRONMENT / "installed"
     known = installed.read_text().split() if installed.exists() else []
@@ -36,6 +43,7 @@ def parser(description):
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2, help="of each engine in a round")
+    parser.add_argument("--bench", metavar="FILE", help="srdiff's upscale benchmark, built elsewhere [default: cargo bench builds it]")
     return parser
 
 
@@ -58,13 +66,19 @@ def median_time(work, seconds, finish=lambda: None, calls=1):
 
 def srdiff(arguments, *options, device="cpu"):
     """Median step of one run of the benchmark, in ms."""
-    command = ["cargo", "bench", "--bench", "upscale", "--", "--device", device, "--quick", "--size", str(arguments.size // 4)]
+    command = [arguments.bench] if arguments.bench else ["cargo", "bench", "--bench", "upscale", "--"]
+    command += ["--device", device, "--quick", "--size", str(arguments.size // 4)]
     command += ["--model", str(arguments.model), *options]
     environment = {**os.environ, "RAYON_NUM_THREADS": str(arguments.threads)}
     result = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
-    # sampler, steps, seconds of model, image, start, step, ...
+    # sampler, steps, milliseconds of model, image, start, step, ...
     rows = re.findall(r"^ +(?:ddpm|ddim|dpm\+\+) +\d+ +\S+ +\S+ +\S+ +(\S+)", result.stdout, re.MULTILINE)
-    return min(float(step) for step in rows) * 1e3
+    # Which device, in which precision, with which kernels.
+    (name,) = re.findall(r"^.* storage.*$", result.stdout, re.MULTILINE)
+    if name not in seen:
+        seen.add(name)
+        print(f"srdiff: {name}", flush=True)
+    return min(float(step) for step in rows)
 
 
 def write_wide(source, path):

@@ -19,6 +19,15 @@ from safetensors import safe_open
 MODEL = pathlib.Path(__file__).parents[2] / "weights" / "srdiff-s-x4.safetensors"
 
 
+def reflected(x):
+    """One more pixel on each side, as F.pad reflects them. On CUDA, that gives up
+    channels-last, and the convolution would have to move all channels back."""
+    if not (x.is_cuda and x.is_contiguous(memory_format=torch.channels_last)):
+        return F.pad(x, (1, 1, 1, 1), "reflect")
+    x = torch.cat([x[:, :, 1:2], x, x[:, :, -2:-1]], 2)
+    return torch.cat([x[:, :, :, 1:2], x, x[:, :, :, -2:-1]], 3)
+
+
 class Network:
     def __init__(self, path, device):
         with safe_open(path, "pt") as file:
@@ -42,7 +51,7 @@ class Network:
         if weight.shape[-1] == 1:
             return F.conv2d(x, weight, bias)
         if reflect:
-            return F.conv2d(F.pad(x, (1, 1, 1, 1), "reflect"), weight, bias, **options)
+            return F.conv2d(reflected(x), weight, bias, **options)
         return F.conv2d(x, weight, bias, padding=1, **options)
 
     def enlarge(self, name, x, stride):
@@ -76,10 +85,13 @@ class Network:
         e = torch.cat([angle.sin(), angle.cos()])[None].to(self.w["denoise_fn.mlp.0.weight"].device)
         return self.linear("denoise_fn.mlp.2", F.mish(self.linear("denoise_fn.mlp.0", e)))
 
+    def time_of(self, name, temb):
+        return self.linear(f"{name}.mlp.1", F.mish(temb))[:, :, None, None]
+
     def resnet(self, name, x, temb):
         name = f"denoise_fn.{name}"
         h = F.mish(self.conv(f"{name}.block1.block.1", x))
-        h = h + self.linear(f"{name}.mlp.1", F.mish(temb))[:, :, None, None]
+        h = h + (self.w[f"{name}.time"] if f"{name}.time" in self.w else self.time_of(name, temb))
         h = F.mish(self.conv(f"{name}.block2.block.1", h))
         return h + (self.conv(f"{name}.res_conv", x) if f"{name}.res_conv.weight" in self.w else x)
 
@@ -101,15 +113,18 @@ class Network:
 
 
 class Step(torch.nn.Module):
-    """One U-Net step as a module, for engines that take one. The time's embedding
-    is computed beforehand, as srdiff does it."""
+    """One U-Net step as a module, for engines that take one. What depends on the
+    time alone is computed beforehand, as srdiff does it."""
 
     def __init__(self, path, device="cpu", dtype=torch.float32, layout=torch.contiguous_format):
         super().__init__()
         self.network = Network(path, "cpu")
         if layout == torch.channels_last:
             self.network.channels_last()
-        self.register_buffer("temb", self.network.time(37))
+        temb = self.network.time(37)
+        for name in [name.removesuffix(".mlp.1.weight") for name in self.network.w if name.endswith(".mlp.1.weight")]:
+            self.network.w[f"{name}.time"] = self.network.time_of(name, temb)
+        self.register_buffer("temb", temb)
         for name, tensor in self.network.w.items():
             self.register_buffer(name.replace(".", "_"), tensor)
         self.to(device, dtype).eval()

@@ -4,7 +4,7 @@ use super::common::Device;
 use super::{AHEAD, SEED, graphs, inputs};
 use srdiff::diffusion::{Sampler, Schedule};
 use srdiff::exec::gpu::{GpuBackend, GpuExecutor};
-use srdiff::exec::{ExecError, Executor, PrepareOptions, StepRecord, Target};
+use srdiff::exec::{ExecError, Executor, PrepareOptions, StepRecord};
 use srdiff::model::{Model, names};
 use srdiff::upscale::step_record;
 use std::error::Error;
@@ -30,15 +30,16 @@ pub fn print(
     size: usize,
     quick: bool,
 ) -> Result<(), Box<dyn Error>> {
-    let Device::Gpu(gpu, precision) = device else {
+    let Device::Gpu(gpu, precision, _) = device else {
         println!("the CPU has no submits");
         return Ok(());
     };
     let settings = model.settings();
     let backend = GpuBackend::new(gpu.clone(), *precision, model.clone());
     let graphs = graphs(model, size, size)?;
-    let target = Target::gpu(gpu.summary(), *precision);
-    let prepared = target.prepare(&graphs, &PrepareOptions::default())?;
+    let prepared = device
+        .target()
+        .prepare(&graphs, &PrepareOptions::default())?;
     let lowered = prepared.lowered().ok_or("lowered for no GPU")?.clone();
     // SAFETY: lowered by `Target`.
     let mut executor = unsafe { backend.load(lowered) }?;

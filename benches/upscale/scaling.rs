@@ -3,7 +3,7 @@
 use super::common::Device;
 use super::{SEED, inputs};
 use srdiff::diffusion::{Sampler, Schedule};
-use srdiff::exec::{ExecError, Executor, PrepareError, PrepareOptions, StepRecord};
+use srdiff::exec::{ExecError, Executor, PrepareOptions, StepRecord};
 use srdiff::model::{Model, PhaseOptions, names, phases};
 use srdiff::ops::NoiseSource;
 use srdiff::upscale::step_record;
@@ -84,9 +84,10 @@ fn measure(
         sr_head: false,
     };
     let graphs = phases::build(settings, &options)?;
-    let loaded: Result<Box<dyn Executor>, PrepareError> =
-        backend.load(&graphs, &PrepareOptions::default());
-    let mut executor = loaded?;
+    let prepared = device
+        .target()
+        .prepare(&graphs, &PrepareOptions::default())?;
+    let mut executor = backend.load_prepared(prepared)?;
     let executor = executor.as_mut();
     inputs(executor, settings, batch * lr * lr)?;
     let schedule = Schedule::new(&settings.schedule, settings.timesteps)?;

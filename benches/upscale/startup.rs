@@ -1,8 +1,8 @@
 //! What a short run takes before its first step, part by part.
 
-use super::common::Options;
+use super::common::{NO_DEVICE, Options};
 use super::graphs;
-use srdiff::exec::gpu::{Adapters, Gpu, GpuOptions};
+use srdiff::exec::gpu::{AdapterKind, Adapters, Gpu, GpuOptions};
 use srdiff::exec::{Backend, Executor, PrepareOptions, Target};
 use srdiff::image::Picture;
 use srdiff::model::{Model, names};
@@ -26,20 +26,26 @@ pub fn print(options: &Options) -> Result<(), Box<dyn Error>> {
     let size = model.settings().padded_lr_side(options.size);
     let model = Arc::new(model);
     let precision = Precision::F32;
-    let index: Option<usize> = device.parse().ok();
-    let (target, backend) = match index {
-        None => (
+    let (target, backend, choice) = match device {
+        "cpu" => (
             Target::cpu(precision),
             Backend::cpu(precision, model.clone()),
+            "cpu".to_owned(),
         ),
-        Some(index) => {
+        wanted => {
             let adapters = timed("list adapters", || Ok::<_, String>(Adapters::list()))?;
+            let mut summaries = adapters.summaries().iter();
+            let summary = summaries.find(|summary| match wanted {
+                "gpu" => summary.kind != AdapterKind::Software,
+                index => index == summary.index.to_string(),
+            });
+            let summary = summary.ok_or_else(|| format!("--device {wanted}: {NO_DEVICE}"))?;
             let gpu = timed("open the adapter", || {
-                Gpu::open_listed(&adapters, index, GpuOptions { checked: false })
+                Gpu::open_listed(&adapters, summary.index, GpuOptions { checked: false })
             })?;
             let target = Target::gpu(gpu.summary(), precision);
             let backend = Backend::gpu(Arc::new(gpu), precision, model.clone());
-            (target, backend)
+            (target, backend, summary.name.clone())
         }
     };
     let graphs = graphs(&model, size, size)?;
@@ -67,10 +73,7 @@ pub fn print(options: &Options) -> Result<(), Box<dyn Error>> {
     let picture = Picture::new(side, side, colors.collect());
     let started = Instant::now();
     let upscaler_options = UpscalerOptions {
-        device: match index {
-            None => device.parse()?,
-            Some(index) => Adapters::list().summaries()[index].name.parse()?,
-        },
+        device: choice.parse()?,
         ..UpscalerOptions::default()
     };
     let model = open()?;

@@ -21,7 +21,7 @@
 //! that draws noise makes many, and the student learns the middle of them.
 
 use super::{Batch, OpenDevice, TrainError};
-use crate::diffusion::{Process, SamplerError, Schedule};
+use crate::diffusion::{MIN_FEW_SIGNAL, Process, SamplerError, Schedule};
 use crate::exec::{Executor, Place, PrepareOptions, StepRecord};
 use crate::model::time::sinusoidal_embedding;
 use crate::model::{Model, PhaseOptions, Settings, names, phases};
@@ -44,14 +44,15 @@ impl Distillation {
     /// In an estimate of x_0, an error of the noise counts
     /// `sqrt((1 - abar) / abar)` times. The likelihoods are in proportion to
     /// that, and to 1 where it is less: the truncated weights of Salimans & Ho
-    /// 2022 (arXiv 2202.00512).
+    /// 2022 (arXiv 2202.00512). Below [`MIN_FEW_SIGNAL`] they grow no further:
+    /// where next to nothing of x_0 is left, nothing can be learnt of it.
     ///
     /// # Errors
     /// When the student has more steps than the schedule.
     pub fn timesteps(&self, schedule: &Schedule) -> Result<Vec<(usize, f64)>, SamplerError> {
         let visited = visited(&self.student, schedule)?;
         let weight = |t: usize| {
-            let abar = schedule.alphas_cumprod()[t];
+            let abar = schedule.alphas_cumprod()[t].max(MIN_FEW_SIGNAL);
             ((1.0 - abar) / abar).sqrt().max(1.0)
         };
         let sum: f64 = visited.iter().map(|&t| weight(t)).sum();

@@ -13,19 +13,26 @@ pub(crate) fn usable_bytes(device: &Device, limit: Option<u64>, held: u64) -> u6
         return limit;
     }
     match device {
-        Device::Gpu(adapter)
-            if !matches!(
-                adapter.kind,
-                AdapterKind::Software | AdapterKind::Integrated
-            ) =>
-        {
+        Device::Gpu(adapter) if !uses_host_memory(device) => {
             // Some drivers tell nobody how much is free (RADV), and move what does
             // not fit to main memory, where it is many times slower.
-            adapter
-                .memory_bytes
-                .map_or(u64::MAX, |bytes| bytes / 10 * 9)
+            let nine_tenths = |bytes| bytes / 10 * 9;
+            adapter.memory_bytes.map_or(u64::MAX, nine_tenths)
         }
         _ => (free_memory() / 10 * 9).saturating_add(held),
+    }
+}
+
+/// Whether a device's memory is the host's.
+pub(crate) fn uses_host_memory(device: &Device) -> bool {
+    match device {
+        Device::Cpu(_) => true,
+        Device::Gpu(adapter) => {
+            matches!(
+                adapter.kind,
+                AdapterKind::Software | AdapterKind::Integrated
+            )
+        }
     }
 }
 

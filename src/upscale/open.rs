@@ -1,6 +1,6 @@
 //! Devices that are open, for whatever models are loaded on them.
 
-use super::budget::{free_memory, usable_bytes};
+use super::budget::{free_memory, usable_bytes, uses_host_memory};
 use super::device::{CpuSummary, Device, DeviceError, PrecisionChoice};
 use super::select::{DeviceChoice, Selected, select};
 use super::tuning::Tuned;
@@ -115,6 +115,11 @@ impl OpenDevice {
     /// Bytes of the device's memory that may be used; of a discrete GPU, all.
     pub fn usable_bytes(&self) -> u64 {
         usable_bytes(&self.selected.device, None, 0)
+    }
+
+    /// Whether the device's memory is the host's.
+    pub fn uses_host_memory(&self) -> bool {
+        uses_host_memory(&self.selected.device)
     }
 
     /// Bytes of the host's memory that are free.

@@ -324,6 +324,36 @@ fn lines_of_json_events_and_measurements_tell_how_it_goes() {
     }
 }
 
+/// What a model is measured with is not learnt from, nor is the image that shows it.
+#[test]
+fn a_folder_to_measure_with_may_lie_among_the_photos() {
+    let folder = with_photos();
+    fs::create_dir(folder.path("photos/held")).unwrap();
+    folder.draw("photos/held/x.png", 40, 40);
+    let options = [
+        ("-o", "photos/new.safetensors"),
+        ("--validate", "photos/held"),
+        ("--seed", "1"),
+    ];
+    let run = trained(&folder, &[&options[..], &[("--steps", "1")]].concat());
+    assert!(run.stderr.contains("2 images, "), "{run:?}");
+    assert!(folder.path("photos/new.validation.png").is_file());
+    let more = [("--steps", "2"), ("--resume", "")];
+    trained(&folder, &[&options[..], &more].concat());
+}
+
+#[test]
+fn a_training_that_diverges_spoils_nothing() {
+    let folder = with_photos();
+    let options = [("--rate", "1e30"), ("--seed", "1")];
+    let args = arguments(&[&options[..], &[("--steps", "99")]].concat());
+    let run = folder.run(&args);
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(run.stderr.contains("were not finite"), "{run:?}");
+    assert!(!folder.path("new.safetensors").exists(), "{run:?}");
+    assert!(!folder.path("new.checkpoint").exists(), "{run:?}");
+}
+
 /// What cannot be measured or shown does not end a training.
 #[test]
 fn a_training_outlives_its_pictures() {
@@ -387,6 +417,20 @@ fn a_student_takes_the_steps_that_it_was_distilled_for() {
     }
     let run = folder.run(&resumed(&["--student-steps=2", "-n2"]));
     assert_eq!(run.code, 0, "{run:?}");
+    // Its encoder can be trained further; the noise predictor stays a student.
+    let run = folder.run(&[
+        "train",
+        "photos",
+        "--output=further.safetensors",
+        "--model=student.safetensors",
+        "--stage=encoder",
+        "--patch=32",
+        "--device=cpu",
+        "-n1",
+    ]);
+    assert_eq!(run.code, 0, "{run:?}");
+    let run = folder.run(&["info", "further.safetensors"]);
+    assert!(run.stdout.contains("for ddpm, 2 steps"), "{run:?}");
     // Its own steps are the default, also of a copy.
     let run = folder.run(&["convert", "student.safetensors", "copy.safetensors"]);
     assert_eq!(run.code, 0, "{run:?}");

@@ -144,3 +144,27 @@ fn a_teacher_of_another_scale_is_refused() {
     let error = teacher.check(model(2, 2).settings()).unwrap_err();
     assert!(error.to_string().contains("scale is 4"), "{error}");
 }
+
+/// The first timestep of many steps has next to no signal: an estimate from it
+/// costs most, and nothing is learnt there.
+#[test]
+fn no_timestep_takes_all_of_the_training() {
+    let model = support_models::model("tiny-x4");
+    let settings = model.settings();
+    let schedule = Schedule::new(&settings.schedule, settings.timesteps).unwrap();
+    for steps in [10, 16, 50] {
+        let student = Process {
+            sampler: Sampler::Ddpm,
+            steps,
+        };
+        let distillation = Distillation {
+            student,
+            ..DISTILLATION
+        };
+        let likely = distillation.timesteps(&schedule).unwrap();
+        assert_eq!(likely.len(), steps);
+        assert!((likely.iter().map(|(_, share)| share).sum::<f64>() - 1.0).abs() < 1e-12);
+        let most = likely.iter().map(|(_, share)| *share).fold(0.0, f64::max);
+        assert!(most < 4.0 / steps as f64, "{steps} steps: {likely:?}");
+    }
+}

@@ -50,7 +50,12 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
     let stage = stage(args);
     let lesson = Lesson::new(args, stage)?;
     let model = open_model(args, resumed.as_ref(), &file, seed)?;
-    let distilled = lesson.as_ref().map(|lesson| lesson.distillation.student);
+    let distilled = match &lesson {
+        Some(lesson) => Some(lesson.distillation.student),
+        // The noise predictor stays what it is.
+        None if stage == Stage::Encoder => model.settings().distilled,
+        None => None,
+    };
     let model = Arc::new(model.distilled_for(distilled)?);
     let settings = model.settings();
     let trainer = trainer_options(args, stage, settings)?;
@@ -70,7 +75,8 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
     };
     let memory = check_memory(&device, &prepared, teacher.as_ref())?;
 
-    let photos = load_photos(args, settings, &device, &stop)?;
+    let needed = prepared.memory().total_bytes();
+    let photos = load_photos(args, settings, &device, needed, &stop)?;
     let count = photos.len();
     let batches = BatchOptions {
         stage: trainer.stage,
@@ -265,19 +271,23 @@ fn check_memory(
     Ok(mib(needed))
 }
 
+/// The photos to learn from. The trainer will take `needed` bytes of the device.
 fn load_photos(
     args: &TrainArgs,
     settings: &Settings,
     device: &OpenDevice,
+    needed: u64,
     stop: &Stop,
 ) -> Result<Photos, Failure> {
-    let paths = find_images(&args.photos).map_err(TrainFailure::from)?;
+    let mut paths = find_images(&args.photos).map_err(TrainFailure::from)?;
+    paths.retain(|path| !is_held(args, path));
     let options = PhotoOptions {
         scale: settings.scale,
         least_side: args.patch,
         halve: !args.full_size,
         memory: match args.photo_memory {
             Some(mib) => mib.saturating_mul(1 << 20),
+            None if device.uses_host_memory() => device.host_memory().saturating_sub(needed) / 2,
             None => device.host_memory() / 2,
         },
     };
@@ -309,6 +319,19 @@ fn load_photos(
         )),
     }
     Ok(photos)
+}
+
+/// Whether an image among the photos is one to measure with, or what was measured
+/// with it.
+fn is_held(args: &TrainArgs, path: &Path) -> bool {
+    let Some(folder) = &args.validate else {
+        return false;
+    };
+    let real = |path: &Path| path.canonicalize().ok();
+    let path = real(path);
+    let below = path.as_ref().zip(real(folder));
+    below.is_some_and(|(path, folder)| path.starts_with(folder))
+        || path.is_some_and(|path| Some(path) == real(&validate::picture_file(args)))
 }
 
 fn default_workers() -> usize {

@@ -66,6 +66,12 @@ impl<'a> Run<'a> {
         }
         let result = self.steps();
         self.reporter.clear();
+        let has_diverged =
+            |failure: &TrainFailure| matches!(failure, TrainFailure::Diverged { .. });
+        if matches!(&result, Err(Failure::Train(failure)) if has_diverged(failure)) {
+            // What was saved last is worth more.
+            return result;
+        }
         // What was learnt is kept, if the device still gives it.
         let saved = self.save();
         result?;

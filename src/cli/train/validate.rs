@@ -21,6 +21,11 @@ const GAP: usize = 8;
 /// LR, bicubic, result, HR.
 const COLUMNS: usize = 4;
 
+/// Where the images are shown.
+pub fn picture_file(args: &TrainArgs) -> PathBuf {
+    args.output.with_extension("validation.png")
+}
+
 /// Images of a folder, what was measured last, and where it is shown.
 pub struct Validator {
     validation: Validation,
@@ -43,7 +48,7 @@ impl Validator {
         Ok(Self {
             validation,
             folder: folder.to_owned(),
-            picture: args.output.with_extension("validation.png"),
+            picture: picture_file(args),
             png: Vec::new(),
             size: [0; 2],
             measured: None,

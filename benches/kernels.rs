@@ -51,8 +51,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("\n{}", device.name());
         let peak = peak::measure(device)?;
         println!(
-            "measured peak: {:.1} GFLOP/s, {:.1} GB/s\n",
+            "measured peak: {:.1} GFLOP/s ({}), {:.1} GB/s\n",
             peak.flops / 1e9,
+            peak.by,
             peak.bytes / 1e9
         );
         let shown: Vec<&NodeCase> = rows

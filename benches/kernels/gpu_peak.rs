@@ -4,8 +4,8 @@
 use srdiff::exec::gpu::shader::Specialised;
 use srdiff::exec::gpu::template::Parameters as TemplateParameters;
 use srdiff::exec::gpu::{
-    Access, Bound, Buffer, BufferUse, Command, Gpu, GpuBackend, GpuExecutor, Lowered, LoweredPhase,
-    Module, Pipeline, PipelineBinding, UNIFORM_STRIDE,
+    Access, Bound, Buffer, BufferUse, Command, Gpu, GpuBackend, GpuExecutor, GpuOptions, Lowered,
+    LoweredPhase, Module, Pipeline, PipelineBinding, UNIFORM_STRIDE,
 };
 use srdiff::exec::{ExecError, Executor};
 use srdiff::graph::{ParameterError, Parameters, Shape};
@@ -17,10 +17,20 @@ use std::time::{Duration, Instant};
 /// Rates a second.
 #[derive(Debug)]
 pub struct Peak {
-    /// Operations in f32; a multiply-add counts two.
+    /// Operations; a multiply-add counts two.
     pub flops: f64,
+    /// What computes so many.
+    pub by: String,
     /// Bytes read and written.
     pub bytes: f64,
+}
+
+/// What computes.
+#[derive(Clone, Copy)]
+enum Unit {
+    Vectors(Precision),
+    /// Matrices of f16 with so many rows and columns.
+    Matrices(u32),
 }
 
 /// vec4 of each array: 256 MiB, if arrays may be so large. There are GPUs with
@@ -44,18 +54,69 @@ const LONG_ENOUGH: Duration = Duration::from_millis(150);
 /// The work is doubled so often at most.
 const DOUBLINGS: usize = 20;
 
-/// Takes a second or two.
-pub fn measure(gpu: &Arc<Gpu>) -> Result<Peak, ExecError> {
-    let backend = GpuBackend::new(gpu.clone(), Precision::F32, Arc::new(NoParameters));
+/// Takes some seconds. What stores in f16 may compute in it, or on matrix units.
+pub fn measure(gpu: &Arc<Gpu>, precision: Precision) -> Result<Peak, ExecError> {
     let count = count(gpu);
     // SAFETY: each invocation has a vec4 of both arrays.
-    let mut executor = unsafe { backend.load(program(count)) }?;
-    let rounds = rate(&mut executor, "multiply_add")?;
+    let load = |gpu: &Arc<Gpu>, unit| unsafe { backend(gpu).load(program(count, unit)) };
+    let mut executor = load(gpu, Unit::Vectors(Precision::F32))?;
+    let copied = COPIES as u64 * 2 * 16 * u64::from(count);
     let copies = rate(&mut executor, "stream")?;
-    Ok(Peak {
-        flops: ROUND_FLOPS as f64 * rounds,
-        bytes: (COPIES as u64 * 2 * 16 * u64::from(count)) as f64 * copies,
-    })
+    let mut peak = Peak {
+        flops: ROUND_FLOPS as f64 * rate(&mut executor, "multiply_add")?,
+        by: "vectors of f32".to_owned(),
+        bytes: copied as f64 * copies,
+    };
+    drop(executor);
+    if precision != Precision::F16 {
+        return Ok(peak);
+    }
+    let mut units = vec![(Unit::Vectors(Precision::F16), "vectors of f16".to_owned())];
+    for &side in &gpu.summary().matrix_sides {
+        let name = format!("matrices of f16, {side}x{side}");
+        units.push((Unit::Matrices(side), name));
+    }
+    for (unit, by) in units {
+        // A device of its own: what fails there harms no other work.
+        let options = GpuOptions { checked: false };
+        let measured = Gpu::open(gpu.summary().index, options).and_then(|gpu| {
+            let mut executor = load(&Arc::new(gpu), unit)?;
+            rate(&mut executor, unit.entry())
+        });
+        match measured {
+            Ok(rounds) => {
+                let flops = unit.round_flops() as f64 * rounds;
+                println!("{by}: {:.1} GFLOP/s", flops / 1e9);
+                if flops > peak.flops {
+                    (peak.flops, peak.by) = (flops, by);
+                }
+            }
+            Err(error) => println!("{by}: {error}"),
+        }
+    }
+    Ok(peak)
+}
+
+impl Unit {
+    fn entry(self) -> &'static str {
+        match self {
+            Unit::Vectors(_) => "multiply_add",
+            Unit::Matrices(_) => "multiply_matrices",
+        }
+    }
+
+    /// Floating-point operations of a round.
+    fn round_flops(self) -> u64 {
+        match self {
+            Unit::Vectors(_) => ROUND_FLOPS,
+            // 32 products by each subgroup of 32 invocations.
+            Unit::Matrices(side) => u64::from(COLUMNS / 32) * 32 * 2 * u64::from(side).pow(3),
+        }
+    }
+}
+
+fn backend(gpu: &Arc<Gpu>) -> GpuBackend {
+    GpuBackend::new(gpu.clone(), Precision::F32, Arc::new(NoParameters))
 }
 
 /// Rounds, or phases of copies, a second.
@@ -87,14 +148,21 @@ fn rate(executor: &mut GpuExecutor, entry: &str) -> Result<f64, ExecError> {
 /// times the copies.
 fn work(entry: &str, doublings: usize) -> (String, usize) {
     match entry {
-        "multiply_add" => (format!("{entry} {doublings}"), 1),
-        _ => (entry.to_owned(), 1 << doublings),
+        "stream" => (entry.to_owned(), 1 << doublings),
+        _ => (format!("{entry} {doublings}"), 1),
     }
 }
 
 /// A phase for each number of rounds of multiply-adds, and one of copies.
-fn program(count: u32) -> Lowered {
-    let parameters = TemplateParameters::default();
+fn program(count: u32, unit: Unit) -> Lowered {
+    let mut parameters = TemplateParameters::default();
+    let (scalar, side) = match unit {
+        Unit::Vectors(Precision::F32) => ("f32", 0),
+        Unit::Vectors(_) => ("f16", 0),
+        Unit::Matrices(side) => ("f16", side.into()),
+    };
+    parameters.word("x_scalar", scalar);
+    parameters.number("SIDE", side);
     let specialised = Specialised::new("peak", &parameters).expect("a valid shader");
     let slot = |name: &str| BufferUse::Slot(Owner::Value(name.to_owned()));
     let array_bytes = 16 * u64::from(count);
@@ -149,9 +217,13 @@ fn program(count: u32) -> Lowered {
             commands: vec![command; commands],
         }
     };
-    let arithmetic = (0..=DOUBLINGS).map(|n| phase(work("multiply_add", n).0, 1, 0, 1, n));
+    let arithmetic = (0..=DOUBLINGS).map(|n| phase(work(unit.entry(), n).0, 1, 0, 1, n));
     let mut phases: Vec<LoweredPhase> = arithmetic.collect();
-    phases.push(phase("stream".to_owned(), COPIES, 1, count / COLUMNS, 0));
+    let mut entries = vec![unit.entry()];
+    if let Unit::Vectors(_) = unit {
+        phases.push(phase("stream".to_owned(), COPIES, 1, count / COLUMNS, 0));
+        entries.push("stream");
+    }
     let mut uniforms = vec![0; UNIFORM_STRIDE as usize / 4 * (DOUBLINGS + 1)];
     for (n, dims) in uniforms
         .chunks_exact_mut(UNIFORM_STRIDE as usize / 4)
@@ -171,7 +243,7 @@ fn program(count: u32) -> Lowered {
             source: specialised.source.clone(),
             parameters,
         }],
-        pipelines: ["multiply_add", "stream"].map(pipeline).to_vec(),
+        pipelines: entries.into_iter().map(pipeline).collect(),
         uniforms,
         values: Vec::new(),
         weights: Vec::new(),

@@ -13,9 +13,10 @@ pub fn measure(device: &Device) -> Result<Peak, ExecError> {
     match device {
         Device::Cpu(_) => Ok(Peak {
             flops: matrix_products(),
+            by: "matrix products in f32".to_owned(),
             bytes: copies(),
         }),
-        Device::Gpu(gpu, ..) => gpu_peak::measure(gpu),
+        Device::Gpu(gpu, precision, _) => gpu_peak::measure(gpu, *precision),
     }
 }
 

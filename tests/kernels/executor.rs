@@ -315,7 +315,7 @@ fn every_dispatch_is_timed(gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Fail
 
 /// Between a calculator's and a supercomputer's.
 fn peak(gpu: &Arc<Gpu>, _subject: &Subject) -> Result<(), Failed> {
-    let peak = crate::gpu_peak::measure(gpu)?;
+    let peak = crate::gpu_peak::measure(gpu, Precision::F16)?;
     let sane = |rate: f64| (1e7..1e16).contains(&rate);
     match sane(peak.flops) && sane(peak.bytes) {
         true => Ok(()),

@@ -441,7 +441,14 @@ pub fn specialisations(half: bool) -> Vec<Specialisation> {
         add("accumulate", &["accumulate"], parameters(&[], &[]));
         add("adam", &["adam"], parameters(&[], &[]));
         add("count_work", &["count_work"], parameters(&[], &[]));
-        add("peak", &["multiply_add", "stream"], parameters(&[], &[]));
+    }
+    let vectors = parameters(&[("SIDE", 0)], &[("x", s)]);
+    add("peak", &["multiply_add", "stream"], vectors);
+    if half {
+        for side in [8, 16] {
+            let matrices = parameters(&[("SIDE", side)], &[("x", s)]);
+            add("peak", &["multiply_matrices"], matrices);
+        }
     }
     all
 }

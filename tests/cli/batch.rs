@@ -233,7 +233,7 @@ fn templates_name_results() {
     let args = ["in.png", "-o", "out.png", "--name", "{stem}.png"];
     folder.refuses_upscale(&args, 2, &["--name: "]);
     let itself = ["photos", "--name", "{stem}.{ext}"];
-    folder.refuses_upscale(&itself, 4, &["a.png", "is the input itself"]);
+    folder.refuses_upscale(&itself, 4, &["a.png", "is an input"]);
 }
 
 #[test]

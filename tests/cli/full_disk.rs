@@ -95,7 +95,9 @@ fn no_half_table_grid_or_model_is_left() {
     ] {
         fails(&folder, 1, &args, file);
         folder.write(file, b"an older result");
-        fails(&folder, 1, &args, file);
+        let run = fails(&folder, 1, &args, file);
+        let is_told = run.stdout.contains("| ddim | 1 |");
+        assert_eq!(is_told, args[0] == "evaluate", "{run:?}");
         let run = folder.run(&args);
         assert_eq!(run.code, 0, "{run:?}");
     }

@@ -3,9 +3,9 @@
 use super::UpscaleArgs;
 use super::inputs::{Input, Inputs};
 use super::name::{Common, Template};
-use super::places::{Places, check_place, is_absent, is_stream};
 use super::target::Target;
 use crate::cli::failure::Failure;
+use crate::cli::places::{Places, check_place, is_absent, is_stream};
 use srdiff::atomic_file::is_same_file;
 use srdiff::image::{ImageProblem, OutputFormat, check_writable};
 use std::collections::{HashMap, HashSet};
@@ -197,7 +197,10 @@ pub fn plan(
             continue;
         }
         if let Some(same) = job.outputs().find(|o| is_same_file(&job.input.path, o)) {
-            return Err(Failure::SameFile(same.clone()));
+            return Err(Failure::SameFile {
+                option: "-o",
+                path: same.clone(),
+            });
         }
         if !is_single && !args.force {
             let outputs = job.outputs().enumerate();

@@ -7,7 +7,6 @@ mod jobs;
 mod name;
 mod patterns;
 mod pipeline;
-mod places;
 mod report;
 mod rows;
 mod save;

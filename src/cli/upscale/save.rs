@@ -1,10 +1,10 @@
 //! Writing results.
 
 use super::pipeline::{Settings, Stage, caught};
-use super::places::make_folder;
 use super::report::{Made, Report};
 use super::rows::Rows;
 use crate::cli::failure::Failure;
+use crate::cli::places::make_folder;
 use srdiff::atomic_file::remove_leftovers;
 use srdiff::image::{ImageError, ImageProblem, encode_rows, save_rows};
 use std::collections::HashSet;

@@ -8,6 +8,7 @@ mod name;
 mod patterns;
 mod pipeline;
 mod report;
+mod results;
 mod rows;
 mod save;
 mod target;
@@ -149,8 +150,11 @@ fn tell_beforehand(work: &mut Work, problems: Vec<Failure>, args: &UpscaleArgs, 
     } else if !results.is_empty() {
         let count = results.len();
         report.say(&format!(
-            "note: left out {count} that are results of others (--verbose names them)"
+            "note: left out {count} that are results of others, by their names (--verbose tells which)"
         ));
+    }
+    for note in &work.notes {
+        report.say(&format!("note: {note}"));
     }
     for problem in problems {
         report.unsearched(problem);

@@ -36,6 +36,7 @@ fn images(count: usize) -> (TempDir, Vec<Job>) {
                 path,
                 stdin: None,
                 subfolder: Default::default(),
+                is_found: false,
                 frame: None,
             },
         }

@@ -18,6 +18,7 @@ fn job() -> Job {
             path: "in.png".into(),
             stdin: None,
             subfolder: Default::default(),
+            is_found: false,
             frame: None,
         },
     }

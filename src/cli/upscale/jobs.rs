@@ -11,8 +11,10 @@ use srdiff::atomic_file::is_same_file;
 use srdiff::image::{ImageProblem, OutputFormat, check_writable};
 use std::collections::HashSet;
 use std::io::{IsTerminal, stdout};
+use std::ops::Range;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Where results go.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,13 +51,52 @@ pub struct Job {
     pub left: AtomicUsize,
     /// Whether this run has written one of them.
     pub has_made: AtomicBool,
-    pub has_failed: AtomicBool,
+    /// What went wrong first, with its exit code.
+    pub failure: OnceLock<(u8, String)>,
+    /// The results of which it was told what has become of them.
+    told: Mutex<HashSet<usize>>,
     pub format: OutputFormat,
     /// Width and height of the input, once they are known.
     pub size: [usize; 2],
 }
 
 impl Job {
+    pub fn new(
+        input: Input,
+        output: Option<PathBuf>,
+        others: Vec<PathBuf>,
+        format: OutputFormat,
+    ) -> Self {
+        Self {
+            left: (1 + others.len()).into(),
+            input,
+            output,
+            others,
+            there: HashSet::new(),
+            has_made: false.into(),
+            failure: OnceLock::new(),
+            told: Mutex::default(),
+            format,
+            size: [0; 2],
+        }
+    }
+
+    /// The numbers of its results, from 0.
+    pub fn results(&self) -> Range<usize> {
+        0..1 + self.others.len()
+    }
+
+    /// Where a result goes, by its number from 0; None: standard output.
+    pub fn output(&self, number: usize) -> Option<&Path> {
+        self.outputs().nth(number).map(PathBuf::as_path)
+    }
+
+    /// Whether it is the first time that it is told what has become of a result.
+    pub fn tell(&self, number: usize) -> bool {
+        let told = self.told.lock();
+        told.unwrap_or_else(PoisonError::into_inner).insert(number)
+    }
+
     pub fn outputs(&self) -> impl Iterator<Item = &PathBuf> {
         self.output.iter().chain(&self.others)
     }
@@ -293,17 +334,8 @@ fn jobs(
             others.extend(output("sigma").map(|path| path.with_extension("png")));
         }
         let output = numbered(1);
-        Ok(Job {
-            format: format(args, output.as_deref())?,
-            left: (1 + others.len()).into(),
-            has_made: false.into(),
-            has_failed: false.into(),
-            input,
-            output,
-            others,
-            there: HashSet::new(),
-            size: [0; 2],
-        })
+        let format = format(args, output.as_deref())?;
+        Ok(Job::new(input, output, others, format))
     };
     numbered.map(job).collect()
 }

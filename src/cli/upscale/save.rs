@@ -35,7 +35,7 @@ pub fn save_all(
         match (saved, rows.made()) {
             (Ok(()), Some(made)) => report.done(
                 rows.job,
-                rows.output,
+                rows.number,
                 &Made {
                     size: [rows.head.width, rows.head.height],
                     save: made.done.elapsed(),
@@ -51,8 +51,11 @@ pub fn save_all(
                 };
                 // The last row may have come between.
                 match counts || made.is_some() || rows.made().is_some() {
-                    true if is_there => report.appeared(rows.job, rows.output),
-                    true => report.failed(rows.job, unsaved.failure(&rows), 0),
+                    true if is_there => report.appeared(rows.job, rows.number),
+                    true => {
+                        let this = rows.number..rows.number + 1;
+                        report.failed(rows.job, this, unsaved.failure(&rows), 0);
+                    }
                     // Upscaling failed, was stopped or began anew before the last row;
                     // the thread that upscales reports it.
                     false => {}

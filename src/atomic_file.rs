@@ -234,27 +234,49 @@ mod nameless {
     }
 }
 
+/// What tells a file from all others, by whichever of its names, or through
+/// whichever links, it is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Identity(identity::Key);
+
+impl Identity {
+    /// None if there is no such file.
+    pub fn of(path: &Path) -> Option<Self> {
+        identity::of(path).ok().map(Self)
+    }
+}
+
 /// Whether two paths lead to one file: by themselves, through links, or as
 /// two names of it.
 pub fn is_same_file(a: &Path, b: &Path) -> bool {
-    let (Ok(real_a), Ok(real_b)) = (fs::canonicalize(a), fs::canonicalize(b)) else {
-        return false;
-    };
-    real_a == real_b || has_same_inode(&real_a, &real_b)
+    Identity::of(a).is_some_and(|a| Identity::of(b) == Some(a))
 }
 
 #[cfg(unix)]
-fn has_same_inode(a: &Path, b: &Path) -> bool {
+mod identity {
     use std::os::unix::fs::MetadataExt;
-    let inode = |path| fs::metadata(path).map(|m| (m.dev(), m.ino())).ok();
-    inode(a).is_some_and(|a| inode(b) == Some(a))
+    use std::{fs, io, path::Path};
+
+    /// Its device and its number there.
+    pub type Key = (u64, u64);
+
+    pub fn of(path: &Path) -> io::Result<Key> {
+        fs::metadata(path).map(|file| (file.dev(), file.ino()))
+    }
 }
 
 /// The standard library does not tell hard links apart elsewhere. Nothing is
 /// lost by that: writing replaces the name, not what else it names.
 #[cfg(not(unix))]
-fn has_same_inode(_: &Path, _: &Path) -> bool {
-    false
+mod identity {
+    use std::path::{Path, PathBuf};
+    use std::{fs, io};
+
+    pub type Key = PathBuf;
+
+    pub fn of(path: &Path) -> io::Result<Key> {
+        fs::canonicalize(path)
+    }
 }
 
 /// The file that writing to `path` would make or replace: where it leads, if

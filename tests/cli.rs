@@ -35,6 +35,8 @@ mod outputs;
 mod pages;
 #[path = "cli/plan.rs"]
 mod plan;
+#[path = "cli/reruns.rs"]
+mod reruns;
 #[path = "cli/results.rs"]
 mod results;
 #[path = "cli/samples.rs"]

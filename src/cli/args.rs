@@ -50,7 +50,8 @@ pub enum Command {
     /// with the picture: PSNR and SSIM of the luma, without a border as wide as
     /// the scale; PSNR and SSIM of R, G and B, with the border; SSIMULACRA2.
     /// LR-PSNR compares the result, shrunk, with the small picture. Prints a
-    /// Markdown table of the means, and the protocol.
+    /// Markdown table of the means, and the protocol. A picture that fails is told
+    /// and left out of the means, and the exit code is 8 then.
     #[command(after_help = examples::EVALUATE)]
     Evaluate(EvaluateArgs),
     /// Train a model on your own photos
@@ -312,13 +313,8 @@ impl SamplingArgs {
     }
 
     fn strength(&self, sampler: Sampler) -> Result<f64, Failure> {
-        let has_noise = match sampler {
-            Sampler::Ddpm => true,
-            Sampler::Ddim { eta } => eta > 0.0,
-            Sampler::DpmSolverPlusPlus2M => false,
-        };
         match self.strength {
-            strength if strength != 1.0 && !has_noise => Err(Failure::Usage(format!(
+            strength if strength != 1.0 && !has_noise(sampler) => Err(Failure::Usage(format!(
                 "--strength: {sampler} adds no noise; use it with --sampler ddpm"
             ))),
             strength => Ok(strength),
@@ -342,6 +338,15 @@ impl SamplingArgs {
             strength: self.strength(sampler)?,
             ..defaults
         })
+    }
+}
+
+/// Whether the steps of a sampler add noise.
+pub fn has_noise(sampler: Sampler) -> bool {
+    match sampler {
+        Sampler::Ddpm => true,
+        Sampler::Ddim { eta } => eta > 0.0,
+        Sampler::DpmSolverPlusPlus2M => false,
     }
 }
 

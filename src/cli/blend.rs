@@ -2,6 +2,7 @@
 
 use super::args::{EngineArgs, SamplingArgs};
 use super::failure::Failure;
+use super::places::Kept;
 use super::progress::StepBar;
 use super::terminal;
 use clap::Args;
@@ -45,6 +46,9 @@ pub fn run(args: &BlendArgs) -> Result<(), Failure> {
         name.push("_blend.png");
         input.with_file_name(name)
     });
+    let read_too = args.mask.iter().chain(&args.engine.model);
+    let inputs = std::iter::once(input).chain(read_too);
+    Kept::new(inputs.map(PathBuf::as_path)).check("-o", &output)?;
     check_writable(&output, args.force).map_err(Failure::Output)?;
     let format = OutputFormat::from_path(&output).map_err(Failure::Output)?;
     let (width, height) = dimensions(input).map_err(Failure::Input)?;

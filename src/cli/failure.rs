@@ -146,12 +146,45 @@ pub enum Failure {
     /// Text for stdout.
     #[error("standard output cannot be written ({0}); check the disk or program that it goes to")]
     Stdout(std::io::Error),
-    /// The output would replace the input.
-    #[error(
-        "{}: is the input itself, which is never overwritten; give another path with -o",
-        .0.display()
-    )]
-    SameFile(PathBuf),
+    /// An output would replace an input.
+    #[error("{}: is an input, which is never overwritten; give another path with {option}", path.display())]
+    SameFile {
+        /// The option that names the output.
+        option: &'static str,
+        /// The output.
+        path: PathBuf,
+    },
+    /// Two outputs of one path.
+    #[error("{option} {}: is the place of {other}, too; give another path", path.display())]
+    SamePlace {
+        /// The option that names it.
+        option: &'static str,
+        /// The output.
+        path: PathBuf,
+        /// The other option.
+        other: &'static str,
+    },
+    /// Some images of several were not measured; what was wrong has been told.
+    #[error("{failed} of {total} images were not measured{}", match failed < total {
+        true => ", and the means are of the others",
+        false => "",
+    })]
+    SomeNotMeasured {
+        /// How many.
+        failed: usize,
+        /// Of how many.
+        total: usize,
+    },
+    /// A signal ended the measuring.
+    #[error("stopped; {done} of {total} images were measured")]
+    MeasuringStopped {
+        /// The code of the signal.
+        exit_code: u8,
+        /// How many images were measured.
+        done: usize,
+        /// Of how many.
+        total: usize,
+    },
     /// Training.
     #[error(transparent)]
     Train(Box<TrainFailure>),
@@ -239,7 +272,7 @@ impl Failure {
                 6
             }
             Self::Threads { .. } => 6,
-            Self::Usage(_) => 2,
+            Self::Usage(_) | Self::SamePlace { .. } => 2,
             Self::Input(_)
             | Self::UpscaleInput { .. }
             | Self::Unsuitable { .. }
@@ -248,12 +281,12 @@ impl Failure {
             | Self::NotAFile(_)
             | Self::OtherSeed(_)
             | Self::Pages(..)
-            | Self::SameFile(_)
+            | Self::SameFile { .. }
             | Self::SameOutput { .. } => 4,
             Self::Fault { .. } => 101,
-            Self::SomeFailed { .. } => 8,
+            Self::SomeFailed { .. } | Self::SomeNotMeasured { .. } => 8,
             Self::Stopped(stopped) => stopped.exit_code,
-            Self::TuningStopped(exit_code) => *exit_code,
+            Self::TuningStopped(exit_code) | Self::MeasuringStopped { exit_code, .. } => *exit_code,
             Self::Train(failure) => failure.exit_code(),
             Self::Model(_) => 5,
             Self::Convert(error) => match error.problem {

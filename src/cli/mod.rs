@@ -10,6 +10,7 @@ mod examples;
 mod failure;
 mod info;
 mod pages;
+mod places;
 mod plan;
 mod progress;
 mod shorthand;

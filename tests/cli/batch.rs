@@ -233,7 +233,7 @@ fn templates_name_results() {
     let args = ["in.png", "-o", "out.png", "--name", "{stem}.png"];
     folder.refuses_upscale(&args, 2, &["--name: "]);
     let itself = ["photos", "--name", "{stem}.{ext}"];
-    folder.refuses_upscale(&itself, 4, &["a.png", "is the input itself"]);
+    folder.refuses_upscale(&itself, 4, &["a.png", "is an input"]);
 }
 
 #[test]
@@ -245,6 +245,17 @@ fn formats_and_names_agree() {
     let args = ["in.png", "-f", "jpg", "-o", "out.png"];
     folder.refuses_upscale(&args, 2, &["--format jpg", "out.png"]);
     folder.upscale(&["in.png", "-f", "JPEG", "-o", "out.jpg"]);
+    folder.upscale(&["in.png", "-f", "jpg", "-o", "out.jfif"]);
+    folder.upscale(&["in.png", "-f", "png", "-o", "out.1"]);
+    for (format, name) in [
+        ("png", "out.gif"),
+        ("jpg", "out.AVIF"),
+        ("png", "out.jfif"),
+        ("tif", "out.heic"),
+    ] {
+        let args = ["in.png", "-f", format, "-o", name];
+        folder.refuses_upscale(&args, 2, &["--format", name]);
+    }
     let args = ["photos", "-o", "large", "--quality", "50"];
     folder.refuses_upscale(&args, 2, &["--quality: "]);
 }

@@ -30,4 +30,8 @@ fn content_is_blended_in() {
     refused(&["-o", "c.png", "--mask", "none.png"], 3, &["none.png"]);
     let other = ["-o", "c.png", "--mask", "in.png"];
     refused(&other, 2, &["the mask is 6x4 and the image 22x17"]);
+    let itself = ["-o", "pasted.png", "--force"];
+    refused(&itself, 4, &["pasted.png: is an input", "-o"]);
+    let mask = ["-o", "./mask.png", "--mask", "mask.png", "--force"];
+    refused(&mask, 4, &["mask.png: is an input"]);
 }

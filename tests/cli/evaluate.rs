@@ -226,6 +226,151 @@ fn grids_show_lr_bicubic_results_and_hr() {
     );
 }
 
+/// Grids are called as the pictures are.
+#[test]
+fn nothing_that_is_read_is_overwritten() {
+    let folder = with_pictures(&["hr/a.png"]);
+    fs::create_dir(folder.path("lr")).unwrap();
+    folder.draw("lr/a.png", 10, 8);
+    let data = ["--hr", "hr", "--lr", "lr", "--force"];
+    for (output, file) in [
+        (["--grid", "hr"], "hr/a.png: is an input"),
+        (["--grid", "./lr"], "./lr/a.png: is an input"),
+        (["--grid", "hr/a.png"], "hr/a.png: is an input"),
+        (["--json", "hr/a.png"], "hr/a.png: is an input"),
+        (["--csv", "lr/a.png"], "lr/a.png: is an input"),
+        (
+            ["--json", "tiny.safetensors"],
+            "tiny.safetensors: is an input",
+        ),
+    ] {
+        refuses(
+            &folder,
+            &[&data[..], &output].concat(),
+            4,
+            &[file, output[0]],
+        );
+    }
+}
+
+#[test]
+fn outputs_of_one_path_are_refused() {
+    let folder = with_pictures(&["hr/a.png"]);
+    for (args, parts) in [
+        (
+            ["--json", "t.x", "--csv", "./t.x"],
+            ["--csv ./t.x", "--json"],
+        ),
+        (
+            ["--json", "t.png", "--grid", "t.png"],
+            ["--grid t", "--json"],
+        ),
+        (["--csv", "g/a.png", "--grid", "g"], ["g/a.png", "--csv"]),
+    ] {
+        fs::create_dir_all(folder.path("g")).unwrap();
+        refuses(&folder, &[&["hr"], &args[..]].concat(), 2, &parts);
+    }
+}
+
+#[test]
+fn a_picture_that_fails_costs_the_others_nothing() {
+    let folder = with_pictures(&["hr/a.png", "hr/b.png", "hr/c.png"]);
+    let alone = json(&folder, &["hr"]);
+    let bytes = fs::read(folder.path("hr/b.png")).unwrap();
+    folder.write("hr/b.png", &bytes[..bytes.len() / 2]);
+    let outputs = ["--json", "t.json", "--csv", "t.csv", "--grid", "t.png"];
+    let samplers = ["evaluate", "hr", "--samplers", "ddim"];
+    let run = folder.run(&[&samplers[..], &FAST, &outputs].concat());
+    assert_eq!(run.code, 8, "{run:?}");
+    assert!(run.stdout.starts_with("| sampler |"), "{run:?}");
+    assert!(run.stdout.contains("means over 2 images"), "{run:?}");
+    assert!(run.stdout.contains("they failed: b.png."), "{run:?}");
+    assert!(
+        run.stderr.contains("error: hr/b.png: is truncated"),
+        "{run:?}"
+    );
+    assert!(run.stderr.contains("error: 1 of 3 images"), "{run:?}");
+    let read = |name: &str| fs::read(folder.path(name)).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&read("t.json")).unwrap();
+    assert_eq!(json["failed"][0]["image"], "b.png");
+    for (setting, all) in [0, 1].map(|at| (&json["results"][at], &alone["results"][at])) {
+        let images = setting["images"].as_array().unwrap();
+        let names: Vec<_> = images.iter().map(|image| &image["image"]).collect();
+        assert_eq!(names, ["a.png", "c.png"]);
+        assert_eq!(images[1]["psnr_y"], all["images"][2]["psnr_y"]);
+    }
+    let csv = String::from_utf8(read("t.csv")).unwrap();
+    assert!(csv.contains("# Not in the means"), "{csv}");
+    assert_eq!(csv.lines().filter(|l| !l.starts_with('#')).count(), 7);
+    // Two pictures, one below the other.
+    assert_eq!(folder.load("t.png").height(), 168);
+}
+
+/// What was measured before is told.
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_it_with_what_was_measured() {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::{Command, Stdio};
+
+    let folder = with_pictures(&["hr/a.png"]);
+    folder.draw("hr/b.png", 640, 640);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_srdiff"))
+        .current_dir(folder.path(""))
+        .args(["evaluate", "hr", "-d", "cpu", "-n", "100"])
+        .args(["--samplers", "ddim", "--grid", "grids", "--csv", "t.csv"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    stderr.read_line(&mut said).unwrap();
+    while !folder.path("grids/a.png").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended early");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let kill = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(kill.unwrap().success());
+    let mut told = String::new();
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_to_string(&mut told).unwrap();
+    stderr.read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{said}");
+    assert!(
+        said.ends_with("stopped; 1 of 2 images were measured\n"),
+        "{said}"
+    );
+    assert!(
+        told.contains("1 of 2 images are not in the means"),
+        "{told}"
+    );
+    let csv = fs::read_to_string(folder.path("t.csv")).unwrap();
+    assert!(csv.contains("\nmean,ddim,100,"), "{csv}");
+}
+
+/// Two reports can be told apart.
+#[test]
+fn options_of_sampling_are_in_the_report() {
+    let folder = with_pictures(&["hr/a.png"]);
+    let plain = json(&folder, &["hr"]);
+    assert_eq!(plain["consistent"], false);
+    assert_eq!(plain["strength"], 1.0);
+    let args = ["hr", "--samplers", "ddpm,ddim"];
+    let own = ["--consistent", "--strength", "0.5", "--csv", "t.csv"];
+    let run = folder.run(&[&["evaluate"], &FAST[..], &args, &own].concat());
+    assert_eq!(run.code, 0, "{run:?}");
+    let made = "made with --consistent and --strength 0.5.";
+    assert!(run.stdout.contains(made), "{run:?}");
+    assert!(run.stderr.contains("changes nothing for ddim"), "{run:?}");
+    let csv = fs::read_to_string(folder.path("t.csv")).unwrap();
+    assert!(csv.contains(made), "{csv}");
+    let none = ["hr", "--samplers", "ddim,dpm++", "--strength", "0.5"];
+    refuses(&folder, &none, 2, &["--strength: ", "--samplers ddpm"]);
+}
+
 #[test]
 fn pictures_of_too_many_pixels_are_refused() {
     let folder = with_pictures(&["hr/a.png"]);

@@ -143,6 +143,25 @@ fn an_animation_that_is_cut_off_is_refused() {
     assert!(!folder.path("cut_x4_3.png").exists());
 }
 
+/// Also of what is named alone and never looked into.
+#[test]
+fn what_holds_no_image_has_a_line_of_json() {
+    let folder = Folder::new();
+    cut_animation(&folder);
+    fs::create_dir(folder.path("empty")).unwrap();
+    for args in [&["cut.gif", "--frames"][..], &["empty"]] {
+        let run = folder.run(&[&["upscale", "--json"], args, &FAST].concat());
+        assert_eq!(run.code, 3, "{run:?}");
+        let line: Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!(
+            (&line["input"], &line["status"]),
+            (&args[0].into(), &"failed".into())
+        );
+        assert_eq!(line["error"]["code"], 3);
+        assert_eq!(run.stderr.lines().count(), 1, "{run:?}");
+    }
+}
+
 #[test]
 fn a_file_whose_frames_cannot_be_counted_does_not_stop_the_others() {
     let folder = Folder::new();

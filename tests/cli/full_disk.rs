@@ -53,6 +53,25 @@ fn no_half_image_is_left_and_an_older_result_stays() {
     assert_eq!(run.stdout, "");
 }
 
+/// The first result that has no room ends its image.
+#[test]
+fn results_that_are_not_begun_are_told_as_failed() {
+    let folder = Folder::new();
+    folder.draw("large.png", 64, 64);
+    let args = ["upscale", "large.png", "in.png", "--samples", "3"];
+    let args = [&args[..], &["-o", "out", "-f", "tif", "--json"], &FAST].concat();
+    let run = limited(&folder, 8, &args);
+    assert_eq!(run.code, 8, "{run:?}");
+    for (input, status) in [("in", "done"), ("large", "failed")] {
+        for number in 1..=3 {
+            let output =
+                format!("\"output\":\"out/{input}_x4_{number}.tif\",\"status\":\"{status}\"");
+            assert_eq!(run.stdout.matches(&output).count(), 1, "{output}: {run:?}");
+        }
+    }
+    assert_eq!(run.stdout.lines().count(), 6, "{run:?}");
+}
+
 /// A large image is kept in a temporary file while it is upscaled.
 #[test]
 fn a_temporary_file_that_has_no_room_is_told() {
@@ -95,7 +114,9 @@ fn no_half_table_grid_or_model_is_left() {
     ] {
         fails(&folder, 1, &args, file);
         folder.write(file, b"an older result");
-        fails(&folder, 1, &args, file);
+        let run = fails(&folder, 1, &args, file);
+        let is_told = run.stdout.contains("| ddim | 1 |");
+        assert_eq!(is_told, args[0] == "evaluate", "{run:?}");
         let run = folder.run(&args);
         assert_eq!(run.code, 0, "{run:?}");
     }

@@ -192,6 +192,56 @@ fn results_that_are_missing_are_made_and_the_others_kept() {
     assert!(folder.path(&names[0]).exists() && folder.path(&names[2]).exists());
 }
 
+/// What has become of each result: its name, number, kind and status.
+fn told(run: &super::folder::Run) -> Vec<[String; 4]> {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let keys = ["output", "sample", "kind", "status"];
+    let lines = json(&run.stdout);
+    let told = |line: &Value| keys.map(|key| text(&line[key]));
+    let mut told: Vec<_> = lines.iter().map(told).collect();
+    told.sort();
+    told
+}
+
+#[test]
+fn every_result_has_its_own_line_of_json() {
+    let folder = Folder::new();
+    folder.draw("other.png", 5, 5);
+    let args = ["upscale", "in.png", "other.png", "--seed", "3", "--samples"];
+    let args = [&args[..], &["2", "--uncertainty", "-o", "out", "--json"]].concat();
+    let expect = |input: &str, code: i32, status: [&str; 4]| {
+        let run = folder.run(&[&args[..], &FAST].concat());
+        assert_eq!(run.code, code, "{run:?}");
+        let mut told = told(&run);
+        told.retain(|[output, ..]| output.contains(&format!("/{input}_")));
+        let names = [("1", "1", "result"), ("2", "2", "result")];
+        let both = [("mean", "null", "mean"), ("sigma", "null", "sigma")];
+        let names = names.iter().chain(&both).zip(status);
+        let expected = names.map(|((name, sample, kind), status)| {
+            let output = format!("out/{input}_x4_{name}.png");
+            [&*output, sample, kind, status].map(str::to_owned)
+        });
+        assert_eq!(told, expected.collect::<Vec<_>>());
+    };
+    expect("in", 0, ["done"; 4]);
+    expect("in", 0, ["skipped"; 4]);
+    fs::remove_file(folder.path("out/in_x4_2.png")).unwrap();
+    expect("in", 0, ["skipped", "done", "skipped", "skipped"]);
+    fs::remove_file(folder.path("out/in_x4_2.png")).unwrap();
+    fs::create_dir(folder.path("out/in_x4_2.png")).unwrap();
+    expect("in", 8, ["skipped", "failed", "skipped", "skipped"]);
+    let bytes = fs::read(folder.path("other.png")).unwrap();
+    folder.write("other.png", &bytes[..bytes.len() / 2]);
+    expect("other", 8, ["skipped"; 4]);
+    for name in ["1", "2", "mean", "sigma"] {
+        fs::remove_file(folder.path(&format!("out/other_x4_{name}.png"))).unwrap();
+    }
+    expect("other", 8, ["failed"; 4]);
+}
+
 #[test]
 fn what_several_results_cannot_go_with_is_refused() {
     let folder = Folder::new();

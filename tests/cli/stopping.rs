@@ -5,8 +5,6 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::Duration;
 
 /// Runs `upscale` on slow pictures, sends a signal once the first is at work,
 /// and gives the exit code and what was said on stderr.
@@ -178,7 +176,7 @@ fn a_run_that_is_killed_in_the_middle_of_a_file_leaves_no_half_of_it() {
         while !is_writing(id, &real) {
             let is_running = Path::new(&format!("/proc/{id}/exe")).exists();
             assert!(is_running, "it ended before it was seen writing");
-            thread::sleep(Duration::from_millis(1));
+            std::thread::sleep(std::time::Duration::from_millis(1));
         }
         let kill = Command::new("kill")
             .args(["-KILL", &id.to_string()])

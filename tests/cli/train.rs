@@ -3,9 +3,7 @@
 use super::folder::{Folder, Run};
 use srdiff::model::{Model, Weights};
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 /// A folder with `photos`.
 pub fn with_photos() -> Folder {
@@ -230,6 +228,9 @@ fn a_damaged_checkpoint_is_not_gone_on_from() {
 #[cfg(unix)]
 #[test]
 fn a_signal_ends_it_after_the_step_and_it_goes_on() {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::{Command, Stdio};
+
     let folder = with_photos();
     for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
         let mut child = Command::new(env!("CARGO_BIN_EXE_srdiff"))

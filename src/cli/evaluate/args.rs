@@ -35,7 +35,7 @@ pub struct EvaluateArgs {
     #[arg(long)]
     pub consistent: bool,
     /// Factor of the noise that each step adds: 0 is smooth, 1 as trained, 1.25 (the most)
-    /// rough
+    /// rough; for ddpm, and for ddim:ETA with an ETA above 0
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     pub strength: f64,
     /// Seed of the noise

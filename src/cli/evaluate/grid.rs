@@ -3,14 +3,16 @@
 use super::args::EvaluateArgs;
 use super::inputs::{Entry, Pair, unsuitable};
 use crate::cli::failure::Failure;
+use crate::cli::places::{Kept, Taken};
 use srdiff::atomic_file::{remove_leftovers, remove_leftovers_beside};
 use srdiff::image::{
     EncodeOptions, MAX_PIXELS, OutputFormat, Picture, check_writable, metrics::luma,
 };
-use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// The option that names the place of grids.
+const OPTION: &str = "--grid";
 /// White between the parts, in pixels.
 const GAP: usize = 8;
 /// How much larger the crops are shown.
@@ -34,15 +36,30 @@ pub enum Grids<'a> {
 }
 
 impl<'a> Grids<'a> {
-    /// Checks what can be checked before any work; makes the folder.
+    /// Checks what can be checked before any work. Grids replace no files that are
+    /// `kept`, and none that are `taken` by what the options are for.
     pub fn new(
         args: &'a EvaluateArgs,
         entries: &[Entry],
         settings: usize,
+        kept: &Kept,
+        taken: &mut Taken<&'static str>,
     ) -> Result<Self, Failure> {
         let Some(path) = &args.grid else {
             return Ok(Self::None);
         };
+        let mut take = |path: &Path| -> Result<Option<&str>, Failure> {
+            kept.check(OPTION, path)?;
+            Ok(taken.take(path, OPTION))
+        };
+        let by_other = |other, path: &Path| Failure::SamePlace {
+            option: OPTION,
+            path: path.to_owned(),
+            other,
+        };
+        if let Some(other) = take(path)? {
+            return Err(by_other(other, path));
+        }
         let overwrite = args.force;
         let columns = settings + 3;
         let sizes = entries.iter().map(|entry| grid_size(entry.size, columns));
@@ -72,14 +89,17 @@ impl<'a> Grids<'a> {
                 top: 0,
             });
         }
-        let mut names = HashSet::new();
         for (entry, [width, height]) in entries.iter().zip(sizes) {
             let file = file_in(path, entry);
             let size = OutputFormat::Png.check(&file, width, height + GAP);
             size.map_err(Failure::Output)?;
-            if !names.insert(file.clone()) {
-                let reason = "would be written for two pictures that differ in extension only; rename one of them";
-                return Err(unsuitable(&file, reason));
+            match take(&file)? {
+                None => {}
+                Some(OPTION) => {
+                    let reason = "would be written for two pictures that differ in extension or case only; rename one of them";
+                    return Err(unsuitable(&file, reason));
+                }
+                Some(other) => return Err(by_other(other, &file)),
             }
             if path.is_dir() {
                 check_writable(&file, overwrite).map_err(Failure::Output)?;
@@ -118,14 +138,18 @@ impl<'a> Grids<'a> {
         }
     }
 
+    /// Writes what is not written yet: of the pictures that were added.
     pub fn finish(self) -> Result<(), Failure> {
         match self {
             Self::File {
                 path,
                 overwrite,
-                canvas,
-                ..
-            } => canvas.save(path, overwrite),
+                mut canvas,
+                top,
+            } => {
+                canvas.crop(top + GAP);
+                canvas.save(path, overwrite)
+            }
             Self::None | Self::Folder { .. } => Ok(()),
         }
     }
@@ -218,6 +242,12 @@ impl Canvas {
             height,
             rgb: vec![255; 3 * width * height],
         }
+    }
+
+    /// Leaves only the upper rows.
+    fn crop(&mut self, height: usize) {
+        self.height = height;
+        self.rgb.truncate(3 * self.width * height);
     }
 
     pub fn fill(

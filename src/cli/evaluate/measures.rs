@@ -1,10 +1,12 @@
 //! What is measured, and by which protocol.
 
+use super::args::EvaluateArgs;
 use super::inputs::{Entry, Pair, unsuitable};
+use super::report::Unmeasured;
 use crate::cli::failure::Failure;
+use crate::cli::terminal::printable;
 use serde::Serialize;
 use srdiff::image::{Picture, metrics};
-use std::path::Path;
 
 /// The measures of one picture, or the means over all.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -74,14 +76,19 @@ impl Measures {
 }
 
 /// The exact protocol in sentences.
+///
+/// `measured` of `total` images were measured; those that `failed` were not, and the
+/// others neither when it was stopped.
 pub fn protocol(
+    args: &EvaluateArgs,
     scale: usize,
     multiple: usize,
-    lr: Option<&Path>,
-    samples: u32,
-    images: usize,
+    measured: usize,
+    failed: &[Unmeasured],
+    total: usize,
 ) -> Vec<String> {
-    let input = match lr {
+    let samples = args.samples;
+    let input = match &args.lr {
         Some(folder) => format!(
             "LR images are those of {}; HR images are cropped at the right and bottom to {scale} times their size.",
             folder.display()
@@ -97,7 +104,17 @@ pub fn protocol(
         ),
         "PSNR-RGB and SSIM-RGB are of R, G and B in 8 bits with nothing shaved off, SSIM with a uniform window of 7x7 (sample covariance), valid region, as in SRDiff's paper. LR-PSNR is of R, G and B too: the result, shrunk in the same way, against the LR image. SSIMULACRA2 (100: no difference) takes the whole image as sRGB.".to_owned(),
     ];
-    let images = match images {
+    let mut given = Vec::new();
+    if args.consistent {
+        given.push("--consistent".to_owned());
+    }
+    if args.strength != 1.0 {
+        given.push(format!("--strength {}", args.strength));
+    }
+    if !given.is_empty() {
+        protocol.push(format!("Results are made with {}.", given.join(" and ")));
+    }
+    let images = match measured {
         1 => "1 image".to_owned(),
         images => format!("{images} images"),
     };
@@ -108,5 +125,17 @@ pub fn protocol(
         ));
     }
     protocol.push(means + ".");
+    if !failed.is_empty() {
+        // A line each could be broken by what a file is called.
+        let names: Vec<_> = failed.iter().map(|f| printable(&f.image)).collect();
+        let names = names.join(", ");
+        protocol.push(format!("Not in the means, because they failed: {names}."));
+    }
+    match total - measured - failed.len() {
+        0 => {}
+        left => protocol.push(format!(
+            "It was stopped, and {left} of {total} images are not in the means."
+        )),
+    }
     protocol
 }

@@ -16,8 +16,19 @@ pub struct Report {
     pub scale: usize,
     pub seed: u64,
     pub samples: u32,
+    pub consistent: bool,
+    pub strength: f64,
     pub protocol: Vec<String>,
     pub results: Vec<Setting>,
+    /// Pictures that are in none of them.
+    pub failed: Vec<Unmeasured>,
+}
+
+/// A picture that could not be measured.
+#[derive(Serialize)]
+pub struct Unmeasured {
+    pub image: String,
+    pub reason: String,
 }
 
 /// What one way of upscaling came to.
@@ -88,9 +99,10 @@ impl Report {
         format!("{table}\n{}\n", self.protocol.join("\n"))
     }
 
-    pub fn to_json(&self) -> String {
-        let json = serde_json::to_string_pretty(self).expect("a report is plain data");
-        json + "\n"
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut json = serde_json::to_vec_pretty(self).expect("a report is plain data");
+        json.push(b'\n');
+        json
     }
 
     /// A row for each picture and one, called `mean`, for the means. The
@@ -142,10 +154,15 @@ impl Report {
     }
 }
 
-/// Writes a file whole or not at all.
-pub fn write(path: &Path, bytes: &[u8], overwrite: bool) -> Result<(), Failure> {
+/// Writes a file, if it is asked for, whole or not at all.
+pub fn write(
+    path: Option<&Path>,
+    overwrite: bool,
+    bytes: impl FnOnce() -> Vec<u8>,
+) -> Result<(), Failure> {
+    let Some(path) = path else { return Ok(()) };
     atomic_file::remove_leftovers_beside(path);
-    atomic_file::write(path, bytes, overwrite).map_err(|fault| {
+    atomic_file::write(path, &bytes(), overwrite).map_err(|fault| {
         Failure::Output(ImageError {
             file: path.to_owned(),
             problem: ImageProblem::from(fault),

@@ -1,15 +1,15 @@
 //! Upscaling the images that were read, one after the other.
 
 use super::jobs::Job;
-use super::pipeline::{Loaded, Settings, Stage, caught, work_of};
+use super::pipeline::{Loaded, Settings, Stage, caught};
 use super::report::{Kind, Made, Report};
 use super::rows::{Results, Rows};
 use crate::cli::failure::Failure;
 use crate::cli::signals::Stop;
 use srdiff::image::{Decoded, NoMemory, OutputFormat, Picture, Strip};
-use srdiff::upscale::{Spread, UpscaleError, Upscaler};
+use srdiff::upscale::{Progress, Spread, UpscaleError, Upscaler};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,8 @@ struct Compute<'a, 's> {
     is_announced: bool,
     /// What the images so far have cost.
     before: u64,
+    /// The first result of the image that is not handed on.
+    at: usize,
 }
 
 /// Upscales `left` images, or as many as come until it is stopped.
@@ -42,6 +44,7 @@ pub fn upscale_all<'a>(
         to_save,
         is_announced: false,
         before: 0,
+        at: 0,
     };
     while let (Some(engine), Ok(loaded)) = (&mut upscaler, loaded.recv()) {
         if stop.is_asked() {
@@ -50,11 +53,15 @@ pub fn upscale_all<'a>(
         left -= 1;
         let job = loaded.job;
         let after = compute.before + settings.cost_of(job);
+        compute.at = 0;
         let result = caught(job, || compute.image(engine, loaded)).and_then(|result| result);
         match result {
             Ok(ControlFlow::Continue(())) => {}
             Ok(ControlFlow::Break(())) => return,
-            Err(failure) => report.failed(job, failure, after - compute.before),
+            Err(failure) => {
+                let rest = compute.at..job.results().end;
+                report.failed(job, rest, failure, after - compute.before);
+            }
         }
         compute.before = after;
         if left == 0 {
@@ -85,7 +92,8 @@ impl<'a> Compute<'a, '_> {
         }
         self.device_notes(engine);
         report.notes(job, &notes);
-        let work = work_of(job, &settings.sample);
+        let passes = settings.passes_of(job);
+        let work = passes.iter().sum::<u64>();
         let mut started = Instant::now();
         let own = [picture.width, picture.height];
         let scale = engine.model().settings().scale;
@@ -101,22 +109,28 @@ impl<'a> Compute<'a, '_> {
         for number in settings.numbers_of(job) {
             settings.reach(Stage::Upscale, job);
             let sample = settings.sample_of(number);
-            let is_there = job.is_there(number as usize);
-            let output = job.outputs().nth(number as usize);
-            if settings.shared && output.is_some_and(|output| output.is_file()) {
-                report.appeared(job, output.map(PathBuf::as_path));
+            self.at = number as usize;
+            let is_there = job.is_there(self.at);
+            if settings.shared && job.output(self.at).is_some_and(Path::is_file) {
+                report.appeared(job, self.at);
                 self.before += work;
                 continue;
             }
-            let mut results = Results::new(job, number as usize, head.clone(), &self.to_save);
+            let mut results = Results::new(job, self.at, head.clone(), &self.to_save);
             let mut whole = settings.uncertainty.then(|| head.clone());
-            let before = self.before;
+            let mut before = self.before;
+            let mut pass = 0;
             let progress = &mut |progress| {
                 // A signal may come while the first image of a size is loaded.
-                match stop.is_asked() {
-                    true => ControlFlow::Break(()),
-                    false => report.show(progress, before, work),
+                if stop.is_asked() {
+                    return ControlFlow::Break(());
                 }
+                let shown = report.show(progress, before, passes[pass]);
+                if progress == Progress::Finish && pass + 1 < passes.len() {
+                    before += passes[pass];
+                    pass += 1;
+                }
+                shown
             };
             let mut refused = None;
             let rows = &mut |strip: Strip| {
@@ -163,7 +177,7 @@ impl<'a> Compute<'a, '_> {
             let done = Instant::now();
             let made = Made {
                 size: [0; 2],
-                kind: Kind::Result(number + 1),
+                kind: Kind::Result,
                 device: engine.selected().device.to_string(),
                 how: Some(how),
                 notes: notes.clone(),
@@ -174,6 +188,7 @@ impl<'a> Compute<'a, '_> {
             };
             started = done;
             results.finish(made.clone());
+            self.at += 1;
             if let Some(whole) = &whole {
                 match &mut spread {
                     None => spread = Some(Spread::new(whole).map_err(no_memory(job))?),

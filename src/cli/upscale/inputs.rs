@@ -22,6 +22,8 @@ pub struct Input {
     /// Where it is below the folder that was named, which is also where its
     /// result goes below the output folder.
     pub subfolder: PathBuf,
+    /// Whether it was found in a folder or by a pattern, and not named.
+    pub is_found: bool,
     /// Which of several frames or pages it is.
     pub frame: Option<NumberedFrame>,
 }
@@ -40,6 +42,8 @@ pub struct NumberedFrame {
 pub struct Inputs {
     /// By name.
     pub list: Vec<Input>,
+    /// Those left out, since they are in the folder of the results.
+    pub results: Vec<PathBuf>,
     /// What could not be looked into.
     pub problems: Vec<Failure>,
     /// What the user should know about them, one line each.
@@ -48,8 +52,8 @@ pub struct Inputs {
     pub is_single: bool,
 }
 
-/// Finds the images. Those in `output`, below a folder that is searched, are
-/// left out: they are results.
+/// Finds the images. Those in `output`, below a folder that is searched, and those
+/// there of patterns and lists that have others, too, are left out: they are results.
 pub fn collect(args: &UpscaleArgs, output: Option<&Path>) -> Result<Inputs, Failure> {
     let mut inputs = Inputs::default();
     let output = output.and_then(|folder| fs::canonicalize(folder).ok());
@@ -68,18 +72,22 @@ pub fn collect(args: &UpscaleArgs, output: Option<&Path>) -> Result<Inputs, Fail
         } else if path.is_dir() {
             inputs.search(path, args.recursive, output.as_deref());
         } else if let Some(pattern) = pattern(path) {
-            inputs.expand(path, &pattern);
+            inputs.expand(path, &pattern, output.as_deref());
         } else {
             inputs.is_single = named.len() == 1 && args.from_file.is_none();
-            inputs.add(path.to_path_buf(), PathBuf::new());
+            inputs.add(path.to_path_buf(), PathBuf::new(), false);
         }
     }
     if let Some(list) = &args.from_file {
-        inputs.read_list(list)?;
+        inputs.read_list(list, output.as_deref())?;
     }
     inputs.is_single |= stdin && named.len() == 1 && args.from_file.is_none();
     inputs.list.sort_by(|a, b| a.path.cmp(&b.path));
-    inputs.list.dedup_by(|a, b| a.path == b.path);
+    inputs.list.dedup_by(|a, b| {
+        let is_same = a.path == b.path;
+        b.is_found &= a.is_found || !is_same;
+        is_same
+    });
     Ok(inputs)
 }
 
@@ -121,6 +129,7 @@ impl Inputs {
                     path: input.path.clone(),
                     stdin: None,
                     subfolder: input.subfolder.clone(),
+                    is_found: input.is_found,
                     frame: Some(NumberedFrame {
                         number,
                         count,
@@ -133,11 +142,12 @@ impl Inputs {
         Ok(())
     }
 
-    fn add(&mut self, path: PathBuf, subfolder: PathBuf) {
+    fn add(&mut self, path: PathBuf, subfolder: PathBuf, is_found: bool) {
         self.list.push(Input {
             path,
             stdin: None,
             subfolder,
+            is_found,
             frame: None,
         });
     }
@@ -181,7 +191,7 @@ impl Inputs {
                     if metadata.is_ok_and(|metadata| metadata.is_file()) {
                         let parent = path.parent().unwrap_or(folder);
                         let subfolder = parent.strip_prefix(folder).unwrap_or(Path::new(""));
-                        self.add(path.to_owned(), subfolder.to_owned());
+                        self.add(path.to_owned(), subfolder.to_owned(), true);
                     }
                 }
                 Err(error) => {
@@ -205,25 +215,31 @@ impl Inputs {
     }
 
     /// Takes the files that a pattern matches.
-    fn expand(&mut self, path: &Path, pattern: &Pattern) {
-        let known = self.list.len() + self.problems.len();
+    fn expand(&mut self, path: &Path, pattern: &Pattern, output: Option<&Path>) {
+        let problems = self.problems.len();
         let fixed = pattern.fixed();
         let files = pattern.files(&mut |folder, error| {
             self.fails(folder, format!("cannot be searched ({error})"));
         });
+        if files.is_empty() && self.problems.len() == problems {
+            self.fails(path, "matches no files; check the pattern");
+        }
+        // A folder that was named is searched, even if results go there, too.
+        let output = output.filter(|output| !is_below(&fixed.join("any"), output));
         for path in files {
+            if output.is_some_and(|output| is_below(&path, output)) {
+                self.results.push(path);
+                continue;
+            }
             let parent = path.parent().unwrap_or(Path::new(""));
             let subfolder = parent.strip_prefix(&fixed).unwrap_or(Path::new(""));
             let subfolder = subfolder.to_owned();
-            self.add(path, subfolder);
-        }
-        if self.list.len() + self.problems.len() == known {
-            self.fails(path, "matches no files; check the pattern");
+            self.add(path, subfolder, true);
         }
     }
 
     /// Takes the files that a list names.
-    fn read_list(&mut self, list: &Path) -> Result<(), Failure> {
+    fn read_list(&mut self, list: &Path, output: Option<&Path>) -> Result<(), Failure> {
         let mut bytes = Vec::new();
         let read = if list.as_os_str() == "-" {
             io::stdin().lock().read_to_end(&mut bytes)
@@ -235,7 +251,7 @@ impl Inputs {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
         // `find -print0` ends names so, and no name can hold a zero byte.
         let separator = if bytes.contains(&0) { 0 } else { b'\n' };
-        let known = self.list.len();
+        let mut paths = Vec::new();
         for line in bytes.split(|&byte| byte == separator) {
             let line = match separator {
                 0 => line,
@@ -243,12 +259,25 @@ impl Inputs {
             };
             if !line.is_empty() {
                 let path = path_of(line).map_err(|error| Failure::List(list.to_owned(), error))?;
-                self.add(path, PathBuf::new());
+                paths.push(path);
             }
         }
-        if self.list.len() == known {
+        if paths.is_empty() {
             let path = PathBuf::from(format!("--from-file {}", list.display()));
             self.fails(&path, "names no files; write one a line");
+        }
+        // If all are there, they are what is meant.
+        let is_result = |path: &PathBuf| output.is_some_and(|output| is_below(path, output));
+        let (results, meant): (Vec<_>, Vec<_>) = paths.into_iter().partition(is_result);
+        if meant.is_empty() {
+            for path in results {
+                self.add(path, PathBuf::new(), false);
+            }
+            return Ok(());
+        }
+        self.results.extend(results);
+        for path in meant {
+            self.add(path, PathBuf::new(), false);
         }
         Ok(())
     }
@@ -285,6 +314,7 @@ fn read_stdin() -> Result<Input, Failure> {
             path,
             stdin: Some(file),
             subfolder: PathBuf::new(),
+            is_found: false,
             frame: None,
         }),
         Err(error) => {
@@ -323,6 +353,16 @@ impl Input {
             }
         }
     }
+}
+
+/// Whether a file is in a folder, given in its canonical form, or in one below it.
+fn is_below(path: &Path, folder: &Path) -> bool {
+    let parent = match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => return false,
+    };
+    fs::canonicalize(parent).is_ok_and(|parent| parent.starts_with(folder))
 }
 
 fn is_hidden(entry: &DirEntry) -> bool {

@@ -3,16 +3,18 @@
 use super::UpscaleArgs;
 use super::inputs::{Input, Inputs};
 use super::name::{Common, Template};
-use super::places::{Places, check_place, is_absent, is_stream};
+use super::results;
 use super::target::Target;
 use crate::cli::failure::Failure;
+use crate::cli::places::{Kept, Taken, check_place, is_absent, is_stream};
 use srdiff::atomic_file::is_same_file;
-use srdiff::image::{ImageProblem, OutputFormat, check_writable};
-use std::collections::{HashMap, HashSet};
-use std::ffi::OsString;
+use srdiff::image::{ImageProblem, OutputFormat, check_writable, has_extension};
+use std::collections::HashSet;
 use std::io::{IsTerminal, stdout};
+use std::ops::Range;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Where results go.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +24,17 @@ pub enum Destination {
     Folder(PathBuf),
     File(PathBuf),
     Stdout,
+}
+
+impl Destination {
+    /// The folder that the results of an image go to, if they go to one.
+    pub fn folder_of(&self, input: &Input) -> Option<PathBuf> {
+        match self {
+            Self::Beside => Some(input.path.parent().unwrap_or(Path::new("")).to_owned()),
+            Self::Folder(folder) => Some(folder.join(&input.subfolder)),
+            Self::File(_) | Self::Stdout => None,
+        }
+    }
 }
 
 /// An image and where its result goes.
@@ -38,13 +51,52 @@ pub struct Job {
     pub left: AtomicUsize,
     /// Whether this run has written one of them.
     pub has_made: AtomicBool,
-    pub has_failed: AtomicBool,
+    /// What went wrong first, with its exit code.
+    pub failure: OnceLock<(u8, String)>,
+    /// The results of which it was told what has become of them.
+    told: Mutex<HashSet<usize>>,
     pub format: OutputFormat,
     /// Width and height of the input, once they are known.
     pub size: [usize; 2],
 }
 
 impl Job {
+    pub fn new(
+        input: Input,
+        output: Option<PathBuf>,
+        others: Vec<PathBuf>,
+        format: OutputFormat,
+    ) -> Self {
+        Self {
+            left: (1 + others.len()).into(),
+            input,
+            output,
+            others,
+            there: HashSet::new(),
+            has_made: false.into(),
+            failure: OnceLock::new(),
+            told: Mutex::default(),
+            format,
+            size: [0; 2],
+        }
+    }
+
+    /// The numbers of its results, from 0.
+    pub fn results(&self) -> Range<usize> {
+        0..1 + self.others.len()
+    }
+
+    /// Where a result goes, by its number from 0; None: standard output.
+    pub fn output(&self, number: usize) -> Option<&Path> {
+        self.outputs().nth(number).map(PathBuf::as_path)
+    }
+
+    /// Whether it is the first time that it is told what has become of a result.
+    pub fn tell(&self, number: usize) -> bool {
+        let told = self.told.lock();
+        told.unwrap_or_else(PoisonError::into_inner).insert(number)
+    }
+
     pub fn outputs(&self) -> impl Iterator<Item = &PathBuf> {
         self.output.iter().chain(&self.others)
     }
@@ -64,6 +116,8 @@ pub struct Work {
     pub failed: Vec<(Job, Failure)>,
     /// Images that are results of others.
     pub results: Vec<PathBuf>,
+    /// What the user should know about these, one line each.
+    pub notes: Vec<String>,
 }
 
 impl Work {
@@ -166,14 +220,27 @@ pub fn plan(
     destination: &Destination,
     common: &Common,
 ) -> Result<Work, Failure> {
-    let mut work = Work::default();
+    let mut work = Work {
+        results: inputs.results,
+        ..Work::default()
+    };
     let is_single = inputs.is_single;
-    let mut jobs = jobs(args, inputs.list, destination, common)?;
-    if !is_single {
-        let inputs = without_results(args, jobs, &mut work.results)?;
-        // Numbered anew, without those left out.
-        jobs = self::jobs(args, inputs, destination, common)?;
-        check_distinct(&mut jobs)?;
+    let to_jobs = |inputs| jobs(args, inputs, destination, common);
+    let mut jobs = match is_single {
+        true => to_jobs(inputs.list)?,
+        false => {
+            let inputs = results::without_usual(args, inputs.list, destination, &mut work);
+            let mut jobs = results::without_exact(args, inputs, &to_jobs, &mut work)?;
+            check_distinct(&mut jobs)?;
+            jobs
+        }
+    };
+    if args.force {
+        let read = jobs.iter().map(|job| &job.input.path);
+        let read = read.chain(&args.engine.model).chain(&args.from_file);
+        let kept = Kept::new(read.map(PathBuf::as_path));
+        let mut outputs = jobs.iter().flat_map(Job::outputs);
+        outputs.try_for_each(|output| kept.check("-o", output))?;
     }
     if let Some(shard) = args.shard {
         let mut index = 0;
@@ -197,7 +264,10 @@ pub fn plan(
             continue;
         }
         if let Some(same) = job.outputs().find(|o| is_same_file(&job.input.path, o)) {
-            return Err(Failure::SameFile(same.clone()));
+            return Err(Failure::SameFile {
+                option: "-o",
+                path: same.clone(),
+            });
         }
         if !is_single && !args.force {
             let outputs = job.outputs().enumerate();
@@ -252,12 +322,8 @@ fn jobs(
         let output = |sample: &str| {
             let name = || template.name(input.name(), common, [index, count], frame, sample);
             match destination {
-                Destination::Stdout => None,
                 Destination::File(path) => Some(path.clone()),
-                Destination::Beside => {
-                    Some(input.path.parent().unwrap_or(Path::new("")).join(name()))
-                }
-                Destination::Folder(folder) => Some(folder.join(&input.subfolder).join(name())),
+                _ => Some(destination.folder_of(&input)?.join(name())),
             }
         };
         let width = results.to_string().len();
@@ -268,25 +334,36 @@ fn jobs(
             others.extend(output("sigma").map(|path| path.with_extension("png")));
         }
         let output = numbered(1);
-        Ok(Job {
-            format: format(args, output.as_deref())?,
-            left: (1 + others.len()).into(),
-            has_made: false.into(),
-            has_failed: false.into(),
-            input,
-            output,
-            others,
-            there: HashSet::new(),
-            size: [0; 2],
-        })
+        let format = format(args, output.as_deref())?;
+        Ok(Job::new(input, output, others, format))
     };
     numbered.map(job).collect()
+}
+
+/// Whether a file is called like one of another format than is asked for.
+fn is_of_another(output: Option<&Path>, asked: OutputFormat) -> bool {
+    // Of files that are not read.
+    const OTHERS: [&str; 10] = [
+        "apng", "exr", "heic", "heif", "ico", "jp2", "pdf", "psd", "qoi", "tga",
+    ];
+    let output = output.unwrap_or(Path::new(""));
+    let extension = output.extension().unwrap_or_default();
+    let is_one_of = |known: &[&str]| {
+        known
+            .iter()
+            .any(|name| extension.eq_ignore_ascii_case(name))
+    };
+    match OutputFormat::from_path(output) {
+        Ok(named) => named != asked,
+        Err(_) if is_one_of(&["jpe", "jfif"]) => asked != OutputFormat::Jpeg,
+        Err(_) => has_extension(output) || is_one_of(&OTHERS),
+    }
 }
 
 fn format(args: &UpscaleArgs, output: Option<&Path>) -> Result<OutputFormat, Failure> {
     let named = output.map(OutputFormat::from_path);
     let format = match (&args.format, named) {
-        (Some(asked), Some(Ok(named))) if named != asked.format => {
+        (Some(asked), Some(_)) if is_of_another(output, asked.format) => {
             return Err(Failure::Usage(format!(
                 "--format {}: the output is called {}; give one that ends in .{0}, or leave --format out",
                 asked.extension,
@@ -305,52 +382,13 @@ fn format(args: &UpscaleArgs, output: Option<&Path>) -> Result<OutputFormat, Fai
     Ok(format)
 }
 
-/// Leaves out images that are results of others: an earlier run has written
-/// them beside their inputs.
-fn without_results(
-    args: &UpscaleArgs,
-    jobs: Vec<Job>,
-    results: &mut Vec<PathBuf>,
-) -> Result<Vec<Input>, Failure> {
-    let mut places = Places::default();
-    let outputs: HashMap<OsString, usize> = jobs
-        .iter()
-        .enumerate()
-        .flat_map(|(index, job)| job.outputs().map(move |output| (output, index)))
-        .map(|(output, index)| (places.of(output), index))
-        .collect();
-    let mut left_out = HashSet::new();
-    for (index, job) in jobs.iter().enumerate() {
-        let maker = outputs.get(&places.of(&job.input.path));
-        let Some(maker) = maker.filter(|&&maker| maker != index) else {
-            continue;
-        };
-        if args.force {
-            let (result, input) = (job.input.path.display(), jobs[*maker].input.path.display());
-            return Err(Failure::Usage(format!(
-                "--force: {result} is an input and would be overwritten by the result of {input}; leave it out, or give -o a folder"
-            )));
-        }
-        left_out.insert(index);
-    }
-    let mut kept = Vec::new();
-    for (index, job) in jobs.into_iter().enumerate() {
-        match left_out.contains(&index) {
-            true => results.push(job.input.path),
-            false => kept.push(job.input),
-        }
-    }
-    Ok(kept)
-}
-
 /// Drops an image that is named twice, and refuses two images with one output.
 fn check_distinct(jobs: &mut Vec<Job>) -> Result<(), Failure> {
-    let mut places = Places::default();
-    let mut outputs: HashMap<OsString, usize> = HashMap::new();
+    let mut taken = Taken::default();
     let mut twice = HashSet::new();
     for (index, job) in jobs.iter().enumerate() {
         for output in job.outputs() {
-            let Some(other) = outputs.insert(places.of(output), index) else {
+            let Some(other) = taken.take(output, index) else {
                 continue;
             };
             if !jobs[other].input.is_same(&job.input) {

@@ -7,8 +7,8 @@ mod jobs;
 mod name;
 mod patterns;
 mod pipeline;
-mod places;
 mod report;
+mod results;
 mod rows;
 mod save;
 mod target;
@@ -16,13 +16,14 @@ mod target;
 pub use args::UpscaleArgs;
 
 use super::failure::{Failure, Stopped};
+use super::progress::{BatchBar, StepBar};
 use super::signals::Stop;
 use super::terminal;
 use inputs::{Input, NumberedFrame};
-use jobs::Work;
+use jobs::{Job, Work};
 use name::Common;
 use pipeline::Settings;
-use report::{Outcome, Report, Style};
+use report::{Bar, Outcome, Report, Style};
 use srdiff::image::{DecodeOptions, EncodeOptions, dimensions_of_file, dimensions_within};
 use srdiff::plan::dump_program;
 use srdiff::upscale::{SampleOptions, UpscaleError};
@@ -59,8 +60,18 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
         inputs.expand_frames(&reading(args), &stop)?;
     }
     let problems = std::mem::take(&mut inputs.problems);
+    let style = |is_single| Style {
+        is_single,
+        json: args.json,
+        quiet: args.quiet,
+        verbose: args.verbose,
+    };
     if inputs.list.is_empty() && problems.len() == 1 {
-        return problems.into_iter().try_for_each(Err);
+        let bar = Bar::One(StepBar::new(args.quiet));
+        let report = Report::new(style(true), sample, args.results(), bar);
+        problems.into_iter().for_each(|p| report.unsearched(p));
+        let failure = report.finish(started.elapsed()).failure;
+        return failure.map_or(Ok(()), Err);
     }
     let notes = std::mem::take(&mut inputs.notes);
     let destination = jobs::destination(args, &inputs, named)?;
@@ -77,19 +88,21 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
     let mut work = jobs::plan(args, inputs, &destination, &common)?;
     measure(&mut work, args, scale, &stop);
 
-    let style = Style {
-        is_single,
-        json: args.json,
-        quiet: args.quiet,
-        verbose: args.verbose,
-    };
     let settings = Settings {
         // A mean is not of the samples that another run has written.
         shared: !is_single && !args.uncertainty && !args.force,
-        ..settings(args, sample)
+        ..settings(args, sample, scale)
     };
-    let costs = work.jobs.iter().map(|job| settings.cost_of(job));
-    let report = Report::new(style, sample, work.jobs.len(), costs.sum());
+    let has_passes = |job: &Job| settings.passes_of(job).len() > 1;
+    let bar = match is_single && !work.jobs.iter().any(has_passes) {
+        true => Bar::One(StepBar::new(args.quiet)),
+        false => {
+            let costs = work.jobs.iter().map(|job| settings.cost_of(job));
+            let bar = BatchBar::new(args.quiet, work.jobs.len(), costs.sum());
+            Bar::Many(bar)
+        }
+    };
+    let report = Report::new(style(is_single), sample, args.results(), bar);
     let total = problems.len() + work.len();
     for note in notes {
         report.say(&format!("note: {note}"));
@@ -114,10 +127,14 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
         });
         match done {
             Ok(()) => {}
-            Err(failure) if is_single => report.failed(&work.jobs[0], failure, 0),
+            Err(failure) if is_single => {
+                let job = &work.jobs[0];
+                report.failed(job, job.results(), failure, 0);
+            }
             Err(failure) => return Err(failure),
         }
     }
+    report.close(&work.jobs);
     let outcome = report.finish(started.elapsed());
     let Outcome { done, failed, .. } = outcome;
     if let Some(failure) = outcome.failure {
@@ -150,8 +167,11 @@ fn tell_beforehand(work: &mut Work, problems: Vec<Failure>, args: &UpscaleArgs, 
     } else if !results.is_empty() {
         let count = results.len();
         report.say(&format!(
-            "note: left out {count} that are results of others (--verbose names them)"
+            "note: left out {count} that are results of others, by their names (--verbose tells which)"
         ));
+    }
+    for note in &work.notes {
+        report.say(&format!("note: {note}"));
     }
     for problem in problems {
         report.unsearched(problem);
@@ -160,13 +180,15 @@ fn tell_beforehand(work: &mut Work, problems: Vec<Failure>, args: &UpscaleArgs, 
         report.skipped(job);
     }
     for job in work.jobs.iter().filter(|job| !job.there.is_empty()) {
+        report.partly_there(job);
         let (input, there, all) = (job.input.shown(), job.there.len(), job.outputs().count());
         report.say(&format!(
             "note: {input}: {there} of its {all} results are there already"
         ));
     }
     for (job, failure) in work.failed.drain(..) {
-        report.failed(&job, failure, 0);
+        report.partly_there(&job);
+        report.failed(&job, job.results(), failure, 0);
     }
 }
 
@@ -226,7 +248,7 @@ fn reading(args: &UpscaleArgs) -> DecodeOptions {
     }
 }
 
-fn settings(args: &UpscaleArgs, sample: SampleOptions) -> Settings {
+fn settings(args: &UpscaleArgs, sample: SampleOptions, scale: usize) -> Settings {
     let mut writing = EncodeOptions::default();
     if let Some(quality) = args.quality {
         writing.jpeg_quality = quality;
@@ -234,6 +256,7 @@ fn settings(args: &UpscaleArgs, sample: SampleOptions) -> Settings {
     Settings {
         sample,
         target: args.scale,
+        scale,
         results: args.results(),
         uncertainty: args.uncertainty,
         reading: reading(args),

@@ -1,7 +1,10 @@
 //! Names of results, from a template.
 
+use super::target::{self, Target};
+use crate::cli::args::sampler;
+use srdiff::image::OutputFormat;
 use std::ffi::{OsStr, OsString};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path, PathBuf, is_separator};
 use std::str::FromStr;
 
 /// What a template may name, and what stands for it.
@@ -107,6 +110,32 @@ impl Template {
         self.0.contains(&Part::Field(Field::Sample))
     }
 
+    /// Whether the name of a result depends on how many images come before its own.
+    pub fn has_index(&self) -> bool {
+        self.0.contains(&Part::Field(Field::Index))
+    }
+
+    /// Whether it makes no subfolders.
+    pub fn is_flat(&self) -> bool {
+        let has_separator = |part: &Part| match part {
+            Part::Text(text) => text.contains(is_separator),
+            Part::Field(_) => false,
+        };
+        !self.0.iter().any(has_separator)
+    }
+
+    pub fn has_stem(&self) -> bool {
+        self.0.contains(&Part::Field(Field::Stem))
+    }
+
+    /// Stems of the images whose results may be called so, whatever the options were;
+    /// of names without a stem, empty ones.
+    pub fn stems<'n>(&self, name: &'n str) -> Vec<&'n str> {
+        let mut found = Vec::new();
+        stems(&self.0, name, "", &mut found);
+        found
+    }
+
     /// The name of one result; `index` counts from 1 to `count`, and so do frames.
     pub fn name(
         &self,
@@ -128,6 +157,81 @@ impl Template {
             }
         }
         name.into()
+    }
+}
+
+/// Finds what stands for the stem where a name is made of these parts.
+fn stems<'n>(parts: &[Part], name: &'n str, stem: &'n str, found: &mut Vec<&'n str>) {
+    match parts.split_first() {
+        None if name.is_empty() => found.push(stem),
+        None => {}
+        Some((Part::Text(text), parts)) => {
+            if let Some(rest) = name.strip_prefix(text.as_str()) {
+                stems(parts, rest, stem, found);
+            }
+        }
+        Some((Part::Field(field), parts)) => {
+            let ends = name.char_indices().map(|(at, c)| at + c.len_utf8());
+            for (value, rest) in ends.map(|end| name.split_at(end)) {
+                match field {
+                    Field::Stem if stem.is_empty() || stem == value => {
+                        stems(parts, rest, value, found);
+                    }
+                    Field::Stem => {}
+                    field if may_be(*field, value) => stems(parts, rest, stem, found),
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+/// Whether a text may stand for a field, whatever the options are.
+fn may_be(field: Field, text: &str) -> bool {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    match field {
+        Field::Index | Field::Frame | Field::Seed | Field::Steps => is_number,
+        Field::Sample => is_number || is_of_several(text),
+        Field::Scale => target::parse(text).is_ok(),
+        Field::Sampler => sampler(&text.replace('-', ":")).is_ok(),
+        Field::Ext => is_written(text),
+        Field::Stem | Field::From | Field::Folder => true,
+    }
+}
+
+/// Whether a result of several samples together is called so.
+fn is_of_several(text: &str) -> bool {
+    ["mean", "sigma"].contains(&text)
+}
+
+fn is_written(extension: &str) -> bool {
+    OutputFormat::from_path(format!("x.{extension}").as_ref()).is_ok()
+}
+
+/// Stems of the images whose results are called so by default, whatever the options
+/// were: `a` of `a_x4.png` and of `a_80x60_1_mean.tif`.
+pub fn usual_stems(name: &str) -> Vec<&str> {
+    let Some((name, extension)) = name.rsplit_once('.') else {
+        return Vec::new();
+    };
+    let is_usual = |rest: &str| {
+        let mut parts = rest.split('_');
+        let scale = parts.next().unwrap_or_default();
+        let factor = scale.strip_prefix('x').map(target::parse);
+        let is_scale = matches!(factor, Some(Ok(Target::Factor(_))))
+            || matches!(target::parse(scale), Ok(Target::Size(..)));
+        let numbers: Vec<&str> = parts.collect();
+        is_scale
+            && numbers.len() <= 2
+            && numbers
+                .iter()
+                .all(|part| !part.is_empty() && may_be(Field::Sample, part))
+    };
+    let ends = name.match_indices('_').map(|(at, _)| at);
+    let ends = ends.filter(|&at| at > 0 && is_usual(&name[at + 1..]));
+    match is_written(extension) {
+        true => ends.map(|end| &name[..end]).collect(),
+        false => Vec::new(),
     }
 }
 
@@ -193,6 +297,50 @@ mod tests {
         assert_eq!(name("{stem}-{frame}.{ext}", "a.gif"), "a-07.jpg");
         assert_eq!(name("same.png", "a.png"), "same.png");
         assert_ne!(name("{folder}.png", "a.png"), ".png");
+    }
+
+    #[test]
+    fn names_of_earlier_results_are_known() {
+        let stems = |template: &str, name: &str| {
+            let template: Template = template.parse().unwrap();
+            template.stems(name).join(" ")
+        };
+        assert_eq!(stems("{stem}_{index}.{ext}", "a_1_07.png"), "a_1");
+        assert_eq!(stems("{index}-{stem}.{ext}", "07-a.jpg"), "a");
+        assert_eq!(stems("{stem}_{seed}{stem}.png", "a_5a.png"), "a");
+        let all = "{stem}-{sampler}-{steps}-{scale}.{ext}";
+        assert_eq!(stems(all, "a-ddim-0.5-5-80x.tif"), "a");
+        assert!(Template(Vec::new()).stems("a").is_empty());
+        for other in ["a.png", "a_b.png", "a_.png", "a_1.gif", "a_1.png.bak"] {
+            assert_eq!(stems("{stem}_{index}.{ext}", other), "", "{other}");
+        }
+        let numbered: Template = "{index}.{ext}".parse().unwrap();
+        assert_eq!(numbered.stems("12.png"), [""]);
+        assert!(numbered.stems("1a.png").is_empty());
+
+        for name in [
+            "a_b_x4.png",
+            "a_b_x1.5.tif",
+            "a_b_80x60.jpg",
+            "a_b_80x.webp",
+            "a_b_x60.png",
+            "a_b_x4_12.png",
+            "a_b_x4_12_3.png",
+            "a_b_x4_2_sigma.png",
+        ] {
+            assert_eq!(usual_stems(name), ["a_b"], "{name}");
+        }
+        for other in [
+            "a.png",
+            "a_4.png",
+            "a_x.png",
+            "a_x4.gif",
+            "a_x4",
+            "_x4.png",
+            "a_x4_.png",
+        ] {
+            assert!(usual_stems(other).is_empty(), "{other}");
+        }
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub struct Settings {
     pub sample: SampleOptions,
     /// None: the model's scale.
     pub target: Option<Target>,
+    /// That of the model.
+    pub scale: usize,
     /// Results of each image.
     pub results: u32,
     /// Whether they are samples whose mean and deviation are written.
@@ -84,9 +86,26 @@ impl Settings {
         (0..self.results).filter(is_needed)
     }
 
-    /// What an image costs: see [`work_of`].
+    /// What each pass of the model costs for one result of an image, in pixels times
+    /// steps.
+    pub fn passes_of(&self, job: &Job) -> Vec<u64> {
+        let target = self.target.unwrap_or(Target::Factor(self.scale as f64));
+        let least = target.of(job.size);
+        let mut size = job.size;
+        let mut passes = Vec::new();
+        while passes.is_empty() || size[0] < least[0] || size[1] < least[1] {
+            let [width, height] = size.map(|side| side as u64);
+            let pixels = width.saturating_mul(height);
+            passes.push(pixels.saturating_mul(self.sample.steps as u64));
+            size = size.map(|side| side.saturating_mul(self.scale));
+        }
+        passes
+    }
+
+    /// What an image costs: see [`passes_of`](Self::passes_of).
     pub fn cost_of(&self, job: &Job) -> u64 {
-        work_of(job, &self.sample) * self.numbers_of(job).count() as u64
+        let work: u64 = self.passes_of(job).iter().sum();
+        work * self.numbers_of(job).count() as u64
     }
 
     /// Where tests let something go wrong.
@@ -95,12 +114,6 @@ impl Settings {
         (self.fault)(stage, &job.input.path);
         let _ = (stage, job);
     }
-}
-
-/// What one result of an image costs, in pixels times steps.
-pub fn work_of(job: &Job, sample: &SampleOptions) -> u64 {
-    let [width, height] = job.size.map(|side| side as u64);
-    width * height * sample.steps as u64
 }
 
 /// Does all jobs, or as many as it can until it is stopped.

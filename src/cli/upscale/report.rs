@@ -1,13 +1,14 @@
 //! What the user is told: lines, JSON, counts, progress.
 
+mod line;
+
 use super::jobs::Job;
 use crate::cli::failure::Failure;
 use crate::cli::progress::{BatchBar, StepBar};
 use crate::cli::terminal;
-use serde::Serialize;
+use line::{ErrorLine, Line};
 use srdiff::upscale::{Progress, Report as How, SampleOptions};
-use std::ops::ControlFlow;
-use std::path::Path;
+use std::ops::{ControlFlow, Range};
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -25,12 +26,14 @@ pub struct Style {
 /// What was written.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
-    /// A result, by its number.
-    Result(u32),
+    Result,
     /// The mean of all results.
     Mean,
     /// Their standard deviation: its mean and what is white, in levels of 255.
-    Sigma { mean: f64, white: f32 },
+    Sigma {
+        mean: f64,
+        white: f32,
+    },
 }
 
 /// How a result came about.
@@ -50,53 +53,12 @@ pub struct Made {
     pub save: Duration,
 }
 
-/// One line of `--json`.
-#[derive(Debug, Default, Serialize)]
-struct Line<'a> {
-    input: String,
-    output: Option<String>,
-    /// done, skipped or failed
-    status: &'a str,
-    width: Option<usize>,
-    height: Option<usize>,
-    seconds: Option<f64>,
-    device: Option<&'a str>,
-    precision: Option<String>,
-    /// In dB; none if the result shrinks to the input exactly.
-    lr_psnr: Option<f64>,
-    /// Width and height of the tiles, in pixels of the input.
-    tile: Option<[usize; 2]>,
-    tiles: Option<usize>,
-    /// Which frame or page of the input it is, of how many, and how long it is shown.
-    frame: Option<usize>,
-    frames: Option<usize>,
-    duration_ms: Option<f64>,
-    /// result, mean or sigma
-    kind: Option<&'a str>,
-    /// The number of the result among those of its image.
-    sample: Option<u32>,
-    /// Mean standard deviation of the samples, in levels of 255.
-    mean_sigma: Option<f64>,
-    /// The standard deviation that is white in the heat map.
-    white: Option<f32>,
-    sampler: String,
-    steps: usize,
-    seed: u64,
-    notes: &'a [String],
-    error: Option<ErrorLine>,
-}
-
-#[derive(Debug, Serialize)]
-struct ErrorLine {
-    /// The exit code that this failure alone would have.
-    code: u8,
-    message: String,
-}
-
 /// Counts and tells. Threads share it.
 pub struct Report {
     style: Style,
     sample: SampleOptions,
+    /// Of each image, without their mean and deviation.
+    results: usize,
     bar: Bar,
     state: Mutex<State>,
 }
@@ -112,21 +74,20 @@ struct State {
     stdout: Option<Failure>,
 }
 
-enum Bar {
+/// The display of progress.
+pub enum Bar {
+    /// Of one upscale.
     One(StepBar),
     Many(BatchBar),
 }
 
 impl Report {
-    /// `work` is what all images together cost, in any unit.
-    pub fn new(style: Style, sample: SampleOptions, pictures: usize, work: u64) -> Self {
-        let bar = match style.is_single {
-            true => Bar::One(StepBar::new(style.quiet)),
-            false => Bar::Many(BatchBar::new(style.quiet, pictures, work)),
-        };
+    /// Each image has so many results, besides their mean and deviation.
+    pub fn new(style: Style, sample: SampleOptions, results: u32, bar: Bar) -> Self {
         Self {
             style,
             sample,
+            results: results as usize,
             bar,
             state: Mutex::default(),
         }
@@ -139,31 +100,38 @@ impl Report {
         }
     }
 
-    /// An image that has its result from before.
+    /// An image that has all its results from before.
     pub fn skipped(&self, job: &Job) {
         self.state().skipped += 1;
-        if self.style.verbose {
-            self.say(&format!("{}: is there already", output_of(job)));
+        for number in job.results() {
+            self.is_there(job, number);
         }
-        self.json(Line {
-            status: "skipped",
-            ..self.line(job)
-        });
+    }
+
+    /// The results that an image has from before.
+    pub fn partly_there(&self, job: &Job) {
+        for number in job.results().filter(|&number| job.is_there(number)) {
+            self.is_there(job, number);
+        }
     }
 
     /// A result that another run has written meanwhile.
-    pub fn appeared(&self, job: &Job, output: Option<&Path>) {
-        let output = output.map(|path| path.display().to_string());
+    pub fn appeared(&self, job: &Job, number: usize) {
+        self.settle(job);
+        self.is_there(job, number);
+    }
+
+    fn is_there(&self, job: &Job, number: usize) {
         if self.style.verbose {
-            let output = output.as_deref().unwrap_or_default();
+            let output = output_of(job, number);
             self.say(&format!("{output}: is there already"));
         }
-        self.settle(job);
-        self.json(Line {
-            output,
-            status: "skipped",
-            ..self.line(job)
-        });
+        if job.tell(number) {
+            self.json(Line {
+                status: "skipped",
+                ..self.line(job, number)
+            });
+        }
     }
 
     /// Counts an image when nothing is left to do for it.
@@ -177,17 +145,38 @@ impl Report {
         }
     }
 
-    /// An image that has no result; `work` will not be done.
-    pub fn failed(&self, job: &Job, failure: Failure, work: u64) {
-        self.json(Line {
-            status: "failed",
-            error: Some(ErrorLine::new(&failure)),
-            ..self.line(job)
-        });
-        let is_first = !job.has_failed.swap(true, Ordering::Relaxed);
+    /// An image of which some results are not made; `work` will not be done.
+    pub fn failed(&self, job: &Job, numbers: Range<usize>, failure: Failure, work: u64) {
+        let error = (failure.exit_code(), failure.to_string());
+        self.not_made(job, numbers, &error);
+        let is_first = job.failure.set(error).is_ok();
         self.count_failure(failure, is_first);
         if let Bar::Many(bar) = &self.bar {
             bar.leave_out(work);
+        }
+    }
+
+    /// What is told at the end: results that were not begun after another of their
+    /// image had failed.
+    pub fn close(&self, jobs: &[Job]) {
+        for job in jobs {
+            if let Some(error) = job.failure.get() {
+                self.not_made(job, job.results(), error);
+            }
+        }
+    }
+
+    fn not_made(&self, job: &Job, numbers: Range<usize>, (code, message): &(u8, String)) {
+        let numbers = numbers.filter(|&number| !job.is_there(number));
+        for number in numbers.filter(|&number| job.tell(number)) {
+            self.json(Line {
+                status: "failed",
+                error: Some(ErrorLine {
+                    code: *code,
+                    message: message.clone(),
+                }),
+                ..self.line(job, number)
+            });
         }
     }
 
@@ -230,7 +219,7 @@ impl Report {
     }
 
     /// A result that is written.
-    pub fn done(&self, job: &Job, output: Option<&Path>, made: &Made) {
+    pub fn done(&self, job: &Job, number: usize, made: &Made) {
         let Style {
             json,
             quiet,
@@ -247,20 +236,15 @@ impl Report {
         job.has_made.store(true, Ordering::Relaxed);
         self.settle(job);
         let tiles = made.how.as_ref().and_then(|how| how.tiles);
-        let output = match output {
-            Some(path) => path.display().to_string(),
-            None => "standard output".to_owned(),
-        };
+        let output = output_of(job, number);
         if json {
-            let (kind, sample, sigma) = match made.kind {
-                Kind::Result(number) => ("result", Some(number), None),
-                Kind::Mean => ("mean", None, None),
-                Kind::Sigma { mean, white } => ("sigma", None, Some((mean, white))),
+            job.tell(number);
+            let sigma = match made.kind {
+                Kind::Sigma { mean, white } => Some((mean, white)),
+                Kind::Result | Kind::Mean => None,
             };
             return self.json(Line {
                 output: Some(output),
-                kind: Some(kind),
-                sample,
                 mean_sigma: sigma.map(|(mean, _)| (mean * 1e3).round() / 1e3),
                 white: sigma.map(|(_, white)| white),
                 status: "done",
@@ -273,7 +257,7 @@ impl Report {
                 tile: tiles.map(|(tile, _)| tile),
                 tiles: tiles.map(|(_, count)| count),
                 notes: &made.notes,
-                ..self.line(job)
+                ..self.line(job, number)
             });
         }
         let mut line = format!("{output}: {width}x{height}, {seconds:.1} s");
@@ -345,7 +329,12 @@ impl Report {
         }
     }
 
-    fn line(&self, job: &Job) -> Line<'_> {
+    fn line(&self, job: &Job, number: usize) -> Line<'_> {
+        let (kind, sample) = match number.checked_sub(self.results) {
+            None => ("result", Some(number + 1)),
+            Some(0) => ("mean", None),
+            Some(_) => ("sigma", None),
+        };
         let frame = job.input.frame;
         let duration = frame.and_then(|frame| frame.frame.duration);
         Line {
@@ -353,7 +342,9 @@ impl Report {
             frames: frame.map(|frame| frame.count),
             duration_ms: duration.map(|time| (time.as_secs_f64() * 1e6).round() / 1e3),
             input: job.input.path.display().to_string(),
-            output: job.output.as_ref().map(|path| path.display().to_string()),
+            output: job.output(number).map(|path| path.display().to_string()),
+            kind: Some(kind),
+            sample,
             ..self.common()
         }
     }
@@ -393,17 +384,8 @@ pub struct Outcome {
     pub failure: Option<Failure>,
 }
 
-impl ErrorLine {
-    fn new(failure: &Failure) -> Self {
-        Self {
-            code: failure.exit_code(),
-            message: failure.to_string(),
-        }
-    }
-}
-
-fn output_of(job: &Job) -> String {
-    match &job.output {
+fn output_of(job: &Job, number: usize) -> String {
+    match job.output(number) {
         Some(path) => path.display().to_string(),
         None => "standard output".to_owned(),
     }

@@ -9,7 +9,7 @@ use super::jobs::Job;
 use super::report::Made;
 use srdiff::image::{OutputFormat, Picture, Samples, Strip};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 
@@ -20,6 +20,8 @@ const WAITING: usize = 64 << 20;
 /// A result to write.
 pub struct Rows<'a> {
     pub job: &'a Job,
+    /// Of the result among those of the job, from 0.
+    pub number: usize,
     /// None: standard output.
     pub output: Option<&'a Path>,
     pub format: OutputFormat,
@@ -78,7 +80,7 @@ impl Rows<'_> {
 /// Where the rows of one result go.
 pub struct Results<'a, 's> {
     job: &'a Job,
-    output: Option<&'a Path>,
+    number: usize,
     format: OutputFormat,
     head: Picture,
     to_save: &'s SyncSender<Rows<'a>>,
@@ -121,10 +123,9 @@ impl<'a, 's> Results<'a, 's> {
         head: Picture,
         to_save: &'s SyncSender<Rows<'a>>,
     ) -> Self {
-        let output = job.outputs().nth(number).map(PathBuf::as_path);
         Self {
             job,
-            output,
+            number,
             format: job.format,
             head,
             to_save,
@@ -209,7 +210,8 @@ impl<'a, 's> Results<'a, 's> {
             let end = FirstEnd::default();
             let rows = Rows {
                 job: self.job,
-                output: self.output,
+                number: self.number,
+                output: self.job.output(self.number),
                 format: self.format,
                 head: self.head.clone(),
                 strips: receiver,

@@ -1,10 +1,10 @@
 //! Writing results.
 
 use super::pipeline::{Settings, Stage, caught};
-use super::places::make_folder;
 use super::report::{Made, Report};
 use super::rows::Rows;
 use crate::cli::failure::Failure;
+use crate::cli::places::make_folder;
 use srdiff::atomic_file::remove_leftovers;
 use srdiff::image::{ImageError, ImageProblem, encode_rows, save_rows};
 use std::collections::HashSet;
@@ -35,7 +35,7 @@ pub fn save_all(
         match (saved, rows.made()) {
             (Ok(()), Some(made)) => report.done(
                 rows.job,
-                rows.output,
+                rows.number,
                 &Made {
                     size: [rows.head.width, rows.head.height],
                     save: made.done.elapsed(),
@@ -51,8 +51,11 @@ pub fn save_all(
                 };
                 // The last row may have come between.
                 match counts || made.is_some() || rows.made().is_some() {
-                    true if is_there => report.appeared(rows.job, rows.output),
-                    true => report.failed(rows.job, unsaved.failure(&rows), 0),
+                    true if is_there => report.appeared(rows.job, rows.number),
+                    true => {
+                        let this = rows.number..rows.number + 1;
+                        report.failed(rows.job, this, unsaved.failure(&rows), 0);
+                    }
                     // Upscaling failed, was stopped or began anew before the last row;
                     // the thread that upscales reports it.
                     false => {}

@@ -1,8 +1,9 @@
 //! Panics and slow stages, injected.
 
 use super::super::inputs::{Input, NumberedFrame};
-use super::super::report::{Outcome, Style};
+use super::super::report::{Bar, Outcome, Style};
 use super::*;
+use crate::cli::progress::BatchBar;
 use srdiff::image::{Frame, OutputFormat, Picture};
 use srdiff::model::Model;
 use srdiff::upscale::{DeviceChoice, UpscalerOptions};
@@ -23,22 +24,17 @@ fn images(count: usize) -> (TempDir, Vec<Job>) {
         let options = EncodeOptions::default();
         let saved = picture.save(&path, OutputFormat::Png, &options, false);
         saved.unwrap();
-        Job {
-            output: Some(folder.path().join(format!("{number}_x4.png"))),
-            others: Vec::new(),
-            there: HashSet::new(),
-            left: 1.into(),
-            has_made: false.into(),
-            has_failed: false.into(),
-            format: OutputFormat::Png,
-            size: [4, 4],
-            input: Input {
-                path,
-                stdin: None,
-                subfolder: Default::default(),
-                frame: None,
-            },
-        }
+        let input = Input {
+            path,
+            stdin: None,
+            subfolder: Default::default(),
+            is_found: false,
+            frame: None,
+        };
+        let output = folder.path().join(format!("{number}_x4.png"));
+        let mut job = Job::new(input, Some(output), Vec::new(), OutputFormat::Png);
+        job.size = [4, 4];
+        job
     };
     let jobs = (0..count).map(job).collect();
     (folder, jobs)
@@ -63,6 +59,7 @@ fn upscale_samples(jobs: Vec<Job>, results: u32, fault: fn(Stage, &Path)) -> Out
         let settings = Settings {
             sample,
             target: None,
+            scale: 4,
             results,
             uncertainty: false,
             reading: DecodeOptions::default(),
@@ -80,7 +77,8 @@ fn upscale_samples(jobs: Vec<Job>, results: u32, fault: fn(Stage, &Path)) -> Out
             quiet: true,
             verbose: false,
         };
-        let report = Report::new(style, sample, jobs.len(), 16 * jobs.len() as u64);
+        let bar = Bar::Many(BatchBar::new(true, jobs.len(), 16 * jobs.len() as u64));
+        let report = Report::new(style, sample, results, bar);
         run(&jobs, upscaler, &settings, &report, &Stop::default()).unwrap();
         let _ = done.send(report.finish(Duration::ZERO));
     });
@@ -223,4 +221,35 @@ fn images_are_read_computed_and_written_at_once() {
     });
     assert_eq!(outcome.done, 8);
     assert_eq!(MOST.load(Ordering::Relaxed), 3);
+}
+
+#[test]
+fn every_pass_of_the_model_is_counted() {
+    let (_folder, jobs) = images(1);
+    let costs = |target| {
+        let settings = Settings {
+            sample: SampleOptions {
+                steps: 2,
+                ..SampleOptions::default()
+            },
+            target,
+            scale: 4,
+            results: 3,
+            uncertainty: false,
+            reading: DecodeOptions::default(),
+            strip: false,
+            writing: EncodeOptions::default(),
+            overwrite: false,
+            shared: false,
+            load: 1,
+            save: 1,
+            fault: |_, _| {},
+        };
+        (settings.passes_of(&jobs[0]), settings.cost_of(&jobs[0]))
+    };
+    assert_eq!(costs(None), (vec![32], 96));
+    assert_eq!(costs(Some(Target::Factor(1.5))), (vec![32], 96));
+    assert_eq!(costs(Some(Target::Factor(16.0))), (vec![32, 512], 1632));
+    let size = Target::Size(Some(17), None);
+    assert_eq!(costs(Some(size)), (vec![32, 512], 1632));
 }

@@ -2,25 +2,17 @@
 
 use super::super::inputs::Input;
 use super::*;
-use std::collections::HashSet;
 
 fn job() -> Job {
-    Job {
-        output: Some("out.png".into()),
-        others: Vec::new(),
-        there: HashSet::new(),
-        left: 1.into(),
-        has_made: false.into(),
-        has_failed: false.into(),
-        format: OutputFormat::Png,
-        size: [1, 1],
-        input: Input {
-            path: "in.png".into(),
-            stdin: None,
-            subfolder: Default::default(),
-            frame: None,
-        },
-    }
+    let input = Input {
+        path: "in.png".into(),
+        stdin: None,
+        subfolder: Default::default(),
+        is_found: false,
+        frame: None,
+    };
+    let output = Some("out.png".into());
+    Job::new(input, output, Vec::new(), OutputFormat::Png)
 }
 
 fn strip(y: usize) -> Strip {

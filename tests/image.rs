@@ -41,6 +41,8 @@ mod refusal;
 mod strips;
 #[path = "image/tiff.rs"]
 mod tiff;
+#[path = "image/webp.rs"]
+mod webp;
 #[path = "image/words.rs"]
 mod words;
 

@@ -9,6 +9,8 @@ mod bicubic;
 mod damage;
 #[path = "image/decode.rs"]
 mod decode;
+#[path = "image/directories.rs"]
+mod directories;
 #[path = "image/encode.rs"]
 mod encode;
 #[path = "image/files.rs"]

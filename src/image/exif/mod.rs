@@ -6,7 +6,10 @@
 
 mod directories;
 
-pub use directories::{DESCRIPTIVE, Directories, Field, directories, of_dpi};
+pub use directories::{
+    Directories, Field, INTEROPERABILITY, MAKER_NOTE, can_be_moved, directories, has_maker_note,
+    is_descriptive, of_dpi,
+};
 
 pub const ORIENTATION: u16 = 274;
 pub const X_RESOLUTION: u16 = 282;
@@ -61,7 +64,6 @@ struct Block<'a> {
 struct Place {
     tag: u16,
     kind: u16,
-    count: u32,
     at: usize,
     length: usize,
 }
@@ -114,7 +116,6 @@ impl<'a> Block<'a> {
             Some(Place {
                 tag,
                 kind,
-                count,
                 at,
                 length,
             })
@@ -128,9 +129,14 @@ impl<'a> Block<'a> {
             .find(|place| place.tag == tag)
     }
 
-    fn sub_directory(&self, tag: u16) -> Option<usize> {
-        let place = self.find(self.main_directory()?, tag)?;
+    /// The directory that a tag of the one at `start` points to.
+    fn below(&self, start: usize, tag: u16) -> Option<usize> {
+        let place = self.find(start, tag)?;
         Some(self.u32(place.at)? as usize)
+    }
+
+    fn sub_directory(&self, tag: u16) -> Option<usize> {
+        self.below(self.main_directory()?, tag)
     }
 
     fn number(&self, place: Place) -> Option<u32> {
@@ -196,7 +202,6 @@ pub fn update(bytes: &mut [u8], width: usize, height: usize) {
             let next = Place {
                 tag: 0,
                 kind: LONG,
-                count: 1,
                 at: main + 2 + 12 * usize::from(count),
                 length: 4,
             };
@@ -298,6 +303,7 @@ mod tests {
             main: vec![text(271, "a camera\0"), short(ORIENTATION, 6)],
             exif: vec![short(PIXEL_WIDTH, 40), short(PIXEL_HEIGHT, 30)],
             gps: vec![text(1, "N\0")],
+            interoperability: vec![text(1, "R98\0")],
         }
     }
 

@@ -33,7 +33,7 @@ pub fn read(
     let widest = layout.chunk[0].max(layout.width);
     let row_bytes = widest * layout.samples * (layout.bits as usize).max(16) / 8;
     probe(row_bytes.saturating_mul(ROWS))?;
-    let source = RefCell::new(&mut **file.inner());
+    let source = RefCell::new(&mut **file.inner().source());
     let mut rows = Rows::new(layout);
     let (mut faults, mut is_nothing) = (0, true);
     for index in 0..a_plane {

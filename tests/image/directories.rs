@@ -316,3 +316,63 @@ fn a_makers_note_that_tiff_has_no_place_for_is_told() {
     let title = [entry(40_091, BYTE, 4), b"T\0\0\0".to_vec()].concat();
     assert!(holds(&again.picture.metadata.exif.unwrap(), &title));
 }
+
+#[test]
+fn strips_without_lengths_are_read_up_to_the_next() {
+    let mut tiff = Tiff::new(true, false);
+    let mut tags = tiff.pixels(4, 7);
+    let [first, second] = [10, 20].map(|level| tiff.data(&[level; 8]));
+    let places = [tiff.number(first, 4), tiff.number(second, 4)].concat();
+    tags.retain(|(tag, ..)| ![273, 278, 279].contains(tag));
+    tags.extend([
+        tiff.short(278, 2),
+        (273, LONG, places),
+        (279, LONG, vec![0; 8]),
+    ]);
+    let directory = tiff.directory(&tags, 0);
+    let decoded = read(&tiff.file(directory));
+    let expected = [[10; 24], [20; 24]].concat();
+    assert_eq!(decoded.picture.rgb8()[..], expected);
+    assert_eq!(decoded.notes, [""; 0]);
+}
+
+#[test]
+fn strips_that_are_not_stored_are_zeros_and_told() {
+    for compression in [1, 8, 32_773] {
+        let mut tiff = Tiff::new(true, false);
+        let mut tags = tiff.pixels(4, 7);
+        let data = match compression {
+            1 => vec![7; 8],
+            // A run of 8, and a stream of zlib without compression.
+            32_773 => vec![249, 7],
+            _ => [&b"\x78\x01\x01\x08\0\xf7\xff"[..], &[7; 8], b"\x01\0\0\0"].concat(),
+        };
+        let at = tiff.data(&data);
+        let numbers = |value| [tiff.number(value, 4), tiff.number(0, 4)].concat();
+        let (places, lengths) = (numbers(at), numbers(data.len()));
+        tags.retain(|(tag, ..)| ![259, 273, 278, 279].contains(tag));
+        tags.extend([
+            tiff.short(259, compression),
+            tiff.short(278, 2),
+            (273, LONG, places),
+            (279, LONG, lengths),
+        ]);
+        let directory = tiff.directory(&tags, 0);
+        let folder = Folder::new();
+        let path = folder.write("sparse.tif", tiff.file(directory));
+        let options = DecodeOptions {
+            // The checksum of the stream is wrong.
+            tolerant: compression == 8,
+            ..DecodeOptions::default()
+        };
+        let decoded = decode(&path, &options).unwrap();
+        let expected = [[7; 24], [0; 24]].concat();
+        assert_eq!(decoded.picture.rgb8()[..], expected, "{compression}");
+        let told = "1 of its 2 strips are not stored and were read as zeros";
+        assert!(
+            decoded.notes.iter().any(|note| note == told),
+            "{:?}",
+            decoded.notes
+        );
+    }
+}

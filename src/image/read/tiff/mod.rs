@@ -70,7 +70,7 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     let length = super::length(source)?;
     let (mut file, pages) = open(source, options.frame.unwrap_or(0))?;
     let (_, orientation) = page_size(&mut file, pages.orientation, options.max_pixels)?;
-    let layout = Layout::read(&mut file, options.max_pixels)?;
+    let layout = Layout::read(&mut file, length, options.max_pixels)?;
     let mut notes = pages.notes;
     let mut metadata = metadata(&mut file, length, &mut notes);
     if let Some(above) = pages.metadata {

@@ -17,6 +17,9 @@ pub const Y_RESOLUTION: u16 = 283;
 pub const RESOLUTION_UNIT: u16 = 296;
 pub const EXIF_DIRECTORY: u16 = 34_665;
 pub const GPS_DIRECTORY: u16 = 34_853;
+const COLOR_SPACE: u16 = 40_961;
+/// In the directory of interoperability, by which rules a file is made.
+const RULES: u16 = 1;
 const PIXEL_WIDTH: u16 = 40_962;
 const PIXEL_HEIGHT: u16 = 40_963;
 
@@ -160,6 +163,21 @@ impl<'a> Block<'a> {
 pub fn orientation(block: &[u8]) -> Option<u32> {
     let block = Block::new(block)?;
     block.number(block.find(block.main_directory()?, ORIENTATION)?)
+}
+
+/// Whether a block says that colours are Adobe RGB, in the way of cameras (DCF 2.0):
+/// not sRGB, and made by the rules for that space.
+pub fn is_adobe_rgb(block: &[u8]) -> bool {
+    const SRGB: u32 = 1;
+    let is_adobe_rgb = || {
+        let block = Block::new(block)?;
+        let exif = block.sub_directory(EXIF_DIRECTORY)?;
+        let space = block.number(block.find(exif, COLOR_SPACE)?)?;
+        let rules = block.find(block.below(exif, INTEROPERABILITY)?, RULES)?;
+        let rules = &block.bytes[rules.at..][..rules.length];
+        Some(space != SRGB && rules.starts_with(b"R03"))
+    };
+    is_adobe_rgb().unwrap_or(false)
 }
 
 /// The resolution that a block states, in pixels an inch.

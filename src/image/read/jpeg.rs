@@ -129,6 +129,8 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
 
     let mut raster = Raster::new(pixels);
     raster.notes = notes;
+    // CMYK became sRGB.
+    raster.states_space = channels == 4;
     raster.metadata = Metadata {
         // Through which CMYK became sRGB.
         icc_profile: profile.filter(|_| channels < 4),

@@ -189,6 +189,10 @@ pub fn describe(raster: &mut Raster, info: &Info<'_>, walk: &Walk) -> Result<(),
     if walk.has_profile && !others {
         raster.note(PROFILE_IS_DAMAGED);
     }
+    raster.states_space = info.srgb.is_some()
+        || info.coding_independent_code_points.is_some()
+        || info.gama_chunk.is_some()
+        || info.chrm_chunk.is_some();
     raster.metadata = metadata(info, walk, gray, &mut raster.notes);
     Ok(())
 }

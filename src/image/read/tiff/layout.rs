@@ -235,6 +235,11 @@ impl Colors {
         }
     }
 
+    /// Whether they are converted to sRGB.
+    pub fn become_srgb(&self) -> bool {
+        matches!(self, Self::Cmyk | Self::Lab { .. })
+    }
+
     /// How many pixels share a sample of chroma, across and down.
     pub fn subsampling(&self) -> [usize; 2] {
         match self {

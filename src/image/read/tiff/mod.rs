@@ -103,6 +103,7 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     )?;
     let mut raster = Raster::new(pixels);
     raster.notes = notes;
+    raster.states_space = layout.colors.become_srgb();
     raster.metadata = metadata;
     Ok(raster)
 }

@@ -19,6 +19,8 @@ mod files;
 mod frame_reader;
 #[path = "image/frames.rs"]
 mod frames;
+#[path = "image/gif.rs"]
+mod gif;
 #[cfg(feature = "jxl")]
 #[path = "image/jxl.rs"]
 mod jxl;

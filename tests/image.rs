@@ -5,6 +5,8 @@
 mod avif;
 #[path = "image/bicubic.rs"]
 mod bicubic;
+#[path = "image/bmp.rs"]
+mod bmp;
 #[path = "image/damage.rs"]
 mod damage;
 #[path = "image/decode.rs"]

@@ -247,7 +247,9 @@ pub fn problem(error: DecodingError) -> ImageProblem {
     match error {
         DecodingError::IoError(error) => io_problem(error),
         DecodingError::MemoryLimitExceeded | DecodingError::ImageTooLarge => ImageProblem::Memory,
-        DecodingError::UnsupportedFeature(name) => ImageProblem::Feature(name),
+        DecodingError::UnsupportedFeature(_) => {
+            ImageProblem::Feature("a frame of a video as a WebP image".to_owned())
+        }
         error => damaged(&error),
     }
 }

@@ -19,7 +19,7 @@ use super::replaced::Replaced;
 use super::{DecodeOptions, Size, Source, check_size, io_problem, tolerate};
 use ::tiff::decoder::{Decoder, ifd::Value};
 use ::tiff::tags::Tag;
-use ::tiff::TiffError;
+use ::tiff::{TiffError, TiffUnsupportedError};
 use colors::Interpreter;
 use layout::Layout;
 use metadata::{bytes, metadata};
@@ -141,10 +141,31 @@ fn rationals(file: &mut File<'_>, number: u16) -> Result<Option<Vec<f64>>, Image
         .collect())
 }
 
+/// What a decoder does not know, whose own words are those of its code.
+fn unsupported(error: &TiffUnsupportedError) -> String {
+    use TiffUnsupportedError as Unsupported;
+    let what = match error {
+        Unsupported::InconsistentBitsPerSample(_) => "samples of different sizes",
+        Unsupported::UnsupportedSampleFormat(_) => "samples of different kinds",
+        Unsupported::UnknownInterpretation | Unsupported::UnsupportedInterpretation(_) => {
+            "colours of a kind that is not known"
+        }
+        Unsupported::UnknownCompressionMethod | Unsupported::UnsupportedCompressionMethod(_) => {
+            "a compression that is not known"
+        }
+        Unsupported::UnsupportedSampleDepth(count) => {
+            return format!("{count} samples a pixel in TIFF");
+        }
+        Unsupported::UnsupportedPlanarConfig(_) => "an order of samples that is not known",
+        _ => "a kind of pixels that is not known",
+    };
+    format!("{what} in TIFF")
+}
+
 fn problem(error: TiffError) -> ImageProblem {
     match error {
         TiffError::LimitsExceeded => ImageProblem::Memory,
-        TiffError::UnsupportedError(error) => ImageProblem::Feature(innermost_message(&error)),
+        TiffError::UnsupportedError(error) => ImageProblem::Feature(unsupported(&error)),
         TiffError::IoError(error) => io_problem(error),
         error => ImageProblem::Damaged(innermost_message(&error)),
     }

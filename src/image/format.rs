@@ -34,9 +34,10 @@ pub const READABLE: &str = concat!(
 
 /// The extensions by which images are found in folders. Files that are named
 /// are read whatever they are called.
-const EXTENSIONS: [&str; 17] = [
-    "avif", "png", "jpg", "jpeg", "jpe", "jfif", "jxl", "webp", "tif", "tiff", "bmp", "dib", "gif",
-    "pnm", "pbm", "pgm", "ppm",
+const EXTENSIONS: [&str; 28] = [
+    "avif", "avifs", "png", "apng", "jpg", "jpeg", "jpe", "jfif", "jfi", "jif", "pjpeg", "pjp",
+    "mpo", "jps", "jxl", "webp", "tif", "tiff", "btf", "tf8", "bmp", "dib", "gif", "pnm", "pbm",
+    "pgm", "ppm", "pam",
 ];
 
 /// Whether a file's name ends as those of images that are read do.

@@ -5,11 +5,13 @@
 //! tags over their own directories, need them taken apart and put together.
 
 mod directories;
+mod multi_picture;
 
 pub use directories::{
     Directories, Field, INTEROPERABILITY, MAKER_NOTE, can_be_moved, directories, has_maker_note,
     is_descriptive, of_dpi,
 };
+pub use multi_picture::pictures;
 
 pub const ORIENTATION: u16 = 274;
 pub const X_RESOLUTION: u16 = 282;

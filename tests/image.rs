@@ -5,10 +5,14 @@
 mod avif;
 #[path = "image/bicubic.rs"]
 mod bicubic;
+#[path = "image/bmp.rs"]
+mod bmp;
 #[path = "image/damage.rs"]
 mod damage;
 #[path = "image/decode.rs"]
 mod decode;
+#[path = "image/directories.rs"]
+mod directories;
 #[path = "image/encode.rs"]
 mod encode;
 #[path = "image/files.rs"]
@@ -17,6 +21,8 @@ mod files;
 mod frame_reader;
 #[path = "image/frames.rs"]
 mod frames;
+#[path = "image/gif.rs"]
+mod gif;
 #[cfg(feature = "jxl")]
 #[path = "image/jxl.rs"]
 mod jxl;
@@ -41,6 +47,8 @@ mod refusal;
 mod strips;
 #[path = "image/tiff.rs"]
 mod tiff;
+#[path = "image/webp.rs"]
+mod webp;
 #[path = "image/words.rs"]
 mod words;
 

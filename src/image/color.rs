@@ -263,6 +263,12 @@ pub fn profile_of_gamma(gamma: f64, primaries: Option<[f64; 8]>, gray: bool) -> 
     profile.encode().ok()
 }
 
+/// The profile of Adobe RGB (1998).
+pub fn adobe_rgb(gray: bool) -> Option<Vec<u8>> {
+    const PRIMARIES: [f64; 8] = [0.3127, 0.329, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06];
+    profile_of_gamma(256.0 / 563.0, Some(PRIMARIES), gray)
+}
+
 /// Why brightness beyond that of a screen's white is refused: as ordinary levels,
 /// it would look wrong.
 pub fn high_dynamic_range(name: &str) -> ImageProblem {

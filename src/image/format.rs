@@ -34,9 +34,10 @@ pub const READABLE: &str = concat!(
 
 /// The extensions by which images are found in folders. Files that are named
 /// are read whatever they are called.
-const EXTENSIONS: [&str; 17] = [
-    "avif", "png", "jpg", "jpeg", "jpe", "jfif", "jxl", "webp", "tif", "tiff", "bmp", "dib", "gif",
-    "pnm", "pbm", "pgm", "ppm",
+const EXTENSIONS: [&str; 28] = [
+    "avif", "avifs", "png", "apng", "jpg", "jpeg", "jpe", "jfif", "jfi", "jif", "pjpeg", "pjp",
+    "mpo", "jps", "jxl", "webp", "tif", "tiff", "btf", "tf8", "bmp", "dib", "gif", "pnm", "pbm",
+    "pgm", "ppm", "pam",
 ];
 
 /// Whether a file's name ends as those of images that are read do.
@@ -86,6 +87,8 @@ pub fn recognise(start: &[u8]) -> Result<Format, ImageProblem> {
         ] => {
             return Ok(Format::WebP);
         }
+        // Canon's, built on TIFF.
+        [b'I', b'I', 42, 0, _, _, _, _, b'C', b'R', ..] => RAW,
         // 43 is BigTIFF.
         [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => return Ok(Format::Tiff),
         [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => return Ok(Format::Gif),

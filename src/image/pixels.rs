@@ -170,6 +170,24 @@ impl Pixels {
         Ok(())
     }
 
+    /// Spreads colours over all levels that leave some of them, below black and above
+    /// white, as video does.
+    pub fn spread_video_range(&mut self) {
+        fn run<T: Sample>(rgb: &mut Buffer<T>, [black, white]: [f32; 2]) {
+            rgb.for_parts(3, |part| {
+                for sample in part {
+                    let level = (sample.unit() * T::LARGEST - black) / (white - black);
+                    *sample = T::from_level(level * T::LARGEST);
+                }
+                true
+            });
+        }
+        match &mut self.rgb {
+            Samples::U8(rgb) => run(rgb, [16.0, 235.0]),
+            Samples::U16(rgb) => run(rgb, [16.0, 235.0].map(|level| level * 256.0)),
+        }
+    }
+
     fn let_go(&self) {
         self.rgb.let_go();
         self.alpha.iter().for_each(Samples::let_go);

@@ -19,6 +19,9 @@ pub const PROFILE_IS_DAMAGED: &str = "its colour profile is damaged and was left
 pub struct Raster {
     pub pixels: Pixels,
     pub metadata: Metadata,
+    /// Whether the colours are those of the profile, or sRGB without one, whatever
+    /// EXIF says.
+    pub states_space: bool,
     /// What the user should know about how the file was read.
     pub notes: Vec<String>,
 }
@@ -29,6 +32,7 @@ impl Raster {
         Self {
             pixels,
             metadata: Metadata::default(),
+            states_space: false,
             notes: Vec::new(),
         }
     }
@@ -42,6 +46,7 @@ impl Raster {
         let Self {
             pixels,
             metadata,
+            states_space,
             mut notes,
         } = self;
         let [width, height] = pixels.size();
@@ -54,13 +59,18 @@ impl Raster {
             alpha: pixels.alpha.filter(|alpha| !alpha.all_largest()),
             metadata,
         };
-        finish_metadata(&mut picture, orientation, &mut notes);
+        finish_metadata(&mut picture, orientation, states_space, &mut notes);
         (picture, notes)
     }
 }
 
 /// Makes the metadata true of the image as it is now.
-fn finish_metadata(picture: &mut Picture, turned: Orientation, notes: &mut Vec<String>) {
+fn finish_metadata(
+    picture: &mut Picture,
+    turned: Orientation,
+    states_space: bool,
+    notes: &mut Vec<String>,
+) {
     let Metadata {
         icc_profile,
         exif,
@@ -86,6 +96,11 @@ fn finish_metadata(picture: &mut Picture, turned: Orientation, notes: &mut Vec<S
             notes.push("its colour profile has more than 16 MB and was left out".to_owned());
             *icc_profile = None;
         }
+    }
+    let is_adobe_rgb = exif.as_deref().is_some_and(exif::is_adobe_rgb);
+    if is_adobe_rgb && icc_profile.is_none() && !states_space {
+        *icc_profile = color::adobe_rgb(picture.gray);
+        notes.push("its colour space (Adobe RGB, as EXIF says) became a colour profile".to_owned());
     }
     let mut too_long = |name: &str, bytes: usize| {
         let is_long = bytes > MAX_WORDS;

@@ -1,10 +1,12 @@
 //! Files to pixels.
 
-use super::files::{Folder, encoded, exif, files, jpeg, png, png_with, profile, tiff};
+use super::files::{Folder, encoded, exif, files, jpeg, png, png_with, profile, tiff, with_chunk};
 use super::{noise, noise_picture};
 use ::image::ExtendedColorType;
 use ::image::codecs::webp::WebPEncoder;
-use srdiff::image::{EncodeOptions, OutputFormat, Picture, dimensions};
+use srdiff::image::{
+    DecodeOptions, EncodeOptions, OutputFormat, Picture, decode, dimensions, has_extension,
+};
 
 #[test]
 fn lossless_formats_give_their_pixels_whatever_the_name() {
@@ -213,4 +215,76 @@ fn a_profile_that_no_jpeg_file_can_hold_is_left_out() {
                 .unwrap();
         }
     }
+}
+
+#[test]
+fn levels_of_video_are_spread() {
+    let folder = Folder::new();
+    let narrow = [16, 235, 0, 255, 16 + 73, 126];
+    let full = [0, 255, 0, 255, 85, 128];
+    for (is_full, expected) in [(0, full), (1, narrow)] {
+        let file = png(2, 1, [8, 2], &[], &[&[0][..], &narrow].concat());
+        let file = with_chunk(&file, b"cICP", &[1, 13, 0, is_full]);
+        let decoded = decode(&folder.write("video.png", file), &DecodeOptions::default());
+        let decoded = decoded.unwrap();
+        assert_eq!(decoded.picture.rgb8()[..], expected);
+        assert_eq!(decoded.picture.metadata.icc_profile, None);
+        assert_eq!(decoded.notes.len(), usize::from(is_full == 0));
+    }
+    // Of 16 bits, black is 16 * 256.
+    let rows = [0, 0x10, 0, 0xeb, 0, 0x7d, 0x80];
+    let file = with_chunk(&png(1, 1, [16, 2], &[], &rows), b"cICP", &[1, 13, 0, 0]);
+    let picture = Picture::open(&folder.write("wide.png", file)).unwrap();
+    assert_eq!(picture.rgb.to_u16()[..], [0, 65_535, 32_768]);
+}
+
+/// The index of a file of two pictures, of which the second is of this kind.
+fn with_index(kind: u32) -> Vec<u8> {
+    let long = u32::to_le_bytes;
+    let entry = |tag: u16, kind: u16, count: u32, value: u32| {
+        [
+            &tag.to_le_bytes()[..],
+            &kind.to_le_bytes(),
+            &long(count),
+            &long(value),
+        ]
+        .concat()
+    };
+    let mut index = b"MPF\0II*\0\x08\0\0\0\x02\0".to_vec();
+    index.extend(entry(0xb001, 4, 1, 2));
+    index.extend(entry(0xb002, 7, 32, 38));
+    index.extend([0; 4]);
+    for kind in [0x03_0000, kind] {
+        index.extend([&long(kind)[..], &[0; 12]].concat());
+    }
+    let length = (index.len() as u16 + 2).to_be_bytes();
+    let whole = jpeg([8, 8], None);
+    [&whole[..2], &[0xff, 0xe2], &length, &index, &whole[2..]].concat()
+}
+
+#[test]
+fn pictures_beside_the_first_are_told() {
+    let folder = Folder::new();
+    let notes = |name, bytes: &[u8]| {
+        let path = folder.write(name, bytes);
+        decode(&path, &DecodeOptions::default()).unwrap().notes
+    };
+    let told = ["another picture in the file (MPF) is left out"];
+    assert_eq!(notes("views.mpo", &with_index(0x02_0002)), told);
+    // Its second picture is a thumbnail.
+    assert_eq!(notes("camera.jpg", &with_index(0x01_0001)), [""; 0]);
+
+    let told = ["a stream of several images; only the first is used"];
+    let one = b"P5\n2 1\n255\nab";
+    assert_eq!(notes("one.pgm", one), [""; 0]);
+    assert_eq!(notes("two.pgm", &[&one[..], one].concat()), told);
+    assert_eq!(notes("more.pgm", &[&one[..], b"P5x"].concat()), [""; 0]);
+}
+
+#[test]
+fn names_of_all_that_is_read_are_found_in_folders() {
+    for name in ["a.pam", "a.APNG", "a.mpo", "a.jif", "a.jps", "a.png"] {
+        assert!(has_extension(name.as_ref()), "{name}");
+    }
+    assert!(!has_extension("a.txt".as_ref()));
 }

@@ -1,6 +1,6 @@
 //! What files say besides their pixels, from every format to every other.
 
-use super::files::{Folder, exif, profile};
+use super::files::{Folder, exif, profile, with_chunk};
 use super::{noise, noise_picture};
 use srdiff::image::{DecodeOptions, EncodeOptions, Metadata, OutputFormat, Picture, decode};
 
@@ -267,4 +267,61 @@ fn a_comment_of_a_gif_file_that_is_too_long_is_told() {
     assert_eq!(decoded.picture.metadata, Metadata::default());
     let told = "its comment has more than 16 MB and was left out";
     assert_eq!(decoded.notes, [told]);
+}
+
+/// EXIF of a camera that is set to Adobe RGB, or to another space by these rules.
+fn rules(space: u8, name: &[u8; 4]) -> Vec<u8> {
+    let mut block = b"II*\0\x08\0\0\0\x01\0\x69\x87\x04\0\x01\0\0\0\x1a\0\0\0\0\0\0\0".to_vec();
+    block.extend(b"\x02\0\x01\xa0\x03\0\x01\0\0\0");
+    block.extend([space, space, 0, 0]);
+    block.extend(b"\x05\xa0\x04\0\x01\0\0\0\x38\0\0\0\0\0\0\0");
+    block.extend(b"\x01\0\x01\0\x02\0\x04\0\0\0");
+    block.extend(name);
+    block.extend([0; 4]);
+    block
+}
+
+#[test]
+fn adobe_rgb_of_cameras_becomes_a_profile() {
+    let folder = Folder::new();
+    let green = Picture::new(4, 4, [0, 255, 0].repeat(16));
+    for (format, name) in FORMATS {
+        let read = |exif, icc_profile| {
+            let mut picture = green.clone();
+            (picture.metadata.exif, picture.metadata.icc_profile) = (Some(exif), icc_profile);
+            let path = folder.path("adobe");
+            let options = EncodeOptions::default();
+            picture.save(&path, format, &options, true).unwrap();
+            decode(&path, &DecodeOptions::default()).unwrap()
+        };
+        for block in [rules(1, b"R98\0"), rules(255, b"R98\0")] {
+            assert_eq!(
+                read(block, None).picture.metadata.icc_profile,
+                None,
+                "{name}"
+            );
+        }
+        let decoded = read(rules(255, b"R03\0"), None);
+        assert_eq!(decoded.notes.len(), 1, "{name}");
+        let mut picture = decoded.picture;
+        // A profile that is there counts.
+        let own = Some(profile(b"RGB "));
+        let again = read(rules(255, b"R03\0"), own.clone());
+        assert_eq!(again.picture.metadata.icc_profile, own, "{name}");
+        // What sRGB makes of a colour that both have.
+        picture.rgb = [150u8, 170, 90].repeat(16).into();
+        assert!(picture.strip().unwrap());
+        let found = picture.rgb8()[..3].to_vec();
+        for (found, expected) in found.iter().zip([142, 172, 84]) {
+            assert!(found.abs_diff(expected) <= 2, "{name}: {found:?}");
+        }
+    }
+    // Colours that a file states in its own way.
+    let mut picture = green.clone();
+    picture.metadata.exif = Some(rules(255, b"R03\0"));
+    let png = picture
+        .encode(OutputFormat::Png, &EncodeOptions::default())
+        .unwrap();
+    let path = folder.write("srgb.png", with_chunk(&png, b"sRGB", &[0]));
+    assert_eq!(Picture::open(&path).unwrap().metadata.icc_profile, None);
 }

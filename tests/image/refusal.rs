@@ -88,8 +88,12 @@ fn kinds_of_coding_are_named_and_not_called_damage() {
         b"cICP",
         &[1, 1, 1, 1],
     );
+    let apple = with_chunk(&png(1, 1, [8, 6], &[], &[0]), b"CgBI", &[0x50, 0, 0x20, 6]);
+    let pam = b"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 2\nMAXVAL 255\nTUPLTYPE DEPTH\nENDHDR\nab";
     for (bytes, what) in [
         (&jpeg_ls[..], "uses JPEG-LS coding, "),
+        (&apple, "uses Apple's own form of PNG (CgBI), "),
+        (pam, "uses pixels of the type DEPTH in PAM, "),
         (
             &matrix,
             "uses colours that are no RGB (cICP with matrix 1), ",

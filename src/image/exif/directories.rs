@@ -2,7 +2,8 @@
 //! directories.
 
 use super::{Block, EXIF_DIRECTORY, GPS_DIRECTORY, LONG, RATIONAL, RESOLUTION_UNIT, SHORT};
-use super::{X_RESOLUTION, Y_RESOLUTION};
+use super::{X_RESOLUTION, Y_RESOLUTION, kind_bytes};
+use std::ops::RangeInclusive;
 
 /// A tag of a directory, its value in little endian.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,14 +20,80 @@ pub struct Directories {
     pub main: Vec<Field>,
     pub exif: Vec<Field>,
     pub gps: Vec<Field>,
+    /// Below `exif`.
+    pub interoperability: Vec<Field>,
 }
 
-/// Tags of a TIFF file's main directory that EXIF knows too and that say
-/// nothing about how the pixels are stored.
-pub const DESCRIPTIVE: [u16; 8] = [270, 271, 272, 305, 306, 315, 33_432, 316];
+/// Tags of a TIFF file's main directory that say how its pixels are stored, or what
+/// is kept outside of EXIF; and room that is left free.
+const STORAGE: [RangeInclusive<u16>; 25] = [
+    254..=259,
+    262..=266,
+    273..=274,
+    277..=284,
+    288..=293,
+    // A page's number among others.
+    296..=297,
+    301..=301,
+    317..=317,
+    320..=328,
+    330..=339,
+    340..=347,
+    400..=404,
+    433..=434,
+    512..=532,
+    559..=559,
+    700..=700,
+    // IPTC, Photoshop's resources, the colour profile.
+    33_723..=33_723,
+    34_377..=34_377,
+    34_675..=34_675,
+    EXIF_DIRECTORY..=EXIF_DIRECTORY,
+    GPS_DIRECTORY..=GPS_DIRECTORY,
+    INTEROPERABILITY..=INTEROPERABILITY,
+    MAKER_NOTE..=MAKER_NOTE,
+    PADDING..=PADDING,
+    OFFSETS..=OFFSETS,
+];
 
-const INTEROPERABILITY: u16 = 40_965;
-const MAKER_NOTE: u16 = 37_500;
+pub const INTEROPERABILITY: u16 = 40_965;
+/// What a camera's maker adds; it may hold places in the file.
+pub const MAKER_NOTE: u16 = 37_500;
+/// Room that Windows leaves free, and by how much it moved the maker's note.
+const PADDING: u16 = 59_932;
+const OFFSETS: u16 = 59_933;
+
+/// The type of places in a file.
+const DIRECTORY: u16 = 13;
+
+/// Whether a tag of a TIFF file's main directory describes the picture, and not how
+/// it is stored.
+pub fn is_descriptive(tag: u16) -> bool {
+    !STORAGE.iter().any(|tags| tags.contains(&tag))
+}
+
+/// Whether a tag of another directory can be carried to another place.
+pub fn can_be_moved(tag: u16) -> bool {
+    ![INTEROPERABILITY, MAKER_NOTE, PADDING, OFFSETS].contains(&tag)
+}
+
+impl Field {
+    /// A value of a type that EXIF has, whose bytes are in the order of its file. None
+    /// for places in a file.
+    pub fn new(tag: u16, kind: u16, mut data: Vec<u8>, little: bool) -> Option<Self> {
+        let count = data.len() / kind_bytes(kind).filter(|_| kind != DIRECTORY)?;
+        if !little {
+            let unit = unit_bytes(kind);
+            data.chunks_exact_mut(unit).for_each(<[u8]>::reverse);
+        }
+        Some(Self {
+            tag,
+            kind,
+            count: u32::try_from(count).ok().filter(|&count| count > 0)?,
+            data,
+        })
+    }
+}
 
 /// The width of the parts of a value that byte order reverses.
 fn unit_bytes(kind: u16) -> usize {
@@ -39,90 +106,117 @@ fn unit_bytes(kind: u16) -> usize {
 }
 
 impl Block<'_> {
-    /// The fields of a directory, less those that point to places in the block.
+    /// The fields of a directory, less those that hold places in the block.
     fn fields(&self, start: usize) -> Vec<Field> {
-        let pointers = [
-            EXIF_DIRECTORY,
-            GPS_DIRECTORY,
-            INTEROPERABILITY,
-            MAKER_NOTE,
-            // The thumbnail's.
-            513,
-            514,
-        ];
+        // The others are those of the thumbnail.
         let places = self.places(start).into_iter();
         places
-            .filter(|place| !pointers.contains(&place.tag))
-            .map(|place| {
-                let mut data = self.bytes[place.at..place.at + place.length].to_vec();
-                if !self.little {
-                    let unit = unit_bytes(place.kind);
-                    data.chunks_exact_mut(unit).for_each(<[u8]>::reverse);
-                }
-                Field {
-                    tag: place.tag,
-                    kind: place.kind,
-                    count: place.count,
-                    data,
-                }
+            .filter(|place| {
+                can_be_moved(place.tag)
+                    && ![EXIF_DIRECTORY, GPS_DIRECTORY, 513, 514].contains(&place.tag)
+            })
+            .filter_map(|place| {
+                let data = self.bytes[place.at..place.at + place.length].to_vec();
+                Field::new(place.tag, place.kind, data, self.little)
             })
             .collect()
     }
 }
 
-/// A block taken apart; none where it is no block.
+/// Takes a block apart; none where it is no block.
 pub fn directories(block: &[u8]) -> Option<Directories> {
     let block = Block::new(block)?;
-    let sub = |tag| {
-        let start = block.sub_directory(tag);
-        start.map(|start| block.fields(start)).unwrap_or_default()
-    };
+    let fields = |start: Option<usize>| start.map(|start| block.fields(start)).unwrap_or_default();
+    let exif = block.sub_directory(EXIF_DIRECTORY);
     Some(Directories {
         main: block.fields(block.main_directory()?),
-        exif: sub(EXIF_DIRECTORY),
-        gps: sub(GPS_DIRECTORY),
+        exif: fields(exif),
+        gps: fields(block.sub_directory(GPS_DIRECTORY)),
+        interoperability: fields(exif.and_then(|exif| block.below(exif, INTEROPERABILITY))),
     })
+}
+
+/// Whether a block holds what [`directories`] leaves out: the notes of the camera's maker.
+pub fn has_maker_note(block: &[u8]) -> bool {
+    let found = Block::new(block).and_then(|block| {
+        let exif = block.sub_directory(EXIF_DIRECTORY)?;
+        block.find(exif, MAKER_NOTE)
+    });
+    found.is_some()
 }
 
 impl Directories {
     pub fn is_empty(&self) -> bool {
-        self.main.is_empty() && self.exif.is_empty() && self.gps.is_empty()
+        let Self {
+            main,
+            exif,
+            gps,
+            interoperability,
+        } = self;
+        [main, exif, gps, interoperability]
+            .iter()
+            .all(|fields| fields.is_empty())
     }
 
     /// The block that holds these directories.
     pub fn to_block(&self) -> Vec<u8> {
         let mut bytes = b"II*\0\x08\0\0\0".to_vec();
-        let mut main = self.main.clone();
-        let subs = [(EXIF_DIRECTORY, &self.exif), (GPS_DIRECTORY, &self.gps)];
-        let pointer = |tag| Field {
-            tag,
-            kind: LONG,
-            count: 1,
-            data: vec![0; 4],
-        };
-        main.extend(
-            subs.iter()
-                .filter(|(_, f)| !f.is_empty())
-                .map(|(tag, _)| pointer(*tag)),
+        let has_below = !self.interoperability.is_empty();
+        let [exif, gps] = append(
+            &mut bytes,
+            &self.main,
+            [
+                (EXIF_DIRECTORY, has_below || !self.exif.is_empty()),
+                (GPS_DIRECTORY, !self.gps.is_empty()),
+            ],
         );
-        main.sort_by_key(|field| field.tag);
-        let places = append(&mut bytes, &main);
-        for (tag, fields) in subs {
-            let index = main.iter().position(|field| field.tag == tag);
-            if let (Some(index), false) = (index, fields.is_empty()) {
-                let start = bytes.len() as u32;
-                bytes[places[index]..][..4].copy_from_slice(&start.to_le_bytes());
-                let mut fields = fields.clone();
-                fields.sort_by_key(|field| field.tag);
-                append(&mut bytes, &fields);
+        if let Some(place) = exif {
+            point(&mut bytes, place);
+            let [below] = append(&mut bytes, &self.exif, [(INTEROPERABILITY, has_below)]);
+            if let Some(place) = below {
+                point(&mut bytes, place);
+                append(&mut bytes, &self.interoperability, []);
             }
+        }
+        if let Some(place) = gps {
+            point(&mut bytes, place);
+            append(&mut bytes, &self.gps, []);
         }
         bytes
     }
 }
 
+/// Makes the value at a place point to what is appended next.
+fn point(bytes: &mut [u8], place: usize) {
+    let end = bytes.len() as u32;
+    bytes[place..][..4].copy_from_slice(&end.to_le_bytes());
+}
+
+/// Appends a directory, with pointers to others where they are wanted; gives the places of
+/// these.
+fn append<const N: usize>(
+    bytes: &mut Vec<u8>,
+    fields: &[Field],
+    pointers: [(u16, bool); N],
+) -> [Option<usize>; N] {
+    let mut fields = fields.to_vec();
+    let wanted = pointers.iter().filter(|(_, is_wanted)| *is_wanted);
+    fields.extend(wanted.map(|&(tag, _)| Field {
+        tag,
+        kind: LONG,
+        count: 1,
+        data: vec![0; 4],
+    }));
+    fields.sort_by_key(|field| field.tag);
+    let places = append_fields(bytes, &fields);
+    pointers.map(|(tag, is_wanted)| {
+        let index = fields.iter().position(|field| field.tag == tag);
+        index.filter(|_| is_wanted).map(|index| places[index])
+    })
+}
+
 /// Appends a directory; where the value field of each of its tags lies.
-fn append(bytes: &mut Vec<u8>, fields: &[Field]) -> Vec<usize> {
+fn append_fields(bytes: &mut Vec<u8>, fields: &[Field]) -> Vec<usize> {
     bytes.extend((fields.len() as u16).to_le_bytes());
     let mut values = bytes.len() + 12 * fields.len() + 4;
     let mut places = Vec::new();

@@ -5,8 +5,13 @@
 //! tags over their own directories, need them taken apart and put together.
 
 mod directories;
+mod multi_picture;
 
-pub use directories::{DESCRIPTIVE, Directories, Field, directories, of_dpi};
+pub use directories::{
+    Directories, Field, INTEROPERABILITY, MAKER_NOTE, can_be_moved, directories, has_maker_note,
+    is_descriptive, of_dpi,
+};
+pub use multi_picture::pictures;
 
 pub const ORIENTATION: u16 = 274;
 pub const X_RESOLUTION: u16 = 282;
@@ -14,6 +19,9 @@ pub const Y_RESOLUTION: u16 = 283;
 pub const RESOLUTION_UNIT: u16 = 296;
 pub const EXIF_DIRECTORY: u16 = 34_665;
 pub const GPS_DIRECTORY: u16 = 34_853;
+const COLOR_SPACE: u16 = 40_961;
+/// In the directory of interoperability, by which rules a file is made.
+const RULES: u16 = 1;
 const PIXEL_WIDTH: u16 = 40_962;
 const PIXEL_HEIGHT: u16 = 40_963;
 
@@ -61,7 +69,6 @@ struct Block<'a> {
 struct Place {
     tag: u16,
     kind: u16,
-    count: u32,
     at: usize,
     length: usize,
 }
@@ -114,7 +121,6 @@ impl<'a> Block<'a> {
             Some(Place {
                 tag,
                 kind,
-                count,
                 at,
                 length,
             })
@@ -128,9 +134,14 @@ impl<'a> Block<'a> {
             .find(|place| place.tag == tag)
     }
 
-    fn sub_directory(&self, tag: u16) -> Option<usize> {
-        let place = self.find(self.main_directory()?, tag)?;
+    /// The directory that a tag of the one at `start` points to.
+    fn below(&self, start: usize, tag: u16) -> Option<usize> {
+        let place = self.find(start, tag)?;
         Some(self.u32(place.at)? as usize)
+    }
+
+    fn sub_directory(&self, tag: u16) -> Option<usize> {
+        self.below(self.main_directory()?, tag)
     }
 
     fn number(&self, place: Place) -> Option<u32> {
@@ -154,6 +165,21 @@ impl<'a> Block<'a> {
 pub fn orientation(block: &[u8]) -> Option<u32> {
     let block = Block::new(block)?;
     block.number(block.find(block.main_directory()?, ORIENTATION)?)
+}
+
+/// Whether a block says that colours are Adobe RGB, in the way of cameras (DCF 2.0):
+/// not sRGB, and made by the rules for that space.
+pub fn is_adobe_rgb(block: &[u8]) -> bool {
+    const SRGB: u32 = 1;
+    let is_adobe_rgb = || {
+        let block = Block::new(block)?;
+        let exif = block.sub_directory(EXIF_DIRECTORY)?;
+        let space = block.number(block.find(exif, COLOR_SPACE)?)?;
+        let rules = block.find(block.below(exif, INTEROPERABILITY)?, RULES)?;
+        let rules = &block.bytes[rules.at..][..rules.length];
+        Some(space != SRGB && rules.starts_with(b"R03"))
+    };
+    is_adobe_rgb().unwrap_or(false)
 }
 
 /// The resolution that a block states, in pixels an inch.
@@ -196,7 +222,6 @@ pub fn update(bytes: &mut [u8], width: usize, height: usize) {
             let next = Place {
                 tag: 0,
                 kind: LONG,
-                count: 1,
                 at: main + 2 + 12 * usize::from(count),
                 length: 4,
             };
@@ -298,6 +323,7 @@ mod tests {
             main: vec![text(271, "a camera\0"), short(ORIENTATION, 6)],
             exif: vec![short(PIXEL_WIDTH, 40), short(PIXEL_HEIGHT, 30)],
             gps: vec![text(1, "N\0")],
+            interoperability: vec![text(1, "R98\0")],
         }
     }
 

@@ -5,30 +5,40 @@ use super::super::raster::Raster;
 use super::super::{ImageProblem, Metadata, Samples, orientation::Orientation};
 use super::codec::{checked_size, decode_whole, problem};
 use super::padded::Padded;
+use super::replaced::Replaced;
 use super::{DecodeOptions, Size, Source, check_size, io_problem, nothing_read, tolerate};
 use crate::host_memory::{with_room, zeros};
 use ::image::codecs::bmp::BmpDecoder;
 use std::io::{Read, Seek, SeekFrom};
 
 pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> {
-    checked_size(&BmpDecoder::new(source).map_err(problem)?, max_pixels)
+    let file = open(source)?;
+    checked_size(&BmpDecoder::new(file).map_err(problem)?, max_pixels)
+}
+
+/// The file with a header that the decoder knows.
+fn open(source: &mut Source) -> Result<Replaced<&mut Source>, ImageProblem> {
+    let (start, count) = Header::read(source)?.plain()?.unwrap_or_default();
+    Replaced::new(source, start, count).map_err(ImageProblem::Read)
 }
 
 pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, ImageProblem> {
-    let header = Header::read(source)?;
+    let mut file = open(source)?;
+    let header = Header::read(&mut file)?;
     let mut notes = Vec::new();
-    let metadata = header.metadata(source, &mut notes)?;
+    let metadata = header.metadata(&mut file, &mut notes)?;
     let mut raster = match header.masks_with_alpha() {
         Some(masks) => {
-            source.rewind().map_err(ImageProblem::Read)?;
+            file.rewind().map_err(ImageProblem::Read)?;
             // Refuse headers that the size check refuses.
-            size(source, options.max_pixels)?;
-            header.decode_masked(source, masks, options)?
+            let decoder = BmpDecoder::new(&mut file).map_err(problem)?;
+            checked_size(&decoder, options.max_pixels)?;
+            header.decode_masked(&mut file, masks, options)?
         }
         None => {
-            source.rewind().map_err(ImageProblem::Read)?;
-            let (source, padding) = Padded::new(source);
-            let decoder = BmpDecoder::new(source).map_err(problem)?;
+            file.rewind().map_err(ImageProblem::Read)?;
+            let (file, padding) = Padded::new(&mut file);
+            let decoder = BmpDecoder::new(file).map_err(problem)?;
             decode_whole(decoder, &padding, options)?
         }
     };
@@ -47,8 +57,20 @@ const UNCOMPRESSED: u32 = 0;
 /// Compression of pixels whose channels are told apart by masks.
 const BITFIELDS: u32 = 3;
 
+/// The same, and one of the masks behind the header is that of alpha (Windows CE).
+const ALPHA_BITFIELDS: u32 = 6;
+
+/// Bytes of the image header that all but the oldest have (BITMAPINFOHEADER), of that
+/// with masks of the colours, and of that with a mask of alpha too (BITMAPV3INFOHEADER).
+const INFO: u32 = 40;
+const MASKS: u32 = 52;
+const ALPHA_MASK: u32 = 56;
+
+/// Bytes of the file header, which comes before.
+const FILE_HEADER: usize = 14;
+
 impl Header {
-    fn read(source: &mut Source) -> Result<Self, ImageProblem> {
+    fn read(source: &mut impl Read) -> Result<Self, ImageProblem> {
         let mut bytes = [0; 138];
         source.read_exact(&mut bytes[..18]).map_err(io_problem)?;
         let size = u32::from_le_bytes([bytes[14], bytes[15], bytes[16], bytes[17]]);
@@ -56,6 +78,49 @@ impl Header {
         let read = source.read_exact(&mut bytes[18..18 + rest]);
         read.map_err(io_problem)?;
         Ok(Self(bytes))
+    }
+
+    /// What stands for the start of the file with a header that the decoder knows, and
+    /// for how many bytes of it; none: they are such a header. Refuses by name what the
+    /// decoder does not know.
+    fn plain(&self) -> Result<Option<(Vec<u8>, u64)>, ImageProblem> {
+        let refused = |what: &str| Err(ImageProblem::Feature(format!("{what} in BMP")));
+        let (size, compression) = (self.header_size(), self.u32(30));
+        if !(16..=124).contains(&size) {
+            return Ok(None);
+        }
+        // Those of OS/2 end anywhere, and leave the rest at 0.
+        let is_os2 = size <= 64 && ![INFO, MASKS, ALPHA_MASK].contains(&size);
+        if !is_os2 && size > ALPHA_MASK && ![108, 124].contains(&size) {
+            return refused(&format!("an image header of {size} bytes"));
+        }
+        match (compression, is_os2) {
+            (0..=2, _) | (BITFIELDS | ALPHA_BITFIELDS, false) => {}
+            (3, true) => return refused("the fax compression of OS/2"),
+            (4, true) => return refused("the run lengths of OS/2 for 24 bits"),
+            (4, false) => return refused("a JPEG image"),
+            (5, false) => return refused("a PNG image"),
+            (11..=13, false) => return refused("CMYK"),
+            (other, _) => return refused(&format!("compression {other}")),
+        }
+        let mut start = self.0.to_vec();
+        let mut put =
+            |at: usize, value: u32| start[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        let end = FILE_HEADER + size as usize;
+        if is_os2 {
+            put(10, self.u32(10).wrapping_add(INFO).wrapping_sub(size));
+            put(14, INFO);
+            start.truncate(FILE_HEADER + INFO as usize);
+            return Ok(Some((start, end as u64)));
+        }
+        if compression == ALPHA_BITFIELDS {
+            put(30, BITFIELDS);
+            // The masks are where a larger header has them.
+            put(14, size.max(ALPHA_MASK));
+            start.truncate(34);
+            return Ok(Some((start, 34)));
+        }
+        Ok(None)
     }
 
     fn u32(&self, at: usize) -> u32 {
@@ -84,7 +149,7 @@ impl Header {
 
     fn metadata(
         &self,
-        source: &mut Source,
+        source: &mut (impl Read + Seek),
         notes: &mut Vec<String>,
     ) -> Result<Metadata, ImageProblem> {
         let mut metadata = Metadata::default();
@@ -115,7 +180,7 @@ impl Header {
     /// Decodes pixels with an alpha mask, which the decoder below ignores.
     fn decode_masked(
         &self,
-        source: &mut Source,
+        source: &mut (impl Read + Seek),
         masks: [u32; 4],
         options: &DecodeOptions,
     ) -> Result<Raster, ImageProblem> {

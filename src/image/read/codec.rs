@@ -7,7 +7,7 @@ use super::padded::Padding;
 use super::{
     DecodeOptions, HEADER_BYTES, Size, check_size, cut_off, io_problem, nothing_read, tolerate,
 };
-use ::image::error::ImageError as CodecError;
+use ::image::error::{ImageError as CodecError, UnsupportedErrorKind};
 use ::image::{ColorType, ImageDecoder, Limits};
 
 /// The memory for each pixel: four 16-bit samples, twice.
@@ -82,7 +82,17 @@ pub fn limits([width, height]: [u32; 2]) -> Limits {
 pub fn problem(error: CodecError) -> ImageProblem {
     match error {
         CodecError::Limits(_) => ImageProblem::Memory,
-        CodecError::Unsupported(error) => ImageProblem::Feature(innermost_message(&error)),
+        // The words of the decoder are those of its code.
+        CodecError::Unsupported(error) => match error.kind() {
+            UnsupportedErrorKind::GenericFeature(what) => match what.strip_prefix("Tuple type ") {
+                Some(name) => {
+                    let name = name.trim_matches('"');
+                    ImageProblem::Feature(format!("pixels of the type {name} in PAM"))
+                }
+                None => ImageProblem::Damaged("its header makes no sense".to_owned()),
+            },
+            _ => ImageProblem::Feature("a kind of its format that is not known".to_owned()),
+        },
         CodecError::IoError(error) => io_problem(error),
         error => ImageProblem::Damaged(innermost_message(&error)),
     }

@@ -5,7 +5,8 @@ use super::super::raster::Raster;
 use super::super::{ImageProblem, Metadata, orientation::Orientation};
 use super::codec::{checked_size, limits, problem};
 use super::frames::{Opened, Progress, Sequence};
-use super::gif_blocks::{comments, lacks_trailer};
+use super::gif_blocks::{comments, lacks_trailer, larger_screen};
+use super::replaced::Replaced;
 use super::{
     DecodeOptions, END_IS_MISSING, Size, Source, check_size, cut_off, damaged, io_problem,
     no_frame, nothing_read, tolerate,
@@ -18,12 +19,24 @@ use std::io::{BufRead, Read, Seek};
 use std::time::Duration;
 
 pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> {
-    checked_size(&GifDecoder::new(source).map_err(problem)?, max_pixels)
+    let file = with_screen(source)?;
+    checked_size(&GifDecoder::new(file).map_err(problem)?, max_pixels)
+}
+
+/// The file with a screen that its first image fits on.
+fn with_screen(source: &mut Source) -> Result<Replaced<&mut Source>, ImageProblem> {
+    let start = larger_screen(source)?;
+    replaced(source, start)
+}
+
+fn replaced<R: BufRead + Seek>(source: R, start: Vec<u8>) -> Result<Replaced<R>, ImageProblem> {
+    let count = start.len() as u64;
+    Replaced::new(source, start, count).map_err(ImageProblem::Read)
 }
 
 /// Decodes the first frame, row by row: of one that is cut off, some are there.
 pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, ImageProblem> {
-    let (size, mut decoder) = open_rows(&mut *source, options)?;
+    let (size, mut decoder) = open_rows(with_screen(&mut *source)?, options)?;
     let [width, height] = size.map(|side| side as usize);
     let mut canvas = zeros(4 * width * height)?;
     let (mut rows, mut notes) = (0, Vec::new());
@@ -162,7 +175,7 @@ struct Animation {
 }
 
 pub fn open(mut source: Source, options: &DecodeOptions) -> Result<Opened, ImageProblem> {
-    let (_, mut decoder) = open_rows(&mut source, options)?;
+    let (_, mut decoder) = open_rows(with_screen(&mut source)?, options)?;
     let is_animation = next_frame(&mut decoder)
         .and_then(|_| read_rows(&mut decoder, |_, _| ()))
         .and_then(|()| next_frame(&mut decoder));
@@ -173,7 +186,8 @@ pub fn open(mut source: Source, options: &DecodeOptions) -> Result<Opened, Image
         return Ok(Opened::Still(source));
     }
     metadata.comments = comments(&mut source)?;
-    let (size, frames) = composed(source, options)?;
+    let start = larger_screen(&mut source)?;
+    let (size, frames) = composed(replaced(source, start)?, options)?;
     Ok(Opened::Sequence(Box::new(Animation {
         size,
         frames,
@@ -207,7 +221,7 @@ pub fn durations(
     notes: &mut Vec<String>,
 ) -> Result<Vec<Duration>, ImageProblem> {
     let lacks_trailer = lacks_trailer(source)?;
-    let (_, mut decoder) = open_rows(source, options)?;
+    let (_, mut decoder) = open_rows(with_screen(source)?, options)?;
     let mut durations = Vec::new();
     loop {
         let read = match next_frame(&mut decoder) {

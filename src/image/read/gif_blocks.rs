@@ -35,6 +35,47 @@ fn finish<T>(source: &mut Source, walked: io::Result<T>, at_end: T) -> Result<T,
     }
 }
 
+/// What stands before the first block, with a screen on which the first image has
+/// room, if that of the file is too small: viewers show such an image whole. Else
+/// nothing. Leaves the file at its start.
+pub fn larger_screen(source: &mut Source) -> Result<Vec<u8>, ImageProblem> {
+    let walked = read_first_place(source).and_then(|place| {
+        source.rewind()?;
+        let mut start = bytes::<13>(source)?.to_vec();
+        let mut is_larger = false;
+        for side in 0..2 {
+            let end = place[side].saturating_add(place[side + 2]);
+            let stated = &mut start[6 + 2 * side..][..2];
+            if end > u16::from_le_bytes([stated[0], stated[1]]) {
+                stated.copy_from_slice(&end.to_le_bytes());
+                is_larger = true;
+            }
+        }
+        Ok(if is_larger { start } else { Vec::new() })
+    });
+    finish(source, walked, Vec::new())
+}
+
+/// Left, top, width and height of the first image.
+fn read_first_place(source: &mut Source) -> io::Result<[u16; 4]> {
+    skip_header(source)?;
+    loop {
+        match bytes(source)? {
+            [EXTENSION] => skip(source, 1)?,
+            [IMAGE] => break,
+            _ => return Err(ErrorKind::UnexpectedEof.into()),
+        }
+        loop {
+            match bytes(source)? {
+                [0] => break,
+                [length] => skip(source, length.into())?,
+            }
+        }
+    }
+    let place = bytes::<8>(source)?;
+    Ok([0, 2, 4, 6].map(|at| u16::from_le_bytes([place[at], place[at + 1]])))
+}
+
 fn read_comments(source: &mut Source, comments: &mut Vec<Vec<u8>>) -> io::Result<()> {
     skip_header(source)?;
     // No more than one byte too many is kept, of which a note tells.

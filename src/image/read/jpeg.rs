@@ -65,6 +65,14 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     if header.has_more_xmp {
         notes.push("the part of its XMP in further segments was left out".to_owned());
     }
+    match header.pictures {
+        0 | 1 => {}
+        2 => notes.push("another picture in the file (MPF) is left out".to_owned()),
+        count => notes.push(format!(
+            "{} other pictures in the file (MPF) are left out",
+            count - 1
+        )),
+    }
     let channels = header.components.len();
     let wanted = match channels {
         1 => Some(ColorSpace::JCS_GRAYSCALE),
@@ -129,6 +137,8 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
 
     let mut raster = Raster::new(pixels);
     raster.notes = notes;
+    // CMYK became sRGB.
+    raster.states_space = channels == 4;
     raster.metadata = Metadata {
         // Through which CMYK became sRGB.
         icc_profile: profile.filter(|_| channels < 4),

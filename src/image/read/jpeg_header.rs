@@ -24,6 +24,8 @@ pub struct Header {
     pub xmp: Option<Vec<u8>>,
     /// Whether XMP goes on in segments that are not read.
     pub has_more_xmp: bool,
+    /// How many pictures the file says that it holds.
+    pub pictures: usize,
     /// Of Photoshop, put together.
     pub resources: Vec<u8>,
     pub comments: Vec<Vec<u8>>,
@@ -219,6 +221,9 @@ impl Header {
                 if let Some([number, count, part @ ..]) = data.strip_prefix(b"ICC_PROFILE\0") {
                     self.profile_parts = *count;
                     self.profile.insert(*number, part.to_vec());
+                }
+                if let (Some(index), 0) = (data.strip_prefix(b"MPF\0"), self.pictures) {
+                    self.pictures = exif::pictures(index);
                 }
             }
             (0xed, _) => {

@@ -152,6 +152,7 @@ impl Decoding {
             options.in_memory,
         )?;
         let mut raster = Raster::new(pixels);
+        raster.states_space = true;
         raster.notes = notes;
         raster.metadata = Metadata {
             icc_profile: self.icc_profile.clone(),

@@ -21,6 +21,7 @@ mod png_frames;
 mod png_text;
 mod png_walk;
 mod pnm;
+mod replaced;
 mod tiff;
 mod webp;
 mod webp_frames;

@@ -1,14 +1,13 @@
 //! Files that go on after their end, for decoders that give nothing of an image
 //! unless all of it is there.
 
-use super::Source;
 use std::cell::Cell;
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 use std::rc::Rc;
 
 /// A file.
-pub struct Padded<'a> {
-    source: &'a mut Source,
+pub struct Padded<'a, R> {
+    source: &'a mut R,
     padding: Rc<Padding>,
     /// How far in the padding it is; none: inside the file.
     at: Option<usize>,
@@ -57,8 +56,8 @@ impl Padding {
     }
 }
 
-impl<'a> Padded<'a> {
-    pub fn new(source: &'a mut Source) -> (Self, Rc<Padding>) {
+impl<'a, R> Padded<'a, R> {
+    pub fn new(source: &'a mut R) -> (Self, Rc<Padding>) {
         let padding = Rc::new(Padding::default());
         let padded = Self {
             source,
@@ -69,7 +68,7 @@ impl<'a> Padded<'a> {
     }
 }
 
-impl BufRead for Padded<'_> {
+impl<R: BufRead> BufRead for Padded<'_, R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.padding.is_started.get() && self.source.fill_buf()?.is_empty() {
             let at = self.at.get_or_insert(0);
@@ -92,7 +91,9 @@ impl BufRead for Padded<'_> {
             let used = match self.padding.is_text() {
                 false => count,
                 true => {
-                    let bytes = self.source.buffer()[..count].iter();
+                    // What was looked at before is there.
+                    let bytes = self.source.fill_buf().unwrap_or_default();
+                    let bytes = bytes.iter().take(count);
                     bytes.filter(|byte| !byte.is_ascii_whitespace()).count()
                 }
             };
@@ -103,7 +104,7 @@ impl BufRead for Padded<'_> {
     }
 }
 
-impl Read for Padded<'_> {
+impl<R: BufRead> Read for Padded<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.fill_buf()?.read(buffer)?;
         self.consume(count);
@@ -111,7 +112,7 @@ impl Read for Padded<'_> {
     }
 }
 
-impl Seek for Padded<'_> {
+impl<R: BufRead + Seek> Seek for Padded<'_, R> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.at = None;
         self.source.seek(to)

@@ -183,12 +183,20 @@ pub fn layout<R: BufRead + Seek>(reader: &Reader<R>) -> (usize, bool) {
 pub fn describe(raster: &mut Raster, info: &Info<'_>, walk: &Walk) -> Result<(), ImageProblem> {
     if let Some(points) = info.coding_independent_code_points {
         color::check_transfer(points.transfer_function)?;
+        if !points.is_video_full_range_image {
+            raster.pixels.spread_video_range();
+            raster.note("its colours are of video range (cICP) and were spread over all levels");
+        }
     }
     let gray = raster.pixels.is_gray();
     let others = info.icc_profile.is_some() || info.coding_independent_code_points.is_some();
     if walk.has_profile && !others {
         raster.note(PROFILE_IS_DAMAGED);
     }
+    raster.states_space = info.srgb.is_some()
+        || info.coding_independent_code_points.is_some()
+        || info.gama_chunk.is_some()
+        || info.chrm_chunk.is_some();
     raster.metadata = metadata(info, walk, gray, &mut raster.notes);
     Ok(())
 }
@@ -241,9 +249,8 @@ fn metadata(info: &Info<'_>, walk: &Walk, gray: bool, notes: &mut Vec<String>) -
 /// 4.3): cICP, iCCP, sRGB, gAMA with cHRM.
 fn profile(info: &Info<'_>, gray: bool, notes: &mut Vec<String>) -> Option<Vec<u8>> {
     if let Some(points) = &info.coding_independent_code_points {
-        let can_be_profile = !gray && points.is_video_full_range_image;
         let points = [points.color_primaries, points.transfer_function];
-        return color::profile_of_named(points, "cICP", can_be_profile, notes);
+        return color::profile_of_named(points, "cICP", !gray, notes);
     }
     if let Some(profile) = &info.icc_profile {
         return Some(profile.to_vec());

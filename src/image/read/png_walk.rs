@@ -164,6 +164,12 @@ impl Walk {
                 let what = format!("colours that are no RGB (cICP with matrix {matrix})");
                 return Some(ImageProblem::Feature(what));
             }
+            // It comes first. Pixels are compressed and their channels ordered in another
+            // way, and multiplied with opacity.
+            (b"CgBI", _) => {
+                let what = "Apple's own form of PNG (CgBI)".to_owned();
+                return Some(ImageProblem::Feature(what));
+            }
             (b"IEND", _) => self.ended = true,
             _ => {}
         }

@@ -4,6 +4,7 @@ use super::super::exif;
 use super::super::pixels::Pixels;
 use super::super::raster::Raster;
 use super::super::{ImageProblem, Metadata, Samples, orientation::Orientation};
+use super::replaced::Replaced;
 use super::webp_frames::Frames;
 use super::{
     DecodeOptions, HEADER_BYTES, Size, Source, check_size, cut_off, damaged, first_of_animation,
@@ -18,7 +19,7 @@ use std::time::Duration;
 const PIXEL_BYTES: u64 = 16;
 
 pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> {
-    let mut decoder = WebPDecoder::new(source).map_err(problem)?;
+    let mut decoder = open(source)?;
     let (width, height) = decoder.dimensions();
     check_size([width, height], max_pixels)?;
     decoder.set_memory_limit(HEADER_BYTES as usize);
@@ -31,7 +32,7 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     if states_more_than_there_is(source)? {
         tolerate(cut_off(), options, &mut notes)?;
     }
-    let mut decoder = WebPDecoder::new(&mut *source).map_err(problem)?;
+    let mut decoder = open(source)?;
     let head = Head::read(&mut decoder, options, notes)?;
     if decoder.is_animated() {
         let count = head.frames;
@@ -56,6 +57,52 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     head.raster(channels, samples.into(), read, options)
 }
 
+/// A file whose header has been read.
+pub type Open<'a> = WebPDecoder<Replaced<&'a mut Source>>;
+
+/// Flags of the extended header.
+const ALPHA: u8 = 0x10;
+const EXIF: u8 = 0x08;
+const XMP: u8 = 0x04;
+
+/// Reads the header, its flags made true of the chunks that there are. Programs that
+/// take chunks out forget them, and other readers do not look at them.
+pub fn open(source: &mut Source) -> Result<Open<'_>, ImageProblem> {
+    const FLAGS_AT: usize = 20;
+    let mut start = Vec::new();
+    source
+        .by_ref()
+        .take(FLAGS_AT as u64 + 1)
+        .read_to_end(&mut start)
+        .map_err(ImageProblem::Read)?;
+    let (mut found, mut opacity) = (0, None);
+    walk(source, |name, _, data| {
+        match name {
+            b"EXIF" => found |= EXIF,
+            b"XMP " => found |= XMP,
+            b"ALPH" => found |= ALPHA,
+            // A signature, the size, and whether there is opacity.
+            b"VP8L" => {
+                let mut head = [0; 5];
+                opacity = opacity.or(data.read_exact(&mut head).ok().map(|()| head[4] & ALPHA));
+            }
+            _ => {}
+        }
+        Ok(())
+    })?;
+    let is_extended = start.get(12..16) == Some(b"VP8X");
+    if let Some(flags) = start.get_mut(FLAGS_AT).filter(|_| is_extended) {
+        *flags &= !(ALPHA | EXIF | XMP);
+        *flags |= match opacity {
+            Some(opacity) => found & !ALPHA | opacity,
+            None => found,
+        };
+    }
+    let count = start.len() as u64;
+    let file = Replaced::new(source, start, count).map_err(ImageProblem::Read)?;
+    WebPDecoder::new(file).map_err(problem)
+}
+
 /// What there is in a file besides pixels.
 pub struct Head {
     pub size: [u32; 2],
@@ -69,7 +116,7 @@ pub struct Head {
 
 impl Head {
     pub fn read(
-        decoder: &mut WebPDecoder<&mut Source>,
+        decoder: &mut Open<'_>,
         options: &DecodeOptions,
         mut notes: Vec<String>,
     ) -> Result<Self, ImageProblem> {
@@ -200,7 +247,9 @@ pub fn problem(error: DecodingError) -> ImageProblem {
     match error {
         DecodingError::IoError(error) => io_problem(error),
         DecodingError::MemoryLimitExceeded | DecodingError::ImageTooLarge => ImageProblem::Memory,
-        DecodingError::UnsupportedFeature(name) => ImageProblem::Feature(name),
+        DecodingError::UnsupportedFeature(_) => {
+            ImageProblem::Feature("a frame of a video as a WebP image".to_owned())
+        }
         error => damaged(&error),
     }
 }

@@ -4,7 +4,7 @@
 use super::super::{ImageProblem, raster::Raster};
 use super::canvas::{Canvas, Layout};
 use super::frames::{Opened, Progress, Sequence};
-use super::webp::{Head, problem, states_more_than_there_is, walk};
+use super::webp::{self, Head, problem, states_more_than_there_is, walk};
 use super::{DecodeOptions, Source, check_frame, cut_off, tolerate};
 use crate::host_memory::{collected, probe, zeros};
 use ::png::{BlendOp, DisposeOp, FrameControl};
@@ -81,7 +81,7 @@ pub fn open(mut source: Source, options: &DecodeOptions) -> Result<Opened, Image
     if states_more_than_there_is(&mut source)? {
         tolerate(cut_off(), options, &mut notes)?;
     }
-    let mut decoder = WebPDecoder::new(&mut source).map_err(problem)?;
+    let mut decoder = webp::open(&mut source)?;
     if !decoder.is_animated() {
         source.rewind().map_err(ImageProblem::Read)?;
         return Ok(Opened::Still(source));

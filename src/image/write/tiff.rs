@@ -117,19 +117,13 @@ fn header<'a, W: Write + Seek, K: TiffKind>(
     let metadata = &rows.head.metadata;
     let directories = metadata.exif.as_deref().and_then(exif::directories);
     let directories = directories.unwrap_or_default();
-    let mut pointers = Vec::new();
-    for (number, fields) in [
-        (exif::EXIF_DIRECTORY, &directories.exif),
-        (exif::GPS_DIRECTORY, &directories.gps),
-    ] {
-        if !fields.is_empty() {
-            let mut directory = encoder.extra_directory()?;
-            for field in fields {
-                write_field(&mut directory, field)?;
-            }
-            pointers.push((number, directory.finish_with_offsets()?.offset));
-        }
+    let mut interoperability = Vec::new();
+    if let Some(offset) = sub_directory(encoder, &directories.interoperability, &[])? {
+        interoperability.push((exif::INTEROPERABILITY, offset));
     }
+    let exif = sub_directory(encoder, &directories.exif, &interoperability)?;
+    let gps = sub_directory(encoder, &directories.gps, &[])?;
+    let pointers = [(exif::EXIF_DIRECTORY, exif), (exif::GPS_DIRECTORY, gps)];
 
     let mut image = encoder.image_directory()?;
     image.write_tag(Tag::ImageWidth, rows.head.width as u32)?;
@@ -172,14 +166,35 @@ fn header<'a, W: Write + Seek, K: TiffKind>(
         image.write_tag(Tag::from_u16_exhaustive(IPTC), Undefined(iptc))?;
     }
     for field in &directories.main {
-        if exif::DESCRIPTIVE.contains(&field.tag) {
+        if exif::is_descriptive(field.tag) {
             write_field(&mut image, field)?;
         }
     }
     for (number, offset) in pointers {
-        image.write_tag(Tag::from_u16_exhaustive(number), offset)?;
+        if let Some(offset) = offset {
+            image.write_tag(Tag::from_u16_exhaustive(number), offset)?;
+        }
     }
     Ok(image)
+}
+
+/// Writes a directory that points to others; where it is, unless it would be empty.
+fn sub_directory<W: Write + Seek, K: TiffKind>(
+    encoder: &mut TiffEncoder<W, K>,
+    fields: &[Field],
+    pointers: &[(u16, K::OffsetType)],
+) -> TiffResult<Option<K::OffsetType>> {
+    if fields.is_empty() && pointers.is_empty() {
+        return Ok(None);
+    }
+    let mut directory = encoder.extra_directory()?;
+    for field in fields {
+        write_field(&mut directory, field)?;
+    }
+    for (number, offset) in pointers {
+        directory.write_tag(Tag::from_u16_exhaustive(*number), offset)?;
+    }
+    Ok(Some(directory.finish_with_offsets()?.offset))
 }
 
 /// Writes a tag with a value of EXIF's.

@@ -1,5 +1,6 @@
 //! Where texts, comments and IPTC go, and which formats have no place for them.
 
+use super::super::exif;
 use super::super::text::{COMMENT, Text, names};
 use super::super::{Metadata, OutputFormat};
 use ::png::Info;
@@ -16,6 +17,7 @@ pub fn losses(format: OutputFormat, metadata: &Metadata) -> Vec<String> {
         comments,
         iptc,
         xmp,
+        exif,
         ..
     } = metadata;
     let is_kept = |text: &&Text| match format {
@@ -43,6 +45,11 @@ pub fn losses(format: OutputFormat, metadata: &Metadata) -> Vec<String> {
         losses.push(format!(
             "{format} has no place for IPTC, so the file's is left out"
         ));
+    }
+    if format == OutputFormat::Tiff && exif.as_deref().is_some_and(exif::has_maker_note) {
+        losses.push(
+            "TIFF puts EXIF elsewhere, which the notes of the camera's maker (MakerNote) do not survive, so they are left out".to_owned(),
+        );
     }
     if format == OutputFormat::Png && xmp.iter().any(|xmp| str::from_utf8(xmp).is_err()) {
         losses.push("PNG has XMP as UTF-8 alone, so the file's is left out".to_owned());

@@ -112,6 +112,8 @@ fn raster(
     let pixels = Pixels::whole(size, channels, samples, turned, options.in_memory)?;
     let mut raster = Raster::new(pixels);
     raster.notes = notes;
+    const UNSPECIFIED: u8 = 2;
+    raster.states_space = points.primaries != UNSPECIFIED;
     let icc_profile = match icc_profile(container, primary) {
         Some(profile) => Some(profile),
         None => color::profile_of_named(

@@ -82,7 +82,11 @@ pub enum Compression {
 impl Layout {
     /// Refuses strips and tiles that are absurdly large for an image of at most
     /// `max_pixels`.
-    pub fn read(file: &mut File<'_>, max_pixels: u64) -> Result<Self, ImageProblem> {
+    pub fn read(
+        file: &mut File<'_>,
+        file_length: u64,
+        max_pixels: u64,
+    ) -> Result<Self, ImageProblem> {
         let (width, height) = file.dimensions().map_err(super::problem)?;
         let (width, height) = (width as usize, height as usize);
         let or = |value: Option<u64>, default| value.unwrap_or(default);
@@ -150,6 +154,7 @@ impl Layout {
         let (offsets, lengths) = if tiled { (324, 325) } else { (273, 279) };
         let offsets = all_unsigned(file, offsets)?.unwrap_or_default();
         let lengths = all_unsigned(file, lengths)?.unwrap_or_default();
+        let lengths = found_lengths(&offsets, lengths, file_length);
         let predictor = match or(unsigned(file, 317)?, 1) {
             // Other compressions have none, whatever the tag says.
             _ if !matches!(compression, Compression::Lzw | Compression::Deflate) => Predictor::None,
@@ -230,6 +235,11 @@ impl Colors {
         }
     }
 
+    /// Whether they are converted to sRGB.
+    pub fn become_srgb(&self) -> bool {
+        matches!(self, Self::Cmyk | Self::Lab { .. })
+    }
+
     /// How many pixels share a sample of chroma, across and down.
     pub fn subsampling(&self) -> [usize; 2] {
         match self {
@@ -257,6 +267,25 @@ impl Colors {
             _ => Ok(()),
         }
     }
+}
+
+/// The lengths of strips or tiles, those that a writer has not filled in up to the next
+/// one or the end of the file. Without a place, there is none.
+fn found_lengths(offsets: &[u64], mut lengths: Vec<u64>, file_length: u64) -> Vec<u64> {
+    let lacks = |(&offset, &length): (&u64, &u64)| length == 0 && offset != 0;
+    if offsets.iter().zip(&lengths).any(lacks) {
+        let mut ends = offsets.to_vec();
+        ends.push(file_length);
+        ends.sort_unstable();
+        for pair in offsets.iter().zip(&mut lengths) {
+            let (&offset, length) = pair;
+            if *length == 0 && offset != 0 {
+                let end = ends.partition_point(|&end| end <= offset);
+                *length = ends.get(end).map_or(0, |end| end - offset);
+            }
+        }
+    }
+    lengths
 }
 
 fn refused<T>(what: &str) -> Result<T, ImageProblem> {

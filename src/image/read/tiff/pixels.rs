@@ -2,7 +2,7 @@
 
 use super::super::super::pixels::Pixels;
 use super::super::super::{ImageProblem, Samples, orientation::Orientation};
-use super::super::{DecodeOptions, nothing_read, tolerate};
+use super::super::{DecodeOptions, cut_off, nothing_read, tolerate};
 use super::File;
 use super::colors::Interpreter;
 use super::layout::Layout;
@@ -33,13 +33,15 @@ pub fn read(
     let widest = layout.chunk[0].max(layout.width);
     let row_bytes = widest * layout.samples * (layout.bits as usize).max(16) / 8;
     probe(row_bytes.saturating_mul(ROWS))?;
-    let source = RefCell::new(&mut **file.inner());
+    let source = RefCell::new(&mut **file.inner().source());
     let mut rows = Rows::new(layout);
-    let (mut faults, mut is_nothing) = (0, true);
+    let (mut faults, mut empty, mut is_nothing) = (0, 0, true);
     for index in 0..a_plane {
         let mut parts = Vec::new();
         for plane in 0..planes {
             let [offset, length] = layout.chunks[plane * a_plane + index];
+            let is_empty = [offset, length] == [0, 0];
+            empty += usize::from(is_empty);
             let start = offset.min(file_length);
             let end = start + length.min(file_length - start);
             let section = Section::new(&source, start..end, layout.reverses_bits());
@@ -47,6 +49,7 @@ pub fn read(
                 layout,
                 Place::new(layout, plane, index),
                 section,
+                is_empty,
             )?);
         }
         let Place {
@@ -68,19 +71,27 @@ pub fn read(
         }
         for part in &mut parts {
             part.finish()?;
-            faults += usize::from(!part.is_whole);
+            faults += usize::from(!part.is_whole && !part.is_empty);
             is_nothing &= !part.has_any;
         }
     }
+    let count = planes * a_plane;
+    let kind = if layout.tiled { "tiles" } else { "strips" };
     if faults > 0 {
-        let count = planes * a_plane;
-        let kind = if layout.tiled { "tiles" } else { "strips" };
         let reason = format!("{faults} of its {count} {kind} are cut off or damaged");
         let problem = ImageProblem::Incomplete(reason);
         if is_nothing {
             return Err(nothing_read(problem));
         }
         tolerate(problem, options, notes)?;
+    }
+    if empty > 0 {
+        if empty == count {
+            return Err(nothing_read(cut_off()));
+        }
+        notes.push(format!(
+            "{empty} of its {count} {kind} are not stored and were read as zeros"
+        ));
     }
     rows.finish(notes)?;
     Ok(pixels)
@@ -138,6 +149,7 @@ struct Part<'a> {
     line: Samples,
     /// How many rows were read.
     done: usize,
+    is_empty: bool,
     /// Whether nothing is missing so far.
     is_whole: bool,
     /// Whether anything of it could be read.
@@ -145,14 +157,24 @@ struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    fn new(layout: &Layout, place: Place, section: Section<'a>) -> Result<Self, ImageProblem> {
+    /// Of one that is not stored (`is_empty`), all is zeros.
+    fn new(
+        layout: &Layout,
+        place: Place,
+        section: Section<'a>,
+        is_empty: bool,
+    ) -> Result<Self, ImageProblem> {
         let samples = layout.chunk_samples();
         let units = Units::new(layout, &place);
         let row_bytes = match &units {
             Some(units) => units.row_bytes(),
             None => (place.stored[0] * samples * layout.bits as usize).div_ceil(8),
         };
-        let (unpacked, is_whole) = match unpack(section, layout, place.stored) {
+        let unpacked = match is_empty {
+            true => Ok(Unpacked::Bytes(Box::new(io::empty()))),
+            false => unpack(section, layout, place.stored),
+        };
+        let (unpacked, is_whole) = match unpacked {
             Ok(Unpacked::Jpeg(stream, all)) => {
                 // Rows below the image need not be there.
                 let fits = stream.width * place.shared[0] >= place.width
@@ -183,6 +205,7 @@ impl<'a> Part<'a> {
             bytes,
             line: layout.zeros(0)?,
             done: 0,
+            is_empty,
             is_whole,
             has_any,
         })

@@ -1,0 +1,378 @@
+//! Directories of TIFF files: which of them is the picture, and the tags that go from
+//! file to file.
+
+use super::files::{Folder, message};
+use super::noise_picture;
+use srdiff::image::{DecodeOptions, Decoded, EncodeOptions, OutputFormat, Picture, decode};
+
+const BYTE: u16 = 1;
+const ASCII: u16 = 2;
+const SHORT: u16 = 3;
+const LONG: u16 = 4;
+const UNDEFINED: u16 = 7;
+const DOUBLE: u16 = 12;
+
+const EXIF: u16 = 34_665;
+const INTEROPERABILITY: u16 = 40_965;
+const SUB_DIRECTORIES: u16 = 330;
+
+type Tag = (u16, u16, Vec<u8>);
+
+/// A TIFF file whose directories are written one after the other.
+struct Tiff {
+    little: bool,
+    /// Whether it is BigTIFF.
+    wide: bool,
+    bytes: Vec<u8>,
+}
+
+impl Tiff {
+    fn new(little: bool, wide: bool) -> Self {
+        Self {
+            little,
+            wide,
+            bytes: vec![0; 16],
+        }
+    }
+
+    fn number(&self, value: usize, bytes: usize) -> Vec<u8> {
+        match self.little {
+            true => value.to_le_bytes()[..bytes].to_vec(),
+            false => value.to_be_bytes()[8 - bytes..].to_vec(),
+        }
+    }
+
+    fn short(&self, tag: u16, value: usize) -> Tag {
+        (tag, SHORT, self.number(value, 2))
+    }
+
+    fn long(&self, tag: u16, value: usize) -> Tag {
+        (tag, LONG, self.number(value, 4))
+    }
+
+    fn data(&mut self, data: &[u8]) -> usize {
+        self.bytes.resize(self.bytes.len().next_multiple_of(2), 0);
+        self.bytes.extend(data);
+        self.bytes.len() - data.len()
+    }
+
+    /// Adds a directory, which is followed by another; where it is.
+    fn directory(&mut self, tags: &[Tag], next: usize) -> usize {
+        let side = if self.wide { 8 } else { 4 };
+        let mut tags = tags.to_vec();
+        tags.sort_by_key(|(tag, ..)| *tag);
+        let mut directory = self.number(tags.len(), if self.wide { 8 } else { 2 });
+        for (tag, kind, data) in tags {
+            let unit = match kind {
+                SHORT => 2,
+                LONG => 4,
+                DOUBLE => 8,
+                _ => 1,
+            };
+            directory.extend(self.number(tag.into(), 2));
+            directory.extend(self.number(kind.into(), 2));
+            directory.extend(self.number(data.len() / unit, side));
+            let mut value = data.clone();
+            if value.len() > side {
+                let at = self.data(&data);
+                value = self.number(at, side);
+            }
+            value.resize(side, 0);
+            directory.extend(value);
+        }
+        directory.extend(self.number(next, side));
+        self.data(&directory)
+    }
+
+    /// Tags of 8-bit pixels of one gray.
+    fn pixels(&mut self, side: usize, level: u8) -> Vec<Tag> {
+        let at = self.data(&vec![level; side * side]);
+        vec![
+            self.short(256, side),
+            self.short(257, side),
+            self.short(258, 8),
+            self.short(259, 1),
+            self.short(262, 1),
+            self.long(273, at),
+            self.short(277, 1),
+            self.short(278, side),
+            self.long(279, side * side),
+        ]
+    }
+
+    /// The file that begins with a directory.
+    fn file(mut self, first: usize) -> Vec<u8> {
+        let mut head = if self.little { b"II" } else { b"MM" }.to_vec();
+        match self.wide {
+            true => {
+                head.extend([43, 8, 0].map(|v| self.number(v, 2)).concat());
+                head.extend(self.number(first, 8));
+            }
+            false => {
+                head.extend(self.number(42, 2));
+                head.extend(self.number(first, 4));
+            }
+        }
+        self.bytes[..head.len()].copy_from_slice(&head);
+        self.bytes
+    }
+}
+
+fn read(bytes: &[u8]) -> Decoded {
+    let folder = Folder::new();
+    let path = folder.write("file.tif", bytes);
+    decode(&path, &DecodeOptions::default()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn saved(picture: &Picture, format: OutputFormat) -> Decoded {
+    let bytes = picture.encode(format, &EncodeOptions::default()).unwrap();
+    read(&bytes)
+}
+
+fn holds(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|bytes| bytes == part)
+}
+
+/// An entry of an EXIF block in little endian: tag, type, count.
+fn entry(tag: u16, kind: u16, count: u32) -> Vec<u8> {
+    let head = [tag.to_le_bytes(), kind.to_le_bytes()].concat();
+    [head, count.to_le_bytes().to_vec()].concat()
+}
+
+#[test]
+fn the_preview_of_a_raw_file_is_not_taken_for_its_picture() {
+    for (colors, wide) in [(32_803, false), (32_803, true), (34_892, false)] {
+        let mut tiff = Tiff::new(false, wide);
+        let mut raw = tiff.pixels(24, 9);
+        raw[4] = tiff.short(262, colors);
+        let raw = tiff.directory(&raw, 0);
+        let mut preview = tiff.pixels(4, 200);
+        preview.extend([tiff.long(254, 1), tiff.long(SUB_DIRECTORIES, raw)]);
+        let first = tiff.directory(&preview, 0);
+        let folder = Folder::new();
+        let path = folder.write("camera.nef", tiff.file(first));
+        let text = message(Picture::open(&path), &path);
+        assert!(text.starts_with("is a camera's raw file, "), "{text}");
+        assert_eq!(message(srdiff::image::dimensions(&path), &path), text);
+    }
+    let folder = Folder::new();
+    let path = folder.write("camera.cr2", b"II*\0\x10\0\0\0CR\x02\0\0\0\0\0");
+    let text = message(Picture::open(&path), &path);
+    assert!(text.starts_with("is a camera's raw file, "), "{text}");
+}
+
+#[test]
+fn a_picture_below_its_smaller_version_is_read() {
+    for (little, wide) in [(true, false), (false, false), (true, true), (false, true)] {
+        let mut tiff = Tiff::new(little, wide);
+        let smaller = {
+            let mut tags = tiff.pixels(5, 10);
+            tags.push(tiff.long(254, 1));
+            tiff.directory(&tags, 0)
+        };
+        let tags = tiff.pixels(6, 100);
+        let whole = tiff.directory(&tags, 0);
+        let mut tags = tiff.pixels(3, 200);
+        let below = [tiff.number(smaller, 4), tiff.number(whole, 4)].concat();
+        tags.extend([
+            tiff.long(254, 1),
+            (SUB_DIRECTORIES, LONG, below),
+            (271, ASCII, b"Camera\0".to_vec()),
+        ]);
+        let first = tiff.directory(&tags, 0);
+        let decoded = read(&tiff.file(first));
+        assert_eq!((decoded.picture.width, decoded.notes.len()), (6, 0));
+        assert_eq!(decoded.picture.rgb8()[..3], [100; 3]);
+        assert!(holds(&decoded.picture.metadata.exif.unwrap(), b"Camera\0"));
+    }
+}
+
+#[test]
+fn a_smaller_version_alone_is_read_and_told() {
+    let mut tiff = Tiff::new(true, false);
+    let mut tags = tiff.pixels(3, 200);
+    tags.push(tiff.long(254, 1));
+    let first = tiff.directory(&tags, 0);
+    let decoded = read(&tiff.file(first));
+    assert_eq!((decoded.picture.width, decoded.notes.len()), (3, 1));
+}
+
+#[test]
+fn the_old_mark_of_a_smaller_version_counts() {
+    let mut tiff = Tiff::new(true, false);
+    let tags = tiff.pixels(6, 100);
+    let second = tiff.directory(&tags, 0);
+    let mut tags = tiff.pixels(3, 200);
+    tags.push(tiff.short(255, 2));
+    let first = tiff.directory(&tags, second);
+    let decoded = read(&tiff.file(first));
+    assert_eq!((decoded.picture.width, decoded.notes), (6, vec![]));
+}
+
+#[test]
+fn texts_and_types_are_those_of_the_file() {
+    let texts = [
+        &b"\xa9 2020 Jos\xe9\0"[..],
+        "\u{a9} 2020 Jos\u{e9}\0".as_bytes(),
+        b"Photographer\0Editor\0",
+        b"without an end",
+    ];
+    for (little, wide) in [(true, false), (false, false), (true, true), (false, true)] {
+        for text in texts {
+            let mut tiff = Tiff::new(little, wide);
+            let tags = [
+                (1, ASCII, b"R98\0".to_vec()),
+                (2, UNDEFINED, b"0100".to_vec()),
+            ];
+            let rules = tiff.directory(&tags, 0);
+            let tags = [
+                (36_864, UNDEFINED, b"0230".to_vec()),
+                (37_510, UNDEFINED, b"ASCII\0\0\0hello".to_vec()),
+                (42_036, ASCII, text.to_vec()),
+                tiff.short(34_855, 0x1234),
+                tiff.long(INTEROPERABILITY, rules),
+            ];
+            let exif = tiff.directory(&tags, 0);
+            let mut tags = tiff.pixels(3, 7);
+            tags.extend([(33_432, ASCII, text.to_vec()), tiff.long(EXIF, exif)]);
+            let first = tiff.directory(&tags, 0);
+            let once = read(&tiff.file(first));
+            assert_eq!(once.notes, [""; 0]);
+            // To every format and through TIFF again.
+            let twice = saved(&once.picture, OutputFormat::Tiff);
+            let png = saved(&twice.picture, OutputFormat::Png);
+            for decoded in [once, twice, png] {
+                let block = decoded.picture.metadata.exif.unwrap();
+                let count = text.len() as u32;
+                for part in [
+                    entry(33_432, ASCII, count),
+                    entry(42_036, ASCII, count),
+                    [entry(36_864, UNDEFINED, 4), b"0230".to_vec()].concat(),
+                    entry(37_510, UNDEFINED, 13),
+                    [entry(34_855, SHORT, 1), vec![0x34, 0x12]].concat(),
+                    [entry(1, ASCII, 4), b"R98\0".to_vec()].concat(),
+                    [entry(2, UNDEFINED, 4), b"0100".to_vec()].concat(),
+                    text.to_vec(),
+                ] {
+                    assert!(holds(&block, &part), "{little} {wide} {part:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn tags_that_describe_the_picture_survive_and_others_are_told() {
+    let mut tiff = Tiff::new(true, false);
+    let title = b"T\0i\0t\0l\0e\0\0\0";
+    let exif = tiff.directory(&[(37_500, UNDEFINED, b"maker".to_vec())], 0);
+    let mut tags = tiff.pixels(3, 7);
+    tags.extend([
+        (269, ASCII, b"document\0".to_vec()),
+        (40_091, BYTE, title.to_vec()),
+        tiff.short(18_246, 5),
+        (33_550, DOUBLE, vec![0; 24]),
+        // More than JPEG has room for.
+        (50_000, BYTE, vec![1; 70_000]),
+        tiff.long(EXIF, exif),
+        // Beyond the end of the file.
+        (315, ASCII, b"artist\0".to_vec()),
+    ]);
+    let first = tiff.directory(&tags, 0);
+    let mut bytes = tiff.file(first);
+    let place = entry(315, ASCII, 7);
+    let place = bytes.windows(8).position(|part| part == place).unwrap() + 8;
+    bytes[place..place + 4].copy_from_slice(&[0xff; 4]);
+    let once = read(&bytes);
+    assert_eq!(once.notes.len(), 1, "{:?}", once.notes);
+    for name in ["GeoTIFF", "MakerNote", "tag 50000", "tag 315"] {
+        assert!(once.notes[0].contains(name), "{name}: {:?}", once.notes);
+    }
+    for format in [OutputFormat::Tiff, OutputFormat::Jpeg, OutputFormat::Png] {
+        let again = saved(&once.picture, format);
+        assert_eq!(again.notes, [""; 0], "{format}");
+        let block = again.picture.metadata.exif.unwrap();
+        let rating = [entry(18_246, SHORT, 1), vec![5, 0]].concat();
+        for part in [&b"document\0"[..], title, &rating] {
+            assert!(holds(&block, part), "{format}: {part:?}");
+        }
+        assert!(!holds(&block, &entry(33_550, DOUBLE, 3)));
+    }
+}
+
+/// A block of EXIF with a title, and a maker's note below.
+#[test]
+fn a_makers_note_that_tiff_has_no_place_for_is_told() {
+    let mut tiff = Tiff::new(true, false);
+    let exif = tiff.directory(&[(37_500, UNDEFINED, b"maker".to_vec())], 0);
+    let tags = [(40_091, BYTE, b"T\0\0\0".to_vec()), tiff.long(EXIF, exif)];
+    let first = tiff.directory(&tags, 0);
+    let mut picture = noise_picture(2, 2, 1);
+    picture.metadata.exif = Some(tiff.file(first));
+    let told = OutputFormat::Tiff.losses(&picture);
+    assert!(told.len() == 1 && told[0].contains("MakerNote"), "{told:?}");
+    assert_eq!(OutputFormat::Png.losses(&picture), [""; 0]);
+    let again = saved(&picture, OutputFormat::Tiff);
+    let title = [entry(40_091, BYTE, 4), b"T\0\0\0".to_vec()].concat();
+    assert!(holds(&again.picture.metadata.exif.unwrap(), &title));
+}
+
+#[test]
+fn strips_without_lengths_are_read_up_to_the_next() {
+    let mut tiff = Tiff::new(true, false);
+    let mut tags = tiff.pixels(4, 7);
+    let [first, second] = [10, 20].map(|level| tiff.data(&[level; 8]));
+    let places = [tiff.number(first, 4), tiff.number(second, 4)].concat();
+    tags.retain(|(tag, ..)| ![273, 278, 279].contains(tag));
+    tags.extend([
+        tiff.short(278, 2),
+        (273, LONG, places),
+        (279, LONG, vec![0; 8]),
+    ]);
+    let directory = tiff.directory(&tags, 0);
+    let decoded = read(&tiff.file(directory));
+    let expected = [[10; 24], [20; 24]].concat();
+    assert_eq!(decoded.picture.rgb8()[..], expected);
+    assert_eq!(decoded.notes, [""; 0]);
+}
+
+#[test]
+fn strips_that_are_not_stored_are_zeros_and_told() {
+    for compression in [1, 8, 32_773] {
+        let mut tiff = Tiff::new(true, false);
+        let mut tags = tiff.pixels(4, 7);
+        let data = match compression {
+            1 => vec![7; 8],
+            // A run of 8, and a stream of zlib without compression.
+            32_773 => vec![249, 7],
+            _ => [&b"\x78\x01\x01\x08\0\xf7\xff"[..], &[7; 8], b"\x01\0\0\0"].concat(),
+        };
+        let at = tiff.data(&data);
+        let numbers = |value| [tiff.number(value, 4), tiff.number(0, 4)].concat();
+        let (places, lengths) = (numbers(at), numbers(data.len()));
+        tags.retain(|(tag, ..)| ![259, 273, 278, 279].contains(tag));
+        tags.extend([
+            tiff.short(259, compression),
+            tiff.short(278, 2),
+            (273, LONG, places),
+            (279, LONG, lengths),
+        ]);
+        let directory = tiff.directory(&tags, 0);
+        let folder = Folder::new();
+        let path = folder.write("sparse.tif", tiff.file(directory));
+        let options = DecodeOptions {
+            // The checksum of the stream is wrong.
+            tolerant: compression == 8,
+            ..DecodeOptions::default()
+        };
+        let decoded = decode(&path, &options).unwrap();
+        let expected = [[7; 24], [0; 24]].concat();
+        assert_eq!(decoded.picture.rgb8()[..], expected, "{compression}");
+        let told = "1 of its 2 strips are not stored and were read as zeros";
+        assert!(
+            decoded.notes.iter().any(|note| note == told),
+            "{:?}",
+            decoded.notes
+        );
+    }
+}

@@ -149,11 +149,7 @@ impl Tiled<'_> {
                 Border::Reflected => None,
                 Border::Wrapped => Some(self.size.map(|side| (side * scale) as i32)),
             },
-            toward: sample.toward.map(|(seed, way)| {
-                // Of unit variance all the way.
-                let angle = way * std::f64::consts::FRAC_PI_2;
-                (seed, [angle.cos() as f32, angle.sin() as f32])
-            }),
+            toward: sample.other_noise(),
         }
     }
 

@@ -118,6 +118,24 @@ fn results_change_gradually_from_one_seed_to_another() {
     assert!(distances.iter().rev().is_sorted(), "{distances:?}");
 }
 
+/// Twice the same noise would be louder than the model expects.
+#[test]
+fn a_way_from_a_seed_to_itself_stays_where_it_is() {
+    let input = scene(16, 12);
+    let mut upscaler = starter();
+    let mut result = |toward| {
+        let options = SampleOptions {
+            toward,
+            ..sample(Sampler::Ddpm, 1, 1)
+        };
+        upscale(&mut upscaler, &input, &options)
+    };
+    let alone = result(None);
+    for way in [0.0, 0.5, 1.0] {
+        assert!(result(Some((1, way))) == alone, "{way}");
+    }
+}
+
 #[test]
 fn samples_share_one_encoding_and_are_what_they_are_alone() {
     let input = scene(20, 16);

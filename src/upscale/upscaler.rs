@@ -307,6 +307,10 @@ impl Upscaler {
 
     pub(super) fn check_picture(&self, picture: &Picture) -> Result<(), UpscaleError> {
         let (width, height) = (picture.width, picture.height);
+    pub(super) fn allows_mismatch(&self) -> bool {
+        self.allow_mismatch
+    }
+
         match picture.is_consistent() {
             true => Ok(()),
             false => Err(UpscaleError::Picture { width, height }),

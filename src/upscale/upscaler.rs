@@ -11,6 +11,7 @@ use super::finish::OnRows;
 use super::open::{Found, OpenDevice};
 use super::reverse::{OnProgress, Progress, SampleOptions};
 use super::select::{DeviceChoice, Selected};
+use super::tiled::Held;
 use super::tiling::{SMALLEST_TILE, TileChoice, Tiling};
 use super::tuning::Tuned;
 use super::{UpscaleError, steps};
@@ -197,7 +198,8 @@ impl Upscaler {
         sample: &SampleOptions,
     ) -> Result<(), UpscaleError> {
         let records = steps::records(self.model.settings(), sample)?;
-        self.tiling([width, height], &records)?;
+        let held = Held::new(&records, sample, false);
+        self.tiling([width, height], &held)?;
         Ok(())
     }
 
@@ -305,12 +307,12 @@ impl Upscaler {
         self.refused = None;
     }
 
-    pub(super) fn check_picture(&self, picture: &Picture) -> Result<(), UpscaleError> {
-        let (width, height) = (picture.width, picture.height);
     pub(super) fn allows_mismatch(&self) -> bool {
         self.allow_mismatch
     }
 
+    pub(super) fn check_picture(&self, picture: &Picture) -> Result<(), UpscaleError> {
+        let (width, height) = (picture.width, picture.height);
         match picture.is_consistent() {
             true => Ok(()),
             false => Err(UpscaleError::Picture { width, height }),

@@ -4,7 +4,7 @@ use super::super::consistency::Consistency;
 use super::super::device::Device;
 use super::super::finish::{Findings, Finish, OnRows};
 use super::super::reverse::{OnProgress, Progress, SampleOptions, notify, sample_steps};
-use super::super::tiled::{Start, Tiled};
+use super::super::tiled::{Held, Start, Tiled};
 use super::super::tiling::MARGIN;
 use super::super::{UpscaleError, steps};
 use super::{Report, Upscaler};
@@ -30,7 +30,8 @@ impl Upscaler {
     ) -> Result<Report, UpscaleError> {
         let amount = edited.map_or(1.0, |(_, amount)| amount);
         let (records, parts) = steps::records_from(self.model.settings(), sample, amount)?;
-        let tiling = self.load([picture.width, picture.height], &records, progress)?;
+        let held = Held::new(&records, sample, edited.is_some());
+        let tiling = self.load([picture.width, picture.height], &held, progress)?;
         let model = self.model.clone();
         let settings = model.settings();
         // Not there while it runs: after an error or a panic it may be in any state.
@@ -39,7 +40,7 @@ impl Upscaler {
         let start = edited.map(|(colors, _)| Start { colors, parts });
         let run = || -> Result<Findings, UpscaleError> {
             let mut finish = Finish::new(settings, picture, colors, rows)?;
-            if tiling.count() == 1 && !sample.needs_canvas() && start.is_none() {
+            if !held.has_canvas(&tiling) {
                 let in_flight = match self.selected.device {
                     // A run is done when it returns.
                     Device::Cpu(_) => 0,

@@ -127,7 +127,7 @@ impl Tiled<'_> {
         }
     }
 
-    /// A segment of pure noise, x_T.
+    /// A segment of x_T.
     fn segment(&self, row: usize) -> Result<Segment, NoMemory> {
         let (axis, scale) = (self.tiling.rows, self.settings.scale);
         let rows = match row + 1 == axis.count {
@@ -146,13 +146,17 @@ impl Tiled<'_> {
             },
             tiles: Vec::new(),
         };
-        let start = StepRecord {
-            sigma: 1.0,
-            ..self.records[steps::START]
-        };
-        update(&mut segment, &start, &self.noise());
-        if let Some(start) = &self.start {
-            self.mix(&mut segment, start)?;
+        let record = self.records[steps::START];
+        match &self.start {
+            None => update(&mut segment, &record, &self.noise()),
+            Some(start) => {
+                let whole = StepRecord {
+                    sigma: 1.0,
+                    ..record
+                };
+                update(&mut segment, &whole, &self.noise());
+                self.mix(&mut segment, start)?;
+            }
         }
         Ok(segment)
     }

@@ -11,6 +11,7 @@ use super::{Report, Upscaler};
 use crate::exec::{ExecError, Executor, StepRecord};
 use crate::image::{Colors, Picture, Planes};
 use crate::model::names;
+use rayon::prelude::*;
 
 /// Submits of steps queued on a GPU: enough that it never waits, few enough that
 /// progress is accurate and cancelling is quick.
@@ -124,6 +125,12 @@ fn whole(
         executor.run(names::CONDITION, steps::START)?;
     }
     executor.run(names::START, steps::START)?;
+    let deviation = records[steps::START].sigma;
+    if deviation != 1.0 {
+        let mut x = executor.read(names::X)?;
+        x.par_iter_mut().for_each(|x| *x *= deviation);
+        executor.write(names::X, &x)?;
+    }
     executor.wait(0)?;
     sample_steps(executor, records.len() - 1, in_flight, progress)?;
     notify(progress, Progress::Finish)?;

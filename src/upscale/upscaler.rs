@@ -17,7 +17,7 @@ use super::tuning::Tuned;
 use super::{UpscaleError, steps};
 use crate::exec::gpu::CacheFolder;
 use crate::exec::{Backend, Executor, Prepared};
-use crate::image::{Picture, Strip};
+use crate::image::{Border, Picture, Strip};
 use crate::model::Model;
 use crate::plan::Precision;
 use std::ops::ControlFlow;
@@ -84,8 +84,8 @@ pub struct Upscaler {
     prepared: Option<(LrSize, Prepared)>,
     /// The program on the device, its time tables computed.
     loaded: Option<(LrSize, Box<dyn Executor>)>,
-    /// Whether the loaded program holds the encoded image.
-    holds_image: bool,
+    /// Whether the loaded program holds the encoded image, and with what around it.
+    holds_image: Option<Border>,
     /// Bytes of packed weights that the backend keeps.
     weight_bytes: u64,
 }
@@ -148,7 +148,7 @@ impl Upscaler {
             refused: None,
             prepared: None,
             loaded: None,
-            holds_image: false,
+            holds_image: None,
             weight_bytes: 0,
         }
     }
@@ -303,7 +303,7 @@ impl Upscaler {
     /// Forgets what holds for the image before alone. Its memory may have been
     /// refused because other programs needed it then.
     pub(super) fn begin_image(&mut self) {
-        self.holds_image = false;
+        self.holds_image = None;
         self.refused = None;
     }
 

@@ -22,7 +22,7 @@ impl Upscaler {
     ) -> Result<(), UpscaleError> {
         // What was loaded goes first: the new one may need its memory.
         (self.loaded, self.prepared, self.weight_bytes) = (None, None, 0);
-        self.holds_image = false;
+        self.holds_image = None;
         self.tuned.load(&selected.device);
         // What was listed may be lost.
         let device = OpenDevice::of(selected.clone(), precision, None, &mut self.tuned)?;
@@ -44,7 +44,7 @@ impl Upscaler {
     /// Gives the memory of the loaded program back.
     #[cfg(feature = "gpu")]
     pub(in crate::upscale) fn unload(&mut self) {
-        (self.loaded, self.prepared, self.holds_image) = (None, None, false);
+        (self.loaded, self.prepared, self.holds_image) = (None, None, None);
     }
 
     #[cfg(feature = "gpu")]
@@ -110,7 +110,7 @@ impl Upscaler {
                 return Ok(tiling);
             }
             // The new program needs its memory.
-            (self.loaded, self.holds_image) = (None, false);
+            (self.loaded, self.holds_image) = (None, None);
             #[cfg(feature = "gpu")]
             if self.tune_first_use(tile, held.steps(), progress)? {
                 // Other kernels may need other memory.

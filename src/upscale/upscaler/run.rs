@@ -48,7 +48,7 @@ impl Upscaler {
                     Device::Gpu(_) => STEPS_IN_FLIGHT,
                 };
                 let margin = MARGIN as isize;
-                let lr = match self.holds_image {
+                let lr = match self.holds_image == Some(sample.border) {
                     true => None,
                     false => Some(colors.window([-margin, -margin], tiling.tile())?),
                 };
@@ -81,7 +81,8 @@ impl Upscaler {
             Err(UpscaleError::Exec(_)) => {}
             _ => self.loaded = Some((tile, loaded)),
         }
-        self.holds_image = result.is_ok() && tiling.count() == 1;
+        let holds_image = result.is_ok() && tiling.count() == 1;
+        self.holds_image = holds_image.then_some(sample.border);
         let Findings {
             is_finite,
             is_lost,

@@ -28,13 +28,14 @@ impl Upscaler {
     ) -> Result<Picture, UpscaleError> {
         self.check_picture(image)?;
         let (width, height) = (image.width, image.height);
-        if let Some(mask) = mask
-            && (mask.width, mask.height) != (width, height)
-        {
-            return Err(UpscaleError::Mask {
-                image: [width, height],
-                mask: [mask.width, mask.height],
-            });
+        if let Some(mask) = mask {
+            self.check_picture(mask)?;
+            if (mask.width, mask.height) != (width, height) {
+                return Err(UpscaleError::Mask {
+                    image: [width, height],
+                    mask: [mask.width, mask.height],
+                });
+            }
         }
         let scale = self.model().settings().scale;
         let lr_size = [width, height].map(|side| side.div_ceil(scale));

@@ -236,6 +236,12 @@ fn blending_changes_as_much_as_is_asked_for_and_only_where() {
         blend(Some(&small), 0.5),
         Err(UpscaleError::Mask { .. })
     ));
+    let mut cut = mask;
+    cut.rgb = vec![255u8; 100].into();
+    assert!(matches!(
+        blend(Some(&cut), 0.5),
+        Err(UpscaleError::Picture { .. })
+    ));
     for amount in [0.0, 1.1, f64::NAN] {
         assert!(matches!(
             blend(None, amount),

@@ -10,12 +10,15 @@
 //! ```
 //!
 //! All samplers share this form, so the same kernels serve them all. After the
-//! last step `x' = x0`. The noise `z` and the initial `x_T` come from [`noise`].
+//! last step `x' = x0`. The noise `z` and the initial `x_T` come from [`noise`],
+//! the latter times [`start_deviation`].
 
 pub mod noise;
 mod sampler;
 mod schedule;
 mod updates;
 
-pub use sampler::{FEW_STEPS, MIN_FEW_SIGNAL, Process, Sampler, SamplerError, StepCoefficients};
+pub use sampler::{
+    FEW_STEPS, MIN_FEW_SIGNAL, Process, Sampler, SamplerError, StepCoefficients, start_deviation,
+};
 pub use schedule::{BetaSchedule, MAX_TIMESTEPS, Schedule, ScheduleError};

@@ -71,7 +71,8 @@ impl Sampler {
     /// timesteps at which enough signal is left ([`MIN_FEW_SIGNAL`]), if there
     /// are at least twice as many of those as steps: an estimate of `x0` from
     /// almost pure noise multiplies the network's error, and few steps cannot
-    /// correct it. The last step's result is its estimate of `x0`, without noise.
+    /// correct it. One step of a schedule without those visits `T - 1`. The last
+    /// step's result is its estimate of `x0`, without noise.
     ///
     /// # Errors
     /// When `steps` is not in `1..=schedule.timesteps()` or eta is not in 0..=1.
@@ -154,6 +155,17 @@ pub const FEW_STEPS: usize = 10;
 /// starts. There, the error of a noise estimate is multiplied by 7.
 pub const MIN_FEW_SIGNAL: f64 = 0.02;
 
+/// Standard deviation of the noise that a process starts with whose first step is
+/// at this `alphas_cumprod`: 1, as in training at T, where next to no signal is
+/// left. Schedules that lose much of it in their last timestep (linear ones) start
+/// earlier with few steps, and the network expects as much less noise there.
+pub fn start_deviation(abar: f64) -> f64 {
+    match abar > 2.0 * MIN_FEW_SIGNAL {
+        true => (1.0 - abar).sqrt(),
+        false => 1.0,
+    }
+}
+
 /// The timesteps that [`Sampler::steps`] visits.
 fn spaced_timesteps(abar: &[f64], steps: usize) -> Result<Vec<usize>, SamplerError> {
     let timesteps = abar.len();
@@ -165,6 +177,8 @@ fn spaced_timesteps(abar: &[f64], steps: usize) -> Result<Vec<usize>, SamplerErr
     let mut spaced: Vec<usize> = if steps < FEW_STEPS && 2 * steps <= most {
         let each = (most - 1) as f64 / steps as f64;
         (1..=steps).map(|i| round(each * i as f64)).collect()
+    } else if steps == 1 {
+        vec![timesteps - 1]
     } else {
         linspace(0.0, (timesteps - 1) as f64, steps)
             .map(round)

@@ -1,17 +1,17 @@
 //! Bicubic resizing as MATLAB's `imresize` does it, to any size.
 //!
 //! Keys kernel with a = -1/2, half-pixel centres, symmetric border (the edge
-//! sample repeated); when shrinking, the kernel is stretched by the factor so
-//! that it removes what the smaller grid cannot hold. Weights of a sample add
+//! sample repeated) unless the image wraps; when shrinking, the kernel is
+//! stretched by the factor so that it removes what the smaller grid cannot hold. Weights of a sample add
 //! up to 1. All in f64, rounded once at the end if at all.
 //!
 //! This is for measures, for opacity and for making LR images; the
 //! enlargement inside the model is [`crate::ops::UpsampleBicubic`], which it
 //! agrees with.
 
-use super::{Picture, Samples};
+use super::{Border, Picture, Samples};
 use crate::host_memory::{NoMemory, probe, with_room, zeros};
-use crate::ops::{keys_cubic, symmetric};
+use crate::ops::keys_cubic;
 use bytemuck::Zeroable;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -66,8 +66,10 @@ fn resize_samples(
     size: [usize; 2],
     channels: usize,
     new_size: [usize; 2],
+    border: Border,
 ) -> Result<Samples, NoMemory> {
-    Resizing::new(size, channels, new_size)?.samples(samples, 0..new_size[1])
+    let resizing = Resizing::with_border(size, channels, new_size, border)?;
+    resizing.samples(samples, 0..new_size[1])
 }
 
 impl Picture {
@@ -79,13 +81,22 @@ impl Picture {
     /// # Errors
     /// When the system has no memory for the result.
     pub fn resized(&self, width: usize, height: usize) -> Result<Self, NoMemory> {
-        let (size, new_size) = ([self.width, self.height], [width, height]);
+        self.resized_with([width, height], Border::Reflected)
+    }
+
+    /// As [`resized`](Self::resized), with that beyond its edges.
+    pub(crate) fn resized_with(
+        &self,
+        new_size: [usize; 2],
+        border: Border,
+    ) -> Result<Self, NoMemory> {
+        let size = [self.width, self.height];
         let alpha = self.alpha.as_ref();
-        let alpha = alpha.map(|alpha| resize_samples(alpha, size, 1, new_size));
+        let alpha = alpha.map(|alpha| resize_samples(alpha, size, 1, new_size, border));
         Ok(Self {
-            width,
-            height,
-            rgb: resize_samples(&self.rgb, size, 3, new_size)?,
+            width: new_size[0],
+            height: new_size[1],
+            rgb: resize_samples(&self.rgb, size, 3, new_size, border)?,
             gray: self.gray,
             alpha: alpha.transpose()?,
             metadata: self.metadata.clone(),
@@ -118,10 +129,17 @@ pub(crate) struct Resizing {
 impl Resizing {
     /// # Panics
     /// When a length is 0.
-    pub fn new(
+    pub fn new(size: [usize; 2], channels: usize, new_size: [usize; 2]) -> Result<Self, NoMemory> {
+        Self::with_border(size, channels, new_size, Border::Reflected)
+    }
+
+    /// # Panics
+    /// When a length is 0.
+    pub fn with_border(
         [width, height]: [usize; 2],
         channels: usize,
         [new_width, new_height]: [usize; 2],
+        border: Border,
     ) -> Result<Self, NoMemory> {
         assert!(
             width > 0 && height > 0 && channels > 0 && new_width > 0 && new_height > 0,
@@ -130,8 +148,8 @@ impl Resizing {
         Ok(Self {
             size: [width, height],
             channels,
-            columns: Axis::new(width, new_width)?,
-            rows: Axis::new(height, new_height)?,
+            columns: Axis::with_border(width, new_width, border)?,
+            rows: Axis::with_border(height, new_height, border)?,
         })
     }
 
@@ -210,6 +228,10 @@ pub(crate) struct Axis {
 
 impl Axis {
     pub fn new(length: usize, new_length: usize) -> Result<Self, NoMemory> {
+        Self::with_border(length, new_length, Border::Reflected)
+    }
+
+    pub fn with_border(length: usize, new_length: usize, border: Border) -> Result<Self, NoMemory> {
         let scale = new_length as f64 / length as f64;
         let squeeze = scale.min(1.0);
         let width = 4.0 / squeeze;
@@ -228,7 +250,7 @@ impl Axis {
             let total: f64 = (0..support).map(weight).sum();
             for k in 0..support {
                 axis.indices
-                    .push(symmetric(first as isize + k as isize, length));
+                    .push(border.fold(first as isize + k as isize, length));
                 axis.weights.push(weight(k) / total);
             }
         }

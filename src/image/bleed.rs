@@ -6,7 +6,7 @@
 
 use super::buffer::Buffer;
 use super::samples::Sample;
-use super::{Picture, Samples};
+use super::{Border, Picture, Samples};
 use crate::host_memory::{NoMemory, collected, push};
 use bytemuck::{Pod, Zeroable};
 use std::borrow::Cow;
@@ -17,17 +17,18 @@ const TRUSTED: f32 = 16.0 / 255.0;
 
 /// The colours of an image, those of invisible pixels taken from the visible
 /// ones around them; hardly visible pixels get some of both.
-pub fn visible_colors(picture: &Picture) -> Result<Cow<'_, Samples>, NoMemory> {
+pub fn visible_colors(picture: &Picture, border: Border) -> Result<Cow<'_, Samples>, NoMemory> {
     match &picture.alpha {
         None => Ok(Cow::Borrowed(&picture.rgb)),
-        Some(Samples::U8(alpha)) => visible(picture, alpha),
-        Some(Samples::U16(alpha)) => visible(picture, alpha),
+        Some(Samples::U8(alpha)) => visible(picture, alpha, border),
+        Some(Samples::U16(alpha)) => visible(picture, alpha, border),
     }
 }
 
 fn visible<'a, A: Sample>(
     picture: &'a Picture,
     alpha: &Buffer<A>,
+    border: Border,
 ) -> Result<Cow<'a, Samples>, NoMemory> {
     let (mut least, mut most) = (f32::INFINITY, 0.0f32);
     for part in alpha.parts(1) {
@@ -42,8 +43,8 @@ fn visible<'a, A: Sample>(
     let trusted = TRUSTED.min(most);
     let mut rgb = picture.rgb.copied()?;
     match &mut rgb {
-        Samples::U8(rgb) => fill(rgb, alpha, trusted, picture.width)?,
-        Samples::U16(rgb) => fill(rgb, alpha, trusted, picture.width)?,
+        Samples::U8(rgb) => fill(rgb, alpha, trusted, picture.width, border)?,
+        Samples::U16(rgb) => fill(rgb, alpha, trusted, picture.width, border)?,
     }
     rgb.let_go();
     Ok(Cow::Owned(rgb))
@@ -71,16 +72,21 @@ fn fill<T: Sample, A: Sample>(
     alpha: &Buffer<A>,
     trusted: f32,
     width: usize,
+    border: Border,
 ) -> Result<(), NoMemory> {
     let height = alpha.len() / width;
+    // Up to three coordinates from the one before. A reflection has no colour that
+    // the image itself has not.
+    let around = move |at: usize, length: usize| {
+        let near = at as isize - 1..at as isize + 2;
+        near.filter(move |&at| border == Border::Wrapped || (0..length as isize).contains(&at))
+            .map(move |at| border.fold(at, length))
+    };
     let neighbours = |index: usize| {
         let (x, y) = (index % width, index / width);
-        let rows = y.saturating_sub(1)..(y + 2).min(height);
-        rows.flat_map(move |y| {
-            let columns = x.saturating_sub(1)..(x + 2).min(width);
-            columns.map(move |x| y * width + x)
-        })
-        .filter(move |&other| other != index)
+        around(y, height)
+            .flat_map(move |y| around(x, width).map(move |x| y * width + x))
+            .filter(move |&other| other != index)
     };
     let state = |alpha: &A| match alpha.unit() >= trusted {
         true => State::OWN,

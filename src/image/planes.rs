@@ -7,6 +7,7 @@ use super::{Picture, Samples};
 use crate::host_memory::{NoMemory, collected, zeros};
 use rayon::prelude::*;
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// What lies beyond an image's edges.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub enum Border {
 
 impl Border {
     /// The coordinate in `0..length` that stands for any other.
-    fn fold(self, coordinate: isize, length: usize) -> usize {
+    pub(super) fn fold(self, coordinate: isize, length: usize) -> usize {
         match self {
             Self::Reflected => crate::ops::symmetric(coordinate, length),
             Self::Wrapped => coordinate.rem_euclid(length as isize) as usize,
@@ -42,10 +43,33 @@ impl<'a> Colors<'a> {
     /// When the system has no memory for the colours that are filled in.
     pub fn new(picture: &'a Picture, border: Border) -> Result<Self, NoMemory> {
         Ok(Self {
-            rgb: bleed::visible_colors(picture)?,
+            rgb: bleed::visible_colors(picture, border)?,
             size: [picture.width, picture.height],
             border,
         })
+    }
+
+    /// Width and height of the image.
+    pub(crate) fn size(&self) -> [usize; 2] {
+        self.size
+    }
+
+    pub(crate) fn border(&self) -> Border {
+        self.border
+    }
+
+    /// Rows of the colours, resized.
+    ///
+    /// # Panics
+    /// When `resizing` is of another size or number of channels.
+    pub(crate) fn resized_rows(
+        &self,
+        resizing: &Resizing,
+        rows: Range<usize>,
+    ) -> Result<Samples, NoMemory> {
+        let rows = resizing.samples(&self.rgb, rows);
+        self.rgb.let_go();
+        rows
     }
 
     /// The R, G and B planes in [0, 1] of a window of `width x height`, whose
@@ -102,6 +126,16 @@ pub struct Strip {
 }
 
 impl Strip {
+    /// The R, G and B planes in [-1, 1], one after the other.
+    pub(crate) fn planes(&self) -> Result<Vec<f32>, NoMemory> {
+        let pixels = self.rgb.len() / 3;
+        let value = |at: usize| {
+            let (channel, pixel) = (at / pixels, at % pixels);
+            2.0 * self.rgb.unit_at(3 * pixel + channel) - 1.0
+        };
+        collected(3 * pixels, (0..3 * pixels).map(value))
+    }
+
     /// A copy.
     ///
     /// # Errors
@@ -132,10 +166,11 @@ pub struct Enlargement<'a> {
 impl<'a> Enlargement<'a> {
     /// # Errors
     /// When the system has no memory for the weights of its rows and columns.
-    pub fn new(picture: &'a Picture, scale: usize) -> Result<Self, NoMemory> {
+    pub fn new(picture: &'a Picture, scale: usize, border: Border) -> Result<Self, NoMemory> {
         let size = [picture.width, picture.height];
         let new_size = size.map(|side| side * scale);
-        let resizing = (picture.alpha.is_some()).then(|| Resizing::new(size, 1, new_size));
+        let resizing = || Resizing::with_border(size, 1, new_size, border);
+        let resizing = picture.alpha.is_some().then(resizing);
         Ok(Self {
             picture,
             scale,
@@ -255,7 +290,7 @@ pub fn picture_from_planes(
     like: &Picture,
     scale: usize,
 ) -> Result<Picture, NoMemory> {
-    let enlargement = Enlargement::new(like, scale)?;
+    let enlargement = Enlargement::new(like, scale, Border::Reflected)?;
     let (width, height) = (enlargement.width(), enlargement.height());
     assert!(
         width <= stride && 3 * height * stride <= planes.len(),

@@ -2,7 +2,7 @@
 
 use super::bicubic::Axis;
 use super::samples::Sample;
-use super::{Picture, Samples, Strip};
+use super::{Border, Picture, Samples, Strip};
 use crate::host_memory::{NoMemory, collected, probe, zeros};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, btree_map::Entry};
@@ -28,8 +28,9 @@ impl RowResizing {
     pub fn new(
         [width, height]: [usize; 2],
         [new_width, new_height]: [usize; 2],
+        border: Border,
     ) -> Result<Self, NoMemory> {
-        let rows = Axis::new(height, new_height)?;
+        let rows = Axis::with_border(height, new_height, border)?;
         let mut parts = collected(height, repeat_with(Vec::new))?;
         let mut counts = zeros(new_height)?;
         // What each row holds of them.
@@ -41,7 +42,7 @@ impl RowResizing {
             }
         }
         Ok(Self {
-            columns: Axis::new(width, new_width)?,
+            columns: Axis::with_border(width, new_width, border)?,
             parts,
             counts,
             open: BTreeMap::new(),
@@ -50,13 +51,15 @@ impl RowResizing {
     }
 
     /// Takes the next row of every plane. Calls `done` with the number and the
-    /// planes of each output row that is complete.
+    /// planes of each output row that is complete with it; where the image wraps,
+    /// the first ones are so only in the end.
     pub fn push(
         &mut self,
         planes: &[&[f32]],
         mut done: impl FnMut(usize, Vec<Vec<f64>>) -> Result<(), NoMemory>,
     ) -> Result<(), NoMemory> {
         let width = self.columns.taken();
+        let mut complete = Vec::new();
         for &(row, weight) in &self.parts[self.next] {
             let count = self.counts[row];
             let (missing, sums) = match self.open.entry(row) {
@@ -64,6 +67,9 @@ impl RowResizing {
                 Entry::Vacant(entry) => entry.insert((count, zeros(planes.len() * width)?)),
             };
             *missing -= 1;
+            if *missing == 0 {
+                complete.push(row);
+            }
             let sums = sums.par_chunks_mut(width).zip(planes);
             sums.for_each(|(sums, values)| {
                 for (sum, &value) in sums.iter_mut().zip(*values) {
@@ -72,8 +78,8 @@ impl RowResizing {
             });
         }
         self.next += 1;
-        while let Some(entry) = self.open.first_entry().filter(|entry| entry.get().0 == 0) {
-            let (row, (_, sums)) = entry.remove_entry();
+        for row in complete {
+            let (_, sums) = self.open.remove(&row).expect("it was open until now");
             let resized = sums.par_chunks_exact(width).map(|sums| {
                 let columns = 0..self.columns.length();
                 let value = |x| {
@@ -95,6 +101,10 @@ impl RowResizing {
 pub struct StripResizing {
     rows: RowResizing,
     width: usize,
+    /// Rows of the result whose turn has not come: colours and opacity.
+    waiting: BTreeMap<usize, (Samples, Option<Samples>)>,
+    /// The next row of the result.
+    next: usize,
 }
 
 impl StripResizing {
@@ -103,14 +113,18 @@ impl StripResizing {
     ///
     /// # Errors
     /// When the system has no memory for the weights of rows and columns.
-    pub fn new(size: [usize; 2], new_size: [usize; 2]) -> Result<Self, NoMemory> {
+    pub fn new(size: [usize; 2], new_size: [usize; 2], border: Border) -> Result<Self, NoMemory> {
         Ok(Self {
-            rows: RowResizing::new(size, new_size)?,
+            rows: RowResizing::new(size, new_size, border)?,
             width: size[0],
+            waiting: BTreeMap::new(),
+            next: 0,
         })
     }
 
-    /// The rows that are complete with `strip`; none: not one is.
+    /// The rows that are complete with `strip` and the next; none: not one is.
+    /// Where the image wraps, the first row is made of the last ones, too, and
+    /// all come in the end.
     ///
     /// # Panics
     /// When `strip` is not the next or not as wide as the image.
@@ -119,7 +133,6 @@ impl StripResizing {
     /// When the system has no memory for them.
     pub fn push(&mut self, strip: &Strip) -> Result<Option<Strip>, NoMemory> {
         assert_eq!(strip.y, self.rows.next, "strips come in order");
-        let mut result: Option<Strip> = None;
         for row in 0..strip.rows {
             let mut planes = planes(&strip.rgb, 3, row, self.width)?;
             if let Some(alpha) = &strip.alpha {
@@ -130,29 +143,38 @@ impl StripResizing {
                 let rgb = interleaved(&planes[..3], &strip.rgb)?;
                 let alpha = strip.alpha.as_ref();
                 let alpha = alpha.map(|alpha| interleaved(&planes[3..], alpha));
-                let alpha = alpha.transpose()?;
-                match &mut result {
-                    None => {
-                        let rows = 1;
-                        result = Some(Strip {
-                            y,
-                            rows,
-                            rgb,
-                            alpha,
-                        });
-                    }
-                    Some(result) => {
-                        result.rows += 1;
-                        result.rgb.append(rgb, 0)?;
-                        if let (Some(alpha), Some(more)) = (&mut result.alpha, alpha) {
-                            alpha.append(more, 0)?;
-                        }
-                    }
-                }
+                self.waiting.insert(y, (rgb, alpha.transpose()?));
                 Ok(())
             })?;
         }
-        Ok(result)
+        self.complete()
+    }
+
+    /// The rows whose turn it is.
+    fn complete(&mut self) -> Result<Option<Strip>, NoMemory> {
+        let y = self.next;
+        let Some((rgb, alpha)) = self.waiting.remove(&y) else {
+            return Ok(None);
+        };
+        self.next += 1;
+        let following = self.waiting.keys().zip(self.next..);
+        let rows = 1 + following.take_while(|(row, next)| *row == next).count();
+        let mut result = Strip {
+            y,
+            rows,
+            rgb,
+            alpha,
+        };
+        while self.next < y + rows {
+            let (rgb, alpha) = self.waiting.remove(&self.next).expect("counted above");
+            let pixels = rows * rgb.len() / 3;
+            result.rgb.append(rgb, 3 * pixels)?;
+            if let (Some(alpha), Some(more)) = (&mut result.alpha, alpha) {
+                alpha.append(more, pixels)?;
+            }
+            self.next += 1;
+        }
+        Ok(Some(result))
     }
 }
 

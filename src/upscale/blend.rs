@@ -28,18 +28,19 @@ impl Upscaler {
     ) -> Result<Picture, UpscaleError> {
         self.check_picture(image)?;
         let (width, height) = (image.width, image.height);
-        if let Some(mask) = mask
-            && (mask.width, mask.height) != (width, height)
-        {
-            return Err(UpscaleError::Mask {
-                image: [width, height],
-                mask: [mask.width, mask.height],
-            });
+        if let Some(mask) = mask {
+            self.check_picture(mask)?;
+            if (mask.width, mask.height) != (width, height) {
+                return Err(UpscaleError::Mask {
+                    image: [width, height],
+                    mask: [mask.width, mask.height],
+                });
+            }
         }
         let scale = self.model().settings().scale;
         let lr_size = [width, height].map(|side| side.div_ceil(scale));
-        let full = padded(image, lr_size.map(|side| side * scale))?;
-        let lr = full.resized(lr_size[0], lr_size[1])?;
+        let full = padded(image, lr_size.map(|side| side * scale), sample.border)?;
+        let lr = full.resized_with(lr_size, sample.border)?;
         let mut result = full.without_pixels([full.width, full.height]);
         let edited = Some((&full, amount));
         self.begin_image();
@@ -59,10 +60,14 @@ impl Upscaler {
     }
 }
 
-/// The colours of an image, continued to the right and below by their
-/// reflection.
-fn padded(image: &Picture, [width, height]: [usize; 2]) -> Result<Picture, NoMemory> {
-    let planes = Colors::new(image, Border::Reflected)?;
+/// The colours of an image, continued to the right and below by what lies beyond
+/// its edges.
+fn padded(
+    image: &Picture,
+    [width, height]: [usize; 2],
+    border: Border,
+) -> Result<Picture, NoMemory> {
+    let planes = Colors::new(image, border)?;
     let planes = planes.window([0, 0], [width, height])?;
     let pixels = width * height;
     let interleaved = (0..pixels).flat_map(|p| [0, 1, 2].map(|c| planes[c * pixels + p]));

@@ -122,6 +122,18 @@ pub enum Shortage {
     },
 }
 
+impl Shortage {
+    /// That of which less is missing; a device's limit before memory.
+    pub(super) fn lesser(self, other: Self) -> Self {
+        match (&self, &other) {
+            (Self::Memory { needed: a, .. }, Self::Memory { needed: b, .. }) if b < a => other,
+            (Self::Refused { needed: a }, Self::Refused { needed: b }) if b < a => other,
+            (_, Self::Limit { .. }) => other,
+            _ => self,
+        }
+    }
+}
+
 impl fmt::Display for TooLarge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {

@@ -3,6 +3,7 @@
 use super::memory::graphs;
 use super::tiling::{MARGIN, Tiling};
 use super::{SampleOptions, UpscaleError, steps};
+use crate::diffusion::FEW_STEPS;
 use crate::exec::gpu::{AdapterSummary, Lowered};
 use crate::exec::{PrepareOptions, StepRecord, Target};
 use crate::image::Border;
@@ -52,7 +53,8 @@ impl Export {
     ///
     /// # Errors
     /// When the steps or the sampler do not fit the model, and for options that a
-    /// program of one tile on a GPU cannot follow.
+    /// program of one tile on a GPU cannot follow, such as few steps of a linear
+    /// schedule.
     pub fn new(
         settings: &Settings,
         width: usize,
@@ -70,6 +72,16 @@ impl Export {
             return Err(UpscaleError::NotExported(name));
         }
         let records = steps::records(settings, sample)?;
+        if records[steps::START].sigma != 1.0 {
+            return Err(UpscaleError::Option {
+                name: "steps",
+                value: sample.steps as f64,
+                choose: format!(
+                    "{} or more; with fewer, this model starts from less noise than an exported program draws",
+                    FEW_STEPS.min(settings.timesteps)
+                ),
+            });
+        }
         let tile = Tiling::whole(settings, [width, height]).tile();
         let graphs = graphs(settings, tile)?;
         let target = Target::gpu(&AdapterSummary::baseline(), precision);

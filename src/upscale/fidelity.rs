@@ -1,6 +1,6 @@
 //! Whether a result still shows its input.
 
-use crate::host_memory::NoMemory;
+use crate::host_memory::{NoMemory, collected, zeros};
 use crate::image::{Colors, Planes, RowResizing};
 
 /// A result is refused when a block of it differs from its input by more than
@@ -17,62 +17,51 @@ const BLOCK: usize = 32;
 /// row as the result comes.
 pub(super) struct Fidelity<'a> {
     colors: &'a Colors<'a>,
-    /// Width and height of the input.
-    size: [usize; 2],
     /// Width of the result.
     width: usize,
     /// Three planes of the result, three of the enlarged input.
     shrinking: RowResizing,
-    squares: Squares,
-}
-
-/// Sums of squares of the differences: of the result and of bicubic enlargement.
-struct Squares {
-    /// Of the rows of blocks that are complete.
-    sums: [f64; 2],
-    /// Of each block in the row of blocks that is not.
-    blocks: Vec<[f64; 2]>,
-    has_lost_block: bool,
+    /// Of each block, the sums of squares of the differences: of the result and
+    /// of bicubic enlargement.
+    squares: Vec<[f64; 2]>,
 }
 
 impl<'a> Fidelity<'a> {
-    pub fn new(colors: &'a Colors<'a>, size: [usize; 2], scale: usize) -> Result<Self, NoMemory> {
+    /// Of a result of this size.
+    pub fn new(colors: &'a Colors<'a>, result: [usize; 2]) -> Result<Self, NoMemory> {
+        let [across, down] = colors.size().map(blocks);
         Ok(Self {
             colors,
-            size,
-            width: size[0] * scale,
-            shrinking: RowResizing::new(size.map(|side| side * scale), size)?,
-            squares: Squares {
-                sums: [0.0; 2],
-                blocks: vec![[0.0; 2]; blocks(size[0])],
-                has_lost_block: false,
-            },
+            width: result[0],
+            shrinking: RowResizing::new(result, colors.size(), colors.border())?,
+            squares: zeros(across * down)?,
         })
     }
 
     /// Takes the next rows of the result and of the enlarged input, both in
     /// about [-1, 1].
     pub fn push(&mut self, rows: usize, sr: &Planes<'_>, up: &Planes<'_>) -> Result<(), NoMemory> {
-        let [width, height] = self.size;
+        let [width, height] = self.colors.size();
         for row in 0..rows {
-            let planes: [&[f32]; 6] = std::array::from_fn(|plane| {
+            // No level is above white or below black.
+            let mut planes: [Vec<f32>; 6] = Default::default();
+            for (plane, values) in planes.iter_mut().enumerate() {
                 let of = if plane < 3 { sr } else { up };
-                of.row(plane % 3, row, self.width)
-            });
+                let row = of.row(plane % 3, row, self.width);
+                *values = collected(self.width, row.iter().map(|v| v.clamp(-1.0, 1.0)))?;
+            }
+            let planes = planes.each_ref().map(Vec::as_slice);
             self.shrinking.push(&planes, |y, shrunk| {
+                let first = block(y, height) * blocks(width);
                 let lr = self.colors.window([0, y as isize], [width, 1])?;
                 for (plane, shrunk) in shrunk.iter().enumerate() {
                     let lr = &lr[plane % 3 * width..];
                     for (x, (&lr, &shrunk)) in lr.iter().zip(shrunk).enumerate() {
-                        // No level is above white or below black.
+                        // The kernel's negative weights may go beyond.
                         let level = ((shrunk + 1.0) / 2.0).clamp(0.0, 1.0);
                         let square = (level - f64::from(lr)).powi(2);
-                        self.squares.blocks[block(x, width)][plane / 3] += square;
+                        self.squares[first + block(x, width)][plane / 3] += square;
                     }
-                }
-                if y + 1 == height || block(y + 1, height) > block(y, height) {
-                    let first = BLOCK * block(y, height);
-                    self.squares.end_blocks(width, y + 1 - first);
                 }
                 Ok(())
             })?;
@@ -82,31 +71,20 @@ impl<'a> Fidelity<'a> {
 
     /// PSNR of the shrunk result, in dB; infinite if it equals the input.
     pub fn lr_psnr(&self) -> f64 {
-        let [difference, _] = differences(self.squares.sums, self.size);
+        let squares = self.squares.iter().map(|[of_result, _]| of_result).sum();
+        let [difference, _] = differences([squares, 0.0], self.colors.size());
         20.0 * (255.0 / difference).log10()
     }
 
     /// Whether the result, or a block of it, is no enlargement of the input.
     pub fn is_lost(&self) -> bool {
-        self.squares.has_lost_block
-    }
-}
-
-impl Squares {
-    /// Judges a row of blocks of an image, `height` LR pixels high.
-    fn end_blocks(&mut self, width: usize, height: usize) {
-        let last = self.blocks.len() - 1;
-        for (index, sums) in self.blocks.iter_mut().enumerate() {
-            let width = match index == last {
-                true => width - BLOCK * last,
-                false => BLOCK,
-            };
-            let [result, bicubic] = differences(*sums, [width, height]);
-            self.has_lost_block |= result.is_nan() || result > ABSOLUTE + RELATIVE * bicubic;
-            for (sum, of_block) in self.sums.iter_mut().zip(std::mem::take(sums)) {
-                *sum += of_block;
-            }
-        }
+        let [width, height] = self.colors.size();
+        self.squares.iter().enumerate().any(|(index, squares)| {
+            let (x, y) = (index % blocks(width), index / blocks(width));
+            let size = [length(x, width), length(y, height)];
+            let [result, bicubic] = differences(*squares, size);
+            result.is_nan() || result > ABSOLUTE + RELATIVE * bicubic
+        })
     }
 }
 
@@ -119,6 +97,14 @@ fn blocks(side: usize) -> usize {
 /// The block of a pixel along a side of an image.
 fn block(at: usize, side: usize) -> usize {
     (at / BLOCK).min(blocks(side) - 1)
+}
+
+/// The pixels of a block along a side of an image.
+fn length(block: usize, side: usize) -> usize {
+    match block + 1 == blocks(side) {
+        true => side - BLOCK * block,
+        false => BLOCK,
+    }
 }
 
 /// Root mean squares over `size`, in levels of 255.

@@ -49,8 +49,8 @@ impl<'a> Finish<'a> {
             settings,
             colors,
             size,
-            enlargement: Enlargement::new(picture, settings.scale)?,
-            fidelity: Fidelity::new(colors, size, settings.scale)?,
+            enlargement: Enlargement::new(picture, settings.scale, colors.border())?,
+            fidelity: Fidelity::new(colors, size.map(|side| side * settings.scale))?,
             on_rows,
             is_finite: true,
         })

@@ -2,15 +2,15 @@
 
 use super::device::Device;
 use super::error::{Shortage, TooLarge, UpscaleError};
-use super::tiled;
+use super::tiled::Held;
 use super::tiling::{SMALLEST_TILE, TileChoice, Tiling};
 use crate::exec::gpu::check_limits;
 use crate::exec::gpu::tuning::Tuning;
-use crate::exec::{ExecError, PrepareOptions, Prepared, StepRecord, Target};
+use crate::exec::{ExecError, PrepareOptions, Prepared, Target};
 use crate::graph::{Graph, GraphError};
 use crate::model::{PhaseOptions, Settings, phases};
 use crate::ops::NoiseSource;
-use crate::plan::Precision;
+use crate::plan::{MemoryReport, Precision};
 use std::sync::Arc;
 
 /// What programs are prepared for.
@@ -51,13 +51,13 @@ impl Budget<'_> {
     }
 
     /// Cuts an image of `size` into tiles that fit, as few as possible, and
-    /// prepares their program unless it is `known`.
+    /// prepares their program unless its memory is `known`.
     pub fn tiling(
         &self,
         size: [usize; 2],
         choice: TileChoice,
-        records: &[StepRecord],
-        known: &dyn Fn([usize; 2]) -> bool,
+        held: &Held,
+        known: Known<'_>,
     ) -> Result<(Tiling, Option<Prepared>), UpscaleError> {
         if let Some(&side) = size.iter().find(|&&side| side > LONGEST_SIDE) {
             let shortage = Shortage::Limit {
@@ -71,12 +71,10 @@ impl Budget<'_> {
             TileChoice::Auto => Tiling::whole(self.settings, size),
             TileChoice::AtMost(side) => Tiling::within(self.settings, size, side),
         };
-        if known(chosen.tile()) {
-            return Ok((chosen, None));
-        }
         let mut shortage = None;
         let [width, height] = chosen.tile();
-        let is_small = width.saturating_mul(height) <= MOST_PIXELS;
+        let is_small =
+            width.saturating_mul(height) <= MOST_PIXELS || known(chosen.tile()).is_some();
         let model = match is_small {
             true => None,
             false => Some(self.memory_model()?),
@@ -84,13 +82,15 @@ impl Budget<'_> {
         // One in one piece that is far from fitting is not worth a program.
         let is_hopeless = |model: &MemoryModel| model.bytes(&chosen) / 2.0 > self.bytes as f64;
         if !model.as_ref().is_some_and(is_hopeless) {
-            match self.checked(&chosen, records)? {
-                Ok(prepared) => return Ok((chosen, Some(prepared))),
+            match self.checked(&chosen, held, known)? {
+                Ok(prepared) => return Ok((chosen, prepared)),
                 Err(found) => shortage = Some(found),
             }
         }
         let model = model.map_or_else(|| self.memory_model(), Ok)?;
-        // What the program of a tile was found to need may be a little off.
+        // What the program of a tile was found to need may be a little off, but for
+        // the weights.
+        let free = self.bytes as f64 - model.fixed as f64;
         for slack in [1.0, 0.9, 0.75, 0.5, 0.25, 0.1] {
             let fits = |tiling: &Tiling| {
                 let [width, height] = tiling.tile();
@@ -102,30 +102,57 @@ impl Budget<'_> {
                     TileChoice::Auto => true,
                     TileChoice::AtMost(side) => width.max(height) <= side,
                 };
-                let band = self.band_bytes(tiling, records) as f64;
                 within
                     && width * height <= most.max(SMALLEST_TILE * SMALLEST_TILE)
-                    && model.bytes(tiling) + band <= self.bytes as f64 * slack
+                    && self.estimate(&model, tiling, held) <= free * slack
             };
             let Some(tiling) = Tiling::fitting(self.settings, size, fits) else {
                 continue;
             };
-            if known(tiling.tile()) {
-                return Ok((tiling, None));
-            }
-            match self.checked(&tiling, records)? {
-                Ok(prepared) => return Ok((tiling, Some(prepared))),
+            match self.checked(&tiling, held, known)? {
+                Ok(prepared) => return Ok((tiling, prepared)),
                 Err(found) => shortage = Some(found),
             }
         }
-        let smallest = Tiling::within(self.settings, size, SMALLEST_TILE);
-        let shortage = match self.checked(&smallest, records)? {
-            Ok(prepared) => return Ok((smallest, Some(prepared))),
-            Err(found) => shortage
-                .filter(|s| matches!(s, Shortage::Limit { .. }))
-                .unwrap_or(found),
-        };
+        let mut shortage = shortage.filter(|s| matches!(s, Shortage::Limit { .. }));
+        for tiling in self.least(&model, size, held) {
+            match self.checked(&tiling, held, known)? {
+                Ok(prepared) => return Ok((tiling, prepared)),
+                Err(found) => {
+                    shortage = Some(match shortage {
+                        Some(shortage) => shortage.lesser(found),
+                        None => found,
+                    });
+                }
+            }
+        }
+        let shortage = shortage.expect("one tiling at least was checked");
         Err(self.too_large(size, shortage))
+    }
+
+    /// The tilings that are to need least, whatever there is: small tiles, but not
+    /// always the smallest, as what they share is there twice.
+    fn least(&self, model: &MemoryModel, size: [usize; 2], held: &Held) -> Vec<Tiling> {
+        /// Sides of tiles in LR pixels.
+        const SIDES: [usize; 7] = [16, 20, 24, 32, 48, 64, 128];
+        /// How many are worth a program each.
+        const COUNT: usize = 3;
+        let tiling = |side: &usize| Tiling::within(self.settings, size, *side);
+        let mut all: Vec<Tiling> = SIDES.iter().map(tiling).collect();
+        all.dedup();
+        // In ascending order: if not even the smallest is left, it tells what it needs.
+        let is_left = |tiling: &Tiling| self.refused.is_none_or(|refused| tiling.area() < refused);
+        let left = all.iter().filter(|tiling| is_left(tiling)).count();
+        all.truncate(left.max(1));
+        let estimate = |tiling: &Tiling| self.estimate(model, tiling, held);
+        all.sort_by(|a, b| estimate(a).total_cmp(&estimate(b)));
+        all.truncate(COUNT);
+        all
+    }
+
+    /// Bytes that a tiling is to need besides the weights.
+    fn estimate(&self, model: &MemoryModel, tiling: &Tiling, held: &Held) -> f64 {
+        model.bytes(tiling) - model.fixed as f64 + held.bytes(self.settings, tiling) as f64
     }
 
     fn memory_model(&self) -> Result<MemoryModel, UpscaleError> {
@@ -147,29 +174,36 @@ impl Budget<'_> {
         }))
     }
 
-    /// The program of a tile, or what the device has too little of.
+    /// The program of a tile unless it is known, or what the device has too little
+    /// of.
     fn checked(
         &self,
         tiling: &Tiling,
-        records: &[StepRecord],
-    ) -> Result<Result<Prepared, Shortage>, UpscaleError> {
-        let [width, height] = tiling.tile();
-        if self
-            .refused
-            .is_some_and(|refused| width * height >= refused)
-        {
-            let needed = self.prepare(tiling.tile())?.memory().total_bytes();
+        held: &Held,
+        known: Known<'_>,
+    ) -> Result<Result<Option<Prepared>, Shortage>, UpscaleError> {
+        let (memory, prepared) = match known(tiling.tile()) {
+            Some(memory) => (memory, None),
+            None => {
+                let prepared = self.prepare(tiling.tile())?;
+                (prepared.memory(), Some(prepared))
+            }
+        };
+        if self.refused.is_some_and(|refused| tiling.area() >= refused) {
+            let needed = memory.total_bytes();
             return Ok(Err(Shortage::Refused { needed }));
         }
-        let prepared = self.prepare(tiling.tile())?;
-        let needed = prepared.memory().total_bytes() + self.band_bytes(tiling, records);
+        let band = held.bytes(self.settings, tiling);
+        let needed = memory.total_bytes().saturating_add(band);
         if needed > self.bytes {
             return Ok(Err(Shortage::Memory {
                 needed,
                 available: self.bytes,
             }));
         }
-        let (Device::Gpu(adapter), Some(lowered)) = (self.device, prepared.lowered()) else {
+        // What is known was checked before.
+        let lowered = prepared.as_ref().and_then(Prepared::lowered);
+        let (Device::Gpu(adapter), Some(lowered)) = (self.device, lowered) else {
             return Ok(Ok(prepared));
         };
         match check_limits(adapter, lowered) {
@@ -187,25 +221,10 @@ impl Budget<'_> {
             _ => Ok(Ok(prepared)),
         }
     }
-
-    /// Bytes of the canvas that a run over tiles holds at a time.
-    fn band_bytes(&self, tiling: &Tiling, records: &[StepRecord]) -> u64 {
-        if tiling.count() == 1 {
-            return 0;
-        }
-        let scale = self.settings.scale as u64;
-        let steps = records.len() as u64 - 1;
-        let segments = (tiling.rows.count as u64).min(steps + 2);
-        let pixels = (tiling.columns.length() * tiling.rows.stride()) as u64 * scale * scale;
-        let overlapping = (tiling.columns.count * tiling.columns.tile * tiling.rows.tile) as u64;
-        let features = overlapping * self.settings.conditioning_channels() as u64 * 4;
-        let up = match self.settings.up_input {
-            true => overlapping * scale * scale * 12,
-            false => 0,
-        };
-        segments * (pixels * tiled::canvas_bytes(records) + features + up)
-    }
 }
+
+/// The memory of a tile's program that is there already.
+pub(super) type Known<'a> = &'a dyn Fn([usize; 2]) -> Option<MemoryReport>;
 
 /// How a program's memory grows with the tile.
 struct MemoryModel {

@@ -24,8 +24,9 @@ pub struct SampleOptions {
     /// Factor of the noise that each step adds, from 0 (smooth) to
     /// [`MOST_STRENGTH`]; 1 is what the sampler asks for.
     pub strength: f64,
-    /// Another seed, and how far the noise is on the way to its noise, from 0 to
-    /// 1. In between, results change gradually from one seed's to the other's.
+    /// Another seed, and how far the noise is on the way to its noise, from 0 to 1.
+    /// In between, results change gradually from one seed's to the other's. The same
+    /// seed changes nothing.
     pub toward: Option<(u64, f64)>,
 }
 
@@ -63,7 +64,16 @@ impl Default for SampleOptions {
 impl SampleOptions {
     /// Whether there is work between the phases of a step that the host does.
     pub(super) fn needs_canvas(&self) -> bool {
-        self.border == Border::Wrapped || self.consistent || self.toward.is_some()
+        self.border == Border::Wrapped || self.consistent || self.other_noise().is_some()
+    }
+
+    /// The seed that the noise is on the way to, and the factors of both seeds'
+    /// noise. Of one and the same seed, the sum would have another variance.
+    pub(super) fn other_noise(&self) -> Option<(u64, [f32; 2])> {
+        let (seed, way) = self.toward.filter(|(seed, _)| *seed != self.seed)?;
+        // Of unit variance all the way.
+        let angle = way * std::f64::consts::FRAC_PI_2;
+        Some((seed, [angle.cos() as f32, angle.sin() as f32]))
     }
 }
 

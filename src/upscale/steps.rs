@@ -3,7 +3,7 @@
 use super::reverse::MOST_STRENGTH;
 use super::tiling::MARGIN;
 use super::{SampleOptions, UpscaleError};
-use crate::diffusion::{Schedule, StepCoefficients};
+use crate::diffusion::{Schedule, StepCoefficients, start_deviation};
 use crate::exec::{Place, StepRecord};
 use crate::model::Settings;
 
@@ -54,9 +54,10 @@ pub(super) fn records_from(
         }),
         ..StepRecord::default()
     };
-    // x_T is drawn at step T.
+    // x_T is drawn at step T, and multiplied by `sigma`.
     let start = StepRecord {
         noise_step: settings.timesteps as u32,
+        sigma: start_deviation(signal) as f32,
         ..keyed
     };
     if !(0.0..=MOST_STRENGTH).contains(&sample.strength) {

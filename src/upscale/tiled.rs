@@ -17,18 +17,23 @@
 //! segment 2            x_T  k=0
 //! ```
 
+mod held;
+mod segment;
+
+pub(super) use held::Held;
+
 use super::consistency::Consistency;
 use super::finish::{Finish, enlarged};
 use super::reverse::{OnProgress, Progress, SampleOptions, notify};
 use super::tiling::{MARGIN, Tiling};
 use super::{UpscaleError, steps};
-use crate::diffusion::noise::normal4;
-use crate::exec::cpu::next_x;
 use crate::exec::{Executor, StepRecord};
 use crate::host_memory::{NoMemory, zeros};
 use crate::image::{Border, Colors, Planes};
 use crate::model::{Settings, names};
+use held::keeps_estimates;
 use rayon::prelude::*;
+use segment::{Encoded, Noise, Segment, for_rows, place, update};
 use std::collections::VecDeque;
 
 /// A run over tiles.
@@ -53,37 +58,6 @@ pub(super) struct Start<'a> {
     pub colors: &'a Colors<'a>,
     /// Factors of its x_0 and of the noise.
     pub parts: [f32; 2],
-}
-
-/// Bytes of a segment's canvas for each pixel, without the tiles' features.
-pub(super) fn canvas_bytes(records: &[StepRecord]) -> u64 {
-    let planes = if keeps_estimates(records) { 3 } else { 2 };
-    planes * 3 * size_of::<f32>() as u64
-}
-
-fn keeps_estimates(records: &[StepRecord]) -> bool {
-    records.iter().any(|record| record.from_previous_x0 != 0.0)
-}
-
-/// Some rows of the canvas; each field holds three planes.
-struct Segment {
-    /// Its first row.
-    top: usize,
-    rows: usize,
-    x: Vec<f32>,
-    /// The sum of the tiles' estimates of x_0, each with its weight.
-    x0: Vec<f32>,
-    /// The estimate of the step before, where the sampler needs it.
-    previous: Vec<f32>,
-    /// What the encoder made of each tile of the row.
-    tiles: Vec<Encoded>,
-}
-
-/// What the phase `image` leaves for the others.
-struct Encoded {
-    features: Vec<f32>,
-    /// Empty unless the model conditions on it.
-    up: Vec<f32>,
 }
 
 impl Tiled<'_> {
@@ -149,15 +123,11 @@ impl Tiled<'_> {
                 Border::Reflected => None,
                 Border::Wrapped => Some(self.size.map(|side| (side * scale) as i32)),
             },
-            toward: sample.toward.map(|(seed, way)| {
-                // Of unit variance all the way.
-                let angle = way * std::f64::consts::FRAC_PI_2;
-                (seed, [angle.cos() as f32, angle.sin() as f32])
-            }),
+            toward: sample.other_noise(),
         }
     }
 
-    /// A segment of pure noise, x_T.
+    /// A segment of x_T.
     fn segment(&self, row: usize) -> Result<Segment, NoMemory> {
         let (axis, scale) = (self.tiling.rows, self.settings.scale);
         let rows = match row + 1 == axis.count {
@@ -176,13 +146,17 @@ impl Tiled<'_> {
             },
             tiles: Vec::new(),
         };
-        let start = StepRecord {
-            sigma: 1.0,
-            ..self.records[steps::START]
-        };
-        update(&mut segment, &start, &self.noise());
-        if let Some(start) = &self.start {
-            self.mix(&mut segment, start)?;
+        let record = self.records[steps::START];
+        match &self.start {
+            None => update(&mut segment, &record, &self.noise()),
+            Some(start) => {
+                let whole = StepRecord {
+                    sigma: 1.0,
+                    ..record
+                };
+                update(&mut segment, &whole, &self.noise());
+                self.mix(&mut segment, start)?;
+            }
         }
         Ok(segment)
     }
@@ -323,97 +297,4 @@ impl Counter<'_> {
         let (done, total) = (self.done, self.total);
         notify(self.progress, Progress::Step { done, total })
     }
-}
-
-/// Row `y` of the tiles of segment `at`: the segment that it is in, and its
-/// number there.
-fn place(band: &VecDeque<Segment>, at: usize, y: usize) -> (&Segment, usize) {
-    let own = &band[at];
-    match y.checked_sub(own.rows) {
-        None => (own, y),
-        Some(y) => (&band[at + 1], y),
-    }
-}
-
-/// Calls `each` with the channel, number and values of every row of three
-/// planes, in parallel.
-fn for_rows(
-    planes: &mut [f32],
-    [width, height]: [usize; 2],
-    each: impl Fn(usize, usize, &mut [f32]) + Sync,
-) {
-    let rows = planes.par_chunks_mut(width).enumerate();
-    rows.for_each(|(row, values)| each(row / height, row % height, values));
-}
-
-/// Noise as a function of seed, step and place in the canvas.
-struct Noise {
-    /// After how many pixels it repeats.
-    wrap: Option<[i32; 2]>,
-    /// Another seed, and the factors of both seeds' noise.
-    toward: Option<(u64, [f32; 2])>,
-}
-
-impl Noise {
-    fn at(&self, record: &StepRecord, column: usize, row: usize) -> [f32; 4] {
-        let place = record.places[0];
-        let x = (place.x as i32).wrapping_add(column as i32);
-        let y = (place.y as i32).wrapping_add(row as i32);
-        let [x, y] = match self.wrap {
-            Some([width, height]) => [x.rem_euclid(width), y.rem_euclid(height)],
-            None => [x, y],
-        };
-        let draw = |seed| {
-            let (x, y) = (x as u32, y as u32);
-            normal4(seed, x, y, place.sample, record.noise_step, 0)
-        };
-        let own = draw(u64::from(record.seed_high) << 32 | u64::from(record.seed_low));
-        match self.toward {
-            None => own,
-            Some((seed, [from, to])) => {
-                let other = draw(seed);
-                std::array::from_fn(|i| from * own[i] + to * other[i])
-            }
-        }
-    }
-}
-
-/// From x_t and the estimate of x_0 to x_{t-1}; the estimate becomes zero.
-fn update(segment: &mut Segment, record: &StepRecord, noise: &Noise) {
-    let Segment {
-        top,
-        rows,
-        x,
-        x0,
-        previous,
-        ..
-    } = segment;
-    let width = x.len() / (3 * *rows);
-    let plane = width * *rows;
-    let (x_r, x_gb) = x.split_at_mut(plane);
-    let (x_g, x_b) = x_gb.split_at_mut(plane);
-    x_r.par_chunks_mut(width)
-        .zip(x_g.par_chunks_mut(width))
-        .zip(x_b.par_chunks_mut(width))
-        .enumerate()
-        .for_each(|(y, ((r, g), b))| {
-            for column in 0..width {
-                let z = match record.sigma != 0.0 {
-                    true => noise.at(record, column, *top + y),
-                    false => [0.0; 4],
-                };
-                for (channel, x) in [&mut r[column], &mut g[column], &mut b[column]]
-                    .into_iter()
-                    .enumerate()
-                {
-                    let at = (channel * *rows + y) * width + column;
-                    let previous = previous.get(at).copied().unwrap_or(0.0);
-                    *x = next_x(record, *x, x0[at], previous, z[channel]);
-                }
-            }
-        });
-    if !previous.is_empty() {
-        std::mem::swap(previous, x0);
-    }
-    x0.fill(0.0);
 }

@@ -127,6 +127,11 @@ impl Tiling {
         [self.columns.tile, self.rows.tile]
     }
 
+    /// LR pixels of a tile.
+    pub(super) fn area(&self) -> usize {
+        self.columns.tile * self.rows.tile
+    }
+
     /// Number of tiles.
     pub fn count(&self) -> usize {
         self.columns.count * self.rows.count

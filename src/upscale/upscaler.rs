@@ -11,12 +11,13 @@ use super::finish::OnRows;
 use super::open::{Found, OpenDevice};
 use super::reverse::{OnProgress, Progress, SampleOptions};
 use super::select::{DeviceChoice, Selected};
+use super::tiled::Held;
 use super::tiling::{SMALLEST_TILE, TileChoice, Tiling};
 use super::tuning::Tuned;
 use super::{UpscaleError, steps};
 use crate::exec::gpu::CacheFolder;
 use crate::exec::{Backend, Executor, Prepared};
-use crate::image::{Picture, Strip};
+use crate::image::{Border, Picture, Strip};
 use crate::model::Model;
 use crate::plan::Precision;
 use std::ops::ControlFlow;
@@ -83,8 +84,8 @@ pub struct Upscaler {
     prepared: Option<(LrSize, Prepared)>,
     /// The program on the device, its time tables computed.
     loaded: Option<(LrSize, Box<dyn Executor>)>,
-    /// Whether the loaded program holds the encoded image.
-    holds_image: bool,
+    /// Whether the loaded program holds the encoded image, and with what around it.
+    holds_image: Option<Border>,
     /// Bytes of packed weights that the backend keeps.
     weight_bytes: u64,
 }
@@ -147,7 +148,7 @@ impl Upscaler {
             refused: None,
             prepared: None,
             loaded: None,
-            holds_image: false,
+            holds_image: None,
             weight_bytes: 0,
         }
     }
@@ -197,7 +198,8 @@ impl Upscaler {
         sample: &SampleOptions,
     ) -> Result<(), UpscaleError> {
         let records = steps::records(self.model.settings(), sample)?;
-        self.tiling([width, height], &records)?;
+        let held = Held::new(&records, sample, false);
+        self.tiling([width, height], &held)?;
         Ok(())
     }
 
@@ -301,8 +303,12 @@ impl Upscaler {
     /// Forgets what holds for the image before alone. Its memory may have been
     /// refused because other programs needed it then.
     pub(super) fn begin_image(&mut self) {
-        self.holds_image = false;
+        self.holds_image = None;
         self.refused = None;
+    }
+
+    pub(super) fn allows_mismatch(&self) -> bool {
+        self.allow_mismatch
     }
 
     pub(super) fn check_picture(&self, picture: &Picture) -> Result<(), UpscaleError> {

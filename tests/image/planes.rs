@@ -194,6 +194,21 @@ fn hidden_colours_do_not_count() {
     }
 }
 
+/// In an image that wraps, those at the other side are neighbours.
+#[test]
+fn hidden_colours_are_filled_from_beyond_the_edge_of_an_image_that_wraps() {
+    // Red and blue columns at the right; the left one is hidden.
+    let colors = [[0, 0, 0], [0, 0, 0], [0, 0, 255], [0, 0, 255], [255, 0, 0]];
+    let mut picture = Picture::new(5, 3, colors.concat().repeat(3));
+    picture.alpha = Some([0u8, 0, 255, 255, 255].repeat(3).into());
+    let first = |border| {
+        let colors = Colors::new(&picture, border).unwrap();
+        colors.window([0, 1], [1, 1]).unwrap()
+    };
+    assert_eq!(first(Border::Reflected), [0.0, 0.0, 1.0]);
+    assert_eq!(first(Border::Wrapped), [1.0, 0.0, 0.0]);
+}
+
 #[test]
 fn visible_colours_are_left_alone() {
     let mut picture = noise_picture(9, 7, 3);
@@ -253,7 +268,7 @@ fn opacity_is_enlarged_bicubically() {
     let whole = picture_from_planes(&vec![0.0; 3 * 28 * 24], 28, &picture, 4).unwrap();
     assert_eq!(whole.alpha, expected);
 
-    let enlargement = Enlargement::new(&picture, 4).unwrap();
+    let enlargement = Enlargement::new(&picture, 4, Border::Reflected).unwrap();
     let mut alpha = Vec::new();
     for (y, rows) in [(0, 5), (5, 1), (6, 18)] {
         let values = vec![0.0; 3 * 28 * rows];

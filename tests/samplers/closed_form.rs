@@ -3,7 +3,9 @@
 //! identities between samplers.
 
 use super::reference::cosine;
-use srdiff::diffusion::{FEW_STEPS, MIN_FEW_SIGNAL, Sampler, Schedule, StepCoefficients};
+use srdiff::diffusion::{
+    BetaSchedule, FEW_STEPS, MIN_FEW_SIGNAL, Sampler, Schedule, StepCoefficients, start_deviation,
+};
 
 /// Variance of the data.
 const VARIANCE: f64 = 0.3;
@@ -198,4 +200,37 @@ fn few_steps_start_where_there_is_signal() {
     }
     let whole = Sampler::Ddpm.steps(&schedule, FEW_STEPS).unwrap();
     assert_eq!((whole[0].timestep, whole[FEW_STEPS - 1].timestep), (99, 0));
+}
+
+/// Of the published schedule all of it, whatever the number of steps.
+#[test]
+fn processes_start_with_the_noise_of_their_first_timestep() {
+    let start = |schedule: &Schedule, count| {
+        let first = Sampler::Ddpm.steps(schedule, count).unwrap()[0];
+        let abar = schedule.alphas_cumprod()[first.timestep as usize];
+        (first.timestep, abar, start_deviation(abar))
+    };
+    let linear = Schedule::new(&BetaSchedule::LINEAR, 100).unwrap();
+    for count in 1..=100 {
+        assert_eq!(start(&cosine(100), count).2, 1.0);
+        let (timestep, abar, deviation) = start(&linear, count);
+        match count < FEW_STEPS {
+            true => {
+                assert!(timestep == 98 && abar > 0.3, "{count}: {timestep}, {abar}");
+                assert_eq!(deviation, (1.0 - abar).sqrt());
+            }
+            false => assert_eq!((timestep, deviation), (99, 1.0)),
+        }
+    }
+}
+
+#[test]
+fn one_step_of_a_short_schedule_starts_at_its_end() {
+    for timesteps in [1, 2] {
+        for schedule in [BetaSchedule::COSINE, BetaSchedule::LINEAR] {
+            let schedule = Schedule::new(&schedule, timesteps).unwrap();
+            let steps = Sampler::Ddpm.steps(&schedule, 1).unwrap();
+            assert_eq!(steps[0].timestep as usize, timesteps - 1);
+        }
+    }
 }

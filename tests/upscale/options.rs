@@ -118,6 +118,24 @@ fn results_change_gradually_from_one_seed_to_another() {
     assert!(distances.iter().rev().is_sorted(), "{distances:?}");
 }
 
+/// Twice the same noise would be louder than the model expects.
+#[test]
+fn a_way_from_a_seed_to_itself_stays_where_it_is() {
+    let input = scene(16, 12);
+    let mut upscaler = starter();
+    let mut result = |toward| {
+        let options = SampleOptions {
+            toward,
+            ..sample(Sampler::Ddpm, 1, 1)
+        };
+        upscale(&mut upscaler, &input, &options)
+    };
+    let alone = result(None);
+    for way in [0.0, 0.5, 1.0] {
+        assert!(result(Some((1, way))) == alone, "{way}");
+    }
+}
+
 #[test]
 fn samples_share_one_encoding_and_are_what_they_are_alone() {
     let input = scene(20, 16);
@@ -217,6 +235,12 @@ fn blending_changes_as_much_as_is_asked_for_and_only_where() {
     assert!(matches!(
         blend(Some(&small), 0.5),
         Err(UpscaleError::Mask { .. })
+    ));
+    let mut cut = mask;
+    cut.rgb = vec![255u8; 100].into();
+    assert!(matches!(
+        blend(Some(&cut), 0.5),
+        Err(UpscaleError::Picture { .. })
     ));
     for amount in [0.0, 1.1, f64::NAN] {
         assert!(matches!(

@@ -6,7 +6,7 @@ use crate::support_models::model;
 use srdiff::diffusion::Sampler;
 use srdiff::exec::gpu::{Gpu, GpuOptions};
 use srdiff::exec::{Backend, PrepareOptions};
-use srdiff::image::Picture;
+use srdiff::image::{Border, Picture};
 use srdiff::model::{PhaseOptions, phases};
 use srdiff::ops::NoiseSource;
 use srdiff::plan::Precision;
@@ -144,5 +144,37 @@ fn an_image_of_another_size_compiles_and_packs_nothing() {
             let model = Arc::new(model("tiny-x4"));
             check(&Backend::gpu(Arc::new(gpu), precision, model));
         }
+    }
+}
+
+#[test]
+fn an_image_with_another_border_is_encoded_again() {
+    let input = picture(6, 4);
+    let reflected = sample(Sampler::Ddpm, 2, 4);
+    let wrapped = SampleOptions {
+        border: Border::Wrapped,
+        ..reflected
+    };
+    let new = || upscaler(model("tiny-x4"), "cpu", PrecisionChoice::F32);
+    let expected = upscale(&mut new(), &input, &reflected);
+    let mut upscaler = new();
+    upscale(&mut upscaler, &input, &wrapped);
+    for encodings in [1, 0] {
+        let (mut rgb, mut encoded) = (Vec::new(), 0);
+        let report = upscaler.upscale_next(
+            &input,
+            &reflected,
+            &mut |progress| {
+                encoded += usize::from(progress == Progress::Image);
+                ControlFlow::Continue(())
+            },
+            &mut |strip| {
+                rgb.extend_from_slice(&strip.rgb.to_u8());
+                ControlFlow::Continue(())
+            },
+        );
+        report.unwrap();
+        assert_eq!(encoded, encodings);
+        assert!(rgb == *expected.rgb8());
     }
 }

@@ -1,10 +1,12 @@
 //! The step records of a reverse process, as exported.
 
+use super::{ModelFile, sample, upscale, upscaler};
 use srdiff::diffusion::Sampler;
 use srdiff::exec::StepRecord;
-use srdiff::model::{Model, Settings};
+use srdiff::image::Picture;
+use srdiff::model::{Model, Settings, Weights};
 use srdiff::plan::Precision;
-use srdiff::upscale::{Export, SampleOptions, UpscaleError};
+use srdiff::upscale::{Export, PrecisionChoice, SampleOptions, UpscaleError};
 
 fn records(settings: &Settings, steps: usize) -> Result<Vec<StepRecord>, UpscaleError> {
     let sample = SampleOptions {
@@ -54,4 +56,59 @@ fn steps_out_of_range_are_refused() {
         let error = records(&settings, steps).unwrap_err();
         assert!(matches!(error, UpscaleError::Sampler(_)));
     }
+}
+
+/// A model of a linear schedule that finds no noise in anything.
+fn without_noise() -> Model {
+    let mut file = ModelFile::of("tiny-x4");
+    for name in ["weight", "bias"] {
+        let name = format!("denoise_fn.final_conv.1.{name}");
+        file.tensor(&name).1.fill(0.0);
+    }
+    let config = file.metadata.get_mut("config").unwrap();
+    let mut settings: serde_json::Value = serde_json::from_str(config).unwrap();
+    settings["beta_schedule"] = "linear".into();
+    *config = settings.to_string();
+    let weights = Weights::from_bytes(file.to_bytes(), "without noise").unwrap();
+    Model::from_weights(weights).unwrap()
+}
+
+/// Of x_T / sqrt(abar) in one step, clamped to 1, so many are 1 as of normal
+/// numbers are above sqrt(abar) / sqrt(1 - abar).
+#[test]
+fn few_steps_of_a_linear_schedule_start_from_less_noise() {
+    let settings = without_noise().settings().clone();
+    let one_step = sample(Sampler::Ddpm, 1, 1);
+    // In the canvas, too, with the noise of the first seed alone.
+    let in_canvas = SampleOptions {
+        toward: Some((2, 0.0)),
+        ..one_step
+    };
+    // Not neutral: of such images, the channels' mean is taken.
+    let color = [128, 128, 130];
+    let flat = Picture::new(30, 30, color.repeat(900));
+    let mut upscaler = upscaler(without_noise(), "cpu", PrecisionChoice::F32);
+    let results = [one_step, in_canvas].map(|options| upscale(&mut upscaler, &flat, &options));
+    let reach = 127.5 / settings.res_rescale;
+    for result in &results {
+        let rgb = result.rgb8();
+        let pairs = rgb.iter().zip(color.iter().cycle());
+        let is_most = |(v, level): &(&u8, &u8)| f64::from(v.abs_diff(**level)) > reach - 1.0;
+        let share = pairs.filter(is_most).count() as f64 / rgb.len() as f64;
+        println!("{share:.3} of the values are clamped");
+        // 0.37 of the signal is left: of |z| > 0.768; of |z| > 0.609 it would be 0.54.
+        assert!((share - 0.443).abs() < 0.02, "{share}");
+    }
+    let pairs = || {
+        results[0]
+            .rgb8()
+            .into_owned()
+            .into_iter()
+            .zip(results[1].rgb8().into_owned())
+    };
+    assert!(pairs().all(|(a, b)| a.abs_diff(b) <= 1));
+    // What is exported draws all of it.
+    let error = records(&settings, 5).unwrap_err();
+    assert!(matches!(error, UpscaleError::Option { name: "steps", .. }));
+    records(&settings, 10).unwrap();
 }

@@ -91,16 +91,19 @@ impl<'a> Compute<'a, '_> {
             report.say(&describe(engine, settings));
         }
         self.device_notes(engine);
-        report.notes(job, &notes);
-        let passes = settings.passes_of(job);
-        let work = passes.iter().sum::<u64>();
-        let mut started = Instant::now();
         let own = [picture.width, picture.height];
         let scale = engine.model().settings().scale;
         // The model's own size takes no other way than without --scale.
         let target = settings
             .target
             .filter(|t| t.of(own) != own.map(|side| scale * side));
+        if target.is_some() && settings.sample.consistent {
+            notes.push(NEARLY_CONSISTENT.to_owned());
+        }
+        report.notes(job, &notes);
+        let passes = settings.passes_of(job);
+        let work = passes.iter().sum::<u64>();
+        let mut started = Instant::now();
         let size = target.map_or(own.map(|side| scale * side), |target| target.of(own));
         let head = picture.without_pixels(size);
         let mut spread: Option<Spread> = None;
@@ -246,6 +249,9 @@ impl<'a> Compute<'a, '_> {
         Ok(())
     }
 }
+
+/// With a size that is not what one run of the model gives.
+const NEARLY_CONSISTENT: &str = "--consistent corrects each run of the model; shrunk or enlarged again to the size of --scale, the result agrees with the image as well as its LR-PSNR says";
 
 /// Names the image that there is no memory for.
 fn no_memory(job: &Job) -> impl FnOnce(NoMemory) -> Failure {

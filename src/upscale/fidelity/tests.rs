@@ -27,7 +27,7 @@ fn is_lost(size: [usize; 2], black: Option<([usize; 2], usize)>) -> bool {
         stride: width,
         first: [0, 0],
     });
-    let mut fidelity = Fidelity::new(&colors, size, SCALE).unwrap();
+    let mut fidelity = Fidelity::new(&colors, [width, height]).unwrap();
     fidelity.push(height, &sr, &up).unwrap();
     fidelity.is_lost()
 }

@@ -5,10 +5,11 @@ use super::super::memory::Budget;
 use super::super::open::OpenDevice;
 use super::super::reverse::{OnProgress, Progress, notify};
 use super::super::select::Selected;
+use super::super::tiled::Held;
 use super::super::tiling::Tiling;
 use super::super::{UpscaleError, steps};
 use super::{LrSize, Upscaler};
-use crate::exec::{ExecError, Executor, Prepared, StepRecord};
+use crate::exec::{ExecError, Executor, Prepared};
 use crate::model::{names, time};
 use crate::plan::Precision;
 
@@ -21,7 +22,7 @@ impl Upscaler {
     ) -> Result<(), UpscaleError> {
         // What was loaded goes first: the new one may need its memory.
         (self.loaded, self.prepared, self.weight_bytes) = (None, None, 0);
-        self.holds_image = false;
+        self.holds_image = None;
         self.tuned.load(&selected.device);
         // What was listed may be lost.
         let device = OpenDevice::of(selected.clone(), precision, None, &mut self.tuned)?;
@@ -43,7 +44,7 @@ impl Upscaler {
     /// Gives the memory of the loaded program back.
     #[cfg(feature = "gpu")]
     pub(in crate::upscale) fn unload(&mut self) {
-        (self.loaded, self.prepared, self.holds_image) = (None, None, false);
+        (self.loaded, self.prepared, self.holds_image) = (None, None, None);
     }
 
     #[cfg(feature = "gpu")]
@@ -74,16 +75,13 @@ impl Upscaler {
 
     /// How an image is cut, and that its tiles fit. The tile's program is
     /// prepared, unless it is loaded.
-    pub(super) fn tiling(
-        &mut self,
-        size: [usize; 2],
-        records: &[StepRecord],
-    ) -> Result<Tiling, UpscaleError> {
-        let known = |size: LrSize| {
-            let is_prepared = matches!(self.prepared, Some((known, _)) if known == size);
-            is_prepared || self.is_loaded(size)
+    pub(super) fn tiling(&mut self, size: [usize; 2], held: &Held) -> Result<Tiling, UpscaleError> {
+        let known = |size: LrSize| match (&self.loaded, &self.prepared) {
+            (Some((loaded, executor)), _) if *loaded == size => Some(executor.memory()),
+            (_, Some((prepared, program))) if *prepared == size => Some(program.memory()),
+            _ => None,
         };
-        let (tiling, prepared) = self.budget().tiling(size, self.tile, records, &known)?;
+        let (tiling, prepared) = self.budget().tiling(size, self.tile, held, &known)?;
         if let Some(prepared) = prepared {
             self.prepared = Some((tiling.tile(), prepared));
         }
@@ -95,11 +93,11 @@ impl Upscaler {
     pub(super) fn load(
         &mut self,
         size: [usize; 2],
-        records: &[StepRecord],
+        held: &Held,
         progress: OnProgress<'_>,
     ) -> Result<Tiling, UpscaleError> {
         loop {
-            let tiling = match self.tiling(size, records) {
+            let tiling = match self.tiling(size, held) {
                 Ok(tiling) => tiling,
                 Err(error) => {
                     // There may be memory for the next image.
@@ -112,9 +110,9 @@ impl Upscaler {
                 return Ok(tiling);
             }
             // The new program needs its memory.
-            (self.loaded, self.holds_image) = (None, false);
+            (self.loaded, self.holds_image) = (None, None);
             #[cfg(feature = "gpu")]
-            if self.tune_first_use(tile, records.len() - 1, progress)? {
+            if self.tune_first_use(tile, held.steps(), progress)? {
                 // Other kernels may need other memory.
                 self.prepared = None;
                 continue;

@@ -64,7 +64,7 @@ impl Upscaler {
             None => None,
         };
         let mut retried = Vec::new();
-        // The GPU whose result was bad.
+        // The device and precision whose result was the first that is bad.
         let mut doubted = None;
         loop {
             let edited = edited.as_ref().map(|(image, amount)| (image, *amount));
@@ -83,14 +83,18 @@ impl Upscaler {
             }
             self.has_failed = matches!(error, UpscaleError::Exec(ExecError::Device { .. }));
             let Some((selected, precision)) = self.next_try(&error) else {
-                if let (true, Some((selected, precision))) = (is_bad(&error), doubted) {
-                    // The CPU's is bad, too: it was not the GPU's fault.
-                    self.switch(selected, precision)?;
+                if let Some((selected, precision)) = doubted {
+                    // Nothing shows that it was at fault. If it cannot be opened
+                    // again, what ran last stays.
+                    let _ = self.switch(selected, precision);
                 }
                 return Err(error);
             };
             if is_bad(&error) {
-                doubted = Some((self.selected.clone(), self.precision));
+                doubted.get_or_insert_with(|| (self.selected.clone(), self.precision));
+            } else {
+                // The device is lost.
+                doubted = None;
             }
             retried.push(Retry {
                 error: error.to_string(),

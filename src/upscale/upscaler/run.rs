@@ -4,13 +4,14 @@ use super::super::consistency::Consistency;
 use super::super::device::Device;
 use super::super::finish::{Findings, Finish, OnRows};
 use super::super::reverse::{OnProgress, Progress, SampleOptions, notify, sample_steps};
-use super::super::tiled::{Start, Tiled};
+use super::super::tiled::{Held, Start, Tiled};
 use super::super::tiling::MARGIN;
 use super::super::{UpscaleError, steps};
 use super::{Report, Upscaler};
 use crate::exec::{ExecError, Executor, StepRecord};
 use crate::image::{Colors, Picture, Planes};
 use crate::model::names;
+use rayon::prelude::*;
 
 /// Submits of steps queued on a GPU: enough that it never waits, few enough that
 /// progress is accurate and cancelling is quick.
@@ -30,7 +31,8 @@ impl Upscaler {
     ) -> Result<Report, UpscaleError> {
         let amount = edited.map_or(1.0, |(_, amount)| amount);
         let (records, parts) = steps::records_from(self.model.settings(), sample, amount)?;
-        let tiling = self.load([picture.width, picture.height], &records, progress)?;
+        let held = Held::new(&records, sample, edited.is_some());
+        let tiling = self.load([picture.width, picture.height], &held, progress)?;
         let model = self.model.clone();
         let settings = model.settings();
         // Not there while it runs: after an error or a panic it may be in any state.
@@ -39,14 +41,14 @@ impl Upscaler {
         let start = edited.map(|(colors, _)| Start { colors, parts });
         let run = || -> Result<Findings, UpscaleError> {
             let mut finish = Finish::new(settings, picture, colors, rows)?;
-            if tiling.count() == 1 && !sample.needs_canvas() && start.is_none() {
+            if !held.has_canvas(&tiling) {
                 let in_flight = match self.selected.device {
                     // A run is done when it returns.
                     Device::Cpu(_) => 0,
                     Device::Gpu(_) => STEPS_IN_FLIGHT,
                 };
                 let margin = MARGIN as isize;
-                let lr = match self.holds_image {
+                let lr = match self.holds_image == Some(sample.border) {
                     true => None,
                     false => Some(colors.window([-margin, -margin], tiling.tile())?),
                 };
@@ -79,7 +81,8 @@ impl Upscaler {
             Err(UpscaleError::Exec(_)) => {}
             _ => self.loaded = Some((tile, loaded)),
         }
-        self.holds_image = result.is_ok() && tiling.count() == 1;
+        let holds_image = result.is_ok() && tiling.count() == 1;
+        self.holds_image = holds_image.then_some(sample.border);
         let Findings {
             is_finite,
             is_lost,
@@ -123,6 +126,12 @@ fn whole(
         executor.run(names::CONDITION, steps::START)?;
     }
     executor.run(names::START, steps::START)?;
+    let deviation = records[steps::START].sigma;
+    if deviation != 1.0 {
+        let mut x = executor.read(names::X)?;
+        x.par_iter_mut().for_each(|x| *x *= deviation);
+        executor.write(names::X, &x)?;
+    }
     executor.wait(0)?;
     sample_steps(executor, records.len() - 1, in_flight, progress)?;
     notify(progress, Progress::Finish)?;

@@ -324,7 +324,33 @@ fn a_bad_result_is_tried_in_f32_and_on_the_cpu() {
             _ => panic!("{error}"),
         }
         assert!(matches!(upscaler.selected().device, Device::Gpu(_)));
-        assert_eq!(upscaler.precision(), Precision::F32);
+        assert_eq!(upscaler.precision(), first);
+    }
+}
+
+/// The next image is tried on the GPU again, however the last try ended.
+#[cfg(feature = "gpu")]
+#[test]
+fn a_try_on_the_cpu_that_gives_nothing_leaves_the_gpu_chosen() {
+    for (mut upscaler, gpu) in on_adapters(true) {
+        let first = upscaler.precision();
+        upscaler.model = Arc::new(exploding());
+        upscaler.backend = Backend::gpu(gpu, first, upscaler.model.clone());
+        let mut left = match first {
+            Precision::F16 => 3,
+            _ => 2,
+        };
+        let image = Picture::new(8, 8, vec![128; 192]);
+        let result = upscaler.upscale(&image, &two_steps(&upscaler), &mut |progress| {
+            left -= i32::from(progress == Progress::Image);
+            match left {
+                0 => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        });
+        assert!(matches!(result, Err(UpscaleError::Cancelled)), "{result:?}");
+        assert!(matches!(upscaler.selected().device, Device::Gpu(_)));
+        assert_eq!(upscaler.precision(), first);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::upscale::device::{CpuSummary, Device};
 use crate::upscale::finish::OnRows;
 use crate::upscale::reverse::{OnProgress, SampleOptions};
 use crate::upscale::select::Selected;
-use crate::upscale::{Report, UpscaleError};
+use crate::upscale::{Report, Shortage, UpscaleError};
 use std::fmt;
 
 /// Why an image was run again, and how.
@@ -93,7 +93,7 @@ impl Upscaler {
             if is_bad(&error) {
                 doubted.get_or_insert_with(|| (self.selected.clone(), self.precision));
             } else {
-                // The device is lost.
+                // The device is lost, or others have its memory.
                 doubted = None;
             }
             retried.push(Retry {
@@ -115,7 +115,7 @@ impl Upscaler {
             return Some((self.selected.clone(), Precision::F32));
         }
         let is_gpu = matches!(self.selected.device, Device::Gpu(_));
-        if self.leaves_gpu && is_gpu && (is_bad || self.has_failed) {
+        if self.leaves_gpu && is_gpu && (is_bad || self.has_failed || is_refused(error)) {
             let selected = Selected {
                 device: Device::Cpu(CpuSummary::of_this_machine()),
                 reason: error.to_string(),
@@ -123,6 +123,14 @@ impl Upscaler {
             return Some((selected, Precision::F32));
         }
         None
+    }
+}
+
+/// Whether a device has no memory even for the smallest tiles.
+fn is_refused(error: &UpscaleError) -> bool {
+    match error {
+        UpscaleError::TooLarge(error) => matches!(error.shortage, Shortage::Refused { .. }),
+        _ => false,
     }
 }
 

@@ -177,7 +177,7 @@ fn check_without_memory(upscaler: &mut Upscaler, set: &dyn Fn(Box<dyn FnMut(u64)
     let largest = slots.map(|slot| slot.bytes).max().unwrap();
 
     // Uploads pass through more, whatever the size of the tiles.
-    let uploads = 64 << 20;
+    let uploads = 32 << 20;
     assert!(largest < uploads);
     set(Box::new(move |bytes| {
         (largest / 3..uploads).contains(&bytes)
@@ -275,6 +275,20 @@ fn rows_that_are_refused_are_made_in_smaller_tiles() {
 fn a_gpu_without_memory_works_in_tiles_or_says_so() {
     for (mut upscaler, gpu) in on_adapters(false) {
         check_without_memory(&mut upscaler, &|refuse| gpu.refusal.set(refuse));
+    }
+}
+
+/// Other programs may have all of it.
+#[cfg(feature = "gpu")]
+#[test]
+fn a_gpu_without_any_memory_is_replaced_by_the_cpu() {
+    for (mut upscaler, gpu) in on_adapters(true) {
+        gpu.refusal.set(|_| true);
+        let (_, report) = upscale_large(&mut upscaler).unwrap();
+        assert!(matches!(upscaler.selected().device, Device::Cpu(_)));
+        let Retry { error, next } = report.retried.last().unwrap();
+        assert!(matches!(next, NextTry::On { .. }), "{report:?}");
+        assert!(error.contains("memory"), "{report:?}");
     }
 }
 

@@ -344,6 +344,30 @@ fn a_folder_to_measure_with_may_lie_among_the_photos() {
 }
 
 #[test]
+fn no_photo_is_replaced() {
+    let folder = with_photos();
+    fs::create_dir(folder.path("held")).unwrap();
+    folder.draw("held/x.png", 40, 40);
+    for (option, photo) in [
+        ("-o", "photos/a.png"),
+        ("--checkpoint", "photos/../photos/b.png"),
+        ("-o", "held/x.png"),
+    ] {
+        let before = fs::read(folder.path(photo)).unwrap();
+        let options = [
+            (option, photo),
+            ("--steps", "1"),
+            ("--validate", "held"),
+            ("--force", ""),
+        ];
+        folder.refuses(&arguments(&options), 4, &[photo]);
+        assert!(fs::read(folder.path(photo)).unwrap() == before, "{photo}");
+    }
+    let same = [("--checkpoint", "./new.safetensors"), ("--steps", "1")];
+    folder.refuses(&arguments(&same), 2, &["is the model file, too"]);
+}
+
+#[test]
 fn a_training_that_diverges_spoils_nothing() {
     let folder = with_photos();
     let options = [("--rate", "1e30"), ("--seed", "1")];

@@ -14,6 +14,7 @@ pub use failure::TrainFailure;
 
 use super::args::Precision;
 use super::failure::Failure;
+use super::places::{Kept, Places};
 use super::signals::Stop;
 use super::terminal;
 use distill::Lesson;
@@ -145,7 +146,8 @@ fn checkpoint_file(args: &TrainArgs) -> PathBuf {
 /// The checkpoint to go on from. Checks, too, that nothing is overwritten that
 /// nobody gave up, and that both files can be written.
 fn open_checkpoint(args: &TrainArgs, file: &Path) -> Result<Option<Checkpoint>, Failure> {
-    if file == args.output {
+    let mut places = Places::default();
+    if places.of(file) == places.of(&args.output) {
         let text = format!(
             "--checkpoint {}: is the model file, too; give another name",
             file.display()
@@ -280,6 +282,14 @@ fn load_photos(
     stop: &Stop,
 ) -> Result<Photos, Failure> {
     let mut paths = find_images(&args.photos).map_err(TrainFailure::from)?;
+    let held = match &args.validate {
+        Some(folder) if folder.exists() => find_images(std::slice::from_ref(folder)),
+        _ => Ok(Vec::new()),
+    };
+    let held = held.map_err(TrainFailure::from)?;
+    let kept = Kept::new(paths.iter().chain(&held).map(PathBuf::as_path));
+    kept.check("-o", &args.output)?;
+    kept.check("--checkpoint", &checkpoint_file(args))?;
     paths.retain(|path| !is_held(args, path));
     let options = PhotoOptions {
         scale: settings.scale,

@@ -5,7 +5,9 @@ use crate::exec::Target;
 use crate::exec::cpu::refusal;
 #[cfg(feature = "gpu")]
 use crate::exec::gpu::Gpu;
-use crate::upscale::{Device, Shortage, TooLarge};
+#[cfg(feature = "gpu")]
+use crate::upscale::Device;
+use crate::upscale::{Shortage, TooLarge};
 use std::ops::ControlFlow;
 
 /// A mark in the program that was checked shows that it is the one loaded.

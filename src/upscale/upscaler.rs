@@ -73,6 +73,8 @@ pub struct Upscaler {
     leaves_gpu: bool,
     /// Whether the device is lost and has to be opened again.
     has_failed: bool,
+    /// A GPU that had no memory for the image before, and its precision.
+    crowded: Option<(Selected, Precision)>,
     memory_limit: Option<u64>,
     tile: TileChoice,
     allow_mismatch: bool,
@@ -142,6 +144,7 @@ impl Upscaler {
             falls_back: false,
             leaves_gpu: false,
             has_failed: false,
+            crowded: None,
             memory_limit: options.memory_limit,
             tile: options.tile,
             allow_mismatch: options.allow_mismatch,
@@ -305,6 +308,10 @@ impl Upscaler {
     pub(super) fn begin_image(&mut self) {
         self.holds_image = None;
         self.refused = None;
+        if let Some((selected, precision)) = self.crowded.take() {
+            // If it cannot be opened again, the CPU stays.
+            let _ = self.switch(selected, precision);
+        }
     }
 
     pub(super) fn allows_mismatch(&self) -> bool {

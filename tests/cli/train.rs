@@ -338,9 +338,12 @@ fn a_folder_to_measure_with_may_lie_among_the_photos() {
     ];
     let run = trained(&folder, &[&options[..], &[("--steps", "1")]].concat());
     assert!(run.stderr.contains("2 images, "), "{run:?}");
+    assert!(run.stderr.contains("note: 1 of the photos"), "{run:?}");
     assert!(folder.path("photos/new.validation.png").is_file());
     let more = [("--steps", "2"), ("--resume", "")];
     trained(&folder, &[&options[..], &more].concat());
+    let all = [("--validate", "."), ("--steps", "1")];
+    folder.refuses(&arguments(&all), 2, &["--validate .: holds all"]);
 }
 
 #[test]

@@ -290,7 +290,20 @@ fn load_photos(
     let kept = Kept::new(paths.iter().chain(&held).map(PathBuf::as_path));
     kept.check("-o", &args.output)?;
     kept.check("--checkpoint", &checkpoint_file(args))?;
-    paths.retain(|path| !is_held(args, path));
+    let found = paths.len();
+    let is_held = held_by(args);
+    paths.retain(|path| !is_held(path));
+    if let (Some(folder), true) = (&args.validate, paths.len() < found) {
+        let folder = folder.display();
+        if paths.is_empty() {
+            let text = format!("--validate {folder}: holds all of the photos; give another folder");
+            return Err(Failure::Usage(text));
+        }
+        let count = found - paths.len();
+        terminal::status(&format!(
+            "note: {count} of the photos are for --validate {folder}, and nothing is learnt from them"
+        ));
+    }
     let options = PhotoOptions {
         scale: settings.scale,
         least_side: args.patch,
@@ -333,15 +346,17 @@ fn load_photos(
 
 /// Whether an image among the photos is one to measure with, or what was measured
 /// with it.
-fn is_held(args: &TrainArgs, path: &Path) -> bool {
-    let Some(folder) = &args.validate else {
-        return false;
-    };
+fn held_by(args: &TrainArgs) -> impl Fn(&Path) -> bool {
     let real = |path: &Path| path.canonicalize().ok();
-    let path = real(path);
-    let below = path.as_ref().zip(real(folder));
-    below.is_some_and(|(path, folder)| path.starts_with(folder))
-        || path.is_some_and(|path| Some(path) == real(&validate::picture_file(args)))
+    let folder = args.validate.as_deref().and_then(real);
+    let shown = args.validate.as_ref().map(|_| validate::picture_file(args));
+    let shown = shown.as_deref().and_then(real);
+    move |path| {
+        folder.as_ref().is_some_and(|folder| {
+            let path = real(path);
+            path.as_ref().is_some_and(|path| path.starts_with(folder)) || path == shown
+        })
+    }
 }
 
 fn default_workers() -> usize {

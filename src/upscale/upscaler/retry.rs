@@ -96,6 +96,9 @@ impl Upscaler {
                 // The device is lost, or others have its memory.
                 doubted = None;
             }
+            if is_refused(&error) {
+                self.crowded = Some((self.selected.clone(), self.precision));
+            }
             retried.push(Retry {
                 error: error.to_string(),
                 next: NextTry::On {

@@ -283,7 +283,7 @@ fn a_gpu_without_memory_works_in_tiles_or_says_so() {
 /// Other programs may have all of it.
 #[cfg(feature = "gpu")]
 #[test]
-fn a_gpu_without_any_memory_is_replaced_by_the_cpu() {
+fn a_gpu_without_any_memory_is_replaced_by_the_cpu_for_an_image() {
     for (mut upscaler, gpu) in on_adapters(true) {
         gpu.refusal.set(|_| true);
         let (_, report) = upscale_large(&mut upscaler).unwrap();
@@ -291,6 +291,11 @@ fn a_gpu_without_any_memory_is_replaced_by_the_cpu() {
         let Retry { error, next } = report.retried.last().unwrap();
         assert!(matches!(next, NextTry::On { .. }), "{report:?}");
         assert!(error.contains("memory"), "{report:?}");
+        // Another sample of the image stays there; the next image tries the GPU.
+        upscale_large_by(&mut upscaler, Upscaler::upscale_next).unwrap();
+        assert!(matches!(upscaler.selected().device, Device::Cpu(_)));
+        upscale_large(&mut upscaler).unwrap();
+        assert!(matches!(upscaler.selected().device, Device::Gpu(_)));
     }
 }
 

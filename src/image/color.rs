@@ -235,13 +235,21 @@ fn transform<T: Sample>(
 /// display of 2.2) and, where they are known, these primaries and white:
 /// x and y of white, red, green and blue.
 pub fn profile_of_gamma(gamma: f64, primaries: Option<[f64; 8]>, gray: bool) -> Option<Vec<u8>> {
+    encoded_profile_of_gamma(gamma, primaries, gray, &format!("gamma {:.2}", 1.0 / gamma))
+}
+
+fn encoded_profile_of_gamma(
+    gamma: f64,
+    primaries: Option<[f64; 8]>,
+    gray: bool,
+    name: &str,
+) -> Option<Vec<u8>> {
     let exponent = (1.0 / gamma) as f32;
     let profile = if gray {
         ColorProfile::new_gray_with_gamma(exponent)
     } else {
         let mut profile = ColorProfile::new_srgb();
         profile.cicp = None;
-        profile.description = None;
         if let Some([wx, wy, rx, ry, gx, gy, bx, by]) = primaries {
             let point = |x, y| moxcms::Chromaticity::new(x as f32, y as f32);
             let primaries = moxcms::ColorPrimaries {
@@ -260,13 +268,31 @@ pub fn profile_of_gamma(gamma: f64, primaries: Option<[f64; 8]>, gray: bool) -> 
         }
         profile
     };
-    profile.encode().ok()
+    let white = primaries.map_or(D65, |[x, y, ..]| [x, y]);
+    encoded(profile, white, name)
 }
 
 /// The profile of Adobe RGB (1998).
 pub fn adobe_rgb(gray: bool) -> Option<Vec<u8>> {
-    const PRIMARIES: [f64; 8] = [0.3127, 0.329, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06];
-    profile_of_gamma(256.0 / 563.0, Some(PRIMARIES), gray)
+    const PRIMARIES: [f64; 8] = [D65[0], D65[1], 0.64, 0.33, 0.21, 0.71, 0.15, 0.06];
+    let name = "compatible with Adobe RGB (1998)";
+    encoded_profile_of_gamma(256.0 / 563.0, Some(PRIMARIES), gray, name)
+}
+
+/// x and y of daylight.
+const D65: [f64; 2] = [0.3127, 0.329];
+
+/// A profile as a file, the same at any time, of colours with this white.
+fn encoded(mut profile: ColorProfile, [x, y]: [f64; 2], name: &str) -> Option<Vec<u8>> {
+    let text = moxcms::LocalizableString::new("en".into(), "US".into(), name.to_owned());
+    profile.description = Some(moxcms::ProfileText::Localizable(vec![text]));
+    let white = moxcms::Chromaticity::new(x as f32, y as f32).to_xyz();
+    let d50 = moxcms::Chromaticity::D50.to_xyz();
+    profile.chromatic_adaptation = Some(moxcms::adaption_matrix_d(white, d50));
+    let mut bytes = profile.encode().ok()?;
+    // In place of the time of this run: year, month, day.
+    bytes[24..36].copy_from_slice(&[7, 208, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0]);
+    Some(bytes)
 }
 
 /// Why brightness beyond that of a screen's white is refused: as ordinary levels,
@@ -315,5 +341,12 @@ fn profile_of_code_points(primaries: u8, transfer: u8) -> Option<Vec<u8>> {
     };
     let profile = ColorProfile::new_from_cicp(code_points);
     profile.red_trc.as_ref()?;
-    profile.encode().ok()
+    let white = match primaries {
+        // Illuminants C and E, and a cinema's projector.
+        4 | 8 => [0.310, 0.316],
+        10 => [1.0 / 3.0; 2],
+        11 => [0.314, 0.351],
+        _ => D65,
+    };
+    encoded(profile, white, &format!("H.273 {primaries}/{transfer}"))
 }

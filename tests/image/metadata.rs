@@ -304,6 +304,9 @@ fn adobe_rgb_of_cameras_becomes_a_profile() {
         let decoded = read(rules(255, b"R03\0"), None);
         assert_eq!(decoded.notes.len(), 1, "{name}");
         let mut picture = decoded.picture;
+        // The time of the run is not in it.
+        let made = &picture.metadata.icc_profile.as_ref().unwrap()[24..36];
+        assert_eq!(made, [7, 208, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0], "{name}");
         // A profile that is there counts.
         let own = Some(profile(b"RGB "));
         let again = read(rules(255, b"R03\0"), own.clone());

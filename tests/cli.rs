@@ -11,6 +11,8 @@ mod blend;
 mod conversion;
 #[path = "cli/devices.rs"]
 mod devices;
+#[path = "cli/distillation.rs"]
+mod distillation;
 #[path = "cli/evaluate.rs"]
 mod evaluate;
 #[path = "cli/folder.rs"]

@@ -12,6 +12,8 @@ mod contest;
 #[cfg(feature = "gpu")]
 mod measure;
 #[cfg(feature = "gpu")]
+mod one;
+#[cfg(feature = "gpu")]
 mod outcome;
 #[cfg(feature = "gpu")]
 mod self_test;

@@ -2,15 +2,16 @@
 
 use super::contest::{Contest, race};
 use super::measure::{Loaded, median};
+use super::one::One;
 use super::outcome::{Effort, Outcome, Trial, TunedClass};
 use super::single::Weights;
-use super::tasks::{Task, Work, is_moving, tasks};
+use super::tasks::{Task, Work, tasks};
 use super::{Times, Tuned, Tuning};
 use crate::exec::gpu::kernels::GpuChooser;
 use crate::exec::gpu::{AdapterKind, AdapterSummary, Gpu, GpuBackend, GpuOptions, Lowered};
 use crate::exec::{ExecError, Target};
-use crate::graph::{Element, Graph};
-use crate::plan::{Choice, Chooser, Format, NodeOperands, PlanError, Precision, Variant};
+use crate::graph::Graph;
+use crate::plan::{PlanError, Precision, Variant};
 use rayon::prelude::*;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -402,24 +403,5 @@ fn in_one_line(reason: &str) -> String {
     match line.char_indices().nth(MOST) {
         Some((end, _)) => format!("{}...", &line[..end]),
         None => line,
-    }
-}
-
-/// One variant for all nodes.
-struct One {
-    rule: GpuChooser,
-    variant: Variant,
-}
-
-impl Chooser for One {
-    fn format(&self, element: Element) -> Format {
-        self.rule.format(element)
-    }
-
-    fn choose(&self, node: &NodeOperands) -> Result<Choice, String> {
-        match is_moving(node.op) {
-            true => self.rule.choose(node),
-            false => self.rule.choose_variant(node, self.variant),
-        }
     }
 }

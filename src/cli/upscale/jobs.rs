@@ -1,6 +1,7 @@
 //! What becomes of each image: where its result goes, whether it is there.
 
 use super::UpscaleArgs;
+use super::format::format;
 use super::inputs::{Input, Inputs};
 use super::name::{Common, Template};
 use super::results;
@@ -8,7 +9,7 @@ use super::target::Target;
 use crate::cli::failure::Failure;
 use crate::cli::places::{Kept, Taken, check_place, is_absent, is_stream};
 use srdiff::atomic_file::is_same_file;
-use srdiff::image::{ImageProblem, OutputFormat, check_writable, has_extension};
+use srdiff::image::{ImageProblem, OutputFormat, check_writable};
 use std::collections::HashSet;
 use std::io::{IsTerminal, stdout};
 use std::ops::Range;
@@ -338,48 +339,6 @@ fn jobs(
         Ok(Job::new(input, output, others, format))
     };
     numbered.map(job).collect()
-}
-
-/// Whether a file is called like one of another format than is asked for.
-fn is_of_another(output: Option<&Path>, asked: OutputFormat) -> bool {
-    // Of files that are not read.
-    const OTHERS: [&str; 10] = [
-        "apng", "exr", "heic", "heif", "ico", "jp2", "pdf", "psd", "qoi", "tga",
-    ];
-    let output = output.unwrap_or(Path::new(""));
-    let extension = output.extension().unwrap_or_default();
-    let is_one_of = |known: &[&str]| {
-        known
-            .iter()
-            .any(|name| extension.eq_ignore_ascii_case(name))
-    };
-    match OutputFormat::from_path(output) {
-        Ok(named) => named != asked,
-        Err(_) if is_one_of(&["jpe", "jfif"]) => asked != OutputFormat::Jpeg,
-        Err(_) => has_extension(output) || is_one_of(&OTHERS),
-    }
-}
-
-fn format(args: &UpscaleArgs, output: Option<&Path>) -> Result<OutputFormat, Failure> {
-    let named = output.map(OutputFormat::from_path);
-    let format = match (&args.format, named) {
-        (Some(asked), Some(_)) if is_of_another(output, asked.format) => {
-            return Err(Failure::Usage(format!(
-                "--format {}: the output is called {}; give one that ends in .{0}, or leave --format out",
-                asked.extension,
-                output.unwrap_or(Path::new("")).display(),
-            )));
-        }
-        (Some(asked), _) => asked.format,
-        (None, Some(named)) => named.map_err(Failure::Output)?,
-        (None, None) => OutputFormat::Png,
-    };
-    if args.quality.is_some() && format != OutputFormat::Jpeg {
-        return Err(Failure::Usage(format!(
-            "--quality: {format} here is lossless; leave it out, or write a .jpg file"
-        )));
-    }
-    Ok(format)
 }
 
 /// Drops an image that is named twice, and refuses two images with one output.

@@ -2,6 +2,7 @@
 
 mod args;
 mod compute;
+mod format;
 mod inputs;
 mod jobs;
 mod name;

@@ -115,8 +115,10 @@ pub struct Work {
     /// Those that have a result.
     pub skipped: Vec<Job>,
     pub failed: Vec<(Job, Failure)>,
-    /// Images that are results of others.
-    pub results: Vec<PathBuf>,
+    /// Images that are called as results of others.
+    pub results: Vec<Input>,
+    /// Images that are in the folder of the results.
+    pub in_output: Vec<PathBuf>,
     /// What the user should know about these, one line each.
     pub notes: Vec<String>,
 }
@@ -222,7 +224,7 @@ pub fn plan(
     common: &Common,
 ) -> Result<Work, Failure> {
     let mut work = Work {
-        results: inputs.results,
+        in_output: inputs.results,
         ..Work::default()
     };
     let is_single = inputs.is_single;
@@ -242,6 +244,8 @@ pub fn plan(
         let kept = Kept::new(read.map(PathBuf::as_path));
         let mut outputs = jobs.iter().flat_map(Job::outputs);
         outputs.try_for_each(|output| kept.check("-o", output))?;
+        drop(outputs);
+        results::made_again(args, &jobs, &work)?;
     }
     if let Some(shard) = args.shard {
         let mut index = 0;
@@ -249,6 +253,10 @@ pub fn plan(
             index += 1;
             (index - 1) % shard.count == shard.index - 1
         });
+    }
+    if args.force {
+        let again = results::made_again(args, &jobs, &work)?;
+        work.notes.extend(notes_of_replaced(&again, args.verbose));
     }
     for mut job in jobs {
         if job.input.stdin.is_none() && is_stream(&job.input.path) {
@@ -339,6 +347,22 @@ fn jobs(
         Ok(Job::new(input, output, others, format))
     };
     numbered.map(job).collect()
+}
+
+/// One for each, or how many there are.
+fn notes_of_replaced(results: &[PathBuf], verbose: bool) -> Vec<String> {
+    const FEW: usize = 5;
+    let count = results.len();
+    if count > FEW && !verbose {
+        return vec![format!(
+            "--force replaces {count} results of an earlier run (--verbose tells which)"
+        )];
+    }
+    let note = |path: &PathBuf| {
+        let path = path.display();
+        format!("{path}: is a result of an earlier run by its name, and replaced (--force)")
+    };
+    results.iter().map(note).collect()
 }
 
 /// Drops an image that is named twice, and refuses two images with one output.

@@ -322,6 +322,21 @@ fn threads_do_not_change_results() {
     }
 }
 
+/// In JSON, each has it.
+#[test]
+fn what_consistent_cannot_do_is_said_once() {
+    let folder = photos();
+    let run = folder.upscale(&["photos", "-r", "--consistent", "-s", "2", "--json"]);
+    assert_eq!(
+        run.stderr.matches("note: --consistent").count(),
+        1,
+        "{run:?}"
+    );
+    assert_eq!(run.stdout.matches("--consistent").count(), 3, "{run:?}");
+    let run = folder.upscale(&["photos", "--consistent", "--scale", "4", "--verbose"]);
+    assert!(!run.stderr.contains("note: --consistent"), "{run:?}");
+}
+
 #[test]
 fn options_that_are_wrong_for_all_are_refused_at_once() {
     let folder = photos();

@@ -369,6 +369,8 @@ fn options_of_sampling_are_in_the_report() {
     assert!(csv.contains(made), "{csv}");
     let none = ["hr", "--samplers", "ddim,dpm++", "--strength", "0.5"];
     refuses(&folder, &none, 2, &["--strength: ", "--samplers ddpm"]);
+    let one = ["hr", "--samplers", "ddim", "--strength", "0.5"];
+    refuses(&folder, &one, 2, &["ddim adds no noise"]);
 }
 
 #[test]

@@ -78,6 +78,26 @@ fn results_of_other_options_are_not_upscaled() {
     assert!(folder.path("many/d_x4_x4.png").is_file());
 }
 
+/// What a name tells of the extension and the folder has to be theirs.
+#[test]
+fn images_of_other_extensions_and_folders_are_no_results() {
+    let folder = many();
+    folder.draw("many/big_a.png", 3, 3);
+    folder.draw("many/a-2.png", 3, 3);
+    for name in ["{folder}_{stem}.{ext}", "{stem}-{from}.{ext}"] {
+        for (left_out, done) in [("", "4 done"), ("left out 4 ", "4 there already")] {
+            let run = folder.upscale(&["many", "--name", name]);
+            assert!(run.stderr.contains(left_out), "{name}: {run:?}");
+            assert!(run.stderr.contains(done), "{name}: {run:?}");
+        }
+        for image in ["a", "b", "big_a", "a-2"] {
+            for result in [format!("many_{image}.png"), format!("{image}-png.png")] {
+                fs::remove_file(folder.path("many").join(result)).ok();
+            }
+        }
+    }
+}
+
 #[test]
 fn the_output_folder_is_left_out_of_patterns_and_lists() {
     let folder = photos();
@@ -87,7 +107,10 @@ fn the_output_folder_is_left_out_of_patterns_and_lists() {
     assert!(run.stderr.contains("left out 2 "), "{run:?}");
     let results = ["a_x2.png", "a_x4.png", "deep/c_x2.png", "deep/c_x4.png"];
     assert_eq!(below(&folder, "photos/large"), results);
-    folder.write("list", b"photos/b.jpg\nphotos/large/a_x2.png\n");
+    folder.write(
+        "list",
+        b"photos/a.png\nphotos/b.jpg\nphotos/large/a_x2.png\n",
+    );
     let list = ["--from-file", "list", "-o", "photos/large"];
     let run = folder.upscale(&list);
     assert!(run.stderr.contains("left out 1 "), "{run:?}");
@@ -95,9 +118,29 @@ fn the_output_folder_is_left_out_of_patterns_and_lists() {
     // What is all there is meant.
     folder.upscale(&["photos/large/a_x2.*", "-o", "photos/large"]);
     assert!(folder.path("photos/large/a_x2_x4.png").is_file());
+    let run = folder.upscale(&["photos/l?rge/b_x4.png", "-o", "photos/large"]);
+    assert!(run.stderr.contains("\n1 done"), "{run:?}");
     folder.write("list", b"photos/large/a_x4.png\n");
     folder.upscale(&list);
     assert!(folder.path("photos/large/a_x4_x4.png").is_file());
+}
+
+/// Also if the results go to where they are.
+#[test]
+fn images_of_lists_are_upscaled() {
+    let folder = many();
+    folder.write("list", b"in.png\nmany/a.png\n");
+    let list = ["--from-file", "list", "-o", "."];
+    let run = folder.upscale(&list);
+    assert!(run.stderr.contains("\n2 done"), "{run:?}");
+    assert!(folder.path("a_x4.png").is_file());
+    // As `find` lists them.
+    folder.write("list", b"in.png\nin_x4.png\na_x4.png\nmany/a.png\n");
+    let run = folder.upscale(&list);
+    assert!(run.stderr.contains("left out 2 "), "{run:?}");
+    assert!(run.stderr.contains("2 there already"), "{run:?}");
+    let parts = ["in_x4.png is an input"];
+    folder.refuses_upscale(&[&list[..], &["--force"]].concat(), 2, &parts);
 }
 
 #[test]
@@ -132,8 +175,29 @@ fn force_makes_results_beside_their_inputs_again() {
     folder.write("many/a_x4.png", b"an older result");
     let run = folder.upscale(&["many", "--force"]);
     assert!(run.stderr.contains("\n2 done; "), "{run:?}");
+    assert!(run.stderr.contains("many/a_x4.png: "), "{run:?}");
     assert_eq!(folder.load("many/a_x4.png").width(), 16);
     assert_eq!(below(&folder, "many").len(), 4);
+    let named = ["many", "--name", "{stem}_large.{ext}", "--force"];
+    folder.upscale(&named);
+    let run = folder.upscale(&named);
+    assert!(run.stderr.contains("many/a_large.png: "), "{run:?}");
+}
+
+/// Where a name is a number or of its folder, a result may be an image as well.
+#[test]
+fn force_replaces_no_image_that_may_be_no_result() {
+    for (name, image) in [
+        ("{stem}_{index}.{ext}", "a_1.png"),
+        ("{stem}_{steps}.{ext}", "a_2.png"),
+        ("{stem}_{scale}.{ext}", "a_4.png"),
+        ("{folder}_{stem}.{ext}", "many_a.png"),
+    ] {
+        let folder = many();
+        folder.draw(&format!("many/{image}"), 3, 3);
+        let (shown, args) = (format!("many/{image}"), ["many", "--name", name, "--force"]);
+        folder.refuses_upscale(&args, 2, &["--force: ", &shown, "is an input"]);
+    }
 }
 
 /// Also where a link leads there.

@@ -300,10 +300,11 @@ fn check_strength(args: &EvaluateArgs) -> Result<Option<String>, Failure> {
         return Ok(None);
     }
     let all = names.len() == args.samplers.len();
+    let add = if names.len() == 1 { "adds" } else { "add" };
     let names = names.join(" and ");
     match all {
         true => Err(Failure::Usage(format!(
-            "--strength: {names} add no noise; use it with --samplers ddpm"
+            "--strength: {names} {add} no noise; use it with --samplers ddpm"
         ))),
         false => Ok(Some(format!(
             "--strength changes nothing for {names}, for no noise is added"

@@ -20,6 +20,8 @@ struct Compute<'a, 's> {
     stop: &'s Stop,
     to_save: SyncSender<Rows<'a>>,
     is_announced: bool,
+    /// Whether it was told what `--consistent` cannot do.
+    is_told: bool,
     /// What the images so far have cost.
     before: u64,
     /// The first result of the image that is not handed on.
@@ -43,6 +45,7 @@ pub fn upscale_all<'a>(
         stop,
         to_save,
         is_announced: false,
+        is_told: false,
         before: 0,
         at: 0,
     };
@@ -97,10 +100,14 @@ impl<'a> Compute<'a, '_> {
         let target = settings
             .target
             .filter(|t| t.of(own) != own.map(|side| scale * side));
-        if target.is_some() && settings.sample.consistent {
-            notes.push(NEARLY_CONSISTENT.to_owned());
+        let is_nearly = target.is_some() && settings.sample.consistent;
+        if is_nearly && !std::mem::replace(&mut self.is_told, true) {
+            report.say(&format!("note: {NEARLY_CONSISTENT}"));
         }
         report.notes(job, &notes);
+        if is_nearly {
+            notes.push(NEARLY_CONSISTENT.to_owned());
+        }
         let passes = settings.passes_of(job);
         let work = passes.iter().sum::<u64>();
         let mut started = Instant::now();

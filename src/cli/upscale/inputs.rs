@@ -24,6 +24,8 @@ pub struct Input {
     pub subfolder: PathBuf,
     /// Whether it was found in a folder or by a pattern, and not named.
     pub is_found: bool,
+    /// Whether it is in a list, and in the folder of the results.
+    pub is_among_results: bool,
     /// Which of several frames or pages it is.
     pub frame: Option<NumberedFrame>,
 }
@@ -53,7 +55,7 @@ pub struct Inputs {
 }
 
 /// Finds the images. Those in `output`, below a folder that is searched, and those
-/// there of patterns and lists that have others, too, are left out: they are results.
+/// there of a pattern that matches others, too, are left out: they are results.
 pub fn collect(args: &UpscaleArgs, output: Option<&Path>) -> Result<Inputs, Failure> {
     let mut inputs = Inputs::default();
     let output = output.and_then(|folder| fs::canonicalize(folder).ok());
@@ -86,6 +88,7 @@ pub fn collect(args: &UpscaleArgs, output: Option<&Path>) -> Result<Inputs, Fail
     inputs.list.dedup_by(|a, b| {
         let is_same = a.path == b.path;
         b.is_found &= a.is_found || !is_same;
+        b.is_among_results &= a.is_among_results || !is_same;
         is_same
     });
     Ok(inputs)
@@ -130,6 +133,7 @@ impl Inputs {
                     stdin: None,
                     subfolder: input.subfolder.clone(),
                     is_found: input.is_found,
+                    is_among_results: input.is_among_results,
                     frame: Some(NumberedFrame {
                         number,
                         count,
@@ -144,11 +148,9 @@ impl Inputs {
 
     fn add(&mut self, path: PathBuf, subfolder: PathBuf, is_found: bool) {
         self.list.push(Input {
-            path,
-            stdin: None,
             subfolder,
             is_found,
-            frame: None,
+            ..Input::named(path)
         });
     }
 
@@ -226,11 +228,14 @@ impl Inputs {
         }
         // A folder that was named is searched, even if results go there, too.
         let output = output.filter(|output| !is_below(&fixed.join("any"), output));
-        for path in files {
-            if output.is_some_and(|output| is_below(&path, output)) {
-                self.results.push(path);
-                continue;
-            }
+        let is_result = |path: &PathBuf| output.is_some_and(|output| is_below(path, output));
+        let (results, mut meant): (Vec<_>, Vec<_>) = files.into_iter().partition(is_result);
+        // If all are there, they are what is meant.
+        match meant.is_empty() {
+            true => meant = results,
+            false => self.results.extend(results),
+        }
+        for path in meant {
             let parent = path.parent().unwrap_or(Path::new(""));
             let subfolder = parent.strip_prefix(&fixed).unwrap_or(Path::new(""));
             let subfolder = subfolder.to_owned();
@@ -266,18 +271,12 @@ impl Inputs {
             let path = PathBuf::from(format!("--from-file {}", list.display()));
             self.fails(&path, "names no files; write one a line");
         }
-        // If all are there, they are what is meant.
-        let is_result = |path: &PathBuf| output.is_some_and(|output| is_below(path, output));
-        let (results, meant): (Vec<_>, Vec<_>) = paths.into_iter().partition(is_result);
-        if meant.is_empty() {
-            for path in results {
-                self.add(path, PathBuf::new(), false);
-            }
-            return Ok(());
-        }
-        self.results.extend(results);
-        for path in meant {
-            self.add(path, PathBuf::new(), false);
+        for path in paths {
+            let is_among_results = output.is_some_and(|output| is_below(&path, output));
+            self.list.push(Input {
+                is_among_results,
+                ..Input::named(path)
+            });
         }
         Ok(())
     }
@@ -311,11 +310,8 @@ fn read_stdin() -> Result<Input, Failure> {
     });
     match kept {
         Ok(file) => Ok(Input {
-            path,
             stdin: Some(file),
-            subfolder: PathBuf::new(),
-            is_found: false,
-            frame: None,
+            ..Input::named(path)
         }),
         Err(error) => {
             let reason = format!(
@@ -328,6 +324,17 @@ fn read_stdin() -> Result<Input, Failure> {
 }
 
 impl Input {
+    fn named(path: PathBuf) -> Self {
+        Self {
+            path,
+            stdin: None,
+            subfolder: PathBuf::new(),
+            is_found: false,
+            is_among_results: false,
+            frame: None,
+        }
+    }
+
     /// The path that names are made from.
     pub fn name(&self) -> &Path {
         match self.stdin {

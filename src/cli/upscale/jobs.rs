@@ -1,6 +1,7 @@
 //! What becomes of each image: where its result goes, whether it is there.
 
 use super::UpscaleArgs;
+use super::format::format;
 use super::inputs::{Input, Inputs};
 use super::name::{Common, Template};
 use super::results;
@@ -8,7 +9,7 @@ use super::target::Target;
 use crate::cli::failure::Failure;
 use crate::cli::places::{Kept, Taken, check_place, is_absent, is_stream};
 use srdiff::atomic_file::is_same_file;
-use srdiff::image::{ImageProblem, OutputFormat, check_writable, has_extension};
+use srdiff::image::{ImageProblem, OutputFormat, check_writable};
 use std::collections::HashSet;
 use std::io::{IsTerminal, stdout};
 use std::ops::Range;
@@ -114,8 +115,10 @@ pub struct Work {
     /// Those that have a result.
     pub skipped: Vec<Job>,
     pub failed: Vec<(Job, Failure)>,
-    /// Images that are results of others.
-    pub results: Vec<PathBuf>,
+    /// Images that are called as results of others.
+    pub results: Vec<Input>,
+    /// Images that are in the folder of the results.
+    pub in_output: Vec<PathBuf>,
     /// What the user should know about these, one line each.
     pub notes: Vec<String>,
 }
@@ -221,7 +224,7 @@ pub fn plan(
     common: &Common,
 ) -> Result<Work, Failure> {
     let mut work = Work {
-        results: inputs.results,
+        in_output: inputs.results,
         ..Work::default()
     };
     let is_single = inputs.is_single;
@@ -241,6 +244,8 @@ pub fn plan(
         let kept = Kept::new(read.map(PathBuf::as_path));
         let mut outputs = jobs.iter().flat_map(Job::outputs);
         outputs.try_for_each(|output| kept.check("-o", output))?;
+        drop(outputs);
+        results::made_again(args, &jobs, &work)?;
     }
     if let Some(shard) = args.shard {
         let mut index = 0;
@@ -248,6 +253,10 @@ pub fn plan(
             index += 1;
             (index - 1) % shard.count == shard.index - 1
         });
+    }
+    if args.force {
+        let again = results::made_again(args, &jobs, &work)?;
+        work.notes.extend(notes_of_replaced(&again, args.verbose));
     }
     for mut job in jobs {
         if job.input.stdin.is_none() && is_stream(&job.input.path) {
@@ -340,46 +349,20 @@ fn jobs(
     numbered.map(job).collect()
 }
 
-/// Whether a file is called like one of another format than is asked for.
-fn is_of_another(output: Option<&Path>, asked: OutputFormat) -> bool {
-    // Of files that are not read.
-    const OTHERS: [&str; 10] = [
-        "apng", "exr", "heic", "heif", "ico", "jp2", "pdf", "psd", "qoi", "tga",
-    ];
-    let output = output.unwrap_or(Path::new(""));
-    let extension = output.extension().unwrap_or_default();
-    let is_one_of = |known: &[&str]| {
-        known
-            .iter()
-            .any(|name| extension.eq_ignore_ascii_case(name))
-    };
-    match OutputFormat::from_path(output) {
-        Ok(named) => named != asked,
-        Err(_) if is_one_of(&["jpe", "jfif"]) => asked != OutputFormat::Jpeg,
-        Err(_) => has_extension(output) || is_one_of(&OTHERS),
+/// One for each, or how many there are.
+fn notes_of_replaced(results: &[PathBuf], verbose: bool) -> Vec<String> {
+    const FEW: usize = 5;
+    let count = results.len();
+    if count > FEW && !verbose {
+        return vec![format!(
+            "--force replaces {count} results of an earlier run (--verbose tells which)"
+        )];
     }
-}
-
-fn format(args: &UpscaleArgs, output: Option<&Path>) -> Result<OutputFormat, Failure> {
-    let named = output.map(OutputFormat::from_path);
-    let format = match (&args.format, named) {
-        (Some(asked), Some(_)) if is_of_another(output, asked.format) => {
-            return Err(Failure::Usage(format!(
-                "--format {}: the output is called {}; give one that ends in .{0}, or leave --format out",
-                asked.extension,
-                output.unwrap_or(Path::new("")).display(),
-            )));
-        }
-        (Some(asked), _) => asked.format,
-        (None, Some(named)) => named.map_err(Failure::Output)?,
-        (None, None) => OutputFormat::Png,
+    let note = |path: &PathBuf| {
+        let path = path.display();
+        format!("{path}: is a result of an earlier run by its name, and replaced (--force)")
     };
-    if args.quality.is_some() && format != OutputFormat::Jpeg {
-        return Err(Failure::Usage(format!(
-            "--quality: {format} here is lossless; leave it out, or write a .jpg file"
-        )));
-    }
-    Ok(format)
+    results.iter().map(note).collect()
 }
 
 /// Drops an image that is named twice, and refuses two images with one output.

@@ -2,6 +2,7 @@
 
 mod args;
 mod compute;
+mod format;
 mod inputs;
 mod jobs;
 mod name;
@@ -27,7 +28,7 @@ use report::{Bar, Outcome, Report, Style};
 use srdiff::image::{DecodeOptions, EncodeOptions, dimensions_of_file, dimensions_within};
 use srdiff::plan::dump_program;
 use srdiff::upscale::{SampleOptions, UpscaleError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 use target::Target;
 
@@ -156,19 +157,31 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
 
 /// Tells what needs no device: what was found there, and what cannot be done.
 fn tell_beforehand(work: &mut Work, problems: Vec<Failure>, args: &UpscaleArgs, report: &Report) {
-    let results = &work.results;
-    if args.verbose {
-        for path in results {
-            let path = path.display();
+    let by_name: Vec<&Path> = work.results.iter().map(|i| i.path.as_path()).collect();
+    let by_folder: Vec<&Path> = work.in_output.iter().map(PathBuf::as_path).collect();
+    for (results, one, all) in [
+        (
+            by_name,
+            "is called as the result of another",
+            "are called as results of others",
+        ),
+        (
+            by_folder,
+            "is in the folder of the results",
+            "are in the folder of the results",
+        ),
+    ] {
+        if args.verbose {
+            for path in results {
+                let path = path.display();
+                report.say(&format!("{path}: left out, for it {one}"));
+            }
+        } else if !results.is_empty() {
+            let count = results.len();
             report.say(&format!(
-                "{path}: left out, for it is the result of another"
+                "note: left out {count} that {all} (--verbose tells which)"
             ));
         }
-    } else if !results.is_empty() {
-        let count = results.len();
-        report.say(&format!(
-            "note: left out {count} that are results of others, by their names (--verbose tells which)"
-        ));
     }
     for note in &work.notes {
         report.say(&format!("note: {note}"));

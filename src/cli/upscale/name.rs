@@ -128,11 +128,26 @@ impl Template {
         self.0.contains(&Part::Field(Field::Stem))
     }
 
-    /// Stems of the images whose results may be called so, whatever the options were;
-    /// of names without a stem, empty ones.
-    pub fn stems<'n>(&self, name: &'n str) -> Vec<&'n str> {
+    /// Whether hardly any image of its own is called so: not by a number alone, nor
+    /// by what other images of the folder have in their names, too.
+    pub fn is_telling(&self) -> bool {
+        self.0.windows(3).all(|parts| match parts {
+            [
+                Part::Text(before),
+                Part::Field(Field::Scale),
+                Part::Text(after),
+            ] => before.ends_with('x') || after.starts_with('x'),
+            [_, Part::Field(field), _] => {
+                matches!(field, Field::Stem | Field::Ext | Field::Sampler)
+            }
+            _ => true,
+        })
+    }
+
+    /// The images whose results may be called so, whatever the options were.
+    pub fn origins<'n>(&self, name: &'n str) -> Vec<Origin<'n>> {
         let mut found = Vec::new();
-        stems(&self.0, name, "", &mut found);
+        origins(&self.0, name, Origin::default(), &mut found);
         found
     }
 
@@ -160,26 +175,64 @@ impl Template {
     }
 }
 
-/// Finds what stands for the stem where a name is made of these parts.
-fn stems<'n>(parts: &[Part], name: &'n str, stem: &'n str, found: &mut Vec<&'n str>) {
+/// What the name of a result tells of its image.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Origin<'n> {
+    stem: Option<&'n str>,
+    from: Option<&'n str>,
+    folder: Option<&'n str>,
+}
+
+impl<'n> Origin<'n> {
+    pub fn of_stem(stem: &'n str) -> Self {
+        Self {
+            stem: Some(stem),
+            ..Self::default()
+        }
+    }
+
+    /// Empty where the name tells none.
+    pub fn stem(&self) -> &'n str {
+        self.stem.unwrap_or_default()
+    }
+
+    /// Whether an image of this stem is it.
+    pub fn fits(&self, image: &Path) -> bool {
+        let extension = image.extension().unwrap_or_default();
+        self.from.is_none_or(|from| extension == from)
+            && self
+                .folder
+                .is_none_or(|folder| folder_name(image).as_os_str() == folder)
+    }
+
+    /// With what stands for a field, if that may be.
+    fn with(mut self, field: Field, value: &'n str) -> Option<Self> {
+        let known = match field {
+            Field::Stem => &mut self.stem,
+            Field::From => &mut self.from,
+            Field::Folder => &mut self.folder,
+            _ => return may_be(field, value).then_some(self),
+        };
+        let is_same = *known.get_or_insert(value) == value;
+        is_same.then_some(self)
+    }
+}
+
+/// Finds what stands for the fields where a name is made of these parts.
+fn origins<'n>(parts: &[Part], name: &'n str, known: Origin<'n>, found: &mut Vec<Origin<'n>>) {
     match parts.split_first() {
-        None if name.is_empty() => found.push(stem),
+        None if name.is_empty() => found.push(known),
         None => {}
         Some((Part::Text(text), parts)) => {
             if let Some(rest) = name.strip_prefix(text.as_str()) {
-                stems(parts, rest, stem, found);
+                origins(parts, rest, known, found);
             }
         }
         Some((Part::Field(field), parts)) => {
             let ends = name.char_indices().map(|(at, c)| at + c.len_utf8());
             for (value, rest) in ends.map(|end| name.split_at(end)) {
-                match field {
-                    Field::Stem if stem.is_empty() || stem == value => {
-                        stems(parts, rest, value, found);
-                    }
-                    Field::Stem => {}
-                    field if may_be(*field, value) => stems(parts, rest, stem, found),
-                    _ => {}
+                if let Some(known) = known.with(*field, value) {
+                    origins(parts, rest, known, found);
                 }
             }
         }
@@ -268,88 +321,4 @@ fn folder_name(input: &Path) -> OsString {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn name(template: &str, input: &str) -> String {
-        let common = Common {
-            extension: "jpg",
-            scale: "4".to_owned(),
-            sampler: "ddim:0.5".to_owned(),
-            steps: 5,
-            seed: 7,
-        };
-        let template: Template = template.parse().unwrap();
-        let name = template.name(Path::new(input), &common, [9, 120], [7, 31], "04");
-        name.to_str().unwrap().to_owned()
-    }
-
-    #[test]
-    fn fields_are_filled_in() {
-        assert_eq!(name("{stem}_x{scale}.{ext}", "a/b.c.tif"), "b.c_x4.jpg");
-        assert_eq!(
-            name("{folder}/{stem}.{from}.{ext}", "a/b.tif"),
-            "a/b.tif.jpg"
-        );
-        let all = "{index}-{sampler}-{steps}-{seed}.{ext}";
-        assert_eq!(name(all, "a.png"), "009-ddim-0.5-5-7.jpg");
-        assert_eq!(name("{stem}{sample}.{ext}", "a.png"), "a04.jpg");
-        assert_eq!(name("{stem}-{frame}.{ext}", "a.gif"), "a-07.jpg");
-        assert_eq!(name("same.png", "a.png"), "same.png");
-        assert_ne!(name("{folder}.png", "a.png"), ".png");
-    }
-
-    #[test]
-    fn names_of_earlier_results_are_known() {
-        let stems = |template: &str, name: &str| {
-            let template: Template = template.parse().unwrap();
-            template.stems(name).join(" ")
-        };
-        assert_eq!(stems("{stem}_{index}.{ext}", "a_1_07.png"), "a_1");
-        assert_eq!(stems("{index}-{stem}.{ext}", "07-a.jpg"), "a");
-        assert_eq!(stems("{stem}_{seed}{stem}.png", "a_5a.png"), "a");
-        let all = "{stem}-{sampler}-{steps}-{scale}.{ext}";
-        assert_eq!(stems(all, "a-ddim-0.5-5-80x.tif"), "a");
-        assert!(Template(Vec::new()).stems("a").is_empty());
-        for other in ["a.png", "a_b.png", "a_.png", "a_1.gif", "a_1.png.bak"] {
-            assert_eq!(stems("{stem}_{index}.{ext}", other), "", "{other}");
-        }
-        let numbered: Template = "{index}.{ext}".parse().unwrap();
-        assert_eq!(numbered.stems("12.png"), [""]);
-        assert!(numbered.stems("1a.png").is_empty());
-
-        for name in [
-            "a_b_x4.png",
-            "a_b_x1.5.tif",
-            "a_b_80x60.jpg",
-            "a_b_80x.webp",
-            "a_b_x60.png",
-            "a_b_x4_12.png",
-            "a_b_x4_12_3.png",
-            "a_b_x4_2_sigma.png",
-        ] {
-            assert_eq!(usual_stems(name), ["a_b"], "{name}");
-        }
-        for other in [
-            "a.png",
-            "a_4.png",
-            "a_x.png",
-            "a_x4.gif",
-            "a_x4",
-            "_x4.png",
-            "a_x4_.png",
-        ] {
-            assert!(usual_stems(other).is_empty(), "{other}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_name_is_refused() {
-        let refused = |text: &str| text.parse::<Template>().unwrap_err();
-        assert!(refused("{stem}_{size}.png").contains("no {size}"));
-        assert!(refused("{stem").contains("no }"));
-        for text in ["", "a/", "/a.png", "../a.png", "a/../b.png", "./a.png"] {
-            assert!(text.parse::<Template>().is_err(), "{text}");
-        }
-    }
-}
+mod tests;

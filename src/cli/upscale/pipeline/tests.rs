@@ -29,6 +29,7 @@ fn images(count: usize) -> (TempDir, Vec<Job>) {
             stdin: None,
             subfolder: Default::default(),
             is_found: false,
+            is_among_results: false,
             frame: None,
         };
         let output = folder.path().join(format!("{number}_x4.png"));

@@ -9,6 +9,7 @@ fn job() -> Job {
         stdin: None,
         subfolder: Default::default(),
         is_found: false,
+        is_among_results: false,
         frame: None,
     };
     let output = Some("out.png".into());

@@ -178,6 +178,74 @@ fn pixels_are_not_taken_for_a_signature() {
     assert_eq!(decoded.picture.rgb8()[..], expected);
 }
 
+/// Looking at them took a second a page.
+#[test]
+fn directories_below_many_pages_are_looked_at_once() {
+    let mut tiff = Tiff::new(true, false);
+    let mut tags: Vec<Tag> = (1000..61_000).map(|tag| tiff.short(tag, 1)).collect();
+    tags.extend([tiff.short(256, 1), tiff.short(257, 1)]);
+    let large = tiff.directory(&tags, 0);
+    let below = tiff.number(large, 4).repeat(100);
+    let mut next = 0;
+    for kind in [0, 1] {
+        for _ in 0..30 {
+            let mut tags = tiff.pixels(2, 7);
+            tags.extend([tiff.long(254, kind), (SUB_DIRECTORIES, LONG, below.clone())]);
+            next = tiff.directory(&tags, next);
+        }
+    }
+    let bytes = tiff.file(next);
+    let start = std::time::Instant::now();
+    assert_eq!(read(&bytes).picture.width, 2);
+    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+}
+
+#[test]
+fn broken_tags_that_a_picture_can_do_without_are_passed_over() {
+    const SLONG: u16 = 9;
+    for number in [SUB_DIRECTORIES, 254, 255, 274] {
+        for (kind, value) in [
+            (SLONG, vec![0xff; 4]),
+            (UNDEFINED, vec![1; 4]),
+            (DOUBLE, vec![1; 8]),
+            (LONG, vec![0xff; 12]),
+            (LONG, vec![1; 4000]),
+        ] {
+            let mut tiff = Tiff::new(true, false);
+            let mut tags = tiff.pixels(3, 7);
+            let is_outside = value.len() == 12;
+            let head = entry(number, kind, 3);
+            tags.push((number, kind, value));
+            let first = tiff.directory(&tags, 0);
+            let mut bytes = tiff.file(first);
+            if is_outside {
+                let place = bytes.windows(8).position(|part| part == head).unwrap() + 8;
+                bytes[place..place + 4].copy_from_slice(&[0xff; 4]);
+            }
+            let decoded = read(&bytes);
+            assert_eq!(decoded.picture.rgb8()[..], [7; 27], "{number} {kind}");
+        }
+    }
+}
+
+#[test]
+fn a_mask_is_not_taken_for_the_largest_picture() {
+    for is_marked in [false, true] {
+        let mut tiff = Tiff::new(true, false);
+        let mut tags = tiff.pixels(9, 255);
+        match is_marked {
+            true => tags.push(tiff.long(254, 4)),
+            false => tags[4] = tiff.short(262, 4),
+        }
+        let mask = tiff.directory(&tags, 0);
+        let mut tags = tiff.pixels(3, 200);
+        tags.push(tiff.long(254, 1));
+        let first = tiff.directory(&tags, mask);
+        let decoded = read(&tiff.file(first));
+        assert_eq!((decoded.picture.width, decoded.notes.len()), (3, 1));
+    }
+}
+
 #[test]
 fn a_picture_below_its_smaller_version_is_read() {
     for (little, wide) in [(true, false), (false, false), (true, true), (false, true)] {
@@ -243,6 +311,21 @@ fn strips_without_lengths_are_read_up_to_the_next() {
     let expected = [[10; 24], [20; 24]].concat();
     assert_eq!(decoded.picture.rgb8()[..], expected);
     assert_eq!(decoded.notes, [""; 0]);
+}
+
+#[test]
+fn strips_whose_lengths_are_not_stated_are_told() {
+    let mut tiff = Tiff::new(true, false);
+    let mut tags = tiff.pixels(4, 7);
+    tags.retain(|(tag, ..)| *tag != 279);
+    let first = tiff.directory(&tags, 0);
+    let folder = Folder::new();
+    let path = folder.write("file.tif", tiff.file(first));
+    let text = message(Picture::open(&path), &path);
+    assert!(
+        text.contains("lengths of its strips are not stated"),
+        "{text}"
+    );
 }
 
 #[test]

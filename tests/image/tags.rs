@@ -1,6 +1,6 @@
 //! The tags that go from a TIFF file to other files, and to TIFF files.
 
-use super::directories::{ASCII, BYTE, DOUBLE, SHORT, Tiff, UNDEFINED};
+use super::directories::{ASCII, BYTE, DOUBLE, SHORT, Tag, Tiff, UNDEFINED};
 use super::directories::{entry, holds, read};
 use super::noise_picture;
 use srdiff::image::{Decoded, EncodeOptions, OutputFormat, Picture};
@@ -102,6 +102,61 @@ fn tags_that_describe_the_picture_survive_and_others_are_told() {
         }
         assert!(!holds(&block, &entry(33_550, DOUBLE, 3)));
     }
+}
+
+/// They may tell how the old file was built.
+#[test]
+fn tags_of_programs_are_left_out_and_told() {
+    let mut tiff = Tiff::new(true, false);
+    let mut tags = tiff.pixels(3, 7);
+    tags.extend([
+        (34_412, BYTE, vec![1; 512]),
+        (33_434, UNDEFINED, vec![1; 8]),
+    ]);
+    let first = tiff.directory(&tags, 0);
+    let decoded = read(&tiff.file(first));
+    let told = "what cannot be kept of its tags was left out: tag 34412";
+    assert_eq!(decoded.notes, [told]);
+    let block = decoded.picture.metadata.exif.unwrap();
+    assert!(holds(&block, &entry(33_434, UNDEFINED, 8)));
+    assert!(!holds(&block, &34_412u16.to_le_bytes()));
+
+    // From the EXIF of another format.
+    let mut tiff = Tiff::new(true, false);
+    let tags = [
+        (271, ASCII, b"Camera\0".to_vec()),
+        (50_706, BYTE, vec![1, 4, 0, 0]),
+    ];
+    let first = tiff.directory(&tags, 0);
+    let mut picture = noise_picture(2, 2, 1);
+    picture.metadata.exif = Some(tiff.file(first));
+    let told = OutputFormat::Tiff.losses(&picture);
+    assert!(
+        told.len() == 1 && told[0].ends_with("tag 50706"),
+        "{told:?}"
+    );
+    let again = saved(&picture, OutputFormat::Tiff).picture;
+    assert!(holds(&again.metadata.exif.unwrap(), b"Camera\0"));
+}
+
+#[test]
+fn private_tags_share_the_room_that_jpeg_has() {
+    let mut tiff = Tiff::new(true, false);
+    let private = (65_001..65_004).map(|tag| (tag, BYTE, vec![1; 30_000]));
+    let private: Vec<Tag> = private.collect();
+    let exif = tiff.directory(&private, 0);
+    let mut tags = tiff.pixels(3, 7);
+    tags.extend([(271, ASCII, b"Camera\0".to_vec()), tiff.long(EXIF, exif)]);
+    let first = tiff.directory(&tags, 0);
+    let once = read(&tiff.file(first));
+    assert!(
+        once.notes[0].ends_with("tag 65002, tag 65003"),
+        "{:?}",
+        once.notes
+    );
+    assert_eq!(OutputFormat::Jpeg.losses(&once.picture), [""; 0]);
+    let again = saved(&once.picture, OutputFormat::Jpeg);
+    assert!(holds(&again.picture.metadata.exif.unwrap(), b"Camera\0"));
 }
 
 /// A block of EXIF with a title, and a maker's note below.

@@ -2,8 +2,9 @@
 
 use super::directories::{ASCII, BYTE, DOUBLE, SHORT, Tag, Tiff, UNDEFINED};
 use super::directories::{entry, holds, read};
+use super::files::Folder;
 use super::noise_picture;
-use srdiff::image::{Decoded, EncodeOptions, OutputFormat, Picture};
+use srdiff::image::{DecodeOptions, Decoded, EncodeOptions, OutputFormat, Picture, decode};
 
 const EXIF: u16 = 34_665;
 const INTEROPERABILITY: u16 = 40_965;
@@ -102,6 +103,13 @@ fn tags_that_describe_the_picture_survive_and_others_are_told() {
         }
         assert!(!holds(&block, &entry(33_550, DOUBLE, 3)));
     }
+    let folder = Folder::new();
+    let options = DecodeOptions {
+        metadata: false,
+        ..DecodeOptions::default()
+    };
+    let unneeded = decode(&folder.write("file.tif", &bytes), &options).unwrap();
+    assert_eq!(unneeded.notes, [""; 0]);
 }
 
 /// They may tell how the old file was built.

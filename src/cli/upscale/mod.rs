@@ -244,6 +244,7 @@ fn reading(args: &UpscaleArgs) -> DecodeOptions {
     DecodeOptions {
         max_pixels: args.max_pixels,
         tolerant: args.tolerant,
+        metadata: !args.strip,
         ..DecodeOptions::default()
     }
 }

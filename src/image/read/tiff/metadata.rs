@@ -1,7 +1,7 @@
 //! What TIFF directories say besides pixels.
 
 use super::super::super::exif::{self, Directories, Field};
-use super::super::super::{Metadata, iptc, text};
+use super::super::super::{Metadata, iptc};
 use super::super::HEADER_BYTES;
 use super::{File, ICC_PROFILE, rationals, tag, unsigned};
 use crate::host_memory::zeros;
@@ -33,7 +33,8 @@ const DEFINED: [u16; 2] = [33_432, 37_510];
 /// beside which JPEG would have no room for EXIF.
 const MOST_PRIVATE: u64 = 1 << 15;
 
-pub fn metadata(file: &mut File<'_>, length: u64, notes: &mut Vec<String>) -> Metadata {
+/// The metadata of a directory; what of it cannot be kept is added to `lost`.
+pub fn metadata(file: &mut File<'_>, length: u64, lost: &mut Vec<String>) -> Metadata {
     let rational = |file: &mut File<'_>, number| rationals(file, number).ok()??.first().copied();
     let scale = match unsigned(file, exif::RESOLUTION_UNIT).ok().flatten() {
         None | Some(2) => Some(1.0),
@@ -53,12 +54,7 @@ pub fn metadata(file: &mut File<'_>, length: u64, notes: &mut Vec<String>) -> Me
         lost: Vec::new(),
     };
     let directories = tags.directories(file);
-    if !tags.lost.is_empty() {
-        let names = text::names(tags.lost.iter().map(String::as_str));
-        notes.push(format!(
-            "what cannot be kept of its tags was left out: {names}"
-        ));
-    }
+    lost.extend(tags.lost);
     Metadata {
         icc_profile: bytes(file, ICC_PROFILE),
         exif: (!directories.is_empty()).then(|| directories.to_block()),

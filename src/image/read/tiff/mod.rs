@@ -14,7 +14,7 @@ mod ycbcr;
 
 use super::super::raster::{PROFILE_IS_DAMAGED, Raster};
 use super::super::{ImageProblem, error::innermost_message, orientation::Orientation};
-use super::super::exif;
+use super::super::{exif, text};
 use super::replaced::Replaced;
 use super::{DecodeOptions, Size, Source, check_size, io_problem, tolerate};
 use ::tiff::decoder::{Decoder, IfdDecoder, ifd::Value};
@@ -73,7 +73,14 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     let (_, orientation) = page_size(&mut file, pages.orientation, options.max_pixels)?;
     let layout = Layout::read(&mut file, length, options.max_pixels)?;
     let mut notes = pages.notes;
-    let mut metadata = metadata(&mut file, length, &mut notes);
+    let mut lost = pages.lost;
+    let mut metadata = metadata(&mut file, length, &mut lost);
+    if options.metadata && !lost.is_empty() {
+        let names = text::names(lost.iter().map(String::as_str));
+        notes.push(format!(
+            "what cannot be kept of its tags was left out: {names}"
+        ));
+    }
     if let Some(above) = pages.metadata {
         metadata.exif = above.exif.or(metadata.exif);
         metadata.xmp = metadata.xmp.or(above.xmp);

@@ -34,6 +34,8 @@ pub struct Pages {
     pub notes: Vec<String>,
     /// What is said above a picture that stands below a smaller version of it.
     pub metadata: Option<Metadata>,
+    /// What cannot be kept of that.
+    pub lost: Vec<String>,
     pub orientation: Option<u64>,
 }
 
@@ -46,6 +48,7 @@ pub fn open(source: &mut Source, wanted: usize) -> Result<(File<'_>, Pages), Ima
         lacking: None,
         notes: Vec::new(),
         metadata: None,
+        lost: Vec::new(),
         orientation: None,
     };
     let mut first = None;
@@ -55,7 +58,7 @@ pub fn open(source: &mut Source, wanted: usize) -> Result<(File<'_>, Pages), Ima
             Some(below) => {
                 let mut file = start(source, length, None)?;
                 file.seek_to_image(below.index).map_err(problem)?;
-                pages.metadata = Some(metadata(&mut file, length, &mut pages.notes));
+                pages.metadata = Some(metadata(&mut file, length, &mut pages.lost));
                 pages.orientation = stated(&mut file.image_ifd(), exif::ORIENTATION)?;
                 first = Some(below.pointer);
             }

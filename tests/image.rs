@@ -45,6 +45,8 @@ mod planes;
 mod refusal;
 #[path = "image/strips.rs"]
 mod strips;
+#[path = "image/tags.rs"]
+mod tags;
 #[path = "image/tiff.rs"]
 mod tiff;
 #[path = "image/webp.rs"]

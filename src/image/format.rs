@@ -88,7 +88,7 @@ pub fn recognise(start: &[u8]) -> Result<Format, ImageProblem> {
             return Ok(Format::WebP);
         }
         // Canon's, built on TIFF.
-        [b'I', b'I', 42, 0, _, _, _, _, b'C', b'R', ..] => RAW,
+        [b'I', b'I', 42, 0, 16, 0, 0, 0, b'C', b'R', 2, 0, ..] => RAW,
         // 43 is BigTIFF.
         [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => return Ok(Format::Tiff),
         [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => return Ok(Format::Gif),

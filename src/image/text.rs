@@ -1,5 +1,7 @@
 //! Texts and comments of image files.
 
+use std::collections::HashSet;
+
 /// The keyword of PNG that stands for what JPEG calls a comment.
 pub const COMMENT: &str = "Comment";
 
@@ -33,12 +35,8 @@ impl Text {
 /// The keywords of texts, for notes.
 pub fn names<'a>(keywords: impl Iterator<Item = &'a str>) -> String {
     const MOST: usize = 4;
-    let mut names: Vec<&str> = Vec::new();
-    for keyword in keywords {
-        if !names.contains(&keyword) {
-            names.push(keyword);
-        }
-    }
+    let mut seen = HashSet::new();
+    let names: Vec<&str> = keywords.filter(|&keyword| seen.insert(keyword)).collect();
     match names.len().saturating_sub(MOST) {
         0 => names.join(", "),
         more => format!("{} and {more} more", names[..MOST].join(", ")),

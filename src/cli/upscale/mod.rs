@@ -257,6 +257,7 @@ fn reading(args: &UpscaleArgs) -> DecodeOptions {
     DecodeOptions {
         max_pixels: args.max_pixels,
         tolerant: args.tolerant,
+        metadata: !args.strip,
         ..DecodeOptions::default()
     }
 }

@@ -26,7 +26,7 @@ pub struct Directories {
 
 /// Tags of a TIFF file's main directory that say how its pixels are stored, or what
 /// is kept outside of EXIF; and room that is left free.
-const STORAGE: [RangeInclusive<u16>; 25] = [
+const STORAGE: [RangeInclusive<u16>; 26] = [
     254..=259,
     262..=266,
     273..=274,
@@ -44,6 +44,8 @@ const STORAGE: [RangeInclusive<u16>; 25] = [
     512..=532,
     559..=559,
     700..=700,
+    // Of older writers: what kind of samples it has, and how deep it is.
+    32_995..=32_998,
     // IPTC, Photoshop's resources, the colour profile.
     33_723..=33_723,
     34_377..=34_377,
@@ -54,6 +56,33 @@ const STORAGE: [RangeInclusive<u16>; 25] = [
     MAKER_NOTE..=MAKER_NOTE,
     PADDING..=PADDING,
     OFFSETS..=OFFSETS,
+];
+
+/// The first of the tags that TIFF does not define. Most of them are of programs and
+/// tell how a file is built.
+const PRIVATE: u16 = 32_768;
+
+/// Those of them that describe the picture.
+const DESCRIPTIVE: [RangeInclusive<u16>; 15] = [
+    // The rights.
+    33_432..=33_432,
+    // What some writers have here in place of the directory of EXIF.
+    33_434..=33_437,
+    34_850..=34_852,
+    34_855..=34_859,
+    34_864..=34_869,
+    36_864..=36_882,
+    37_377..=37_399,
+    37_510..=37_510,
+    37_520..=37_522,
+    37_888..=37_893,
+    41_483..=41_495,
+    41_728..=42_082,
+    42_240..=42_240,
+    // Titles, comments and keywords of Windows.
+    40_091..=40_095,
+    // How to print it.
+    50_341..=50_341,
 ];
 
 pub const INTEROPERABILITY: u16 = 40_965;
@@ -69,7 +98,20 @@ const DIRECTORY: u16 = 13;
 /// Whether a tag of a TIFF file's main directory describes the picture, and not how
 /// it is stored.
 pub fn is_descriptive(tag: u16) -> bool {
-    !STORAGE.iter().any(|tags| tags.contains(&tag))
+    match tag < PRIVATE {
+        true => !is_in(&STORAGE, tag),
+        false => is_in(&DESCRIPTIVE, tag),
+    }
+}
+
+/// Whether nothing is known of a tag of a TIFF file's main directory, which may not be
+/// true any more in another file.
+pub fn is_unknown(tag: u16) -> bool {
+    tag >= PRIVATE && !is_in(&STORAGE, tag) && !is_in(&DESCRIPTIVE, tag)
+}
+
+fn is_in(list: &[RangeInclusive<u16>], tag: u16) -> bool {
+    list.iter().any(|tags| tags.contains(&tag))
 }
 
 /// Whether a tag of another directory can be carried to another place.

@@ -9,7 +9,7 @@ mod multi_picture;
 
 pub use directories::{
     Directories, Field, INTEROPERABILITY, MAKER_NOTE, can_be_moved, directories, has_maker_note,
-    is_descriptive, of_dpi,
+    is_descriptive, is_unknown, of_dpi,
 };
 pub use multi_picture::pictures;
 

@@ -62,7 +62,7 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
             None
         }
     };
-    if header.has_more_xmp {
+    if header.has_more_xmp && options.metadata {
         notes.push("the part of its XMP in further segments was left out".to_owned());
     }
     match header.pictures {

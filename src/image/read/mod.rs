@@ -68,6 +68,9 @@ pub struct DecodeOptions {
     /// file, so that memory holds but the parts of it that are worked on. It is
     /// in the folder that TMPDIR names, else in `/var/tmp` (on Windows, in TEMP).
     pub in_memory: u64,
+    /// Whether the image's metadata is of use; else, no note tells what of it cannot be
+    /// kept.
+    pub metadata: bool,
 }
 
 impl Default for DecodeOptions {
@@ -77,6 +80,7 @@ impl Default for DecodeOptions {
             tolerant: false,
             frame: None,
             in_memory: IN_MEMORY,
+            metadata: true,
         }
     }
 }

@@ -51,6 +51,22 @@ pub fn losses(format: OutputFormat, metadata: &Metadata) -> Vec<String> {
             "TIFF puts EXIF elsewhere, which the notes of the camera's maker (MakerNote) do not survive, so they are left out".to_owned(),
         );
     }
+    let directories = exif.as_deref().and_then(exif::directories);
+    if format == OutputFormat::Tiff
+        && let Some(directories) = directories
+    {
+        let main = directories.main.iter().map(|field| field.tag);
+        let unknown: Vec<String> = main
+            .filter(|&number| exif::is_unknown(number))
+            .map(|number| format!("tag {number}"))
+            .collect();
+        if !unknown.is_empty() {
+            let names = names(unknown.iter().map(String::as_str));
+            losses.push(format!(
+                "what may tell how the old file was built was left out of EXIF in TIFF: {names}"
+            ));
+        }
+    }
     if format == OutputFormat::Png && xmp.iter().any(|xmp| str::from_utf8(xmp).is_err()) {
         losses.push("PNG has XMP as UTF-8 alone, so the file's is left out".to_owned());
     }

@@ -1,7 +1,7 @@
 //! What TIFF directories say besides pixels.
 
 use super::super::super::exif::{self, Directories, Field};
-use super::super::super::{Metadata, iptc, text};
+use super::super::super::{Metadata, iptc};
 use super::super::HEADER_BYTES;
 use super::{File, ICC_PROFILE, rationals, tag, unsigned};
 use crate::host_memory::zeros;
@@ -29,11 +29,12 @@ const MOST: u64 = 16 << 20;
 const PRIVATE: RangeFrom<u16> = 32_768..;
 const DEFINED: [u16; 2] = [33_432, 37_510];
 
-/// The most bytes of a value of other private tags. More is data of some program,
+/// The most bytes of all values of other private tags. More is data of some program,
 /// beside which JPEG would have no room for EXIF.
 const MOST_PRIVATE: u64 = 1 << 15;
 
-pub fn metadata(file: &mut File<'_>, length: u64, notes: &mut Vec<String>) -> Metadata {
+/// The metadata of a directory; what of it cannot be kept is added to `lost`.
+pub fn metadata(file: &mut File<'_>, length: u64, lost: &mut Vec<String>) -> Metadata {
     let rational = |file: &mut File<'_>, number| rationals(file, number).ok()??.first().copied();
     let scale = match unsigned(file, exif::RESOLUTION_UNIT).ok().flatten() {
         None | Some(2) => Some(1.0),
@@ -49,15 +50,11 @@ pub fn metadata(file: &mut File<'_>, length: u64, notes: &mut Vec<String>) -> Me
     let mut tags = Tags {
         little: file.byte_order() == ByteOrder::LittleEndian,
         left: MOST.min(length),
+        private_left: MOST_PRIVATE,
         lost: Vec::new(),
     };
     let directories = tags.directories(file);
-    if !tags.lost.is_empty() {
-        let names = text::names(tags.lost.iter().map(String::as_str));
-        notes.push(format!(
-            "what cannot be kept of its tags was left out: {names}"
-        ));
-    }
+    lost.extend(tags.lost);
     Metadata {
         icc_profile: bytes(file, ICC_PROFILE),
         exif: (!directories.is_empty()).then(|| directories.to_block()),
@@ -96,6 +93,8 @@ struct Tags {
     little: bool,
     /// Bytes that there is room for.
     left: u64,
+    /// Those of them that private tags may take.
+    private_left: u64,
     /// What could not be kept.
     lost: Vec<String>,
 }
@@ -110,6 +109,13 @@ impl Tags {
             found.main = self.fields(file, &main, |number| {
                 exif::is_descriptive(number) || number == TRANSFER_FUNCTION
             });
+            let numbers = main.iter().map(|(tag, _)| tag.to_u16());
+            let unknown = numbers.filter(|&number| exif::is_unknown(number));
+            self.lost.extend(unknown.map(|number| match number {
+                LAYERS => "Photoshop's layers".to_owned(),
+                _ if GEOGRAPHIC.contains(&number) => "GeoTIFF".to_owned(),
+                _ => format!("tag {number}"),
+            }));
             let exif = self.below(file, &main, exif::EXIF_DIRECTORY);
             let gps = self.below(file, &main, exif::GPS_DIRECTORY);
             let movable = exif::can_be_moved;
@@ -160,18 +166,12 @@ impl Tags {
         let mut tags = file.read_directory_tags(directory);
         let mut fields = Vec::new();
         for number in numbers {
-            let name = match number {
-                LAYERS => "Photoshop's layers",
-                TRANSFER_FUNCTION => "TransferFunction",
-                _ if GEOGRAPHIC.contains(&number) => "GeoTIFF",
-                _ => "",
-            };
             let entry = tags.find_entry(tag(number));
             if entry.is_none_or(|entry| entry.count() == 0) {
                 continue;
             }
-            if !name.is_empty() {
-                self.lost.push(name.to_owned());
+            if number == TRANSFER_FUNCTION {
+                self.lost.push("TransferFunction".to_owned());
             } else if let Some(field) = self.field(&mut tags, number) {
                 fields.push(field);
             } else {
@@ -182,12 +182,16 @@ impl Tags {
     }
 
     fn field(&mut self, tags: &mut IfdDecoder<'_>, number: u16) -> Option<Field> {
-        let most = match PRIVATE.contains(&number) && !DEFINED.contains(&number) {
-            true => self.left.min(MOST_PRIVATE),
+        let is_private = PRIVATE.contains(&number) && !DEFINED.contains(&number);
+        let most = match is_private {
+            true => self.left.min(self.private_left),
             false => self.left,
         };
         let (kind, data) = stored(tags, number, most)?;
         self.left -= data.len() as u64;
+        if is_private {
+            self.private_left -= data.len() as u64;
+        }
         let (kind, data) = match kind {
             // EXIF has no numbers of 64 bits.
             Type::LONG8 => (Type::LONG, self.narrowed(&data)?),

@@ -12,14 +12,14 @@ mod samples;
 mod unpack;
 mod ycbcr;
 
-use super::super::exif;
 use super::super::raster::{PROFILE_IS_DAMAGED, Raster};
 use super::super::{ImageProblem, error::innermost_message, orientation::Orientation};
+use super::super::{exif, text};
 use super::replaced::Replaced;
 use super::{DecodeOptions, Size, Source, check_size, io_problem, tolerate};
-use ::tiff::decoder::{Decoder, ifd::Value};
+use ::tiff::decoder::{Decoder, IfdDecoder, ifd::Value};
 use ::tiff::tags::Tag;
-use ::tiff::{TiffError, TiffUnsupportedError};
+use ::tiff::{TiffError, TiffFormatError, TiffUnsupportedError};
 use colors::Interpreter;
 use layout::Layout;
 use metadata::{bytes, metadata};
@@ -62,7 +62,8 @@ fn page_size(
 ) -> Result<Size, ImageProblem> {
     let (width, height) = file.dimensions().map_err(problem)?;
     check_size([width, height], max_pixels)?;
-    let number = unsigned(file, exif::ORIENTATION)?.or(above).unwrap_or(1);
+    let stated = stated(&mut file.image_ifd(), exif::ORIENTATION)?;
+    let number = stated.or(above).unwrap_or(1);
     Ok(([width, height], Orientation::new(number as u32)))
 }
 
@@ -72,7 +73,14 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     let (_, orientation) = page_size(&mut file, pages.orientation, options.max_pixels)?;
     let layout = Layout::read(&mut file, length, options.max_pixels)?;
     let mut notes = pages.notes;
-    let mut metadata = metadata(&mut file, length, &mut notes);
+    let mut lost = pages.lost;
+    let mut metadata = metadata(&mut file, length, &mut lost);
+    if options.metadata && !lost.is_empty() {
+        let names = text::names(lost.iter().map(String::as_str));
+        notes.push(format!(
+            "what cannot be kept of its tags was left out: {names}"
+        ));
+    }
     if let Some(above) = pages.metadata {
         metadata.exif = above.exif.or(metadata.exif);
         metadata.xmp = metadata.xmp.or(above.xmp);
@@ -121,6 +129,30 @@ fn all_unsigned(file: &mut File<'_>, number: u16) -> Result<Option<Vec<u64>>, Im
     file.find_tag_unsigned_vec(tag(number)).map_err(problem)
 }
 
+/// The first value of a tag that a picture can do without.
+fn stated(tags: &mut IfdDecoder<'_>, number: u16) -> Result<Option<u64>, ImageProblem> {
+    const MOST: usize = 16;
+    let values = all_stated(tags, number, MOST)?;
+    Ok(values.and_then(|values| values.first().copied()))
+}
+
+/// The values of a tag that a picture can do without: none where they make no sense, or
+/// are more than `most`.
+fn all_stated(
+    tags: &mut IfdDecoder<'_>,
+    number: u16,
+    most: usize,
+) -> Result<Option<Vec<u64>>, ImageProblem> {
+    let entry = tags.find_entry(tag(number));
+    if entry.is_none_or(|entry| entry.count() > most as u64) {
+        return Ok(None);
+    }
+    match tags.find_tag_unsigned_vec(tag(number)).map_err(problem) {
+        Err(problem @ ImageProblem::Read(_)) => Err(problem),
+        values => Ok(values.ok().flatten()),
+    }
+}
+
 /// The values of a tag of fractions.
 fn rationals(file: &mut File<'_>, number: u16) -> Result<Option<Vec<f64>>, ImageProblem> {
     let Some(value) = file.find_tag(tag(number)).map_err(problem)? else {
@@ -167,6 +199,9 @@ fn problem(error: TiffError) -> ImageProblem {
         TiffError::LimitsExceeded => ImageProblem::Memory,
         TiffError::UnsupportedError(error) => ImageProblem::Feature(unsupported(&error)),
         TiffError::IoError(error) => io_problem(error),
+        TiffError::FormatError(TiffFormatError::StripTileTagConflict) => {
+            ImageProblem::Damaged("the places or lengths of its strips are not stated".to_owned())
+        }
         error => ImageProblem::Damaged(innermost_message(&error)),
     }
 }

@@ -5,12 +5,14 @@ use super::super::super::{ImageProblem, Metadata, exif};
 use super::super::replaced::Replaced;
 use super::super::{HEADER_BYTES, Source, check_frame, length};
 use super::metadata::metadata;
-use super::{File, all_unsigned, problem, tag, unsigned};
+use super::{File, all_stated, problem, stated, tag};
 use ::tiff::decoder::ifd::Value;
-use ::tiff::decoder::{Decoder, Limits};
+use ::tiff::decoder::{Decoder, IfdDecoder, Limits};
 use ::tiff::tags::IfdPointer;
+use std::collections::HashSet;
 use std::io::{Read, Seek};
 
+const PHOTOMETRIC: u16 = 262;
 const NEW_SUBFILE_TYPE: u16 = 254;
 /// What stood in its place before TIFF 6.0.
 const SUBFILE_TYPE: u16 = 255;
@@ -18,7 +20,8 @@ const SUBFILE_TYPE: u16 = 255;
 const SUB_DIRECTORIES: u16 = 330;
 const DNG_VERSION: u16 = 50_706;
 
-/// More directories than any file of pages has, and more than stand below one.
+/// More directories than any file of pages has, and more than stand below those that
+/// are looked at.
 const MAX_PAGES: usize = 10_000;
 const MAX_BELOW: usize = 100;
 
@@ -31,6 +34,8 @@ pub struct Pages {
     pub notes: Vec<String>,
     /// What is said above a picture that stands below a smaller version of it.
     pub metadata: Option<Metadata>,
+    /// What cannot be kept of that.
+    pub lost: Vec<String>,
     pub orientation: Option<u64>,
 }
 
@@ -43,6 +48,7 @@ pub fn open(source: &mut Source, wanted: usize) -> Result<(File<'_>, Pages), Ima
         lacking: None,
         notes: Vec::new(),
         metadata: None,
+        lost: Vec::new(),
         orientation: None,
     };
     let mut first = None;
@@ -52,8 +58,8 @@ pub fn open(source: &mut Source, wanted: usize) -> Result<(File<'_>, Pages), Ima
             Some(below) => {
                 let mut file = start(source, length, None)?;
                 file.seek_to_image(below.index).map_err(problem)?;
-                pages.metadata = Some(metadata(&mut file, length, &mut pages.notes));
-                pages.orientation = unsigned(&mut file, exif::ORIENTATION)?;
+                pages.metadata = Some(metadata(&mut file, length, &mut pages.lost));
+                pages.orientation = stated(&mut file.image_ifd(), exif::ORIENTATION)?;
                 first = Some(below.pointer);
             }
             None => {
@@ -105,9 +111,9 @@ fn start(source: &mut Source, length: u64, first: Option<u64>) -> Result<File<'_
 /// What the directories of a file are.
 struct Found {
     pages: Vec<usize>,
-    /// The largest of all, of which others may be smaller versions or masks.
+    /// The largest that is no mask, of which others may be smaller versions.
     largest: usize,
-    /// The largest picture below one of them.
+    /// The largest picture below those up to the first page.
     below: Option<Below>,
     /// Why the chain of directories ends too early.
     end: Option<String>,
@@ -122,7 +128,7 @@ struct Below {
 
 fn find(source: &mut Source, length: u64) -> Result<Found, ImageProblem> {
     let mut file = start(source, length, None)?;
-    if unsigned(&mut file, DNG_VERSION)?.is_some() {
+    if file.image_ifd().find_entry(tag(DNG_VERSION)).is_some() {
         return Err(ImageProblem::Format("a camera's raw file (DNG)"));
     }
     let mut found = Found {
@@ -132,23 +138,25 @@ fn find(source: &mut Source, length: u64) -> Result<Found, ImageProblem> {
         end: None,
     };
     let (mut index, mut most) = (0, 0);
+    let mut seen = HashSet::new();
     loop {
-        let kind = unsigned(&mut file, NEW_SUBFILE_TYPE)?;
-        let old_kind = unsigned(&mut file, SUBFILE_TYPE)?;
-        if !is_part(kind, old_kind) {
+        if found.pages.is_empty() {
+            let below = below(&mut file, index, &mut seen)?;
+            found.below = found
+                .below
+                .into_iter()
+                .chain(below)
+                .max_by_key(|below| below.pixels);
+        }
+        let kind = Kind::of(&mut file.image_ifd())?;
+        if !kind.is_part() {
             found.pages.push(index);
         }
         let (width, height) = file.dimensions().map_err(problem)?;
         let pixels = u64::from(width) * u64::from(height);
-        if pixels > most {
+        if pixels > most && !kind.is_mask {
             (found.largest, most) = (index, pixels);
         }
-        let below = below(&mut file, index)?;
-        found.below = found
-            .below
-            .into_iter()
-            .chain(below)
-            .max_by_key(|below| below.pixels);
         index += 1;
         if !file.more_images() {
             break;
@@ -168,37 +176,60 @@ fn find(source: &mut Source, length: u64) -> Result<Found, ImageProblem> {
     Ok(found)
 }
 
-/// Whether a directory holds a smaller version or a mask of another picture.
-fn is_part(kind: Option<u64>, old_kind: Option<u64>) -> bool {
-    match kind {
-        // Bit 0: smaller; bit 2: a mask.
-        Some(kind) => kind & 0b101 != 0,
-        None => old_kind == Some(2),
+/// What a directory says that its picture is for.
+struct Kind {
+    is_smaller: bool,
+    is_mask: bool,
+}
+
+impl Kind {
+    fn of(tags: &mut IfdDecoder<'_>) -> Result<Self, ImageProblem> {
+        let kind = stated(tags, NEW_SUBFILE_TYPE)?;
+        let old_kind = stated(tags, SUBFILE_TYPE)?;
+        Ok(Self {
+            is_smaller: kind.map_or(old_kind == Some(2), |kind| kind & 1 != 0),
+            is_mask: kind.is_some_and(|kind| kind & 4 != 0)
+                || stated(tags, PHOTOMETRIC)? == Some(4),
+        })
+    }
+
+    /// Whether it is a smaller version or a mask of another picture.
+    fn is_part(&self) -> bool {
+        self.is_smaller || self.is_mask
     }
 }
 
-/// The largest picture in the directories below one. Those of cameras' raw files are
-/// refused: what stands above them is a preview.
-fn below(file: &mut File<'_>, index: usize) -> Result<Option<Below>, ImageProblem> {
-    let pointers = all_unsigned(file, SUB_DIRECTORIES)?.unwrap_or_default();
+/// The largest picture in the directories below one, less those that were looked at.
+/// Those of cameras' raw files are refused: what stands above them is a preview.
+fn below(
+    file: &mut File<'_>,
+    index: usize,
+    seen: &mut HashSet<u64>,
+) -> Result<Option<Below>, ImageProblem> {
+    let pointers = all_stated(&mut file.image_ifd(), SUB_DIRECTORIES, MAX_BELOW)?;
     let mut largest = None;
-    for pointer in pointers.into_iter().take(MAX_BELOW) {
-        let Ok(directory) = file.read_directory(IfdPointer(pointer)) else {
+    for pointer in pointers.unwrap_or_default() {
+        if seen.len() == MAX_BELOW {
+            break;
+        }
+        if !seen.insert(pointer) {
             continue;
+        }
+        let directory = match file.read_directory(IfdPointer(pointer)).map_err(problem) {
+            Ok(directory) => directory,
+            Err(problem @ ImageProblem::Read(_)) => return Err(problem),
+            Err(_) => continue,
         };
         let mut tags = file.read_directory_tags(&directory);
-        let mut number = |number| {
-            let values = tags.find_tag_unsigned_vec::<u64>(tag(number)).ok()??;
-            values.first().copied()
-        };
         // Colour filters, and what was made of them without a look.
-        if let Some(32_803 | 34_892) = number(262) {
+        if let Some(32_803 | 34_892) = stated(&mut tags, PHOTOMETRIC)? {
             return Err(ImageProblem::Format("a camera's raw file"));
         }
-        let [width, height] = [256, 257].map(|side| number(side).unwrap_or(0));
+        let width = stated(&mut tags, 256)?.unwrap_or(0);
+        let height = stated(&mut tags, 257)?.unwrap_or(0);
         let pixels = width.saturating_mul(height);
-        let is_part = is_part(number(NEW_SUBFILE_TYPE), number(SUBFILE_TYPE));
-        if !is_part && pixels > largest.as_ref().map_or(0, |below: &Below| below.pixels) {
+        let is_larger = pixels > largest.as_ref().map_or(0, |below: &Below| below.pixels);
+        if is_larger && !Kind::of(&mut tags)?.is_part() {
             largest = Some(Below {
                 index,
                 pointer,

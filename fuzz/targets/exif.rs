@@ -60,7 +60,10 @@ fuzz_target!(|data: &[u8]| {
         OutputFormat::WebP,
     ] {
         let written = scratch::path("written");
-        if picture.save(&written, format, &EncodeOptions::default(), true).is_ok() {
+        if picture
+            .save(&written, format, &EncodeOptions::default(), true)
+            .is_ok()
+        {
             decode(&written, &DecodeOptions::default()).expect("what was written can be read");
         }
     }

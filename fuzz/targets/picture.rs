@@ -22,6 +22,7 @@ fuzz_target!(|data: &[u8]| {
         tolerant: first & 1 != 0,
         frame: (first & 8 != 0).then_some(usize::from(first >> 4 & 3)),
         in_memory: if first & 64 != 0 { 0 } else { u64::MAX },
+        ..DecodeOptions::default()
     };
     let _ = frames(&path, &options);
     let size = dimensions_within(&path, MAX_PIXELS);

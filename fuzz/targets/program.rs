@@ -117,7 +117,9 @@ fn gradients(op: Op, parameters: &[Shape]) -> Graph {
         inputs.push(b.parameter(&format!("p{index}"), shape).unwrap());
     }
     let y = b.push("y", op, &inputs).unwrap();
-    let dy = b.value("dy", b.shape(y), Role::Input, Element::F32).unwrap();
+    let dy = b
+        .value("dy", b.shape(y), Role::Input, Element::F32)
+        .unwrap();
     let options = Differentiation {
         gradients: Gradients::New,
         segments: 1,

@@ -238,6 +238,7 @@ pub fn plan(
             jobs
         }
     };
+    let mut again = Vec::new();
     if args.force {
         let read = jobs.iter().map(|job| &job.input.path);
         let read = read.chain(&args.engine.model).chain(&args.from_file);
@@ -245,7 +246,7 @@ pub fn plan(
         let mut outputs = jobs.iter().flat_map(Job::outputs);
         outputs.try_for_each(|output| kept.check("-o", output))?;
         drop(outputs);
-        results::made_again(args, &jobs, &work)?;
+        again = results::made_again(args, &jobs, &work)?;
     }
     if let Some(shard) = args.shard {
         let mut index = 0;
@@ -253,11 +254,10 @@ pub fn plan(
             index += 1;
             (index - 1) % shard.count == shard.index - 1
         });
+        let own: HashSet<&PathBuf> = jobs.iter().flat_map(Job::outputs).collect();
+        again.retain(|output| own.contains(output));
     }
-    if args.force {
-        let again = results::made_again(args, &jobs, &work)?;
-        work.notes.extend(notes_of_replaced(&again, args.verbose));
-    }
+    work.notes.extend(notes_of_replaced(&again, args.verbose));
     for mut job in jobs {
         if job.input.stdin.is_none() && is_stream(&job.input.path) {
             // Told before its place, which takes no results.

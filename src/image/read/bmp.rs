@@ -19,7 +19,7 @@ pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> 
 /// The file with a header that the decoder knows.
 fn open(source: &mut Source) -> Result<Replaced<&mut Source>, ImageProblem> {
     let (start, count) = Header::read(source)?.plain()?.unwrap_or_default();
-    Replaced::new(source, start, count).map_err(ImageProblem::Read)
+    Replaced::of_length(source, start, count)
 }
 
 pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, ImageProblem> {

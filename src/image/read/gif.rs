@@ -26,12 +26,7 @@ pub fn size(source: &mut Source, max_pixels: u64) -> Result<Size, ImageProblem> 
 /// The file with a screen that its first image fits on.
 fn with_screen(source: &mut Source) -> Result<Replaced<&mut Source>, ImageProblem> {
     let start = larger_screen(source)?;
-    replaced(source, start)
-}
-
-fn replaced<R: BufRead + Seek>(source: R, start: Vec<u8>) -> Result<Replaced<R>, ImageProblem> {
-    let count = start.len() as u64;
-    Replaced::new(source, start, count).map_err(ImageProblem::Read)
+    Replaced::new(source, start)
 }
 
 /// Decodes the first frame, row by row: of one that is cut off, some are there.
@@ -187,7 +182,7 @@ pub fn open(mut source: Source, options: &DecodeOptions) -> Result<Opened, Image
     }
     metadata.comments = comments(&mut source)?;
     let start = larger_screen(&mut source)?;
-    let (size, frames) = composed(replaced(source, start)?, options)?;
+    let (size, frames) = composed(Replaced::new(source, start)?, options)?;
     Ok(Opened::Sequence(Box::new(Animation {
         size,
         frames,

@@ -1,5 +1,6 @@
 //! Files with another beginning, for decoders that get lost in theirs.
 
+use super::super::ImageProblem;
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 
 /// A file whose first bytes are replaced by others.
@@ -14,9 +15,16 @@ pub struct Replaced<R> {
 }
 
 impl<R: BufRead + Seek> Replaced<R> {
+    /// `start` in place of as many bytes.
+    pub fn new(source: R, start: Vec<u8>) -> Result<Self, ImageProblem> {
+        let count = start.len() as u64;
+        Self::of_length(source, start, count)
+    }
+
     /// `start` in place of the first `count` bytes.
-    pub fn new(mut source: R, start: Vec<u8>, count: u64) -> io::Result<Self> {
-        source.seek(SeekFrom::Start(count))?;
+    pub fn of_length(mut source: R, start: Vec<u8>, count: u64) -> Result<Self, ImageProblem> {
+        let sought = source.seek(SeekFrom::Start(count));
+        sought.map_err(ImageProblem::Read)?;
         Ok(Self {
             source,
             start,
@@ -92,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_start_of_another_length_is_read_as_the_files_own() {
-        let mut file = Replaced::new(Cursor::new(b"abcdef"), b"123".to_vec(), 2).unwrap();
+        let mut file = Replaced::of_length(Cursor::new(b"abcdef"), b"123".to_vec(), 2).unwrap();
         let mut text = String::new();
         file.read_to_string(&mut text).unwrap();
         assert_eq!(text, "123cdef");

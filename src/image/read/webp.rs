@@ -98,8 +98,7 @@ pub fn open(source: &mut Source) -> Result<Open<'_>, ImageProblem> {
             None => found,
         };
     }
-    let count = start.len() as u64;
-    let file = Replaced::new(source, start, count).map_err(ImageProblem::Read)?;
+    let file = Replaced::new(source, start)?;
     WebPDecoder::new(file).map_err(problem)
 }
 

@@ -103,8 +103,7 @@ fn start(source: &mut Source, length: u64, first: Option<u64>) -> Result<File<'_
         head.truncate(place.end);
         head[place].copy_from_slice(&pointer);
     }
-    let count = head.len() as u64;
-    let file = Replaced::new(source, head, count).map_err(ImageProblem::Read)?;
+    let file = Replaced::new(source, head)?;
     Ok(Decoder::new(file).map_err(problem)?.with_limits(limits))
 }
 

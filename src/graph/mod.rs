@@ -10,9 +10,9 @@ mod builder;
 mod fuse;
 mod parameters;
 mod recompute;
-mod shape;
 mod value;
 
+pub use crate::ops::{Element, Shape};
 pub(crate) use backward::differentiated;
 pub use backward::{Differentiation, Gradients, differentiate, gradient_name};
 pub use builder::GraphBuilder;
@@ -20,5 +20,4 @@ pub(crate) use builder::find_clash;
 pub use fuse::fuse;
 pub(crate) use parameters::read_parameter;
 pub use parameters::{ParameterError, Parameters};
-pub use shape::Shape;
-pub use value::{Element, Graph, GraphError, Node, Role, Value, ValueId};
+pub use value::{Graph, GraphError, Node, Role, Value, ValueId};

@@ -1,7 +1,6 @@
 //! Values, nodes and graphs.
 
-use super::Shape;
-use crate::ops::Op;
+use crate::ops::{Element, Op, Shape};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -32,18 +31,6 @@ impl Role {
     pub fn is_persistent(self) -> bool {
         !matches!(self, Role::Parameter | Role::Temporary)
     }
-}
-
-/// How accurately the elements of a value must be stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Element {
-    /// In f32 on every device: the diffusion state, images, time tables.
-    F32,
-    /// In whichever precision was asked for: feature maps and weights.
-    Float,
-    /// In f32 and in PyTorch's order of elements: parameters that are trained,
-    /// their gradients, and what an optimizer keeps.
-    Tensor,
 }
 
 /// One value of a graph: an array with a shape, or a range of channels of

@@ -1,7 +1,6 @@
 //! The gradient of a pointwise function.
 
-use super::{Activation, Rules, expect_operands, expect_shape};
-use crate::graph::Shape;
+use super::{Activation, Rules, Shape, expect_operands, expect_shape};
 use serde::{Deserialize, Serialize};
 
 /// `dx = scale * activation'(x) * dy`.

@@ -1,7 +1,6 @@
 //! Sums over pixels: gradients of what is added to every pixel of a channel.
 
-use super::{Rules, expect_operands};
-use crate::graph::Shape;
+use super::{Rules, Shape, expect_operands};
 use serde::{Deserialize, Serialize};
 
 /// `y[0, c] = sum_{n, i, j} x[n, c, i, j]`, the gradient of a bias; or, for each

@@ -1,7 +1,6 @@
 //! Two-dimensional convolution, `torch.nn.Conv2d`.
 
-use super::{Epilogue, Rules, expect_at_least, expect_shape};
-use crate::graph::Shape;
+use super::{Epilogue, Rules, Shape, expect_at_least, expect_shape};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 

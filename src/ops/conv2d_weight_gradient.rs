@@ -1,7 +1,6 @@
 //! The gradient of a convolution's weight.
 
-use super::{Padding, Rules, expect_operands, expect_shape};
-use crate::graph::Shape;
+use super::{Padding, Rules, Shape, expect_operands, expect_shape};
 use serde::{Deserialize, Serialize};
 
 /// `dw[o, c, u, v] = sum_{n, i, j} dy[n, o, i, j] * x[n, c, s*i + u - p, s*j + v - p]`

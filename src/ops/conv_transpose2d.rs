@@ -1,7 +1,6 @@
 //! Transposed convolution that enlarges, `torch.nn.ConvTranspose2d`.
 
-use super::{Rules, enlarged, expect_operands, expect_shape};
-use crate::graph::Shape;
+use super::{Rules, Shape, enlarged, expect_operands, expect_shape};
 use serde::{Deserialize, Serialize};
 
 /// Enlarges by `stride` with a kernel of `2 * stride` and padding `stride / 2`

@@ -1,7 +1,6 @@
 //! The gradient of a transposed convolution with respect to its operand.
 
-use super::{Rules, expect_operands, expect_shape};
-use crate::graph::Shape;
+use super::{Rules, Shape, expect_operands, expect_shape};
 use serde::{Deserialize, Serialize};
 
 /// `dx[n, c, a, b] = sum_{o, i, j} dy[n, o, s*a + i - p, s*b + j - p] * w[c, o, i, j]`

@@ -1,7 +1,6 @@
 //! A value in another layout or precision.
 
-use super::{Rules, expect_operands};
-use crate::graph::Shape;
+use super::{Rules, Shape, expect_operands};
 use serde::{Deserialize, Serialize};
 
 /// `y = x`, where x and y are stored in different formats. Choosing kernels

@@ -1,7 +1,6 @@
 //! Whether a result is made of numbers.
 
-use super::{Rules, expect_operands};
-use crate::graph::Shape;
+use super::{Rules, Shape, expect_operands};
 use serde::{Deserialize, Serialize};
 
 /// `y[n, 0, i, 0]` is how many elements of row `i` of sample `n` of x are NaN

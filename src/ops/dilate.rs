@@ -1,7 +1,6 @@
 //! Zeros between the pixels of an image.
 
-use super::{Rules, expect_operands};
-use crate::graph::Shape;
+use super::{Rules, Shape, expect_operands};
 use serde::{Deserialize, Serialize};
 
 /// `y[n, c, s*i, s*j] = x[n, c, i, j]`, zero elsewhere: what makes of the

@@ -1,7 +1,6 @@
 //! What a kernel does to its result before storing it.
 
-use super::{expect_shape, sampling::check_batch};
-use crate::graph::Shape;
+use super::{Shape, expect_shape, sampling::check_batch};
 use serde::{Deserialize, Serialize};
 
 /// Residuals that one epilogue can add at most.

@@ -1,7 +1,6 @@
 //! The gradient of padding.
 
-use super::{Padding, Rules, expect_operands};
-use crate::graph::Shape;
+use super::{Padding, Rules, Shape, expect_operands};
 use serde::{Deserialize, Serialize};
 
 /// The gradient of padding by one pixel: every pixel of the border is added to

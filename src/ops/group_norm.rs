@@ -1,7 +1,6 @@
 //! Group normalisation, `torch.nn.GroupNorm`.
 
-use super::{Epilogue, Rules, expect_at_least, expect_shape};
-use crate::graph::Shape;
+use super::{Epilogue, Rules, Shape, expect_at_least, expect_shape};
 use serde::{Deserialize, Serialize};
 
 /// `y = epilogue((x - mean) / sqrt(variance + epsilon) * weight[c] + bias[c])`,

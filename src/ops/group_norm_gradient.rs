@@ -1,7 +1,6 @@
 //! The gradients of group normalisation.
 
-use super::{Rules, expect_operands, expect_shape};
-use crate::graph::Shape;
+use super::{Rules, Shape, expect_operands, expect_shape};
 use serde::{Deserialize, Serialize};
 
 /// The gradients of [`GroupNorm`](super::GroupNorm) without an epilogue. With

@@ -1,7 +1,6 @@
 //! Fully connected layer, `torch.nn.Linear`.
 
-use super::{Rules, expect_operands, expect_shape};
-use crate::graph::Shape;
+use super::{Rules, Shape, expect_operands, expect_shape};
 use serde::{Deserialize, Serialize};
 
 /// `y[r, o] = bias[o] + sum_c w[o, c] * x[r, c]`.

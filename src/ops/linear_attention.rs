@@ -1,8 +1,7 @@
 //! Linear attention over all pixels (Katharopoulos et al. 2020, as used in
 //! denoising U-Nets): softmax over positions on the keys.
 
-use super::{Rules, expect_operands};
-use crate::graph::Shape;
+use super::{Rules, Shape, expect_operands};
 use serde::{Deserialize, Serialize};
 
 /// Per sample and head, with queries, keys and values `[d, p]` over pixels p:

@@ -1,7 +1,6 @@
 //! The gradient of linear attention.
 
-use super::{LinearAttention, Rules, expect_operands, expect_shape};
-use crate::graph::Shape;
+use super::{LinearAttention, Rules, Shape, expect_operands, expect_shape};
 use serde::{Deserialize, Serialize};
 
 /// The gradient of [`LinearAttention`]. Per sample and head, with the softmax

@@ -1,7 +1,6 @@
 //! How far a prediction is from what it should be.
 
-use super::{Rules, expect_operands, expect_shape};
-use crate::graph::Shape;
+use super::{Rules, Shape, expect_operands, expect_shape};
 use serde::{Deserialize, Serialize};
 
 /// What differences are averaged as.

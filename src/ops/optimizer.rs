@@ -1,8 +1,7 @@
 //! What happens to parameters and their gradients. All of these are tensors in
 //! PyTorch's order, in f32.
 
-use super::{Rules, expect_operands, expect_shape};
-use crate::graph::Shape;
+use super::{Rules, Shape, expect_operands, expect_shape};
 use serde::{Deserialize, Serialize};
 
 /// `total += x`: gradients of several batches.

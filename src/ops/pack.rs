@@ -1,9 +1,7 @@
 //! A model's tensor in the order that a kernel reads it.
 
 use super::winograd::Winograd;
-use super::{Rules, expect_operands, expect_shape};
-use crate::graph::Shape;
-use crate::plan::Precision;
+use super::{Precision, Rules, Shape, expect_operands, expect_shape};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;

@@ -1,7 +1,6 @@
 //! An epilogue on its own.
 
-use super::{Activation, Epilogue, Rules, expect_at_least};
-use crate::graph::Shape;
+use super::{Activation, Epilogue, Rules, Shape, expect_at_least};
 use serde::{Deserialize, Serialize};
 
 /// `y = epilogue(x)`: activations, sums with residuals and table rows, scaling,

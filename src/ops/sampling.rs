@@ -1,7 +1,6 @@
 //! The reverse process: noise, the estimate of x_0, the next x, the result.
 
-use super::{Rules, expect_operands, expect_shape};
-use crate::graph::Shape;
+use super::{Rules, Shape, expect_operands, expect_shape};
 use serde::{Deserialize, Serialize};
 
 /// Batch elements that can be computed at once. Each has a place of its own in

@@ -1,7 +1,6 @@
 //! Enlargement by a whole factor.
 
-use super::{Rules, enlarged, expect_operands};
-use crate::graph::Shape;
+use super::{Rules, Shape, enlarged, expect_operands};
 use serde::{Deserialize, Serialize};
 
 /// Every pixel repeated, `torch.nn.functional.interpolate(mode='nearest')`.

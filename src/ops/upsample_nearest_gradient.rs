@@ -1,7 +1,6 @@
 //! The gradient of enlargement by repetition.
 
-use super::{Rules, expect_operands};
-use crate::graph::Shape;
+use super::{Rules, Shape, expect_operands};
 use serde::{Deserialize, Serialize};
 
 /// `dx[n, c, i, j]` is the sum of the `f x f` pixels of dy that

@@ -15,13 +15,14 @@ mod memory;
 mod planner;
 mod program;
 
+pub use crate::ops::Precision;
 pub use choice::{
     Choice, Chooser, ChosenGraph, ChosenNode, KernelNode, NodeOperands, Operand, ScratchRequest,
     Variant, Wanted,
 };
 pub use choose::{PACK, choose};
 pub use dump::dump_program;
-pub use format::{Format, Layout, Precision};
+pub use format::{Format, Layout};
 pub use memory::{Interval, MemoryReport, SLOT_ALIGNMENT, assign_slots, largest_live_set};
 pub use planner::{PlanError, plan};
 pub use program::{Owner, Phase, PlannedNode, PlannedValue, Program, Slot, TimeTable};

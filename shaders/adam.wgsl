@@ -8,7 +8,7 @@
 //   average' = k.average average + (1 - k.average) parameter'
 //
 // Layout: tensors in PyTorch's order; the first four are updated in place. step
-// is (7), bound as `told`: rate, gradient_scale, l2, decay, correction1, correction2, average.
+// is (7): rate, gradient_scale, l2, decay, correction1, correction2, average.
 //
 // Dispatch: an invocation for each element, workgroups of 256,
 // grid (columns / 256, rows, 1), columns * rows at least the number of elements.
@@ -24,7 +24,7 @@ struct Dims {
 
 @group(0) @binding(0) var<uniform> dims: Dims; // one struct
 @group(0) @binding(1) var<storage, read> gradient: array<f32>; // (count)
-@group(0) @binding(2) var<storage, read> told: array<f32>; // (7)
+@group(0) @binding(2) var<storage, read> step: array<f32>; // (7)
 @group(0) @binding(3) var<storage, read_write> parameter: array<f32>; // (count)
 @group(0) @binding(4) var<storage, read_write> m: array<f32>; // (count)
 @group(0) @binding(5) var<storage, read_write> v: array<f32>; // (count)
@@ -36,15 +36,22 @@ fn adam(@builtin(global_invocation_id) id: vec3<u32>) {
     if i >= dims.count {
         return;
     }
+    let rate = step[0];
+    let gradient_scale = step[1];
+    let l2 = step[2];
+    let decay = step[3];
+    let correction1 = step[4];
+    let correction2 = step[5];
+    let kept = step[6]; // of the average
     let p = parameter[i];
-    let g = gradient[i] * told[1] + told[2] * p;
+    let g = gradient[i] * gradient_scale + l2 * p;
     let first = BETA1 * m[i] + (1.0 - BETA1) * g;
     let second = BETA2 * v[i] + (1.0 - BETA2) * g * g;
-    let root = sqrt(second / told[5]);
-    let change = first / told[4] / (root + EPSILON) + told[3] * p;
-    let next = p - told[0] * change;
+    let root = sqrt(second / correction2);
+    let change = first / correction1 / (root + EPSILON) + decay * p;
+    let next = p - rate * change;
     m[i] = first;
     v[i] = second;
     parameter[i] = next;
-    average[i] = told[6] * average[i] + (1.0 - told[6]) * next;
+    average[i] = kept * average[i] + (1.0 - kept) * next;
 }

@@ -2,9 +2,8 @@
 //!
 //! An operation lives in four places that share its name: its parameters and
 //! shape rules in `ops/<name>.rs`, its GPU kernel in `shaders/<name>.wgsl` and
-//! `exec/gpu/kernels/<name>.rs`, its CPU twin in `exec/cpu/<name>.rs`; those of
-//! the reverse process are together in `sampling.rs`, and executors have
-//! [`Pointwise`] in `epilogue.rs`. [`Op`] is one enum without a catch-all in any
+//! `exec/gpu/kernels/<name>.rs`, its CPU twin in `exec/cpu/<name>.rs`. Only
+//! those of the reverse process share a file, `sampling.rs`. [`Op`] is one enum without a catch-all in any
 //! executor, so a new operation does not compile until every executor answers
 //! for it.
 
@@ -18,7 +17,9 @@ macro_rules! ensure {
 }
 pub(crate) use ensure;
 
+mod accumulate;
 mod activation_gradient;
+mod adam;
 mod channel_sum;
 mod conv2d;
 mod conv2d_weight_gradient;
@@ -36,17 +37,20 @@ mod linear;
 mod linear_attention;
 mod linear_attention_gradient;
 mod loss;
-mod optimizer;
 mod pack;
 mod pointwise;
 mod precision;
 mod sampling;
 mod shape;
-mod upsample;
+mod squared_norms;
+mod upsample_bicubic;
+mod upsample_nearest;
 mod upsample_nearest_gradient;
 pub mod winograd;
 
+pub use accumulate::Accumulate;
 pub use activation_gradient::ActivationGradient;
+pub use adam::{Adam, AdamStep};
 pub use channel_sum::ChannelSum;
 pub use conv_transpose2d::ConvTranspose2d;
 pub use conv_transpose2d_gradient::ConvTranspose2dGradient;
@@ -64,13 +68,14 @@ pub use linear::Linear;
 pub use linear_attention::LinearAttention;
 pub use linear_attention_gradient::LinearAttentionGradient;
 pub use loss::{Loss, Norm};
-pub use optimizer::{Accumulate, Adam, AdamStep, SquaredNorms};
 pub use pack::{Axis, ChannelMap, Coordinate, Pack, Packing};
 pub use pointwise::Pointwise;
 pub use precision::Precision;
 pub use sampling::{EstimateX0, MAX_BATCH, Noise, NoiseSource, Reconstruct, SamplerUpdate};
 pub use shape::Shape;
-pub use upsample::{UpsampleBicubic, UpsampleNearest, bicubic_taps, keys_cubic, symmetric};
+pub use squared_norms::SquaredNorms;
+pub use upsample_bicubic::{UpsampleBicubic, bicubic_taps, keys_cubic, symmetric};
+pub use upsample_nearest::UpsampleNearest;
 pub use upsample_nearest_gradient::UpsampleNearestGradient;
 
 use serde::{Deserialize, Serialize};
@@ -205,6 +210,14 @@ fn enlarged(x: Shape, channels: usize, factor: usize) -> Result<Shape, String> {
         (Some(h), Some(w)) => Ok(Shape::new(x.n, channels, h, w)),
         _ => Err(format!("{x} enlarged {factor} times is too large")),
     }
+}
+
+/// The shape of an operand x, enlarged by a factor.
+fn enlarged_operand(inputs: &[Shape], factor: usize) -> Result<Vec<Shape>, String> {
+    expect_operands(inputs, 1, "x")?;
+    ensure!(factor > 0, "the factor must be at least 1");
+    let x = inputs[0];
+    Ok(vec![enlarged(x, x.c, factor)?])
 }
 
 fn expect_shape(what: &str, actual: Shape, expected: Shape) -> Result<(), String> {

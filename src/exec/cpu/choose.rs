@@ -2,8 +2,8 @@
 
 use super::{
     channel_sum, conv_transpose2d, conv_transpose2d_gradient, conv2d, conv2d_weight_gradient,
-    epilogue, group_norm, group_norm_gradient, linear, linear_attention, linear_attention_gradient,
-    loss, upsample,
+    group_norm, group_norm_gradient, linear, linear_attention, linear_attention_gradient, loss,
+    pointwise, upsample_bicubic,
 };
 use crate::exec::choice::{self, choice};
 use crate::graph::{Element, Shape};
@@ -68,8 +68,8 @@ impl Chooser for CpuChooser {
             Op::Linear(_) => linear::choose(node),
             Op::LinearAttention(op) => linear_attention::choose(node, op),
             Op::Pack(op) => choice::pack(node, &op.packing),
-            Op::Pointwise(op) => epilogue::choose_pointwise(node, op, self.precision),
-            Op::UpsampleBicubic(_) => upsample::choose_bicubic(node),
+            Op::Pointwise(op) => pointwise::choose(node, op, self.precision),
+            Op::UpsampleBicubic(_) => upsample_bicubic::choose(node),
             Op::Accumulate(_)
             | Op::Adam(_)
             | Op::CountNonFinite(_)

@@ -13,7 +13,7 @@ use super::choose::{CpuChooser, bytes, convolution, vector};
 use super::epilogue::{BoundEpilogue, Terms};
 use super::kernel::{Kernel, Loading};
 use super::memory::{Threads, View, wrong_operand};
-use super::number::{LANES, Number, words};
+use super::number::{LANES, Number, with_number, words};
 use super::product::{self, Factor, Product};
 use super::simd::Fma;
 use super::tiles::{Tile, Window, copy_pixel, copy_seen, first_tile, tiles};
@@ -40,10 +40,7 @@ struct Convolution<T, Y> {
 }
 
 pub(super) fn choose(node: &NodeOperands, op: &Conv2d, chooser: &CpuChooser) -> Choice {
-    match chooser.precision {
-        Precision::Bf16 => choose_as::<bf16>(node, op, chooser),
-        _ => choose_as::<f32>(node, op, chooser),
-    }
+    with_number!(chooser.precision, T => choose_as::<T>(node, op, chooser))
 }
 
 fn choose_as<T: Number>(node: &NodeOperands, op: &Conv2d, chooser: &CpuChooser) -> Choice {

@@ -7,7 +7,7 @@
 use super::choose::{CpuChooser, bytes, convolution, vector};
 use super::kernel::{Kernel, Loading};
 use super::memory::{Threads, View};
-use super::number::{LANES, Number, words};
+use super::number::{LANES, Number, with_number, words};
 use super::product::{self, Factor, Product};
 use super::tiles::{Tile, Window, copy_seen, first_tile, tiles};
 use crate::exec::ExecError;
@@ -39,10 +39,7 @@ struct Enlargement<T, Y> {
 }
 
 pub(super) fn choose(node: &NodeOperands, op: &ConvTranspose2d, chooser: &CpuChooser) -> Choice {
-    match chooser.precision {
-        Precision::Bf16 => choose_as::<bf16>(node, op, chooser.threads),
-        _ => choose_as::<f32>(node, op, chooser.threads),
-    }
+    with_number!(chooser.precision, T => choose_as::<T>(node, op, chooser.threads))
 }
 
 fn choose_as<T: Number>(node: &NodeOperands, op: &ConvTranspose2d, threads: usize) -> Choice {

@@ -9,14 +9,13 @@
 use super::choose::{CpuChooser, bytes, maps};
 use super::kernel::{Kernel, Loading};
 use super::memory::{Threads, View};
-use super::number::{LANES, Number, with_numbers, words};
+use super::number::{LANES, Number, with_number, with_numbers, words};
 use super::product::{self, Factor, Product};
 use super::tiles::{Tile, Window, copy_seen, first_tile, tiles};
 use crate::exec::ExecError;
 use crate::graph::Shape;
 use crate::ops::{Axis, ConvTranspose2dGradient, Coordinate, Packing, Padding};
-use crate::plan::{Choice, NodeOperands, Precision, Wanted};
-use half::bf16;
+use crate::plan::{Choice, NodeOperands, Wanted};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -43,10 +42,7 @@ pub(super) fn choose(
     op: &ConvTranspose2dGradient,
     chooser: &CpuChooser,
 ) -> Choice {
-    match chooser.precision {
-        Precision::Bf16 => choose_as::<bf16>(node, op, chooser.threads),
-        _ => choose_as::<f32>(node, op, chooser.threads),
-    }
+    with_number!(chooser.precision, T => choose_as::<T>(node, op, chooser.threads))
 }
 
 fn choose_as<T: Number>(

@@ -1,17 +1,15 @@
 //! What a kernel does to its result before storing it; the twin of
-//! `shaders/include/epilogue.wgsl`, and of `shaders/pointwise.wgsl`: one on its own.
+//! `shaders/include/epilogue.wgsl`.
 
-use super::choose::weighted;
-use super::kernel::{Kernel, Loading};
+use super::kernel::Loading;
 use super::memory::View;
 use super::mish::mish;
 use super::number::Number;
-use super::simd::{Fma, vectorized};
+use super::simd::Fma;
 use crate::exec::{ExecError, StepRecord};
-use crate::ops::{Activation, Epilogue, Pointwise};
-use crate::plan::{Choice, NodeOperands, Precision, Wanted};
+use crate::ops::{Activation, Epilogue};
+use crate::plan::Precision;
 use half::bf16;
-use rayon::prelude::*;
 
 /// An epilogue with its operands.
 pub(super) struct BoundEpilogue<T = f32> {
@@ -181,58 +179,4 @@ impl<T: Number> BoundEpilogue<T> {
             }
         }
     }
-}
-
-/// Pixels of one task.
-const CHUNK: usize = 1024;
-
-/// The operand as it is, residuals in the precision of the result.
-pub(super) fn choose_pointwise(
-    node: &NodeOperands,
-    op: &Pointwise,
-    precision: Precision,
-) -> Choice {
-    let mut choice = weighted(node, precision, []);
-    let first = Pointwise::OPERANDS + usize::from(op.epilogue.table_add);
-    let residuals = first..Pointwise::OPERANDS + op.epilogue.operands();
-    for residual in &mut choice.inputs[residuals] {
-        *residual = Wanted::Value(choice.outputs[0]);
-    }
-    choice
-}
-
-pub(super) fn load_pointwise(loading: &Loading, op: &Pointwise) -> Result<Kernel, ExecError> {
-    use Precision::{Bf16, F32};
-    match loading.precisions(Pointwise::X) {
-        [F32, Bf16] => load_pointwise_as::<f32, bf16>(loading, op),
-        [Bf16, F32] => load_pointwise_as::<bf16, f32>(loading, op),
-        [Bf16, Bf16] => load_pointwise_as::<bf16, bf16>(loading, op),
-        _ => load_pointwise_as::<f32, f32>(loading, op),
-    }
-}
-
-fn load_pointwise_as<X: Number, Y: Number>(
-    loading: &Loading,
-    op: &Pointwise,
-) -> Result<Kernel, ExecError> {
-    let x: View<X> = loading.input(Pointwise::X)?;
-    let epilogue: BoundEpilogue<Y> =
-        BoundEpilogue::new(loading, &op.epilogue, Pointwise::OPERANDS, None)?;
-    let pixels = x.shape.pixels();
-    let chunks = pixels.div_ceil(CHUNK);
-    Ok(Box::new(move |record| {
-        let terms = epilogue.terms(record);
-        (0..x.shape.n * chunks).into_par_iter().for_each(|task| {
-            let (n, chunk) = (task / chunks, task % chunks);
-            let first = n * pixels + chunk * CHUNK;
-            let end = n * pixels + pixels.min((chunk + 1) * CHUNK);
-            vectorized!(fma => {
-                for p in first..end {
-                    // SAFETY: y is another value than x, and each of its
-                    // pixels belongs to one task.
-                    unsafe { epilogue.store(fma, &terms, (x.pixel(p), x.shape.c), n, p) };
-                }
-            });
-        });
-    }))
 }

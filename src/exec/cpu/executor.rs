@@ -3,10 +3,11 @@
 use super::kernel::{Kernel, Loading};
 use super::memory::{Memory, Threads, failure};
 use super::{
-    activation_gradient, channel_sum, conv_transpose2d, conv_transpose2d_gradient, conv2d,
-    conv2d_weight_gradient, convert, count_non_finite, dilate, epilogue, fold_border, group_norm,
-    group_norm_gradient, linear, linear_attention, linear_attention_gradient, loss, optimizer,
-    pack, sampling, upsample, upsample_nearest_gradient,
+    accumulate, activation_gradient, adam, channel_sum, conv_transpose2d,
+    conv_transpose2d_gradient, conv2d, conv2d_weight_gradient, convert, count_non_finite, dilate,
+    fold_border, group_norm, group_norm_gradient, linear, linear_attention,
+    linear_attention_gradient, loss, pack, pointwise, sampling, squared_norms, upsample_bicubic,
+    upsample_nearest, upsample_nearest_gradient,
 };
 use crate::exec::elements::{gather, scatter};
 use crate::exec::records::check_rows;
@@ -210,9 +211,9 @@ fn is_trainable(program: &Program) -> bool {
 
 fn load(loading: &Loading) -> Result<Kernel, ExecError> {
     match &loading.node.op {
-        Op::Accumulate(_) => optimizer::load_accumulate(loading),
+        Op::Accumulate(_) => accumulate::load(loading),
         Op::ActivationGradient(op) => activation_gradient::load(loading, op),
-        Op::Adam(op) => optimizer::load_adam(loading, op),
+        Op::Adam(op) => adam::load(loading, op),
         Op::ChannelSum(op) => channel_sum::load(loading, op),
         Op::Conv2dWeightGradient(op) => conv2d_weight_gradient::load(loading, op),
         Op::ConvTranspose2dGradient(op) => conv_transpose2d_gradient::load(loading, op),
@@ -221,7 +222,7 @@ fn load(loading: &Loading) -> Result<Kernel, ExecError> {
         Op::GroupNormGradient(op) => group_norm_gradient::load(loading, op),
         Op::LinearAttentionGradient(op) => linear_attention_gradient::load(loading, op),
         Op::Loss(op) => loss::load(loading, op),
-        Op::SquaredNorms(_) => optimizer::load_squared_norms(loading),
+        Op::SquaredNorms(_) => squared_norms::load(loading),
         Op::UpsampleNearestGradient(op) => upsample_nearest_gradient::load(loading, op),
         Op::Conv2d(op) => conv2d::load(loading, op),
         Op::ConvTranspose2d(op) => conv_transpose2d::load(loading, op),
@@ -233,11 +234,11 @@ fn load(loading: &Loading) -> Result<Kernel, ExecError> {
         Op::LinearAttention(op) => linear_attention::load(loading, op),
         Op::Noise(_) => sampling::load_noise(loading),
         Op::Pack(op) => pack::load(loading, op),
-        Op::Pointwise(op) => epilogue::load_pointwise(loading, op),
+        Op::Pointwise(op) => pointwise::load(loading, op),
         Op::Reconstruct(op) => sampling::load_reconstruct(loading, op),
         Op::SamplerUpdate(op) => sampling::load_sampler_update(loading, op),
-        Op::UpsampleBicubic(op) => upsample::load_bicubic(loading, op),
-        Op::UpsampleNearest(op) => upsample::load_nearest(loading, op),
+        Op::UpsampleBicubic(op) => upsample_bicubic::load(loading, op),
+        Op::UpsampleNearest(op) => upsample_nearest::load(loading, op),
     }
 }
 

@@ -7,7 +7,9 @@
 //! the cores. Each kernel's file says which formats, packing and scratch memory
 //! it wants (`choose`), and makes the closure that runs it (`load`).
 
+mod accumulate;
 mod activation_gradient;
+mod adam;
 mod channel_sum;
 mod choose;
 mod conv2d;
@@ -31,16 +33,18 @@ mod loss;
 mod memory;
 mod mish;
 mod number;
-mod optimizer;
 mod outer_product;
 mod pack;
+mod pointwise;
 mod product;
 mod sampling;
 mod simd;
+mod squared_norms;
 #[cfg(test)]
 mod tests;
 mod tiles;
-mod upsample;
+mod upsample_bicubic;
+mod upsample_nearest;
 mod upsample_nearest_gradient;
 mod winograd;
 

@@ -1,7 +1,7 @@
-//! `shaders/include/epilogue.wgsl`, and `shaders/pointwise.wgsl`: one on its own.
+//! `shaders/include/epilogue.wgsl`.
 
 use super::kernel::{Kernel, Source};
-use crate::ops::{Activation, Epilogue, Pointwise};
+use crate::ops::{Activation, Epilogue};
 
 /// Adds an epilogue and the result that it stores, the node's first; `first`
 /// is the index of the epilogue's first operand.
@@ -36,10 +36,4 @@ pub fn add(kernel: Kernel, source: &Source, epilogue: &Epilogue, first: usize) -
         let kernel = kernel.input(array, source, index);
         kernel.constant(constant, scale)
     })
-}
-
-pub fn pointwise(source: &Source, op: &Pointwise) -> Kernel {
-    let x = source.input(Pointwise::X);
-    let kernel = Kernel::over_blocks("pointwise", x).input("x", source, Pointwise::X);
-    add(kernel, source, &op.epilogue, Pointwise::OPERANDS)
 }

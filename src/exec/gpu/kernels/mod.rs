@@ -2,7 +2,9 @@
 //! they want (`choose`) and their dispatches (`lower`), in a file that has the
 //! name of the shader's. Plain data: nothing here knows wgpu.
 
+mod accumulate;
 mod activation_gradient;
+mod adam;
 mod channel_sum;
 mod conv2d;
 mod conv2d_gemm;
@@ -26,13 +28,15 @@ mod linear;
 mod linear_attention;
 mod linear_attention_gradient;
 mod loss;
-mod optimizer;
 mod pack;
+mod pointwise;
 mod register_tile;
 mod sampling;
 mod software;
 mod split;
-mod upsample;
+mod squared_norms;
+mod upsample_bicubic;
+mod upsample_nearest;
 mod upsample_nearest_gradient;
 
 pub(super) use kernel::{Kernel, Source};
@@ -198,9 +202,9 @@ impl GpuChooser {
             Op::LinearAttention(op) => linear_attention::choose(self, node, op),
             Op::LinearAttentionGradient(op) => linear_attention_gradient::choose(self, node, op),
             Op::Loss(_) => loss::choose(self, node),
-            Op::SquaredNorms(_) => optimizer::choose_squared_norms(self, node),
+            Op::SquaredNorms(_) => squared_norms::choose(self, node),
             Op::Pack(op) => pack::choose(node, op)?,
-            Op::UpsampleBicubic(op) => upsample::check_bicubic(op).map(|()| self.plain(node))?,
+            Op::UpsampleBicubic(op) => upsample_bicubic::check(op).map(|()| self.plain(node))?,
             _ => self.plain(node),
         })
     }
@@ -236,10 +240,10 @@ pub(super) fn lower(source: &Source) -> Result<Vec<Kernel>, String> {
         Op::LinearAttention(op) => return linear_attention::lower(source, op),
         Op::LinearAttentionGradient(op) => return linear_attention_gradient::lower(source, op),
         Op::Loss(op) => return loss::lower(source, op),
-        Op::SquaredNorms(_) => return optimizer::squared_norms(source),
-        Op::Accumulate(_) => optimizer::accumulate(source)?,
+        Op::SquaredNorms(_) => return squared_norms::lower(source),
+        Op::Accumulate(_) => accumulate::lower(source)?,
         Op::ActivationGradient(op) => activation_gradient::lower(source, op),
-        Op::Adam(op) => optimizer::adam(source, op)?,
+        Op::Adam(op) => adam::lower(source, op)?,
         Op::Convert(_) => convert::lower(source),
         Op::CountNonFinite(_) => count_non_finite::lower(source),
         Op::Dilate(op) => dilate::lower(source, op),
@@ -248,11 +252,11 @@ pub(super) fn lower(source: &Source) -> Result<Vec<Kernel>, String> {
         Op::Linear(_) => linear::lower(source)?,
         Op::Noise(_) => sampling::noise(source),
         Op::Pack(op) => pack::lower(source, op)?,
-        Op::Pointwise(op) => epilogue::pointwise(source, op),
+        Op::Pointwise(op) => pointwise::lower(source, op),
         Op::Reconstruct(op) => sampling::reconstruct(source, op),
         Op::SamplerUpdate(op) => sampling::sampler_update(source, op),
-        Op::UpsampleBicubic(op) => upsample::lower_bicubic(source, op),
-        Op::UpsampleNearest(op) => upsample::lower_nearest(source, op),
+        Op::UpsampleBicubic(op) => upsample_bicubic::lower(source, op),
+        Op::UpsampleNearest(op) => upsample_nearest::lower(source, op),
         Op::UpsampleNearestGradient(op) => upsample_nearest_gradient::lower(source, op),
     };
     Ok(vec![kernel])

@@ -1,44 +1,15 @@
-//! Enlargement by a whole factor; the twin of `shaders/upsample_nearest.wgsl`
-//! and `shaders/upsample_bicubic.wgsl`.
+//! The twin of `shaders/upsample_bicubic.wgsl`.
 
 use super::choose::{bytes, plain};
 use super::kernel::{Kernel, Loading};
 use super::memory::View;
-use super::number::{Number, with_number};
 use crate::exec::ExecError;
 use crate::graph::Shape;
-use crate::ops::{UpsampleBicubic, UpsampleNearest, bicubic_taps, symmetric};
+use crate::ops::{UpsampleBicubic, bicubic_taps, symmetric};
 use crate::plan::{Choice, NodeOperands};
 use rayon::prelude::*;
 
-pub(super) fn load_nearest(loading: &Loading, op: &UpsampleNearest) -> Result<Kernel, ExecError> {
-    let precision = loading.input_value(0).format.precision;
-    with_number!(precision, T => load_nearest_as::<T>(loading, op))
-}
-
-fn load_nearest_as<T: Number>(
-    loading: &Loading,
-    op: &UpsampleNearest,
-) -> Result<Kernel, ExecError> {
-    let (x, y): (View<T>, View<T>) = (loading.input(0)?, loading.output(0)?);
-    let factor = op.factor;
-    Ok(Box::new(move |_| {
-        (0..y.shape.n * y.shape.h).into_par_iter().for_each(|row| {
-            let (n, i) = (row / y.shape.h, row % y.shape.h);
-            let source = (n * x.shape.h + i / factor) * x.shape.w;
-            for j in 0..y.shape.w {
-                // SAFETY: y is another value, and each row of it belongs to
-                // one task.
-                unsafe {
-                    let from = x.pixel(source + j / factor);
-                    y.pixel_mut(row * y.shape.w + j).copy_from_slice(from);
-                }
-            }
-        });
-    }))
-}
-
-pub(super) fn choose_bicubic(node: &NodeOperands) -> Choice {
+pub(super) fn choose(node: &NodeOperands) -> Choice {
     Choice {
         thread_bytes: bytes(row_elements(node.inputs[0].shape())),
         ..plain(node)
@@ -50,7 +21,7 @@ fn row_elements(x: Shape) -> usize {
     x.w * x.c
 }
 
-pub(super) fn load_bicubic(loading: &Loading, op: &UpsampleBicubic) -> Result<Kernel, ExecError> {
+pub(super) fn load(loading: &Loading, op: &UpsampleBicubic) -> Result<Kernel, ExecError> {
     let (x, y): (View, View) = (loading.input(0)?, loading.output(0)?);
     let factor = op.factor;
     let taps = bicubic_taps(factor);

@@ -1,50 +1,7 @@
-//! What happens to parameters and their gradients. All of these are tensors in
-//! PyTorch's order, in f32.
+//! Parameters after a step: Adam.
 
 use super::{Rules, Shape, expect_operands, expect_shape};
 use serde::{Deserialize, Serialize};
-
-/// `total += x`: gradients of several batches.
-///
-/// Operands: total, x, of one shape. Result: total, which takes the place of
-/// the operand.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Accumulate {}
-
-impl Accumulate {
-    pub const TOTAL: usize = 0;
-    pub const X: usize = 1;
-}
-
-impl Rules for Accumulate {
-    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        expect_operands(inputs, 2, "total, x")?;
-        expect_shape("x", inputs[Self::X], inputs[Self::TOTAL])?;
-        Ok(vec![inputs[Self::TOTAL]])
-    }
-
-    fn in_place(&self) -> &'static [(usize, usize)] {
-        &[(0, Self::TOTAL)]
-    }
-}
-
-/// `y[0, 0, 0, i]` is the sum of the squares of all elements of operand `i`:
-/// NaN or infinite if one of them is.
-///
-/// Operands: any number of tensors. Result: y `[1, 1, 1, operands]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SquaredNorms {}
-
-impl Rules for SquaredNorms {
-    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        ensure!(!inputs.is_empty(), "takes at least one operand");
-        Ok(vec![Shape::new(1, 1, 1, inputs.len())])
-    }
-
-    fn flops(&self, inputs: &[Shape], _outputs: &[Shape]) -> u64 {
-        inputs.iter().map(|x| 2 * x.elements() as u64).sum()
-    }
-}
 
 /// One step of Adam (Kingma and Ba 2015) or AdamW (Loshchilov and Hutter 2019),
 /// and an exponential moving average of the parameter. With `k = step`:

@@ -1,20 +1,13 @@
-//! `shaders/upsample_nearest.wgsl` and `shaders/upsample_bicubic.wgsl`.
+//! `shaders/upsample_bicubic.wgsl`.
 
 use super::kernel::{Kernel, Source, blocks};
-use crate::ops::{UpsampleBicubic, UpsampleNearest, bicubic_taps, ensure};
+use crate::ops::{UpsampleBicubic, bicubic_taps, ensure};
 
 /// Phases that the bicubic shader's table of taps has room for.
 const MAX_FACTOR: usize = 16;
 
-pub fn lower_nearest(source: &Source, op: &UpsampleNearest) -> Kernel {
-    Kernel::over_blocks("upsample_nearest", source.output(0))
-        .count("FACTOR", op.factor)
-        .input("x", source, 0)
-        .output("y", source, 0)
-}
-
 /// Refuses factors that the shader has no room for.
-pub fn check_bicubic(op: &UpsampleBicubic) -> Result<(), String> {
+pub fn check(op: &UpsampleBicubic) -> Result<(), String> {
     let factor = op.factor;
     ensure!(
         factor <= MAX_FACTOR,
@@ -23,7 +16,7 @@ pub fn check_bicubic(op: &UpsampleBicubic) -> Result<(), String> {
     Ok(())
 }
 
-pub fn lower_bicubic(source: &Source, op: &UpsampleBicubic) -> Kernel {
+pub fn lower(source: &Source, op: &UpsampleBicubic) -> Kernel {
     let (x, y) = (source.input(0), source.output(0));
     let taps = bicubic_taps(op.factor);
     let taps = taps.iter().flat_map(|(taps, _)| taps.map(f32::to_bits));

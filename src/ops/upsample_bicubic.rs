@@ -1,15 +1,7 @@
-//! Enlargement by a whole factor.
+//! Enlargement by a whole factor, bicubic.
 
-use super::{Rules, Shape, enlarged, expect_operands};
+use super::{Rules, Shape, enlarged_operand};
 use serde::{Deserialize, Serialize};
-
-/// Every pixel repeated, `torch.nn.functional.interpolate(mode='nearest')`.
-///
-/// Operand: x `[n, c, h, w]`. Result: y `[n, c, f*h, f*w]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct UpsampleNearest {
-    pub factor: usize,
-}
 
 /// Bicubic enlargement, MATLAB's `imresize` convention (Keys kernel a = -0.5,
 /// half-pixel centres, symmetric border).
@@ -20,24 +12,9 @@ pub struct UpsampleBicubic {
     pub factor: usize,
 }
 
-fn enlarge(inputs: &[Shape], factor: usize) -> Result<Vec<Shape>, String> {
-    expect_operands(inputs, 1, "x")?;
-    if factor == 0 {
-        return Err("the factor must be at least 1".to_owned());
-    }
-    let x = inputs[0];
-    Ok(vec![enlarged(x, x.c, factor)?])
-}
-
-impl Rules for UpsampleNearest {
-    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        enlarge(inputs, self.factor)
-    }
-}
-
 impl Rules for UpsampleBicubic {
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        enlarge(inputs, self.factor)
+        enlarged_operand(inputs, self.factor)
     }
 
     fn flops(&self, _inputs: &[Shape], outputs: &[Shape]) -> u64 {

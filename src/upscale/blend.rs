@@ -1,7 +1,8 @@
 //! Content fusion (SRDiff, section 4.4): what was pasted into an image becomes a
 //! part of it.
 
-use super::reverse::{OnProgress, SampleOptions};
+use super::progress::OnProgress;
+use super::sample_options::SampleOptions;
 use super::upscaler::collect_rows;
 use super::{UpscaleError, Upscaler};
 use crate::host_memory::{NoMemory, collected};
@@ -45,7 +46,7 @@ impl Upscaler {
         let edited = Some((&full, amount));
         self.begin_image();
         collect_rows(&mut result, |rows| {
-            self.upscale_again(&lr, edited, sample, progress, rows)
+            self.upscale_with_retries(&lr, edited, sample, progress, rows)
         })?;
         let mut result = result.cropped(width, height)?;
         if let Some(mask) = mask {

@@ -1,6 +1,6 @@
 //! A whole upscale as plain data, for other runtimes.
 
-use super::memory::graphs;
+use super::graphs::graphs;
 use super::tiling::{MARGIN, Tiling};
 use super::{SampleOptions, UpscaleError, steps};
 use crate::diffusion::FEW_STEPS;

@@ -1,9 +1,9 @@
 //! Devices that are open, for whatever models are loaded on them.
 
-use super::budget::{free_memory, usable_bytes, uses_host_memory};
 use super::device::{CpuSummary, Device, DeviceError, PrecisionChoice};
+use super::device_tuning::DeviceTuning;
+use super::free_memory::{free_memory, usable_bytes, uses_host_memory};
 use super::select::{DeviceChoice, Selected, select};
-use super::tuning::Tuned;
 use crate::exec::gpu::Adapters;
 #[cfg(feature = "gpu")]
 use crate::exec::gpu::{Gpu, GpuOptions};
@@ -53,7 +53,7 @@ impl Found {
         })
     }
 
-    pub fn open(self, tuned: &mut Tuned) -> Result<OpenDevice, ExecError> {
+    pub fn open(self, tuned: &mut DeviceTuning) -> Result<OpenDevice, ExecError> {
         OpenDevice::of(self.selected, self.precision, Some(&self.adapters), tuned)
     }
 }
@@ -63,7 +63,7 @@ impl OpenDevice {
     /// When there is no such device, it lacks the precision, or does not open.
     pub fn open(choice: &DeviceChoice, precision: PrecisionChoice) -> Result<Self, OpenError> {
         let found = Found::new(choice, precision)?;
-        Ok(found.open(&mut Tuned::new(None, None))?)
+        Ok(found.open(&mut DeviceTuning::new(None, None))?)
     }
 
     /// Opens a device, one of the `listed` if it is a GPU and they are given, with
@@ -73,7 +73,7 @@ impl OpenDevice {
         selected: Selected,
         precision: Precision,
         listed: Option<&Adapters>,
-        tuned: &mut Tuned,
+        tuned: &mut DeviceTuning,
     ) -> Result<Self, ExecError> {
         Ok(Self {
             #[cfg(feature = "gpu")]

@@ -1,6 +1,6 @@
 //! The step records of a reverse process.
 
-use super::reverse::MOST_STRENGTH;
+use super::sample_options::MOST_STRENGTH;
 use super::tiling::MARGIN;
 use super::{SampleOptions, UpscaleError};
 use crate::diffusion::{Schedule, StepCoefficients, start_deviation};

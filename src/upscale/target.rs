@@ -2,7 +2,8 @@
 
 use super::fidelity::Fidelity;
 use super::finish::OnRows;
-use super::reverse::{OnProgress, SampleOptions};
+use super::progress::OnProgress;
+use super::sample_options::SampleOptions;
 use super::upscaler::collect_rows;
 use super::{Report, UpscaleError, Upscaler};
 use crate::host_memory::NoMemory;

@@ -24,7 +24,8 @@ pub(super) use held::Held;
 
 use super::consistency::Consistency;
 use super::finish::{Finish, enlarged};
-use super::reverse::{OnProgress, Progress, SampleOptions, notify};
+use super::progress::{OnProgress, Progress, notify};
+use super::sample_options::SampleOptions;
 use super::tiling::{MARGIN, Tiling};
 use super::{UpscaleError, steps};
 use crate::exec::{Executor, StepRecord};

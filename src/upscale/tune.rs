@@ -1,8 +1,8 @@
 //! Timing the kernels of a model's programs.
 
 use super::device::Device;
-use super::memory::graphs;
-use super::reverse::{OnProgress, Progress};
+use super::graphs::graphs;
+use super::progress::{OnProgress, Progress};
 use super::tiling::Tiling;
 use super::{UpscaleError, Upscaler, defaults};
 use crate::exec::gpu::tuning::{Effort, Outcome, Trial, TunedClass, Tuner, Tuning, Work};

@@ -7,13 +7,14 @@ mod run;
 pub use retry::{NextTry, Retry};
 
 use super::device::PrecisionChoice;
+use super::device_tuning::DeviceTuning;
 use super::finish::OnRows;
 use super::open::{Found, OpenDevice};
-use super::reverse::{OnProgress, Progress, SampleOptions};
+use super::progress::{OnProgress, Progress};
+use super::sample_options::SampleOptions;
 use super::select::{DeviceChoice, Selected};
 use super::tiled::Held;
 use super::tiling::{SMALLEST_TILE, TileChoice, Tiling};
-use super::tuning::Tuned;
 use super::{UpscaleError, steps};
 use crate::exec::gpu::CacheFolder;
 use crate::exec::{Backend, Executor, Prepared};
@@ -81,7 +82,7 @@ pub struct Upscaler {
     /// LR pixels of a tile that the device refused memory for, for this image.
     refused: Option<usize>,
     backend: Backend,
-    pub(super) tuned: Tuned,
+    pub(super) tuned: DeviceTuning,
     /// What was checked last.
     prepared: Option<(LrSize, Prepared)>,
     /// The program on the device, its time tables computed.
@@ -104,7 +105,7 @@ impl Upscaler {
     pub fn new(model: Model, options: &UpscalerOptions) -> Result<Self, UpscaleError> {
         check(&model, options)?;
         let found = Found::new(&options.device, options.precision)?;
-        let mut tuned = Tuned::new(options.tuning, options.cache.clone());
+        let mut tuned = DeviceTuning::new(options.tuning, options.cache.clone());
         tuned.load(&found.selected.device);
         let device = found.open(&mut tuned)?;
         Ok(Self {
@@ -128,12 +129,17 @@ impl Upscaler {
         options: &UpscalerOptions,
     ) -> Result<Self, UpscaleError> {
         check(&model, options)?;
-        let mut tuned = Tuned::new(options.tuning, options.cache.clone());
+        let mut tuned = DeviceTuning::new(options.tuning, options.cache.clone());
         tuned.load(&device.selected().device);
         Ok(Self::of(model, device, options, tuned))
     }
 
-    fn of(model: Model, device: &OpenDevice, options: &UpscalerOptions, tuned: Tuned) -> Self {
+    fn of(
+        model: Model,
+        device: &OpenDevice,
+        options: &UpscalerOptions,
+        tuned: DeviceTuning,
+    ) -> Self {
         let model = Arc::new(model);
         Self {
             backend: device.backend(model.clone()),
@@ -251,7 +257,7 @@ impl Upscaler {
         rows: OnRows<'_>,
     ) -> Result<Report, UpscaleError> {
         self.begin_image();
-        self.upscale_again(picture, None, sample, progress, rows)
+        self.upscale_with_retries(picture, None, sample, progress, rows)
     }
 
     /// As [`upscale_rows`](Self::upscale_rows), for the image that was upscaled
@@ -267,7 +273,7 @@ impl Upscaler {
         progress: OnProgress<'_>,
         rows: OnRows<'_>,
     ) -> Result<Report, UpscaleError> {
-        self.upscale_again(picture, None, sample, progress, rows)
+        self.upscale_with_retries(picture, None, sample, progress, rows)
     }
 
     /// Upscales an image several times: to sample `sample.sample` and those after
@@ -292,7 +298,7 @@ impl Upscaler {
                     sample: sample.sample.wrapping_add(number),
                     ..*sample
                 };
-                self.upscale_again(
+                self.upscale_with_retries(
                     picture,
                     None,
                     &sample,

@@ -175,7 +175,7 @@ pub fn cpu_variants() -> Vec<Subject> {
         checked: false,
         device: Device::Cpu,
         kernels: Box::new(CpuChooser {
-            convolution: Some(variant),
+            conv2d: Some(variant),
             ..cpu_kernels(precision)
         }),
     };

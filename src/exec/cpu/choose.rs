@@ -20,7 +20,7 @@ pub struct CpuChooser {
     pub threads: usize,
     /// What convolves wherever it can; where it cannot, or if none is given,
     /// the static rule.
-    pub convolution: Option<Variant>,
+    pub conv2d: Option<Variant>,
     /// How feature maps and the weights of convolutions are stored: f32 or bf16.
     pub precision: Precision,
 }
@@ -30,7 +30,7 @@ impl CpuChooser {
     pub fn new(threads: usize, precision: Precision) -> Self {
         Self {
             threads,
-            convolution: None,
+            conv2d: None,
             precision,
         }
     }

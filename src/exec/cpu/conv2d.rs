@@ -48,7 +48,7 @@ fn choose_as<T: Number>(node: &NodeOperands, op: &Conv2d, chooser: &CpuChooser) 
     // Where bf16 becomes f32, there are few outputs.
     let narrow = node.outputs[0].value.element == Element::Float;
     let can = |variant| can(op, variant) && (narrow || variant != Variant::Winograd);
-    let wanted = chooser.convolution.filter(|&variant| can(variant));
+    let wanted = chooser.conv2d.filter(|&variant| can(variant));
     let variant = wanted.unwrap_or(match winograd::pays(x.c, y.c) && can(Variant::Winograd) {
         true => Variant::Winograd,
         false => Variant::Only,

@@ -44,7 +44,7 @@ struct Division {
 }
 
 impl Division {
-    fn new<T: Factor>(op: &Conv2dWeightGradient, x: Shape, dy: Shape) -> Self {
+    fn new<T: OuterFactor>(op: &Conv2dWeightGradient, x: Shape, dy: Shape) -> Self {
         let window = Window {
             kernel: op.kernel,
             stride: op.stride,
@@ -92,7 +92,7 @@ impl Division {
     }
 
     /// Words that a thread works in: pixels of x, and of dy.
-    fn scratch<T: Factor>(&self) -> [usize; 2] {
+    fn scratch<T: OuterFactor>(&self) -> [usize; 2] {
         let tile = self.tiles[0];
         let (rows, columns) = self.window.seen(&tile);
         let pixels = (tile.rows * columns.max(tile.columns)).next_multiple_of(T::PIXELS);
@@ -103,8 +103,8 @@ impl Division {
     }
 }
 
-/// Numbers as they are multiplied.
-trait Factor: Number {
+/// Numbers as outer products take them.
+trait OuterFactor: Number {
     type Element: Outer;
     /// Pixels of an element.
     const PIXELS: usize;
@@ -122,7 +122,7 @@ trait Factor: Number {
     ) -> &[Self::Element];
 }
 
-impl Factor for f32 {
+impl OuterFactor for f32 {
     type Element = f32;
     const PIXELS: usize = 1;
 
@@ -141,7 +141,7 @@ impl Factor for f32 {
     }
 }
 
-impl Factor for bf16 {
+impl OuterFactor for bf16 {
     type Element = Pair;
     const PIXELS: usize = 2;
 
@@ -183,7 +183,7 @@ pub(super) fn choose(
     with_number!(precision, T => choose_as::<T>(node, op))
 }
 
-fn choose_as<T: Factor>(node: &NodeOperands, op: &Conv2dWeightGradient) -> Choice {
+fn choose_as<T: OuterFactor>(node: &NodeOperands, op: &Conv2dWeightGradient) -> Choice {
     let [x, dy] = [0, 1].map(|index| node.inputs[index].shape());
     let division = Division::new::<T>(op, x, dy);
     let partial: usize = division.partial().iter().product();
@@ -202,7 +202,10 @@ pub(super) fn load(loading: &Loading, op: &Conv2dWeightGradient) -> Result<Kerne
     with_number!(precision, T => load_as::<T>(loading, op))
 }
 
-fn load_as<T: Factor>(loading: &Loading, op: &Conv2dWeightGradient) -> Result<Kernel, ExecError> {
+fn load_as<T: OuterFactor>(
+    loading: &Loading,
+    op: &Conv2dWeightGradient,
+) -> Result<Kernel, ExecError> {
     let x: View<T> = loading.input(Conv2dWeightGradient::X)?;
     let dy: View<T> = loading.input(Conv2dWeightGradient::DY)?;
     let division = Division::new::<T>(op, x.shape, dy.shape);
@@ -227,7 +230,7 @@ struct Gradient<T> {
     threads: Arc<Threads>,
 }
 
-impl<T: Factor> Gradient<T> {
+impl<T: OuterFactor> Gradient<T> {
     fn run(&self) {
         let tasks = (0..self.division.parts * self.division.blocks()).into_par_iter();
         tasks.for_each(|task| self.add_up_part(task));
@@ -362,7 +365,7 @@ impl<T: Factor> Gradient<T> {
 }
 
 /// A tile at work.
-struct AtWork<'a, T: Factor> {
+struct AtWork<'a, T: OuterFactor> {
     product: OuterProduct,
     x: &'a [T::Element],
     starts: &'a [usize],
@@ -370,7 +373,7 @@ struct AtWork<'a, T: Factor> {
     sums: &'a mut [f32],
 }
 
-impl<T: Factor> WithSimd for AtWork<'_, T> {
+impl<T: OuterFactor> WithSimd for AtWork<'_, T> {
     type Output = ();
 
     #[inline(always)]

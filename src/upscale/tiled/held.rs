@@ -1,6 +1,6 @@
 //! How much memory a run takes besides the program of its tile.
 
-use super::super::reverse::SampleOptions;
+use super::super::sample_options::SampleOptions;
 use super::super::tiling::Tiling;
 use crate::exec::StepRecord;
 use crate::model::Settings;

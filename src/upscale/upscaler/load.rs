@@ -1,9 +1,9 @@
 //! The device of an upscaler, and what is loaded on it.
 
-use super::super::budget::usable_bytes;
-use super::super::memory::Budget;
+use super::super::budget::Budget;
+use super::super::free_memory::usable_bytes;
 use super::super::open::OpenDevice;
-use super::super::reverse::{OnProgress, Progress, notify};
+use super::super::progress::{OnProgress, Progress, notify};
 use super::super::select::Selected;
 use super::super::tiled::Held;
 use super::super::tiling::Tiling;

@@ -6,7 +6,8 @@ use crate::image::{Colors, Picture};
 use crate::plan::Precision;
 use crate::upscale::device::{CpuSummary, Device};
 use crate::upscale::finish::OnRows;
-use crate::upscale::reverse::{OnProgress, SampleOptions};
+use crate::upscale::progress::OnProgress;
+use crate::upscale::sample_options::SampleOptions;
 use crate::upscale::select::Selected;
 use crate::upscale::{Report, Shortage, UpscaleError};
 use std::fmt;
@@ -45,7 +46,7 @@ impl fmt::Display for Retry {
 impl Upscaler {
     /// Upscales an image (see [`upscale_from`](Self::upscale_from)), in smaller
     /// tiles, on another device or in f32 if need be.
-    pub(in crate::upscale) fn upscale_again(
+    pub(in crate::upscale) fn upscale_with_retries(
         &mut self,
         picture: &Picture,
         edited: Option<(&Picture, f64)>,

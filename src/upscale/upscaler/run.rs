@@ -3,7 +3,9 @@
 use super::super::consistency::Consistency;
 use super::super::device::Device;
 use super::super::finish::{Findings, Finish, OnRows};
-use super::super::reverse::{OnProgress, Progress, SampleOptions, notify, sample_steps};
+use super::super::progress::{OnProgress, Progress, notify};
+use super::super::reverse::sample_steps;
+use super::super::sample_options::SampleOptions;
 use super::super::tiled::{Held, Start, Tiled};
 use super::super::tiling::MARGIN;
 use super::super::{UpscaleError, steps};

@@ -1,9 +1,9 @@
 //! One kernel beside another.
 
 use super::measure::{Loaded, median};
+use super::node_graph::{node_graph, smaller};
 use super::outcome::NOISE;
 use super::self_test::Reference;
-use super::single::{single, smaller};
 use super::tasks::Task;
 use super::{Times, class::MOST_PIXELS};
 use crate::exec::ExecError;
@@ -51,7 +51,7 @@ pub struct Contest {
 impl Contest {
     pub fn new(task: &Task) -> Result<Self, String> {
         let make = |size| {
-            let graph = single(task.graph, task.node, size)?;
+            let graph = node_graph(task.graph, task.node, size)?;
             let reference = Reference::new(&graph).map_err(|error| error.to_string())?;
             Ok::<_, String>((graph, reference))
         };

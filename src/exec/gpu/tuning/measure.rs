@@ -1,6 +1,6 @@
 //! The time that a node takes.
 
-use super::single::PHASE;
+use super::node_graph::PHASE;
 use crate::exec::gpu::GpuExecutor;
 use crate::exec::{ExecError, Executor};
 use std::time::{Duration, Instant};

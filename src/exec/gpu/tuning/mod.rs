@@ -10,15 +10,15 @@ mod class;
 #[cfg(feature = "gpu")]
 mod contest;
 #[cfg(feature = "gpu")]
+mod fixed_chooser;
+#[cfg(feature = "gpu")]
 mod measure;
 #[cfg(feature = "gpu")]
-mod one;
+mod node_graph;
 #[cfg(feature = "gpu")]
 mod outcome;
 #[cfg(feature = "gpu")]
 mod self_test;
-#[cfg(feature = "gpu")]
-mod single;
 #[cfg(feature = "gpu")]
 mod tasks;
 #[cfg(all(test, feature = "gpu"))]

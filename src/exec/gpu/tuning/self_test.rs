@@ -1,7 +1,7 @@
 //! Whether a kernel computes what it should: compared with the CPU, on random
 //! numbers.
 
-use super::single::{PHASE, Weights, arrays, values};
+use super::node_graph::{PHASE, Weights, arrays, values};
 use crate::exec::{Backend, ExecError, Executor, PrepareError, StepRecord, Target};
 use crate::graph::{Graph, Value};
 use crate::ops::ensure;

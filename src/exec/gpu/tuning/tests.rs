@@ -366,7 +366,7 @@ fn classes_tell_channels_formats_and_sizes_apart() {
 fn large_images_are_timed_in_part() {
     for size in [[4000, 3000], [70000, 3], [400, 400], [300, 300]] {
         let Work { graph, .. } = convolution(32, size);
-        let part = super::single::smaller(&graph, &graph.nodes[0], class::MOST_PIXELS);
+        let part = super::node_graph::smaller(&graph, &graph.nodes[0], class::MOST_PIXELS);
         let part = part.unwrap_or(size);
         assert!(
             part[0] * part[1] <= 2 * class::MOST_PIXELS,

@@ -1,10 +1,10 @@
 //! Times the kernels of all nodes on a GPU.
 
 use super::contest::{Contest, race};
+use super::fixed_chooser::FixedChooser;
 use super::measure::{Loaded, median};
-use super::one::One;
+use super::node_graph::Weights;
 use super::outcome::{Effort, Outcome, Trial, TunedClass};
-use super::single::Weights;
 use super::tasks::{Task, Work, tasks};
 use super::{Times, Tuned, Tuning};
 use crate::exec::gpu::kernels::GpuChooser;
@@ -366,7 +366,7 @@ impl Tuner {
     }
 
     fn lower(&self, graph: &Graph, variant: Variant) -> Result<Lowered, Failed> {
-        let chooser = One {
+        let chooser = FixedChooser {
             rule: self.rule(),
             variant,
         };

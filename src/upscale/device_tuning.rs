@@ -14,8 +14,8 @@ use std::time::Duration;
 /// How long the first use of a GPU may be held up, if nobody asks for more.
 pub const FIRST_USE: Duration = Duration::from_secs(3);
 
-/// What is known of the device in use.
-pub(super) struct Tuned {
+/// What is known of the kernels of the device in use.
+pub(super) struct DeviceTuning {
     /// Whose table it is; none: that of the CPU, which has none.
     device: Option<Identity>,
     folder: Option<CacheFolder>,
@@ -28,7 +28,7 @@ pub(super) struct Tuned {
     notes: Vec<String>,
 }
 
-impl Tuned {
+impl DeviceTuning {
     pub fn new(tuning: Option<Duration>, folder: Option<CacheFolder>) -> Self {
         Self {
             device: None,

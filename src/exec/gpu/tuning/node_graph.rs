@@ -10,11 +10,12 @@ use std::collections::HashMap;
 /// Name of the graphs' only phase.
 pub const PHASE: &str = "node";
 
-/// A node of a larger graph, all of its values states or parameters. If `size` is given, its image has this height and width.
+/// A graph of one node of a larger graph, all of its values states or parameters.
+/// If `size` is given, its image has this height and width.
 ///
 /// # Errors
 /// When the operation cannot have an image of that size.
-pub fn single(graph: &Graph, node: &Node, size: Option<[usize; 2]>) -> Result<Graph, String> {
+pub fn node_graph(graph: &Graph, node: &Node, size: Option<[usize; 2]>) -> Result<Graph, String> {
     let mut single = Graph {
         name: PHASE.to_owned(),
         ..Graph::default()

@@ -6,12 +6,12 @@ use crate::graph::Element;
 use crate::plan::{Choice, Chooser, Format, NodeOperands, Variant};
 
 /// One variant for all nodes.
-pub struct One {
+pub struct FixedChooser {
     pub rule: GpuChooser,
     pub variant: Variant,
 }
 
-impl Chooser for One {
+impl Chooser for FixedChooser {
     fn format(&self, element: Element) -> Format {
         self.rule.format(element)
     }

@@ -2,6 +2,7 @@
 
 mod av1;
 mod boxes;
+mod bytes;
 mod mosaic;
 mod pixels;
 mod sequence;
@@ -14,7 +15,8 @@ use super::super::raster::Raster;
 use super::super::{ImageProblem, Metadata, orientation::Orientation};
 use super::{DecodeOptions, Size, Source, cut_off, first_of_animation, tolerate};
 use av1::CodePoints;
-use boxes::{Container, Item, wrong_header};
+use boxes::{Container, Item};
+use bytes::wrong_header;
 use mosaic::{Mosaic, size_of};
 use pixels::Alpha;
 use sequence::Tracks;

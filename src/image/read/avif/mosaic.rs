@@ -2,7 +2,8 @@
 
 use super::super::{DecodeOptions, Source, check_size, tolerate};
 use super::av1::{Format, Frame};
-use super::boxes::{Bytes, Container, Item, wrong_header};
+use super::boxes::{Container, Item};
+use super::bytes::{Bytes, wrong_header};
 use crate::image::ImageProblem;
 
 /// Decoded frames in rows and columns, all of one size.

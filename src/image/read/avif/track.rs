@@ -3,7 +3,7 @@
 use super::super::frames::Progress;
 use super::super::{Source, length};
 use super::av1::{Frame, Frames};
-use super::boxes::{Bytes, Name, read_at, wrong_header};
+use super::bytes::{Bytes, Name, read_at, wrong_header};
 use super::is_alpha;
 use crate::image::ImageProblem;
 use std::time::Duration;

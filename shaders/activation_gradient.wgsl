@@ -28,9 +28,8 @@ struct Dims {
 alias x_t = vec4<${x_scalar}>;
 //: endif
 alias dy_t = vec4<${dy_scalar}>;
-//: if dx_scalar == "f16"
-//: include "include/half.wgsl"
-//: endif
+//: set STORED = dx_scalar
+//: include "include/stored.wgsl"
 alias dx_t = vec4<${dx_scalar}>;
 @group(0) @binding(0) var<uniform> dims: Dims; // one struct
 //: if ACTIVATION > 0
@@ -71,5 +70,5 @@ fn activation_gradient(@builtin(global_invocation_id) id: vec3<u32>) {
     //: if ACTIVATION > 0
     r *= slope(vec4<f32>(x[dims.x_offset + n * dims.x_batch + position]));
     //: endif
-    dx[dims.dx_offset + n * dims.dx_batch + position] = dx_t(${"half_range(r)" if dx_scalar == "f16" else "r"});
+    dx[dims.dx_offset + n * dims.dx_batch + position] = stored(r);
 }

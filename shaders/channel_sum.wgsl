@@ -59,12 +59,11 @@ fn part_of_plane(
 }
 //: else
 @group(0) @binding(1) var<storage, read> partial_sums: array<vec4<f32>>; // (N, C/4, parts)
-//: if not TENSOR and y_scalar == "f16"
-//: include "include/half.wgsl"
-//: endif
 //: if TENSOR
 @group(0) @binding(2) var<storage, read_write> y: array<f32>; // (rows, C)
 //: else
+//: set STORED = y_scalar
+//: include "include/stored.wgsl"
 alias y_t = vec4<${y_scalar}>;
 @group(0) @binding(2) var<storage, read_write> y: array<y_t>; // (rows, C/4)
 //: endif
@@ -92,7 +91,7 @@ fn add_parts(@builtin(global_invocation_id) id: vec3<u32>) {
     //: else
     let c = 4u * block + vec4<u32>(0u, 1u, 2u, 3u);
     sum = select(vec4<f32>(0.0), sum, c < vec4<u32>(dims.channels));
-    y[dims.y_offset + row * dims.y_batch + block] = y_t(${"half_range(sum)" if y_scalar == "f16" else "sum"});
+    y[dims.y_offset + row * dims.y_batch + block] = stored(sum);
     //: endif
 }
 //: endif

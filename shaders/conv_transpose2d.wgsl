@@ -37,9 +37,8 @@ struct Dims {
 
 alias x_t = vec4<${x_scalar}>;
 alias w_t = vec4<${w_scalar}>;
-//: if y_scalar == "f16"
-//: include "include/half.wgsl"
-//: endif
+//: set STORED = y_scalar
+//: include "include/stored.wgsl"
 alias y_t = vec4<${y_scalar}>;
 @group(0) @binding(0) var<uniform> dims: Dims; // one struct
 @group(0) @binding(1) var<storage, read> x: array<x_t>; // (N, C/4, h, w)
@@ -128,7 +127,7 @@ fn conv_transpose2d(
     if block_${b} < OUT_BLOCKS {
         let at = dims.y_offset + n * dims.y_batch + block_${b} * out_plane + pixel_index;
         //: for r in range(PIXELS)
-        if count > ${r}u { y[at + ${r}u * STRIDE] = y_t(${"half_range" if y_scalar == "f16" else ""}(sum_${b}_${r})); }
+        if count > ${r}u { y[at + ${r}u * STRIDE] = stored(sum_${b}_${r}); }
         //: endfor
     }
     //: endfor

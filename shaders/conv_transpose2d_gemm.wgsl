@@ -37,9 +37,8 @@ struct Dims {
 
 alias x_t = vec4<${x_scalar}>;
 alias w_t = vec4<${w_scalar}>;
-//: if y_scalar == "f16"
-//: include "include/half.wgsl"
-//: endif
+//: set STORED = y_scalar
+//: include "include/stored.wgsl"
 alias y_t = vec4<${y_scalar}>;
 @group(0) @binding(0) var<uniform> dims: Dims; // one struct
 @group(0) @binding(1) var<storage, read> x: array<x_t>; // (N, C/4, h, w)
@@ -192,11 +191,10 @@ fn conv_transpose2d_gemm(
         let column = m % plane % dims.in_width * STRIDE + phase_j;
         let to = dims.y_offset + m / plane * dims.y_batch + row * out_width + column;
         //: for b in range(EACH_BLOCKS)
-        //: set STORED = ("half_range(sum_" if y_scalar == "f16" else "(sum_") ~ b ~ "_" ~ r ~ ")"
         //: if ALIGNED
-        y[to + block_${b} * out_plane] = y_t(${STORED});
+        y[to + block_${b} * out_plane] = stored(sum_${b}_${r});
         //: else
-        if m < dims.pixels && block_${b} < OUT_BLOCKS { y[to + block_${b} * out_plane] = y_t(${STORED}); }
+        if m < dims.pixels && block_${b} < OUT_BLOCKS { y[to + block_${b} * out_plane] = stored(sum_${b}_${r}); }
         //: endif
         //: endfor
     }

@@ -31,9 +31,8 @@ struct Dims {
 
 alias dy_t = vec4<${dy_scalar}>;
 alias w_t = vec4<${w_scalar}>;
-//: if dx_scalar == "f16"
-//: include "include/half.wgsl"
-//: endif
+//: set STORED = dx_scalar
+//: include "include/stored.wgsl"
 alias dx_t = vec4<${dx_scalar}>;
 @group(0) @binding(0) var<uniform> dims: Dims; // one struct
 @group(0) @binding(1) var<storage, read> dy: array<dy_t>; // (N, O/4, s*H, s*W)
@@ -106,8 +105,7 @@ fn conv_transpose2d_gradient(
         let position = (block_${b} * dims.height + top) * dims.width + column;
         let to = dims.dx_offset + n * dims.dx_batch + position;
         //: for r in range(ROWS)
-        //: set sum = "sum_" ~ b ~ "_" ~ r
-        if top + ${r}u < dims.height { dx[to + ${r}u * dims.width] = dx_t(${"half_range(" ~ sum ~ ")" if dx_scalar == "f16" else sum}); }
+        if top + ${r}u < dims.height { dx[to + ${r}u * dims.width] = stored(sum_${b}_${r}); }
         //: endfor
     }
     //: endfor

@@ -17,9 +17,8 @@ struct Dims {
 }
 
 alias x_t = vec4<${x_scalar}>;
-//: if y_scalar == "f16"
-//: include "include/half.wgsl"
-//: endif
+//: set STORED = y_scalar
+//: include "include/stored.wgsl"
 alias y_t = vec4<${y_scalar}>;
 @group(0) @binding(0) var<uniform> dims: Dims; // one struct
 @group(0) @binding(1) var<storage, read> x: array<x_t>; // (N, C/4, H + 2, W + 2)
@@ -62,5 +61,5 @@ fn fold_border(@builtin(global_invocation_id) id: vec3<u32>) {
     let sum = vec4<f32>(x[row + id.x + 1u]);
     //: endif
     let position = (block * dims.height + id.y) * dims.width + id.x;
-    y[dims.y_offset + n * dims.y_batch + position] = y_t(${"half_range(sum)" if y_scalar == "f16" else "sum"});
+    y[dims.y_offset + n * dims.y_batch + position] = stored(sum);
 }

@@ -181,9 +181,8 @@ fn terms_of_channels(@builtin(global_invocation_id) id: vec3<u32>) {
 //: if PASS == 2
 @group(0) @binding(3) var<storage, read> statistics: array<f32>; // (N, 2 * GROUPS)
 @group(0) @binding(4) var<storage, read> terms: array<vec4<f32>>; // (N, 3, C/4)
-//: if dx_scalar == "f16"
-//: include "include/half.wgsl"
-//: endif
+//: set STORED = dx_scalar
+//: include "include/stored.wgsl"
 alias dx_t = vec4<${dx_scalar}>;
 @group(0) @binding(5) var<storage, read_write> dx: array<dx_t>; // (N, C/4, H, W)
 
@@ -205,6 +204,6 @@ fn gradient_of_x(@builtin(global_invocation_id) id: vec3<u32>) {
     let d = vec4<f32>(x[dims.x_offset + n * dims.x_batch + position]) - mean;
     let r = terms[from_terms] * vec4<f32>(dy[dims.dy_offset + n * dims.dy_batch + position])
         + (terms[from_terms + blocks] * d + terms[from_terms + 2u * blocks]);
-    dx[dims.dx_offset + n * dims.dx_batch + position] = dx_t(${"half_range(r)" if dx_scalar == "f16" else "r"});
+    dx[dims.dx_offset + n * dims.dx_batch + position] = stored(r);
 }
 //: endif

@@ -21,9 +21,8 @@ struct Dims {
 
 alias x_t = vec4<${x_scalar}>;
 alias w_t = vec4<${w_scalar}>;
-//: if y_scalar == "f16"
-//: include "include/half.wgsl"
-//: endif
+//: set STORED = y_scalar
+//: include "include/stored.wgsl"
 alias y_t = vec4<${y_scalar}>;
 @group(0) @binding(0) var<uniform> dims: Dims; // one struct
 @group(0) @binding(1) var<storage, read> x: array<x_t>; // (rows, C/4)
@@ -46,5 +45,5 @@ fn linear(@builtin(global_invocation_id) id: vec3<u32>) {
         sum += vec4<f32>(w[k]) * v.x + vec4<f32>(w[k + 1u]) * v.y
             + vec4<f32>(w[k + 2u]) * v.z + vec4<f32>(w[k + 3u]) * v.w;
     }
-    y[dims.y_offset + row * dims.y_batch + block] = y_t(${"half_range(sum)" if y_scalar == "f16" else "sum"});
+    y[dims.y_offset + row * dims.y_batch + block] = stored(sum);
 }

@@ -92,9 +92,8 @@ fn context_of_head(
     }
 }
 //: else
-//: if y_scalar == "f16"
-//: include "include/half.wgsl"
-//: endif
+//: set STORED = y_scalar
+//: include "include/stored.wgsl"
 alias y_t = vec4<${y_scalar}>;
 @group(0) @binding(2) var<storage, read> context: array<vec4<f32>>; // (N, HEADS, D, D/4)
 @group(0) @binding(3) var<storage, read_write> y: array<y_t>; // (N, HEADS * D/4, H, W)
@@ -119,6 +118,6 @@ fn attend(@builtin(global_invocation_id) id: vec3<u32>) {
             + q.z * context[at + 2u * HEAD_BLOCKS] + q.w * context[at + 3u * HEAD_BLOCKS];
     }
     let block = head * HEAD_BLOCKS + e;
-    y[dims.y_offset + n * dims.y_batch + block * plane + p] = y_t(${"half_range(sum)" if y_scalar == "f16" else "sum"});
+    y[dims.y_offset + n * dims.y_batch + block * plane + p] = stored(sum);
 }
 //: endif

@@ -138,9 +138,8 @@ fn products_of_head(
 }
 //: endif
 //: if PASS == 2
-//: if dqkv_scalar == "f16"
-//: include "include/half.wgsl"
-//: endif
+//: set STORED = dqkv_scalar
+//: include "include/stored.wgsl"
 alias dqkv_t = vec4<${dqkv_scalar}>;
 @group(0) @binding(4) var<storage, read> context: array<vec4<f32>>; // (N, HEADS, D, D/4)
 @group(0) @binding(5) var<storage, read> dcontext: array<vec4<f32>>; // (N, HEADS, D, D/4)
@@ -193,7 +192,7 @@ fn gradients(@builtin(global_invocation_id) id: vec3<u32>) {
     let dk = exp(vec4<f32>(qkv[keys + own * plane]) - most) / total * ds;
     let to = dims.dqkv_offset + n * dims.dqkv_batch + (head * HEAD_BLOCKS + own) * plane + p;
     //: for name in ["dq", "dk", "dv"]
-    dqkv[to + ${loop.index0}u * blocks * plane] = dqkv_t(${"half_range(" ~ name ~ ")" if dqkv_scalar == "f16" else name});
+    dqkv[to + ${loop.index0}u * blocks * plane] = stored(${name});
     //: endfor
 }
 //: endif

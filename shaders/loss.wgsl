@@ -45,9 +45,8 @@ override PART: u32 = 4096u;
 alias prediction_t = vec4<${prediction_scalar}>;
 alias wanted_t = vec4<${wanted_scalar}>;
 alias scale_t = vec4<${scale_scalar}>;
-//: if gradient_scalar == "f16"
-//: include "include/half.wgsl"
-//: endif
+//: set STORED = gradient_scalar
+//: include "include/stored.wgsl"
 alias gradient_t = vec4<${gradient_scalar}>;
 @group(0) @binding(1) var<storage, read> prediction: array<prediction_t>; // (N, C/4, H, W)
 @group(0) @binding(2) var<storage, read> wanted: array<wanted_t>; // (N, C/4, H, W)
@@ -85,7 +84,7 @@ fn part_of_loss(
         sum += d * d;
         let r = factor * d;
         //: endif
-        gradient[dims.gradient_offset + n * dims.gradient_batch + position] = gradient_t(${"half_range(r)" if gradient_scalar == "f16" else "r"});
+        gradient[dims.gradient_offset + n * dims.gradient_batch + position] = stored(r);
     }
     let total = workgroup_sum(thread, sum.x + sum.y + sum.z + sum.w);
     if thread == 0u {
@@ -96,9 +95,8 @@ fn part_of_loss(
 override COUNT: f32 = 1.0; // elements
 
 alias loss_t = vec4<${loss_scalar}>;
-//: if loss_scalar == "f16"
-//: include "include/half.wgsl"
-//: endif
+//: set STORED = loss_scalar
+//: include "include/stored.wgsl"
 @group(0) @binding(1) var<storage, read> partial_sums: array<f32>; // (parts)
 @group(0) @binding(2) var<storage, read_write> loss: array<loss_t>; // (1)
 
@@ -111,7 +109,7 @@ fn add_parts(@builtin(local_invocation_index) thread: u32) {
     let total = workgroup_sum(thread, sum);
     if thread == 0u {
         let r = vec4<f32>(total / COUNT, 0.0, 0.0, 0.0);
-        loss[dims.loss_offset] = loss_t(${"half_range(r)" if loss_scalar == "f16" else "r"});
+        loss[dims.loss_offset] = stored(r);
     }
 }
 //: endif

@@ -25,9 +25,8 @@ struct Dims {
 
 alias x_t = vec4<${x_scalar}>;
 alias up_t = vec4<${up_scalar}>;
-//: if sr_scalar == "f16"
-//: include "include/half.wgsl"
-//: endif
+//: set STORED = sr_scalar
+//: include "include/stored.wgsl"
 alias sr_t = vec4<${sr_scalar}>;
 @group(0) @binding(0) var<uniform> dims: Dims; // one struct
 @group(0) @binding(1) var<storage, read> x: array<x_t>; // (N, C/4, H, W)
@@ -48,5 +47,5 @@ fn reconstruct(@builtin(global_invocation_id) id: vec3<u32>) {
     let clipped = select(
         clamp(residual, vec4<f32>(-1.0), vec4<f32>(1.0)), residual, not_finite(residual));
     let v = clipped / RES_RESCALE + base;
-    sr[dims.sr_offset + n * dims.sr_batch + position] = sr_t(${"half_range(v)" if sr_scalar == "f16" else "v"});
+    sr[dims.sr_offset + n * dims.sr_batch + position] = stored(v);
 }

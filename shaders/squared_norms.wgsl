@@ -53,9 +53,8 @@ fn part_of_tensor(
 }
 //: else
 alias y_t = vec4<${y_scalar}>;
-//: if y_scalar == "f16"
-//: include "include/half.wgsl"
-//: endif
+//: set STORED = y_scalar
+//: include "include/stored.wgsl"
 @group(0) @binding(1) var<storage, read> partial_sums: array<f32>; // (tensors, 256)
 @group(0) @binding(2) var<storage, read_write> y: array<y_t>; // (1, 1, 1, tensors)
 
@@ -67,7 +66,7 @@ fn add_parts(
     let total = workgroup_sum(thread, partial_sums[id.x * 256u + thread]);
     if thread == 0u {
         let r = vec4<f32>(total, 0.0, 0.0, 0.0);
-        y[dims.y_offset + id.x] = y_t(${"half_range(r)" if y_scalar == "f16" else "r"});
+        y[dims.y_offset + id.x] = stored(r);
     }
 }
 //: endif

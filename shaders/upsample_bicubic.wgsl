@@ -24,9 +24,8 @@ struct Dims {
 }
 
 alias x_t = vec4<${x_scalar}>;
-//: if y_scalar == "f16"
-//: include "include/half.wgsl"
-//: endif
+//: set STORED = y_scalar
+//: include "include/stored.wgsl"
 alias y_t = vec4<${y_scalar}>;
 @group(0) @binding(0) var<uniform> dims: Dims; // one struct
 @group(0) @binding(1) var<storage, read> x: array<x_t>; // (N, C/4, h, w)
@@ -71,5 +70,5 @@ fn upsample_bicubic(@builtin(global_invocation_id) id: vec3<u32>) {
         sum += rows[a] * v;
     }
     let position = (block * height + id.y) * width + id.x;
-    y[dims.y_offset + n * dims.y_batch + position] = y_t(${"half_range(sum)" if y_scalar == "f16" else "sum"});
+    y[dims.y_offset + n * dims.y_batch + position] = stored(sum);
 }

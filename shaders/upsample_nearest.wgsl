@@ -18,9 +18,8 @@ struct Dims {
 }
 
 alias x_t = vec4<${x_scalar}>;
-//: if y_scalar == "f16"
-//: include "include/half.wgsl"
-//: endif
+//: set STORED = y_scalar
+//: include "include/stored.wgsl"
 alias y_t = vec4<${y_scalar}>;
 @group(0) @binding(0) var<uniform> dims: Dims; // one struct
 @group(0) @binding(1) var<storage, read> x: array<x_t>; // (N, C/4, h, w)
@@ -36,5 +35,5 @@ fn upsample_nearest(@builtin(global_invocation_id) id: vec3<u32>) {
     let row = block * (dims.height / FACTOR) + id.y / FACTOR;
     let source = dims.x_offset + n * dims.x_batch + row * (dims.width / FACTOR) + id.x / FACTOR;
     let position = (block * dims.height + id.y) * dims.width + id.x;
-    y[dims.y_offset + n * dims.y_batch + position] = y_t(${"half_range(vec4<f32>(x[source]))" if y_scalar == "f16" else "vec4<f32>(x[source])"});
+    y[dims.y_offset + n * dims.y_batch + position] = stored(vec4<f32>(x[source]));
 }

@@ -18,9 +18,8 @@ struct Dims {
 }
 
 alias dy_t = vec4<${dy_scalar}>;
-//: if dx_scalar == "f16"
-//: include "include/half.wgsl"
-//: endif
+//: set STORED = dx_scalar
+//: include "include/stored.wgsl"
 alias dx_t = vec4<${dx_scalar}>;
 @group(0) @binding(0) var<uniform> dims: Dims; // one struct
 @group(0) @binding(1) var<storage, read> dy: array<dy_t>; // (N, C/4, FACTOR*H, FACTOR*W)
@@ -43,5 +42,5 @@ fn upsample_nearest_gradient(@builtin(global_invocation_id) id: vec3<u32>) {
             sum += vec4<f32>(dy[first + i * pitch + j]);
         }
     }
-    dx[dims.dx_offset + n * dims.dx_batch + position] = dx_t(${"half_range(sum)" if dx_scalar == "f16" else "sum"});
+    dx[dims.dx_offset + n * dims.dx_batch + position] = stored(sum);
 }

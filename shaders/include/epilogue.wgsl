@@ -42,9 +42,8 @@ alias residual_0_t = vec4<${residual_0_scalar}>;
 alias residual_1_t = vec4<${residual_1_scalar}>;
 @group(0) @binding(6) var<storage, read> residual_1: array<residual_1_t>; // (N, C/4, H, W)
 //: endif
-//: if y_scalar == "f16"
-//: include "include/half.wgsl"
-//: endif
+//: set STORED = y_scalar
+//: include "include/stored.wgsl"
 alias y_t = vec4<${y_scalar}>;
 @group(0) @binding(7) var<storage, read_write> y: array<y_t>; // (N, C/4, H, W)
 
@@ -71,5 +70,5 @@ fn finish(v: vec4<f32>, n: u32, block: u32, position: u32) {
     let at_${i} = dims.residual_${i}_offset + n * dims.residual_${i}_batch + position;
     r += RESIDUAL_SCALE_${i} * vec4<f32>(residual_${i}[at_${i}]);
     //: endfor
-    y[dims.y_offset + n * dims.y_batch + position] = y_t(${"half_range(r)" if y_scalar == "f16" else "r"});
+    y[dims.y_offset + n * dims.y_batch + position] = stored(r);
 }

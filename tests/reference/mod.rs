@@ -2,17 +2,19 @@
 //! `srdiff::ops` and nothing else: loops over logical elements `[n, c, h, w]`,
 //! no layout, no blocking.
 
-mod attention;
-mod convolution;
-mod convolution_gradient;
-mod image;
+mod adam;
+mod channel_sum;
+mod conv2d;
+mod conv_transpose2d;
+mod count_non_finite;
+mod group_norm;
 mod linear;
-mod normalization;
+mod linear_attention;
+mod loss;
 mod pack;
 mod pointwise;
-mod resize;
 mod sampling;
-mod training;
+mod upsample;
 
 pub use pack::pack;
 
@@ -89,34 +91,34 @@ impl Tensor {
 /// For packing, which makes no tensor: see [`pack()`].
 pub fn evaluate(op: &Op, inputs: &[&Tensor], record: &StepRecord) -> Vec<Tensor> {
     let one = match op {
-        Op::Accumulate(_) => training::accumulate(inputs),
+        Op::Accumulate(_) => adam::accumulate(inputs),
         Op::ActivationGradient(op) => pointwise::activation_gradient(op, inputs),
-        Op::Adam(op) => return training::adam(op, inputs),
-        Op::ChannelSum(op) => training::channel_sum(op, inputs[0]),
-        Op::Conv2d(op) => convolution::conv2d(op, inputs, record),
-        Op::Conv2dWeightGradient(op) => convolution_gradient::conv2d_weight(op, inputs),
-        Op::ConvTranspose2d(op) => convolution::conv_transpose2d(op, inputs),
-        Op::ConvTranspose2dGradient(op) => convolution_gradient::conv_transpose2d(op, inputs),
+        Op::Adam(op) => return adam::adam(op, inputs),
+        Op::ChannelSum(op) => channel_sum::channel_sum(op, inputs[0]),
+        Op::Conv2d(op) => conv2d::conv2d(op, inputs, record),
+        Op::Conv2dWeightGradient(op) => conv2d::weight_gradient(op, inputs),
+        Op::ConvTranspose2d(op) => conv_transpose2d::conv_transpose2d(op, inputs),
+        Op::ConvTranspose2dGradient(op) => conv_transpose2d::gradient(op, inputs),
         Op::Convert(_) => inputs[0].clone(),
-        Op::CountNonFinite(_) => image::count_non_finite(inputs[0]),
-        Op::Dilate(op) => convolution_gradient::dilate(op, inputs[0]),
+        Op::CountNonFinite(_) => count_non_finite::count_non_finite(inputs[0]),
+        Op::Dilate(op) => conv2d::dilate(op, inputs[0]),
         Op::EstimateX0(_) => sampling::estimate_x0(inputs, record),
-        Op::FoldBorder(op) => convolution_gradient::fold_border(op, inputs[0]),
-        Op::GroupNorm(op) => normalization::group_norm(op, inputs, record),
-        Op::GroupNormGradient(op) => return normalization::group_norm_gradient(op, inputs),
+        Op::FoldBorder(op) => conv2d::fold_border(op, inputs[0]),
+        Op::GroupNorm(op) => group_norm::group_norm(op, inputs, record),
+        Op::GroupNormGradient(op) => return group_norm::group_norm_gradient(op, inputs),
         Op::Linear(_) => linear::linear(inputs),
-        Op::LinearAttention(op) => attention::linear_attention(op, inputs[0]),
-        Op::LinearAttentionGradient(op) => attention::gradient(op, inputs),
-        Op::Loss(op) => return training::loss(op, inputs),
+        Op::LinearAttention(op) => linear_attention::linear_attention(op, inputs[0]),
+        Op::LinearAttentionGradient(op) => linear_attention::gradient(op, inputs),
+        Op::Loss(op) => return loss::loss(op, inputs),
         Op::Noise(op) => sampling::noise(op.shape, record),
         Op::Pack(_) => panic!("a packed array is no tensor"),
         Op::Pointwise(op) => epilogue(&op.epilogue, inputs[0], &inputs[1..], record),
-        Op::Reconstruct(op) => image::reconstruct(op, inputs),
+        Op::Reconstruct(op) => sampling::reconstruct(op, inputs),
         Op::SamplerUpdate(op) => return sampling::update(op, inputs, record),
-        Op::SquaredNorms(_) => training::squared_norms(inputs),
-        Op::UpsampleBicubic(op) => resize::bicubic(inputs[0], op.factor),
-        Op::UpsampleNearest(op) => resize::nearest(inputs[0], op.factor),
-        Op::UpsampleNearestGradient(op) => resize::nearest_gradient(inputs[0], op.factor),
+        Op::SquaredNorms(_) => adam::squared_norms(inputs),
+        Op::UpsampleBicubic(op) => upsample::bicubic(inputs[0], op.factor),
+        Op::UpsampleNearest(op) => upsample::nearest(inputs[0], op.factor),
+        Op::UpsampleNearestGradient(op) => upsample::nearest_gradient(inputs[0], op.factor),
     };
     vec![one]
 }

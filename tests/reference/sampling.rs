@@ -1,11 +1,11 @@
-//! Noise and the reverse step. The noise itself is `diffusion::noise`'s, which
+//! Noise, the reverse step, and the result. The noise itself is `diffusion::noise`'s, which
 //! has its own tests against f64 and published vectors.
 
 use super::Tensor;
 use srdiff::diffusion::noise::normal4;
 use srdiff::exec::StepRecord;
 use srdiff::graph::Shape;
-use srdiff::ops::{EstimateX0, NoiseSource, SamplerUpdate};
+use srdiff::ops::{EstimateX0, NoiseSource, Reconstruct, SamplerUpdate};
 
 pub fn noise(shape: Shape, record: &StepRecord) -> Tensor {
     let seed = u64::from(record.seed_high) << 32 | u64::from(record.seed_low);
@@ -52,4 +52,16 @@ pub fn update(op: &SamplerUpdate, inputs: &[&Tensor], r: &StepRecord) -> Vec<Ten
             .sum()
     });
     vec![next, x0.clone()]
+}
+
+pub fn reconstruct(op: &Reconstruct, inputs: &[&Tensor]) -> Tensor {
+    let (x, up) = (inputs[0], inputs[1]);
+    Tensor::of(x.shape, |n, c, i, j| {
+        let x = x.at(n, c, i, j);
+        let clamped = match x.is_finite() {
+            true => x.clamp(-1.0, 1.0),
+            false => x,
+        };
+        clamped / f64::from(op.res_rescale) + up.at(n, c, i, j)
+    })
 }

@@ -92,6 +92,7 @@ static FILES: &[File] = files![
     "include/matrix_stage.wgsl",
     "include/normal.wgsl",
     "include/step_record.wgsl",
+    "include/stored.wgsl",
     "include/winograd.wgsl",
     "include/winograd_tiles.wgsl",
     "include/workgroup_max.wgsl",

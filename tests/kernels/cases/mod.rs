@@ -1,6 +1,5 @@
 //! The table of cases.
 
-mod attention;
 pub mod conv2d;
 mod conv_gradients;
 pub mod conv_transpose2d;
@@ -10,6 +9,7 @@ mod gradients;
 mod group_norm;
 mod image;
 mod linear;
+mod linear_attention;
 pub mod models;
 mod pointwise;
 mod sampling;
@@ -23,7 +23,6 @@ use srdiff::graph::{Element, Shape, ValueId};
 /// Every case.
 pub fn all() -> Vec<Case> {
     let mut cases = Vec::new();
-    cases.extend(attention::cases());
     cases.extend(conv2d::cases());
     cases.extend(conv_gradients::cases());
     cases.extend(conv_transpose2d::cases());
@@ -33,6 +32,7 @@ pub fn all() -> Vec<Case> {
     cases.extend(group_norm::cases());
     cases.extend(image::cases());
     cases.extend(linear::cases());
+    cases.extend(linear_attention::cases());
     cases.extend(models::cases());
     cases.extend(pointwise::cases());
     cases.extend(sampling::cases());

@@ -1,11 +1,67 @@
-//! Gradients of convolutions, and what stands between them.
+//! Convolutions, their weights' gradients, and what stands before and after a
+//! convolution that is a gradient.
 
-use super::Tensor;
-use super::convolution::inside;
+use super::{Tensor, epilogue};
+use srdiff::exec::StepRecord;
 use srdiff::graph::Shape;
-use srdiff::ops::{Conv2dWeightGradient, ConvTranspose2dGradient, Dilate, FoldBorder, Padding};
+use srdiff::ops::{Conv2d, Conv2dWeightGradient, Dilate, FoldBorder, Padding};
 
-pub fn conv2d_weight(op: &Conv2dWeightGradient, inputs: &[&Tensor]) -> Tensor {
+pub fn conv2d(op: &Conv2d, inputs: &[&Tensor], record: &StepRecord) -> Tensor {
+    let (x, w) = (inputs[Conv2d::X], inputs[Conv2d::WEIGHT]);
+    let (padding, more) = match op.padding {
+        Padding::Full => (2, 2),
+        _ => ((op.kernel as isize - 1) / 2, 0),
+    };
+    let outputs = if op.backward { w.shape.c } else { w.shape.n };
+    let shape = Shape::new(
+        x.shape.n,
+        outputs,
+        x.shape.h.div_ceil(op.stride) + more,
+        x.shape.w.div_ceil(op.stride) + more,
+    );
+    let weight = |o: usize, c: usize, u: usize, v: usize| match op.backward {
+        true => w.at(c, o, op.kernel - 1 - u, op.kernel - 1 - v),
+        false => w.at(o, c, u, v),
+    };
+    let y = Tensor::of(shape, |n, o, i, j| {
+        let mut sum = if op.bias {
+            inputs[Conv2d::BIAS].at(0, o, 0, 0)
+        } else {
+            0.0
+        };
+        for u in 0..op.kernel {
+            for v in 0..op.kernel {
+                let row = (op.stride * i + u) as isize - padding;
+                let column = (op.stride * j + v) as isize - padding;
+                let (Some(row), Some(column)) = (
+                    inside(row, x.shape.h, op.padding),
+                    inside(column, x.shape.w, op.padding),
+                ) else {
+                    continue;
+                };
+                for c in 0..x.shape.c {
+                    sum += weight(o, c, u, v) * x.at(n, c, row, column);
+                }
+            }
+        }
+        sum
+    });
+    epilogue(&op.epilogue, &y, &inputs[op.operands()..], record)
+}
+
+/// The pixel that coordinate `i` of an axis of `n` shows; none for a zero.
+fn inside(i: isize, n: usize, padding: Padding) -> Option<usize> {
+    let n = n as isize;
+    let i = match padding {
+        Padding::Zero | Padding::Full => i,
+        Padding::Reflect if i < 0 => -i,
+        Padding::Reflect if i >= n => 2 * n - 2 - i,
+        Padding::Reflect => i,
+    };
+    (0..n).contains(&i).then_some(i as usize)
+}
+
+pub fn weight_gradient(op: &Conv2dWeightGradient, inputs: &[&Tensor]) -> Tensor {
     let (x, dy) = (
         inputs[Conv2dWeightGradient::X],
         inputs[Conv2dWeightGradient::DY],
@@ -28,35 +84,6 @@ pub fn conv2d_weight(op: &Conv2dWeightGradient, inputs: &[&Tensor]) -> Tensor {
                 };
                 for n in 0..x.shape.n {
                     sum += dy.at(n, o, i, j) * x.at(n, c, row, column);
-                }
-            }
-        }
-        sum
-    })
-}
-
-pub fn conv_transpose2d(op: &ConvTranspose2dGradient, inputs: &[&Tensor]) -> Tensor {
-    let (dy, w) = (
-        inputs[ConvTranspose2dGradient::DY],
-        inputs[ConvTranspose2dGradient::WEIGHT],
-    );
-    let (s, side) = (op.stride, dy.shape);
-    let shape = Shape::new(side.n, w.shape.n, side.h / s, side.w / s);
-    // The pixel of dy below element `k` of the kernel at pixel `a`.
-    let below = |a: usize, k: usize, size: usize| {
-        let i = (s * a + k).checked_sub(s / 2)?;
-        (i < size).then_some(i)
-    };
-    Tensor::of(shape, |n, c, a, b| {
-        let mut sum = 0.0;
-        for i in 0..2 * s {
-            for j in 0..2 * s {
-                let row = below(a, i, side.h);
-                let (Some(row), Some(column)) = (row, below(b, j, side.w)) else {
-                    continue;
-                };
-                for o in 0..side.c {
-                    sum += dy.at(n, o, row, column) * w.at(c, o, i, j);
                 }
             }
         }

@@ -1,47 +1,8 @@
-//! Losses, sums, and the optimizer.
+//! The optimizer's step, and what it begins with: sums of gradients, and their norms.
 
 use super::Tensor;
 use srdiff::graph::Shape;
-use srdiff::ops::{Adam, ChannelSum, Loss, Norm};
-
-/// The gradient, and the loss.
-pub fn loss(op: &Loss, inputs: &[&Tensor]) -> Vec<Tensor> {
-    let (prediction, target) = (inputs[Loss::PREDICTION], inputs[Loss::TARGET]);
-    let scale = inputs[Loss::SCALE].data[0];
-    let count = prediction.data.len() as f64;
-    let differences = prediction.data.iter().zip(&target.data);
-    let differences: Vec<f64> = differences.map(|(p, t)| p - t).collect();
-    let terms = differences.iter().map(|d| match op.norm {
-        Norm::L1 => d.abs(),
-        Norm::L2 => d * d,
-    });
-    let mean = terms.sum::<f64>() / count;
-    let gradient = differences.iter().map(|&d| match op.norm {
-        Norm::L1 if d == 0.0 => 0.0,
-        // NaN for NaN.
-        Norm::L1 => scale * d.signum() / count,
-        Norm::L2 => scale * 2.0 * d / count,
-    });
-    let gradient = Tensor {
-        shape: prediction.shape,
-        data: gradient.collect(),
-    };
-    vec![gradient, Tensor::of(Shape::vector(1), |_, _, _, _| mean)]
-}
-
-pub fn channel_sum(op: &ChannelSum, x: &Tensor) -> Tensor {
-    let s = x.shape;
-    let sum = |n: usize, c: usize| -> f64 {
-        let pixels = (0..s.h).flat_map(|i| (0..s.w).map(move |j| (i, j)));
-        pixels.map(|(i, j)| x.at(n, c, i, j)).sum()
-    };
-    match op.per_sample {
-        true => Tensor::of(Shape::matrix(s.n, s.c), |n, c, _, _| sum(n, c)),
-        false => Tensor::of(Shape::vector(s.c), |_, c, _, _| {
-            (0..s.n).map(|n| sum(n, c)).sum()
-        }),
-    }
-}
+use srdiff::ops::Adam;
 
 pub fn accumulate(inputs: &[&Tensor]) -> Tensor {
     let (total, x) = (inputs[0], inputs[1]);

@@ -210,12 +210,13 @@ fn constant_images_stay_within_two_levels() {
             let pairs = levels.iter().zip(color.iter().cycle());
             let off: Vec<u8> = pairs.map(|(a, b)| a.abs_diff(*b)).collect();
             let most = off.iter().max().unwrap();
-            assert!(*most <= 4, "{sampler}, {color:?}: {most}");
+            assert!(*most <= 3, "{sampler}, {color:?}: {most}");
             values += off.len();
             beyond += off.iter().filter(|levels| **levels > 2).count();
         }
         println!("{sampler}: {beyond} of {values} values are off by more than 2");
-        assert!(beyond * 100_000 <= values, "{sampler}: {beyond}");
+        // None, but processors round differently, and one may be just beyond.
+        assert!(beyond <= 1, "{sampler}: {beyond}");
     }
 }
 

@@ -184,7 +184,6 @@ fn the_border_is_no_worse_than_the_interior() {
     }
 }
 
-/// But for single values where the noise is largest, and these within four.
 #[test]
 fn constant_images_stay_within_two_levels() {
     let colors = [

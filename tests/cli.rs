@@ -58,5 +58,6 @@ mod train_on_gpus;
 #[path = "cli/tune.rs"]
 mod tune;
 
+mod support;
 #[path = "support/models.rs"]
 mod support_models;

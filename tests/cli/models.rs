@@ -1,8 +1,9 @@
 //! Model files that cannot be used.
 
 use super::folder::Folder;
+use super::support::adapters;
 use super::support_models::ModelFile;
-use srdiff::exec::gpu::{AdapterKind, list_adapters};
+use srdiff::exec::gpu::AdapterKind;
 
 /// Runs with a model file of these bytes, which must be refused.
 fn refuses(bytes: &[u8], code: i32, parts: &[&str]) {
@@ -126,8 +127,7 @@ fn weights_that_produce_nan() {
 fn weights_that_exceed_f16() {
     let mut model = ModelFile::of("tiny-x4");
     model.tensor("rrdb.conv_first.weight").1.fill(1e6);
-    let adapters = list_adapters();
-    for adapter in adapters.iter().filter(|adapter| adapter.f16) {
+    for adapter in adapters().iter().filter(|adapter| adapter.f16) {
         let index = adapter.index.to_string();
         let device = match adapter.kind {
             AdapterKind::Software => &adapter.name,

@@ -8,6 +8,7 @@ mod devices;
 mod evaluate;
 mod examples;
 mod failure;
+mod file_args;
 mod info;
 mod pages;
 mod places;

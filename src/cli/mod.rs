@@ -3,6 +3,7 @@
 
 mod args;
 mod blend;
+mod canvas;
 mod convert;
 mod devices;
 mod evaluate;

@@ -2,7 +2,7 @@
 //! images.
 
 pub mod args;
-pub mod grid;
+mod grid;
 mod inputs;
 mod measures;
 mod report;

@@ -56,6 +56,10 @@ impl<'a> Grids<'a> {
             path: path.to_owned(),
             other,
         };
+        if path.as_os_str() == "-" {
+            let text = "--grid -: name a .png file or a folder".to_owned();
+            return Err(Failure::Usage(text));
+        }
         if let Some(other) = take(path)? {
             return Err(by_other(other, path));
         }

@@ -15,6 +15,8 @@ mod devices;
 mod distillation;
 #[path = "cli/evaluate.rs"]
 mod evaluate;
+#[path = "cli/evaluate_files.rs"]
+mod evaluate_files;
 #[path = "cli/folder.rs"]
 mod folder;
 #[path = "cli/frames.rs"]
@@ -58,5 +60,6 @@ mod train_on_gpus;
 #[path = "cli/tune.rs"]
 mod tune;
 
+mod support;
 #[path = "support/models.rs"]
 mod support_models;

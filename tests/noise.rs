@@ -11,6 +11,7 @@ mod flawed;
 mod gpu;
 #[path = "noise/statistics.rs"]
 mod statistics;
+mod support;
 
 use srdiff::diffusion::noise::{normal4, normals_from_words, philox4x32};
 

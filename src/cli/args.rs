@@ -222,7 +222,7 @@ pub struct EngineArgs {
     /// auto or 0: the whole image if it fits the memory, else in tiles that do
     #[arg(short, long, value_name = "auto|PIXELS", default_value = "auto", value_parser = tile)]
     pub tile: TileChoice,
-    /// Write results even if they do not match the picture when shrunk
+    /// Take results even if they do not match the picture when shrunk
     #[arg(long)]
     pub allow_mismatch: bool,
     /// Take the usual kernels, and not those that were the fastest when they were
@@ -313,13 +313,15 @@ impl SamplingArgs {
         }
     }
 
-    fn strength(&self, sampler: Sampler) -> Result<f64, Failure> {
-        match self.strength {
-            strength if strength != 1.0 && !has_noise(sampler) => Err(Failure::Usage(format!(
-                "--strength: {sampler} adds no noise; use it with --sampler ddpm"
-            ))),
-            strength => Ok(strength),
+    /// Refuses a strength that would change nothing.
+    pub fn check_strength(&self, sampler: Sampler, steps: usize) -> Result<(), Failure> {
+        if self.strength == 1.0 || adds_noise(sampler, steps) {
+            return Ok(());
         }
+        Err(Failure::Usage(match has_noise(sampler) {
+            false => format!("--strength: {sampler} adds no noise; use it with --sampler ddpm"),
+            true => "--strength: one step adds no noise; leave it out, or take more --steps".into(),
+        }))
     }
 
     /// All of it, with what was not given filled in.
@@ -328,18 +330,26 @@ impl SamplingArgs {
         let seed = self.seed.unwrap_or_else(|| rand::random::<u32>().into());
         let defaults = SampleOptions::seeded(settings, seed);
         let sampler = self.sampler(defaults.sampler)?;
+        let steps = self.steps.unwrap_or(defaults.steps);
+        self.check_strength(sampler, steps)?;
         Ok(SampleOptions {
             sampler,
-            steps: self.steps.unwrap_or(defaults.steps),
+            steps,
             border: match self.wrap {
                 true => Border::Wrapped,
                 false => Border::Reflected,
             },
             consistent: self.consistent,
-            strength: self.strength(sampler)?,
+            strength: self.strength,
             ..defaults
         })
     }
+}
+
+/// Whether so many steps of a sampler add noise. The last, which gives the result, adds
+/// none.
+pub fn adds_noise(sampler: Sampler, steps: usize) -> bool {
+    has_noise(sampler) && steps > 1
 }
 
 /// Whether the steps of a sampler add noise.

@@ -3,11 +3,13 @@
 
 mod args;
 mod blend;
+mod canvas;
 mod convert;
 mod devices;
 mod evaluate;
 mod examples;
 mod failure;
+mod file_args;
 mod info;
 mod pages;
 mod places;

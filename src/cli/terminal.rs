@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use srdiff::upscale::Upscaler;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 
 /// Writes to stdout. A reader that has closed the pipe (`| head`) is no error.
 pub fn answer(text: &str) -> Result<(), Failure> {
@@ -13,6 +13,17 @@ pub fn answer(text: &str) -> Result<(), Failure> {
     match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::Stdout(error)),
         _ => Ok(()),
+    }
+}
+
+/// Refuses to write an image to stdout where that is a terminal.
+pub fn check_takes_images() -> Result<(), Failure> {
+    match std::io::stdout().is_terminal() {
+        true => Err(Failure::Usage(
+            "standard output is a terminal, which shows no images; give -o a file, or send it on with > or |"
+                .to_owned(),
+        )),
+        false => Ok(()),
     }
 }
 

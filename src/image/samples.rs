@@ -79,7 +79,10 @@ impl Samples {
     }
 
     /// The samples at 8 or 16 bits.
-    pub(crate) fn with_bits(self, bits: u32) -> Result<Self, NoMemory> {
+    ///
+    /// # Errors
+    /// When the system has no memory for them.
+    pub fn with_bits(self, bits: u32) -> Result<Self, NoMemory> {
         Ok(match (self, bits) {
             (Self::U16(samples), 8) => {
                 let narrow = samples.iter().map(|&v| narrowed(v));

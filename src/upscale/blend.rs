@@ -4,7 +4,7 @@
 use super::progress::OnProgress;
 use super::sample_options::SampleOptions;
 use super::upscaler::collect_rows;
-use super::{UpscaleError, Upscaler};
+use super::{Report, UpscaleError, Upscaler};
 use crate::host_memory::{NoMemory, collected};
 use crate::image::{Border, Colors, Picture, Samples};
 
@@ -14,7 +14,8 @@ impl Upscaler {
     /// 0 (hardly changed) to 1 (made anew from the image, shrunk).
     ///
     /// Where there is a `mask` of the image's size, the result is taken where it
-    /// is white and the image where it is black.
+    /// is white and the image where it is black or transparent. The report is of the
+    /// result before that.
     ///
     /// # Errors
     /// As [`upscale`](Self::upscale), and when the amount is out of range or the
@@ -26,7 +27,7 @@ impl Upscaler {
         amount: f64,
         sample: &SampleOptions,
         progress: OnProgress<'_>,
-    ) -> Result<Picture, UpscaleError> {
+    ) -> Result<(Picture, Report), UpscaleError> {
         self.check_picture(image)?;
         let (width, height) = (image.width, image.height);
         if let Some(mask) = mask {
@@ -45,19 +46,20 @@ impl Upscaler {
         let mut result = full.without_pixels([full.width, full.height]);
         let edited = Some((&full, amount));
         self.begin_image();
-        collect_rows(&mut result, |rows| {
+        let report = collect_rows(&mut result, |rows| {
             self.upscale_with_retries(&lr, edited, sample, progress, rows)
         })?;
         let mut result = result.cropped(width, height)?;
         if let Some(mask) = mask {
-            mix(&mut result.rgb, &image.rgb, &mask.rgb);
+            mix(&mut result.rgb, &image.rgb, mask);
         }
         let alpha = image.alpha.as_ref().map(Samples::copied);
-        Ok(Picture {
+        let blended = Picture {
             rgb: result.rgb,
             alpha: alpha.transpose()?,
             ..image.without_pixels([width, height])
-        })
+        };
+        Ok((blended, report))
     }
 }
 
@@ -85,9 +87,10 @@ fn padded(
     Ok(Picture::with_samples(width, height, rgb))
 }
 
-/// `result * weight + image * (1 - weight)`.
-fn mix(result: &mut Samples, image: &Samples, weights: &Samples) {
-    let weights = (0..weights.len()).map(|index| weights.unit_at(index));
+/// `result * weight + image * (1 - weight)`, the weights those of the mask over black.
+fn mix(result: &mut Samples, image: &Samples, mask: &Picture) {
+    let opacity = |pixel| (mask.alpha.as_ref()).map_or(1.0, |alpha| alpha.unit_at(pixel));
+    let weights = (0..mask.rgb.len()).map(|index| mask.rgb.unit_at(index) * opacity(index / 3));
     let mixed = |result: f32, image: f32, weight: f32| image + weight * (result - image);
     match (result, image) {
         (Samples::U8(result), Samples::U8(image)) => {

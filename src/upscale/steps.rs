@@ -34,7 +34,7 @@ pub(super) fn records_from(
     }
     let schedule = Schedule::new(&settings.schedule, settings.timesteps)?;
     let all = sample.sampler.steps(&schedule, sample.steps)?;
-    let kept = ((all.len() as f64 * amount).round() as usize).max(1);
+    let kept = kept_steps(all.len(), amount);
     let visited = all[all.len() - kept..]
         .iter()
         .map(|step| step.timestep as usize);
@@ -85,6 +85,12 @@ pub(super) fn records_from(
         false => step_record(&step.without_clip(), keyed),
     });
     Ok((std::iter::once(start).chain(steps).collect(), parts))
+}
+
+/// How many of a process's steps are run when `amount` of it is, as in
+/// [`Upscaler::blend`](super::Upscaler::blend).
+pub fn kept_steps(steps: usize, amount: f64) -> usize {
+    ((steps as f64 * amount).round() as usize).max(1)
 }
 
 /// A step's coefficients, rounded to f32, with the seed and place of `keyed`.

@@ -231,14 +231,28 @@ impl Upscaler {
         sample: &SampleOptions,
         progress: OnProgress<'_>,
     ) -> Result<Picture, UpscaleError> {
+        let (result, _) = self.upscale_with_report(picture, sample, progress)?;
+        Ok(result)
+    }
+
+    /// As [`upscale`](Self::upscale), and says how the image was upscaled.
+    ///
+    /// # Errors
+    /// As [`upscale`](Self::upscale).
+    pub fn upscale_with_report(
+        &mut self,
+        picture: &Picture,
+        sample: &SampleOptions,
+        progress: OnProgress<'_>,
+    ) -> Result<(Picture, Report), UpscaleError> {
         self.check_picture(picture)?;
         let scale = self.model.settings().scale;
         let size = [picture.width, picture.height].map(|side| side * scale);
         let mut result = picture.without_pixels(size);
-        collect_rows(&mut result, |rows| {
+        let report = collect_rows(&mut result, |rows| {
             self.upscale_rows(picture, sample, progress, rows)
         })?;
-        Ok(result)
+        Ok((result, report))
     }
 
     /// As [`upscale`](Self::upscale), but hands over the result's rows as they

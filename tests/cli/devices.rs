@@ -1,6 +1,6 @@
 //! Devices, samplers and steps that there are not.
 
-use super::folder::Folder;
+use super::folder::{FAST, Folder};
 use srdiff::exec::gpu::{AdapterKind, list_adapters};
 
 #[test]
@@ -121,6 +121,23 @@ fn samplers_and_eta() {
         assert_eq!(run.code, 2, "{run:?}");
         assert!(run.stderr.contains(": eta 1.5: choose"), "{run:?}");
     }
+}
+
+/// The last step adds no noise, and so does the only one.
+#[test]
+fn a_strength_that_changes_nothing() {
+    let folder = Folder::new();
+    let one = ["--steps", "1", "--strength", "0.5"];
+    let upscale = ["upscale", "in.png", "-d", "cpu", "-m", "tiny.safetensors"];
+    let parts = ["--strength: one step", "--steps"];
+    folder.refuses(&[&upscale[..], &one].concat(), 2, &parts);
+    let ddim = ["in.png", "--strength", "0.5", "--sampler", "ddim"];
+    folder.refuses_upscale(&ddim, 2, &["--strength: ddim", "--sampler ddpm"]);
+    folder.upscale(&["in.png", "--strength", "0.5"]);
+    // Of two steps, half is one.
+    let part = ["--strength", "0.5", "--amount", "0.5"];
+    let blend = [&["blend", "in.png"], &FAST[..], &part].concat();
+    folder.refuses(&blend, 2, &parts);
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Model files that cannot be used.
 
 use super::folder::Folder;
+use super::support::adapters;
 use super::support_models::ModelFile;
-use srdiff::exec::gpu::{AdapterKind, list_adapters};
+use srdiff::exec::gpu::AdapterKind;
+use std::fs;
 
 /// Runs with a model file of these bytes, which must be refused.
 fn refuses(bytes: &[u8], code: i32, parts: &[&str]) {
@@ -126,8 +128,7 @@ fn weights_that_produce_nan() {
 fn weights_that_exceed_f16() {
     let mut model = ModelFile::of("tiny-x4");
     model.tensor("rrdb.conv_first.weight").1.fill(1e6);
-    let adapters = list_adapters();
-    for adapter in adapters.iter().filter(|adapter| adapter.f16) {
+    for adapter in adapters().iter().filter(|adapter| adapter.f16) {
         let index = adapter.index.to_string();
         let device = match adapter.kind {
             AdapterKind::Software => &adapter.name,
@@ -175,5 +176,28 @@ fn settings_that_cannot_be_honoured() {
         &model.to_bytes(),
         5,
         &["bad.safetensors: ", "clip_input", "clip_denoised"],
+    );
+}
+
+#[test]
+fn a_checksum_is_shown_and_verified() {
+    let folder = Folder::new();
+    let run = folder.run(&["info", "tiny.safetensors"]);
+    assert!(run.stdout.contains("no checksum"), "{run:?}");
+    let run = folder.run(&["convert", "tiny.safetensors", "new.safetensors"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    let run = folder.run(&["info", "new.safetensors"]);
+    assert!(run.stdout.contains("checksum    sha256:"), "{run:?}");
+    let mut bytes = fs::read(folder.path("new.safetensors")).unwrap();
+    let place = bytes.len() - 2;
+    bytes[place] ^= 1;
+    folder.write("new.safetensors", &bytes);
+    let damaged = ["new.safetensors: is damaged", "fetch or convert it again"];
+    folder.refuses(&["info", "new.safetensors"], 5, &damaged);
+    folder.refuses(&["upscale", "in.png", "-m", "new.safetensors"], 5, &damaged);
+    folder.refuses(
+        &["convert", "new.safetensors", "again.safetensors"],
+        5,
+        &damaged,
     );
 }

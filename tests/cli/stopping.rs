@@ -11,30 +11,44 @@ use std::process::{Command, Stdio};
 #[cfg(unix)]
 fn stopped_by(signal: &str, folder: &Folder, args: &[&str]) -> (Option<i32>, String) {
     let steps = ["--steps", "100"];
-    disturbed(folder, &[&steps, args].concat(), |id| {
-        let kill = Command::new("kill")
-            .args([signal, &id.to_string()])
-            .status();
-        assert!(kill.unwrap().success());
-    })
+    disturbed(folder, &[&steps, args].concat(), |id| send(signal, id))
+}
+
+#[cfg(unix)]
+fn send(signal: &str, id: u32) {
+    let kill = Command::new("kill")
+        .args([signal, &id.to_string()])
+        .status();
+    assert!(kill.unwrap().success());
 }
 
 /// Runs `upscale`, does something when the first picture is at work, given the
 /// process's number, and gives the exit code and what was said on stderr.
 fn disturbed(folder: &Folder, args: &[&str], act: impl FnOnce(u32)) -> (Option<i32>, String) {
+    // The line about the device: what follows is work.
+    let args = [&["upscale", "--device", "cpu"], args].concat();
+    disturbed_after("CPU (", folder, &args, act)
+}
+
+/// Runs the binary, does something when the first line on stderr is there, and gives the
+/// exit code and the other lines.
+fn disturbed_after(
+    start: &str,
+    folder: &Folder,
+    args: &[&str],
+    act: impl FnOnce(u32),
+) -> (Option<i32>, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_srdiff"))
         .current_dir(folder.path(""))
-        .args(["upscale", "--device", "cpu"])
         .args(args)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
-    // The line about the device: what follows is work.
     let mut line = String::new();
     stderr.read_line(&mut line).unwrap();
-    assert!(line.starts_with("CPU ("), "{line}");
+    assert!(line.starts_with(start), "{line}");
     act(child.id());
     let mut rest = String::new();
     stderr.read_to_string(&mut rest).unwrap();
@@ -49,6 +63,32 @@ fn a_signal_ends_the_run_after_the_step() {
     let before = folder.names();
     for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
         let (ended, said) = stopped_by(signal, &folder, &["large.png"]);
+        assert_eq!(ended, Some(code), "{said}");
+        assert_eq!(said, "error: stopped before the result was written\n");
+        assert_eq!(folder.names(), before);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_blending_after_the_step() {
+    let folder = Folder::new();
+    folder.draw_with_alpha("large.png", 256, 256);
+    let before = folder.names();
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        let args = [
+            "blend",
+            "large.png",
+            "-d",
+            "cpu",
+            "-n",
+            "100",
+            "-o",
+            "a.jpg",
+        ];
+        // What the format cannot hold is told once the device is open.
+        let stop = |id| send(signal, id);
+        let (ended, said) = disturbed_after("note: JPEG", &folder, &args, stop);
         assert_eq!(ended, Some(code), "{said}");
         assert_eq!(said, "error: stopped before the result was written\n");
         assert_eq!(folder.names(), before);

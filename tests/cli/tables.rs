@@ -145,11 +145,9 @@ fn folders_that_cannot_be_measured() {
     fs::create_dir(folder.path("empty")).unwrap();
     folder.refuses(&["evaluate", "no"], 3, &["no: ", "cannot be listed"]);
     folder.refuses(&["evaluate", "empty"], 3, &["empty: ", "holds no images"]);
-    let small = ["a.png", "z.png"].map(|name| format!("small/{name}"));
     fs::create_dir(folder.path("small")).unwrap();
-    folder.draw(&small[0], 64, 64);
     // Cropped to multiples of 8, less than 11 besides a border of 4.
-    folder.draw(&small[1], 64, 23);
+    folder.draw("small/z.png", 64, 23);
     let tiny = ["-d", "cpu", "-m", "tiny.safetensors", "-n", "1"];
     // Before any work: not even the device is named.
     folder.refuses(
@@ -157,7 +155,7 @@ fn folders_that_cannot_be_measured() {
         3,
         &["z.png: ", "is smaller than 24x24"],
     );
-    folder.draw(&small[1], 64, 24);
+    folder.draw("small/z.png", 64, 24);
     let run = folder.run(&[&["evaluate", "small"], &tiny[..]].concat());
     assert_eq!(run.code, 0, "{run:?}");
     fs::create_dir(folder.path("set")).unwrap();

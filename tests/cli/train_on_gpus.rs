@@ -1,8 +1,9 @@
 //! `train` on every GPU: the parameters of the CPU, or a refusal.
 
 use super::folder::{Folder, Run};
+use super::support::adapters;
 use super::train::{trained, with_photos};
-use srdiff::exec::gpu::{AdapterKind, AdapterSummary, list_adapters};
+use srdiff::exec::gpu::{AdapterKind, AdapterSummary};
 use srdiff::model::convert::{self, ConvertOptions, assemble};
 use srdiff::model::{Settings, Weights};
 use srdiff::train::{NewModel, initial_tensors};
@@ -180,7 +181,7 @@ fn gpus_train_as_the_cpu_does() {
         assert_eq!(run.code, 0, "{stage} {device} {precision}: {run:?}");
         losses(&run)
     };
-    let adapters = list_adapters();
+    let adapters = adapters();
     let mut faults = Vec::new();
     for stage in ["encoder", "denoiser", "joint", "distill"] {
         if adapters.is_empty() {
@@ -259,7 +260,7 @@ fn gpus_name_the_layer_that_they_cannot_train() {
     let tensors = initial_tensors(&settings, 1);
     let model = assemble("odd", &settings, &tensors, &ConvertOptions::default()).unwrap();
     convert::save(&model, &folder.path("odd.safetensors"), false).unwrap();
-    for adapter in list_adapters() {
+    for adapter in adapters() {
         let device = name(&adapter);
         for stage in ["encoder", "joint"] {
             let parts = ["'rrdb.RRDB_trunk.1.RDB3.conv5'", "use --device cpu"];

@@ -1,7 +1,8 @@
 //! `srdiff tune`, and the folder of caches.
 
 use super::folder::{FAST, Folder, Run};
-use srdiff::exec::gpu::{AdapterKind, AdapterSummary, list_adapters};
+use super::support::adapters;
+use srdiff::exec::gpu::{AdapterKind, AdapterSummary};
 use std::fs;
 use std::path::PathBuf;
 
@@ -41,7 +42,7 @@ fn measurements(folder: &Folder) -> Option<PathBuf> {
 
 #[test]
 fn kernels_are_timed_listed_and_kept() {
-    for adapter in list_adapters() {
+    for adapter in adapters() {
         let folder = Folder::new();
         let run = tune(&folder, &adapter, &["--json"]);
         let rows: Vec<serde_json::Value> = serde_json::from_str(&run.stdout).unwrap();
@@ -81,7 +82,7 @@ fn the_cpu_has_nothing_to_tune() {
 #[test]
 fn the_first_use_of_a_software_adapter_times_nothing() {
     let software = |adapter: &AdapterSummary| adapter.kind == AdapterKind::Software;
-    for adapter in list_adapters().into_iter().filter(software) {
+    for adapter in adapters().into_iter().filter(software) {
         let folder = Folder::new();
         let run = upscale(&folder, &adapter, &[]);
         assert!(!run.stderr.contains("note:"), "{run:?}");
@@ -91,7 +92,7 @@ fn the_first_use_of_a_software_adapter_times_nothing() {
 
 #[test]
 fn a_damaged_cache_is_a_note() {
-    for adapter in list_adapters() {
+    for adapter in adapters() {
         let folder = Folder::new();
         tune(&folder, &adapter, &[]);
         let path = measurements(&folder).unwrap();
@@ -117,7 +118,7 @@ fn a_damaged_cache_is_a_note() {
 
 #[test]
 fn a_cache_that_cannot_be_written_is_a_note() {
-    for adapter in list_adapters() {
+    for adapter in adapters() {
         let folder = Folder::new();
         fs::write(folder.cache(), "a file is in its place").unwrap();
         let run = upscale(&folder, &adapter, &[]);

@@ -1,5 +1,6 @@
 //! `shaders/include/normal.wgsl` against its Rust twin, on every adapter there is.
 
+use super::support::gpu_required;
 use srdiff::diffusion::noise::{normal4, normals_from_words, philox4x32};
 use wgpu::util::DeviceExt;
 
@@ -110,8 +111,10 @@ fn every_adapter_agrees_with_the_cpu() {
         wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
     let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
     if adapters.is_empty() {
-        let required = std::env::var("SRDIFF_REQUIRE_GPU").is_ok_and(|value| value == "1");
-        assert!(!required, "SRDIFF_REQUIRE_GPU=1, and there is no adapter");
+        assert!(
+            !gpu_required(),
+            "SRDIFF_REQUIRE_GPU=1, and there is no adapter"
+        );
         println!("skipped: no adapter");
     }
     for adapter in adapters {

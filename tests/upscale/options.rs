@@ -207,9 +207,9 @@ fn blending_changes_as_much_as_is_asked_for_and_only_where() {
     let mut upscaler = starter();
     let options = sample(Sampler::Ddpm, 10, 3);
     let mut blend = |mask: Option<&Picture>, amount: f64| {
-        upscaler.blend(&image, mask, amount, &options, &mut |_| {
-            ControlFlow::Continue(())
-        })
+        let mut go_on = |_| ControlFlow::Continue(());
+        let blended = upscaler.blend(&image, mask, amount, &options, &mut go_on);
+        blended.map(|(picture, _)| picture)
     };
     let psnr = |result: &Picture| metrics::psnr_rgb(result, &image, 0).unwrap();
     let results = [0.1, 0.5, 1.0].map(|amount| blend(None, amount).unwrap());
@@ -230,6 +230,15 @@ fn blending_changes_as_much_as_is_asked_for_and_only_where() {
         let expected = if left(i) == 255 { after[i] } else { before[i] };
         assert_eq!(found, expected, "{i}");
     }
+
+    // A layer that was painted in white, or in black, on nothing.
+    let opaque = |i: usize| if i % 50 < 25 { 255 } else { 0 };
+    let layer = |level: u8| Picture {
+        alpha: Some((0..50 * 37).map(opaque).collect::<Vec<u8>>().into()),
+        ..Picture::new(50, 37, vec![level; 50 * 37 * 3])
+    };
+    assert!(blend(Some(&layer(255)), 0.5).unwrap() == masked);
+    assert!(blend(Some(&layer(0)), 0.5).unwrap() == image);
 
     let small = mask.cropped(49, 37).unwrap();
     assert!(matches!(

@@ -46,11 +46,12 @@ pub struct EvaluateArgs {
     #[arg(long, value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub samples: u32,
-    /// Write every picture's measures, the means and the protocol as JSON
+    /// Write every picture's measures, the means and the protocol as JSON; - is standard
+    /// output, in place of the table
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// Write every picture's measures and the means as CSV; lines that start
-    /// with # are the protocol
+    /// with # are the protocol. - is standard output, in place of the table
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
     /// Write pictures to compare by eye: one .png file, or a folder of them

@@ -2,12 +2,11 @@
 
 use super::args::EvaluateArgs;
 use super::inputs::{Entry, Pair, unsuitable};
+use crate::cli::canvas::Canvas;
 use crate::cli::failure::Failure;
 use crate::cli::places::{Kept, Taken};
 use srdiff::atomic_file::{remove_leftovers, remove_leftovers_beside};
-use srdiff::image::{
-    EncodeOptions, MAX_PIXELS, OutputFormat, Picture, check_writable, metrics::luma,
-};
+use srdiff::image::{MAX_PIXELS, OutputFormat, Picture, check_writable, metrics::luma};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -57,6 +56,10 @@ impl<'a> Grids<'a> {
             path: path.to_owned(),
             other,
         };
+        if path.as_os_str() == "-" {
+            let text = "--grid -: name a .png file or a folder".to_owned();
+            return Err(Failure::Usage(text));
+        }
         if let Some(other) = take(path)? {
             return Err(by_other(other, path));
         }
@@ -226,59 +229,6 @@ fn most_detailed(picture: &Picture, [width, height]: [usize; 2]) -> [usize; 2] {
     places
         .max_by(|a, b| detail(a[0], a[1]).total_cmp(&detail(b[0], b[1])))
         .unwrap_or_default()
-}
-
-/// A white picture to draw on.
-pub struct Canvas {
-    width: usize,
-    height: usize,
-    rgb: Vec<u8>,
-}
-
-impl Canvas {
-    pub fn new(width: usize, height: usize) -> Self {
-        Self {
-            width,
-            height,
-            rgb: vec![255; 3 * width * height],
-        }
-    }
-
-    /// Leaves only the upper rows.
-    fn crop(&mut self, height: usize) {
-        self.height = height;
-        self.rgb.truncate(3 * self.width * height);
-    }
-
-    pub fn fill(
-        &mut self,
-        [left, top]: [usize; 2],
-        [width, height]: [usize; 2],
-        pixel: impl Fn(usize, usize) -> [u8; 3],
-    ) {
-        for y in 0..height {
-            let start = 3 * ((top + y) * self.width + left);
-            let row = &mut self.rgb[start..start + 3 * width];
-            for (x, place) in row.chunks_exact_mut(3).enumerate() {
-                place.copy_from_slice(&pixel(x, y));
-            }
-        }
-    }
-
-    pub fn into_picture(self) -> Picture {
-        Picture::new(self.width, self.height, self.rgb)
-    }
-
-    fn save(self, path: &Path, overwrite: bool) -> Result<(), Failure> {
-        self.into_picture()
-            .save(
-                path,
-                OutputFormat::Png,
-                &EncodeOptions::default(),
-                overwrite,
-            )
-            .map_err(Failure::Output)
-    }
 }
 
 #[cfg(test)]

@@ -3,14 +3,13 @@
 use super::args::EvaluateArgs;
 use crate::cli::failure::Failure;
 use srdiff::image::{
-    DecodeOptions, ImageError, ImageProblem, NoMemory, Picture, decode, dimensions_within, metrics,
+    DecodeOptions, Decoded, ImageError, ImageProblem, NoMemory, Picture, decode, dimensions_within,
+    has_extension, metrics,
 };
 use srdiff::model::Settings;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-const EXTENSIONS: [&str; 7] = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp"];
 
 /// Endings of file names by which data sets tell LR from HR, besides the scale.
 const ENDINGS: [&str; 10] = [
@@ -34,17 +33,30 @@ pub struct Entry {
     pub size: [usize; 2],
 }
 
-/// One picture, HR and LR.
+/// One picture, HR and LR, their colours alone.
 pub struct Pair {
     pub hr: Picture,
     pub lr: Picture,
+    /// Whether there was opacity as well.
+    pub has_alpha: bool,
+    /// What is to be known of the files.
+    pub notes: Vec<String>,
+}
+
+/// The pictures of a data set.
+#[derive(Default)]
+pub struct Listed {
+    pub entries: Vec<Entry>,
+    /// Names of those that cannot be measured, and why.
+    pub failed: Vec<(String, Failure)>,
+    /// All files.
+    pub files: Vec<PathBuf>,
 }
 
 impl Entry {
     /// Name for reports: the file name of HR.
     pub fn name(&self) -> String {
-        let name = self.hr.file_name().unwrap_or_default();
-        name.to_string_lossy().into_owned()
+        name(&self.hr)
     }
 
     /// What it says when the system has no memory for the image.
@@ -54,53 +66,85 @@ impl Entry {
 
     pub fn open(&self, scale: usize, max_pixels: u64) -> Result<Pair, Failure> {
         let refused = |error: NoMemory| self.refused(error);
-        let read = |path: &Path, least: [usize; 2]| {
+        let mut has_alpha = false;
+        let mut notes = Vec::new();
+        let mut read = |path: &Path, least: [usize; 2]| {
             let options = DecodeOptions {
                 max_pixels,
+                metadata: false,
                 ..DecodeOptions::default()
             };
-            let picture = decode(path, &options).map_err(of_input)?.picture;
+            let Decoded {
+                picture,
+                notes: of_file,
+            } = decode(path, &options).map_err(of_input)?;
             // The file may have been replaced since its size was read.
             if picture.width < least[0] || picture.height < least[1] {
                 return Err(unsuitable(path, "has become smaller; start again"));
             }
+            has_alpha |= picture.alpha.is_some();
+            notes.extend(
+                of_file
+                    .iter()
+                    .map(|note| format!("{}: {note}", path.display())),
+            );
             picture.cropped(least[0], least[1]).map_err(refused)
         };
         let hr = read(&self.hr, self.size)?;
+        // What is measured has 8 bits, and so has what it is made from.
+        let hr = Picture {
+            rgb: hr.rgb.with_bits(8).map_err(refused)?,
+            ..hr
+        };
         let small = self.size.map(|side| side / scale);
         let lr = match &self.lr {
             Some(path) => read(path, small)?,
             None => hr.resized(small[0], small[1]).map_err(refused)?,
         };
-        Ok(Pair { hr, lr })
+        Ok(Pair {
+            hr,
+            lr,
+            has_alpha,
+            notes,
+        })
     }
 }
 
 /// Lists and pairs the pictures, and checks their sizes from their headers.
-pub fn entries(args: &EvaluateArgs, settings: &Settings) -> Result<Vec<Entry>, Failure> {
+pub fn list(args: &EvaluateArgs, settings: &Settings) -> Result<Listed, Failure> {
     let hr = files(args.hr()?)?;
+    let pairs = match &args.lr {
+        Some(folder) => paired(hr, files(folder)?, folder, settings.scale)?,
+        None => hr.into_iter().map(|hr| (hr, None)).collect(),
+    };
     let size = |path: &Path| {
         dimensions_within(path, args.max_pixels)
             .map(|(width, height)| [width, height])
             .map_err(of_input)
     };
-    let Some(folder) = &args.lr else {
-        let entry = |hr: PathBuf| {
-            let size = cropped_size(&hr, size(&hr)?, settings)?;
-            Ok(Entry { hr, lr: None, size })
+    let mut listed = Listed::default();
+    for (hr, lr) in pairs {
+        listed.files.extend(lr.iter().chain([&hr]).cloned());
+        let sizes = size(&hr).and_then(|full| Ok((full, lr.as_deref().map(size).transpose()?)));
+        let size = match (sizes, &lr) {
+            (Ok((full, Some(small))), Some(lr)) => {
+                check_scale(&hr, full, lr, small, settings.scale)?;
+                covered(&hr, small, settings.scale)
+            }
+            (Ok((full, _)), _) => cropped_size(&hr, full, settings),
+            (Err(failure), _) => Err(failure),
         };
-        return hr.into_iter().map(entry).collect();
-    };
-    let pairs = paired(hr, files(folder)?, folder, settings.scale)?;
-    let entry = |(hr, lr): (PathBuf, PathBuf)| {
-        let size = covered(&hr, size(&hr)?, &lr, size(&lr)?, settings.scale)?;
-        Ok(Entry {
-            hr,
-            lr: Some(lr),
-            size,
-        })
-    };
-    pairs.into_iter().map(entry).collect()
+        match size {
+            Ok(size) => listed.entries.push(Entry { hr, lr, size }),
+            Err(failure) => listed.failed.push((name(&hr), failure)),
+        }
+    }
+    Ok(listed)
+}
+
+fn name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 /// `--tolerant` does not help here: a damaged picture measures something else.
@@ -132,27 +176,32 @@ fn cropped_size(file: &Path, size: [usize; 2], settings: &Settings) -> Result<[u
     Ok(cropped)
 }
 
-/// The part of an HR picture that its LR picture covers.
-fn covered(
+/// Refuses pictures that do not belong together.
+fn check_scale(
     hr: &Path,
     size: [usize; 2],
     lr: &Path,
     small: [usize; 2],
     scale: usize,
-) -> Result<[usize; 2], Failure> {
-    if size.map(|side| side / scale) != small {
-        let reason = format!(
-            "is {}x{}, but {scale} times its LR picture {} ({}x{}) is {}x{}; give pictures of one data set and the model's scale",
-            size[0],
-            size[1],
-            lr.display(),
-            small[0],
-            small[1],
-            scale * small[0],
-            scale * small[1],
-        );
-        return Err(unsuitable(hr, reason));
+) -> Result<(), Failure> {
+    if size.map(|side| side / scale) == small {
+        return Ok(());
     }
+    let reason = format!(
+        "is {}x{}, but {scale} times its LR picture {} ({}x{}) is {}x{}; give pictures of one data set and the model's scale",
+        size[0],
+        size[1],
+        lr.display(),
+        small[0],
+        small[1],
+        scale * small[0],
+        scale * small[1],
+    );
+    Err(unsuitable(hr, reason))
+}
+
+/// The part of an HR picture that its LR picture covers.
+fn covered(hr: &Path, small: [usize; 2], scale: usize) -> Result<[usize; 2], Failure> {
     let least = least_side(scale);
     let covered = small.map(|side| scale * side);
     if covered.iter().any(|&side| side < least) {
@@ -168,7 +217,7 @@ fn paired(
     lr: Vec<PathBuf>,
     folder: &Path,
     scale: usize,
-) -> Result<Vec<(PathBuf, PathBuf)>, Failure> {
+) -> Result<Vec<(PathBuf, Option<PathBuf>)>, Failure> {
     let mut by_key: BTreeMap<String, PathBuf> = BTreeMap::new();
     for path in lr {
         if let Some(other) = by_key.insert(key(&path, scale), path.clone()) {
@@ -188,7 +237,7 @@ fn paired(
             );
             return Err(unsuitable(&path, reason));
         };
-        pairs.push((path, partner));
+        pairs.push((path, Some(partner)));
     }
     if let Some(path) = by_key.into_values().next() {
         let reason = "has no HR picture of its name; add it or take this out of the folder";
@@ -236,14 +285,12 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
-        let is_image = EXTENSIONS.iter().any(|known| extension == *known);
-        if is_image && !name.starts_with('.') && path.is_file() {
+        if has_extension(&path) && !name.starts_with('.') && path.is_file() {
             files.push(path);
         }
     }
     if files.is_empty() {
-        let reason = "holds no images; name a folder of PNG files";
+        let reason = "holds no images; name a folder of images";
         return Err(unsuitable(folder, reason));
     }
     files.sort();

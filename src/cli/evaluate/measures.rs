@@ -2,7 +2,7 @@
 
 use super::args::EvaluateArgs;
 use super::inputs::{Entry, Pair, unsuitable};
-use super::report::Unmeasured;
+use super::report::Report;
 use crate::cli::failure::Failure;
 use crate::cli::terminal::printable;
 use serde::Serialize;
@@ -21,6 +21,9 @@ pub struct Measures {
     pub pixel_sigma: Option<f64>,
     /// None for bicubic.
     pub seconds: Option<f64>,
+    /// How many values were infinite, of which the means are not.
+    #[serde(skip)]
+    pub infinite: usize,
 }
 
 impl Measures {
@@ -37,7 +40,7 @@ impl Measures {
             error => unsuitable(&entry.hr, format!("cannot be measured: {error}")),
         };
         let one = |result: &Picture| {
-            Ok(Self {
+            let measures = Self {
                 psnr_y: metrics::psnr_y(result, &pair.hr, scale)?,
                 ssim_y: metrics::ssim_y(result, &pair.hr, scale)?,
                 psnr_rgb: metrics::psnr_rgb(result, &pair.hr, 0)?,
@@ -46,6 +49,12 @@ impl Measures {
                 ssimulacra2: metrics::ssimulacra2(result, &pair.hr)?,
                 pixel_sigma: None,
                 seconds,
+                infinite: 0,
+            };
+            let psnrs = [measures.psnr_y, measures.psnr_rgb, measures.lr_psnr];
+            Ok(Self {
+                infinite: psnrs.iter().filter(|psnr| psnr.is_infinite()).count(),
+                ..measures
             })
         };
         let all: Result<Vec<Self>, _> = results.iter().map(one).collect();
@@ -56,8 +65,16 @@ impl Measures {
         Ok(measures)
     }
 
+    /// The means of all values that are finite.
     pub fn mean(all: &[Self]) -> Self {
-        let mean = |value: fn(&Self) -> f64| all.iter().map(value).sum::<f64>() / all.len() as f64;
+        let mean = |value: fn(&Self) -> f64| {
+            let finite = all.iter().map(value).filter(|value| !value.is_infinite());
+            match finite.clone().count() {
+                // Where all are infinite, so is their mean.
+                0 => all.iter().map(value).sum::<f64>() / all.len() as f64,
+                count => finite.sum::<f64>() / count as f64,
+            }
+        };
         let optional = |value: fn(&Self) -> Option<f64>| {
             let sum: Option<f64> = all.iter().map(value).sum();
             sum.map(|sum| sum / all.len() as f64)
@@ -71,27 +88,27 @@ impl Measures {
             ssimulacra2: mean(|m| m.ssimulacra2),
             pixel_sigma: optional(|m| m.pixel_sigma),
             seconds: optional(|m| m.seconds),
+            infinite: all.iter().map(|m| m.infinite).sum(),
         }
     }
 }
 
-/// The exact protocol in sentences.
+/// The exact protocol in sentences, of the report without it.
 ///
-/// `measured` of `total` images were measured; those that `failed` were not, and the
-/// others neither when it was stopped.
+/// HR images are cropped to multiples of `multiple`; of `total` images, those that are
+/// neither in the report nor failed are missing because it was stopped.
 pub fn protocol(
     args: &EvaluateArgs,
-    scale: usize,
     multiple: usize,
-    measured: usize,
-    failed: &[Unmeasured],
     total: usize,
+    report: &Report,
 ) -> Vec<String> {
+    let scale = report.scale;
     let samples = args.samples;
     let input = match &args.lr {
         Some(folder) => format!(
             "LR images are those of {}; HR images are cropped at the right and bottom to {scale} times their size.",
-            folder.display()
+            printable(&folder.display().to_string())
         ),
         None => format!(
             "HR images are cropped at the right and bottom to multiples of {multiple}, and LR images are made from them: {scale} times smaller, bicubic and antialiased as MATLAB's imresize, rounded to 8 bits."
@@ -114,6 +131,7 @@ pub fn protocol(
     if !given.is_empty() {
         protocol.push(format!("Results are made with {}.", given.join(" and ")));
     }
+    let measured = report.measured();
     let images = match measured {
         1 => "1 image".to_owned(),
         images => format!("{images} images"),
@@ -125,11 +143,36 @@ pub fn protocol(
         ));
     }
     protocol.push(means + ".");
+    let infinite: Vec<String> = (report.results.iter())
+        .filter(|setting| setting.mean.infinite > 0)
+        .map(|setting| format!("{} of {}", setting.mean.infinite, setting.name()))
+        .collect();
+    if !infinite.is_empty() {
+        protocol.push(format!(
+            "A PSNR is infinite where nothing differs; beside others, such values are not in the means: {}.",
+            infinite.join(", ")
+        ));
+    }
+    match report.with_alpha {
+        0 => {}
+        count => protocol.push(format!(
+            "Opacity is left out, and hidden colours count as any other: {count} of the images have some."
+        )),
+    }
+    if !report.retried.is_empty() {
+        let mut images: Vec<&str> = report.retried.iter().map(|r| &*r.image).collect();
+        images.dedup();
+        protocol.push(format!(
+            "What a device failed at was run again, in smaller tiles, in f32 or on the CPU: results of {}.",
+            listed(images)
+        ));
+    }
+    let failed = &report.failed;
     if !failed.is_empty() {
-        // A line each could be broken by what a file is called.
-        let names: Vec<_> = failed.iter().map(|f| printable(&f.image)).collect();
-        let names = names.join(", ");
-        protocol.push(format!("Not in the means, because they failed: {names}."));
+        protocol.push(format!(
+            "Not in the means, because they failed: {}.",
+            listed(failed.iter().map(|f| &*f.image))
+        ));
     }
     match total - measured - failed.len() {
         0 => {}
@@ -138,4 +181,44 @@ pub fn protocol(
         )),
     }
     protocol
+}
+
+/// Names of files, which could break a line.
+fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let names: Vec<String> = names.into_iter().map(printable).collect();
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::{Image, Retried, Setting};
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: EvaluateArgs,
+    }
+
+    #[test]
+    fn results_of_another_try_are_told() {
+        let args = Line::parse_from(["evaluate", "photos"]).args;
+        let image = Image {
+            image: "a.png".to_owned(),
+            measures: Measures::default(),
+        };
+        let mut report = Report::of(vec![Setting::new("ddim".to_owned(), Some(1), vec![image])]);
+        let told = |report: &Report| protocol(&args, 8, 1, report).join("\n");
+        assert!(!told(&report).contains("run again"));
+        report.retried = [5, 10]
+            .map(|steps| Retried {
+                image: "a.png".to_owned(),
+                sampler: "ddim".to_owned(),
+                steps,
+                reason: String::new(),
+            })
+            .into();
+        assert!(told(&report).contains("on the CPU: results of a.png."));
+    }
 }

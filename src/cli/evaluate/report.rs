@@ -2,6 +2,7 @@
 
 use super::measures::Measures;
 use crate::cli::failure::Failure;
+use crate::cli::terminal;
 use serde::Serialize;
 use srdiff::atomic_file;
 use srdiff::image::{ImageError, ImageProblem};
@@ -22,6 +23,20 @@ pub struct Report {
     pub results: Vec<Setting>,
     /// Pictures that are in none of them.
     pub failed: Vec<Unmeasured>,
+    /// Tries that came before results, on another device or in another precision.
+    pub retried: Vec<Retried>,
+    /// How many pictures have opacity, which is not measured.
+    pub with_alpha: usize,
+}
+
+/// A result that is not of the first try.
+#[derive(Serialize)]
+pub struct Retried {
+    pub image: String,
+    pub sampler: String,
+    pub steps: usize,
+    /// What went wrong, and what was done.
+    pub reason: String,
 }
 
 /// A picture that could not be measured.
@@ -59,6 +74,15 @@ impl Setting {
         }
     }
 
+    /// What it is called in sentences.
+    pub fn name(&self) -> String {
+        match self.steps {
+            None => self.sampler.clone(),
+            Some(1) => format!("{} with 1 step", self.sampler),
+            Some(steps) => format!("{} with {steps} steps", self.sampler),
+        }
+    }
+
     fn row(&self, with_sigma: bool) -> String {
         let Measures {
             psnr_y,
@@ -69,6 +93,7 @@ impl Setting {
             ssimulacra2,
             pixel_sigma,
             seconds,
+            infinite: _,
         } = self.mean;
         let or_dash = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.2}"));
         let steps = self.steps.map_or("-".to_owned(), |steps| steps.to_string());
@@ -85,6 +110,13 @@ impl Setting {
 }
 
 impl Report {
+    /// How many pictures were measured.
+    pub fn measured(&self) -> usize {
+        self.results
+            .first()
+            .map_or(0, |setting| setting.images.len())
+    }
+
     /// The means as a Markdown table, and the protocol.
     pub fn table(&self) -> String {
         let with_sigma = self.samples > 1;
@@ -99,15 +131,13 @@ impl Report {
         format!("{table}\n{}\n", self.protocol.join("\n"))
     }
 
-    pub fn to_json(&self) -> Vec<u8> {
-        let mut json = serde_json::to_vec_pretty(self).expect("a report is plain data");
-        json.push(b'\n');
-        json
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a report is plain data") + "\n"
     }
 
     /// A row for each picture and one, called `mean`, for the means. The
     /// protocol stands before them, in lines that start with #.
-    pub fn to_csv(&self) -> Vec<u8> {
+    pub fn to_csv(&self) -> String {
         #[derive(Serialize)]
         struct Row<'a> {
             image: &'a str,
@@ -127,7 +157,9 @@ impl Report {
             .iter()
             .map(|line| format!("# {line}\n"))
             .collect();
-        let mut csv = csv::Writer::from_writer(comment.into_bytes());
+        // A picture may be called as comments begin.
+        let mut csv = csv::WriterBuilder::new();
+        let mut csv = csv.comment(Some(b'#')).from_writer(comment.into_bytes());
         for setting in &self.results {
             let images = setting
                 .images
@@ -150,22 +182,86 @@ impl Report {
                 .expect("rows of plain data, into memory");
             }
         }
-        csv.into_inner().expect("memory takes all that is written")
+        let csv = csv.into_inner().expect("memory takes all that is written");
+        String::from_utf8(csv).expect("all of it is text")
     }
+}
+
+/// Whether a report goes to standard output.
+pub fn is_stdout(path: &Path) -> bool {
+    path.as_os_str() == "-"
 }
 
 /// Writes a file, if it is asked for, whole or not at all.
 pub fn write(
     path: Option<&Path>,
     overwrite: bool,
-    bytes: impl FnOnce() -> Vec<u8>,
+    text: impl FnOnce() -> String,
 ) -> Result<(), Failure> {
     let Some(path) = path else { return Ok(()) };
+    if is_stdout(path) {
+        return terminal::answer(&text());
+    }
     atomic_file::remove_leftovers_beside(path);
-    atomic_file::write(path, &bytes(), overwrite).map_err(|fault| {
+    atomic_file::write(path, text().as_bytes(), overwrite).map_err(|fault| {
         Failure::Output(ImageError {
             file: path.to_owned(),
             problem: ImageProblem::from(fault),
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Report {
+        pub fn of(results: Vec<Setting>) -> Self {
+            Self {
+                model: String::new(),
+                device: String::new(),
+                precision: String::new(),
+                scale: 4,
+                seed: 0,
+                samples: 1,
+                consistent: false,
+                strength: 1.0,
+                protocol: Vec::new(),
+                failed: Vec::new(),
+                retried: Vec::new(),
+                with_alpha: 0,
+                results,
+            }
+        }
+    }
+
+    #[test]
+    fn rows_hold_means() {
+        let image = |(psnr_y, seconds)| Image {
+            image: "a.png".to_owned(),
+            measures: Measures {
+                psnr_y,
+                ssim_y: 0.5,
+                lr_psnr: 40.0,
+                seconds,
+                ..Measures::default()
+            },
+        };
+        let ddim = [(20.0, Some(2.0)), (30.0, Some(4.0))].map(image).into();
+        let bicubic = [(20.0, None), (30.0, None)].map(image).into();
+        let report = Report::of(vec![
+            Setting::new("ddim".to_owned(), Some(10), ddim),
+            Setting::new("bicubic".to_owned(), None, bicubic),
+        ]);
+        let table = report.table();
+        let rows: Vec<&str> = table.lines().skip(2).collect();
+        assert_eq!(
+            rows[0],
+            "| ddim | 10 | 25.00 | 0.5000 | 0.00 | 0.0000 | 40.00 | 0.00 | 3.00 |"
+        );
+        assert_eq!(
+            rows[1],
+            "| bicubic | - | 25.00 | 0.5000 | 0.00 | 0.0000 | 40.00 | 0.00 | - |"
+        );
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::args::TrainArgs;
 use super::failure::TrainFailure;
-use crate::cli::evaluate::grid::Canvas;
+use crate::cli::canvas::Canvas;
 use crate::cli::failure::Failure;
 use crate::cli::signals::Stop;
 use crate::cli::terminal;

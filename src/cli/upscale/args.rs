@@ -4,8 +4,9 @@ use super::name::Template;
 use super::target::Target;
 use crate::cli::args::{EngineArgs, SamplingArgs};
 use crate::cli::failure::Failure;
+use crate::cli::file_args::FileArgs;
 use clap::Args;
-use srdiff::image::{MAX_PIXELS, OutputFormat};
+use srdiff::image::OutputFormat;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `upscale`.
@@ -67,20 +68,8 @@ pub struct UpscaleArgs {
     /// Write COUNT results that change gradually from that of seed A to that of seed B
     #[arg(long, value_name = "A,B,COUNT", value_parser = interpolation)]
     pub interpolate: Option<Interpolation>,
-    /// Quality of a JPEG result [default: 95]
-    #[arg(long, value_name = "1-100", value_parser = clap::value_parser!(u8).range(1..=100))]
-    pub quality: Option<u8>,
-    /// Leave out metadata: colour profile (colours become sRGB), EXIF, XMP, IPTC, texts,
-    /// comments, resolution
-    #[arg(long)]
-    pub strip: bool,
-    /// Read a damaged image as far as it goes
-    #[arg(long)]
-    pub tolerant: bool,
-    /// Refuse an image of more pixels
-    #[arg(long, value_name = "N", default_value_t = MAX_PIXELS,
-          value_parser = clap::value_parser!(u64).range(1..))]
-    pub max_pixels: u64,
+    #[command(flatten)]
+    pub files: FileArgs,
     /// Overwrite results that exist. Without it, one image is refused, and of
     /// several those that have a result are skipped
     #[arg(long)]

@@ -40,10 +40,6 @@ pub fn format(args: &UpscaleArgs, output: Option<&Path>) -> Result<OutputFormat,
         (None, Some(named)) => named.map_err(Failure::Output)?,
         (None, None) => OutputFormat::Png,
     };
-    if args.quality.is_some() && format != OutputFormat::Jpeg {
-        return Err(Failure::Usage(format!(
-            "--quality: {format} here is lossless; leave it out, or write a .jpg file"
-        )));
-    }
+    args.files.check_quality(format)?;
     Ok(format)
 }

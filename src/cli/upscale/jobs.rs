@@ -8,10 +8,10 @@ use super::results;
 use super::target::Target;
 use crate::cli::failure::Failure;
 use crate::cli::places::{Kept, Taken, check_place, is_absent, is_stream};
+use crate::cli::terminal;
 use srdiff::atomic_file::is_same_file;
 use srdiff::image::{ImageProblem, OutputFormat, check_writable};
 use std::collections::HashSet;
-use std::io::{IsTerminal, stdout};
 use std::ops::Range;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -202,12 +202,7 @@ pub fn destination(
         if args.json {
             return usage("--json: standard output takes the result; give -o a file".to_owned());
         }
-        if stdout().is_terminal() {
-            return usage(
-                "standard output is a terminal, which shows no images; give -o a file, or send it on with > or |"
-                    .to_owned(),
-            );
-        }
+        terminal::check_takes_images()?;
     }
     if let Destination::Folder(folder) = &destination {
         check_place(&folder.join("result")).map_err(Failure::Output)?;

@@ -25,7 +25,7 @@ use jobs::{Job, Work};
 use name::Common;
 use pipeline::Settings;
 use report::{Bar, Outcome, Report, Style};
-use srdiff::image::{DecodeOptions, EncodeOptions, dimensions_of_file, dimensions_within};
+use srdiff::image::{dimensions_of_file, dimensions_within};
 use srdiff::plan::dump_program;
 use srdiff::upscale::{SampleOptions, UpscaleError};
 use std::path::{Path, PathBuf};
@@ -58,7 +58,7 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
 
     let named = inputs.is_single;
     if args.frames {
-        inputs.expand_frames(&reading(args), &stop)?;
+        inputs.expand_frames(&args.files.reading(), &stop)?;
     }
     let problems = std::mem::take(&mut inputs.problems);
     let style = |is_single| Style {
@@ -246,36 +246,23 @@ fn size(input: &Input, args: &UpscaleArgs) -> Result<[usize; 2], Failure> {
         return Ok([frame.width, frame.height]);
     }
     let size = match &input.stdin {
-        Some(file) => dimensions_of_file(file, &input.path, args.max_pixels),
-        None => dimensions_within(&input.path, args.max_pixels),
+        Some(file) => dimensions_of_file(file, &input.path, args.files.max_pixels),
+        None => dimensions_within(&input.path, args.files.max_pixels),
     };
     size.map(<[usize; 2]>::from)
         .map_err(Failure::reading(input.shown()))
 }
 
-fn reading(args: &UpscaleArgs) -> DecodeOptions {
-    DecodeOptions {
-        max_pixels: args.max_pixels,
-        tolerant: args.tolerant,
-        metadata: !args.strip,
-        ..DecodeOptions::default()
-    }
-}
-
 fn settings(args: &UpscaleArgs, sample: SampleOptions, scale: usize) -> Settings {
-    let mut writing = EncodeOptions::default();
-    if let Some(quality) = args.quality {
-        writing.jpeg_quality = quality;
-    }
     Settings {
         sample,
         target: args.scale,
         scale,
         results: args.results(),
         uncertainty: args.uncertainty,
-        reading: reading(args),
-        strip: args.strip,
-        writing,
+        reading: args.files.reading(),
+        strip: args.files.strip,
+        writing: args.files.writing(),
         overwrite: args.force,
         shared: false,
         load: args.jobs.load,

@@ -13,6 +13,7 @@ use super::report::Report;
 use super::save::save_all;
 use super::target::Target;
 use crate::cli::failure::Failure;
+use crate::cli::file_args::strip;
 use crate::cli::signals::Stop;
 use srdiff::image::{
     DecodeOptions, Decoded, EncodeOptions, FrameReader, NoMemory, decode, decode_file,
@@ -233,19 +234,16 @@ fn load(
         (None, Some(file)) => decode_file(file, path, &settings.reading),
         (None, None) => decode(path, &settings.reading),
     };
-    let Decoded {
-        mut picture,
-        mut notes,
-    } = decoded.map_err(Failure::reading(job.input.shown()))?;
+    let mut decoded = decoded.map_err(Failure::reading(job.input.shown()))?;
     let refused = |error: NoMemory| Failure::UpscaleInput {
         input: job.input.shown(),
         problem: error.into(),
     };
-    if settings.strip && !picture.strip().map_err(refused)? {
-        notes.push("its colour profile cannot be used, so colours stay unconverted".to_owned());
+    if settings.strip {
+        strip(&mut decoded).map_err(refused)?;
     }
-    notes.extend(job.format.losses(&picture));
-    Ok(Decoded { picture, notes })
+    decoded.notes.extend(job.format.losses(&decoded.picture));
+    Ok(decoded)
 }
 
 #[cfg(test)]

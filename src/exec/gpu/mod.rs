@@ -31,6 +31,19 @@ pub use lowered::{
     Pipeline, PipelineBinding, RECORD_BYTES, UNIFORM_STRIDE, Weight,
 };
 
+/// Every adapter of this machine, to test on: `SRDIFF_REQUIRE_GPU=1` says that there
+/// must be one.
+#[cfg(all(test, feature = "gpu"))]
+pub(crate) fn test_adapters() -> Vec<AdapterSummary> {
+    let adapters = list_adapters();
+    let required = std::env::var("SRDIFF_REQUIRE_GPU").is_ok_and(|value| value == "1");
+    assert!(
+        !required || !adapters.is_empty(),
+        "SRDIFF_REQUIRE_GPU=1, and there is no adapter"
+    );
+    adapters
+}
+
 /// Every adapter of this machine: none, without the feature `gpu`.
 #[cfg(not(feature = "gpu"))]
 pub fn list_adapters() -> Vec<AdapterSummary> {

@@ -1,6 +1,6 @@
 //! The first use of a GPU, on every adapter of this machine.
 
-use crate::exec::gpu::{AdapterKind, CacheFolder, list_adapters};
+use crate::exec::gpu::{AdapterKind, CacheFolder, test_adapters};
 use crate::image::Picture;
 use crate::model::Model;
 use crate::upscale::device::Device;
@@ -31,7 +31,7 @@ fn on_adapters(cache: &Path) -> Vec<Upscaler> {
         }
         upscaler
     };
-    let adapters = list_adapters();
+    let adapters = test_adapters();
     adapters.iter().map(|adapter| open(&adapter.name)).collect()
 }
 

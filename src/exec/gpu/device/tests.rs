@@ -1,6 +1,7 @@
 //! Faults of devices, injected.
 
-use super::{Gpu, GpuBackend, GpuOptions, list_adapters};
+use super::{Gpu, GpuBackend, GpuOptions};
+use crate::exec::gpu::test_adapters;
 use crate::exec::{Backend, ExecError, Executor, PrepareError, PrepareOptions, StepRecord, Target};
 use crate::graph::{Element, GraphBuilder, ParameterError, Parameters, Role, Shape};
 use crate::model::{Model, PhaseOptions, names, phases};
@@ -21,11 +22,8 @@ impl Parameters for NoParameters {
 
 /// Every adapter, opened for one test alone.
 fn gpus() -> Vec<Gpu> {
-    let adapters = list_adapters();
-    let required = std::env::var_os("SRDIFF_REQUIRE_GPU").is_some();
-    assert!(!required || !adapters.is_empty(), "no adapter");
     let open = |index| Gpu::open(index, GpuOptions { checked: true }).expect("a working adapter");
-    (0..adapters.len()).map(open).collect()
+    (0..test_adapters().len()).map(open).collect()
 }
 
 /// A program that copies `x` to `y`.
@@ -153,7 +151,7 @@ fn time_of_the_work_counter() {
         sr_head: false,
     };
     let graphs = phases::build(model.settings(), &options).unwrap();
-    for index in 0..list_adapters().len() {
+    for index in 0..test_adapters().len() {
         let gpu = Arc::new(Gpu::open(index, GpuOptions { checked: false }).unwrap());
         let backend = Backend::gpu(gpu.clone(), Precision::F32, model.clone());
         let mut executor = backend.load(&graphs, &PrepareOptions::default()).unwrap();

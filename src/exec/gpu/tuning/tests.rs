@@ -2,7 +2,7 @@
 
 use super::{Effort, Outcome, Trial, Tuned, TunedClass, Tuner, Tuning, Work, class};
 use crate::exec::Target;
-use crate::exec::gpu::{AdapterSummary, GpuChooser, Lowered, list_adapters, variants};
+use crate::exec::gpu::{AdapterSummary, GpuChooser, Lowered, test_adapters, variants};
 use crate::graph::{Element, Graph, GraphBuilder, Role, Shape, fuse};
 use crate::model::{Model, PhaseOptions, phases};
 use crate::ops::{Conv2d, NoiseSource, Op, Padding};
@@ -63,7 +63,7 @@ const FEW: usize = 3;
 
 /// Tries a few kernels on every adapter in f32, and in f16 where it can.
 fn on_every_adapter(test: impl Fn(Tuner)) {
-    for adapter in list_adapters() {
+    for adapter in test_adapters() {
         test(tuner(&adapter, Precision::F32));
         if adapter.f16 {
             test(tuner(&adapter, Precision::F16));

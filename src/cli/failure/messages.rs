@@ -6,13 +6,14 @@ use srdiff::plan::Precision;
 use srdiff::upscale::{DeviceError, UpscaleError};
 
 /// Options as the library's messages name them, and the flags that set them.
-const FLAGS: [(&str, &str); 15] = [
+const FLAGS: [(&str, &str); 16] = [
     ("`amount`", "--amount"),
     ("`attention_heads`", "--attention-heads"),
     ("`consistent`", "--consistent"),
     ("`eta`", "--eta"),
     ("`groups`", "--groups"),
     ("`lr_up_divisor`", "--lr-up-divisor"),
+    ("`memory_limit`", "--memory-limit"),
     ("`overwrite`", "--force"),
     ("`precision`", "--precision"),
     ("`res_rescale`", "--res-rescale"),
@@ -62,6 +63,7 @@ pub fn with_options(error: &UpscaleError) -> String {
             } => format!("{error} (--precision f32)"),
             UpscaleError::Sampler(_)
             | UpscaleError::Option { .. }
+            | UpscaleError::TooLarge(_)
             | UpscaleError::NotExported(_) => with_flags(&error.to_string()),
             UpscaleError::NothingToTune(_) => {
                 format!("{error} with --device (`srdiff devices` lists them)")

@@ -8,8 +8,7 @@ use clap::Args;
 use serde::Serialize;
 use srdiff::exec::gpu::CacheFolder;
 use srdiff::exec::gpu::tuning::{Effort, Outcome, Times, Trial, TunedClass};
-use srdiff::upscale::{Device, DeviceChoice, Progress, Selected};
-use std::ops::ControlFlow;
+use srdiff::upscale::{Device, DeviceChoice, Progress, Selected, UpscaleError};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -87,10 +86,7 @@ pub fn run(args: &TuneArgs) -> Result<(), Failure> {
             bar.set_length(total as u64);
             bar.set_position(done as u64);
         }
-        match stop.is_asked() {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
+        stop.flow()
     });
     drop(bar);
     let found = found?;

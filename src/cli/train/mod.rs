@@ -30,7 +30,6 @@ use srdiff::train::{
     Stage, Teacher, Trainer, TrainerOptions,
 };
 use srdiff::upscale::PrecisionChoice;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use validate::Validator;
@@ -320,10 +319,7 @@ fn load_photos(
     };
     let loaded = Photos::load(&paths, options, &|| {
         bar.inc(1);
-        match stop.is_asked() {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
+        stop.flow()
     });
     bar.finish_and_clear();
     if stop.is_asked() {

@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use srdiff::diffusion::{BetaSchedule, Sampler, SamplerError};
 use srdiff::exec::gpu::CacheFolder;
 use srdiff::image::{Border, MAX_PIXELS};
-use srdiff::model::{Model, Settings};
+use srdiff::model::{FloatType, Model, Settings};
 use srdiff::upscale::{
     DeviceChoice, FIRST_USE, PrecisionChoice, SampleOptions, TileChoice, Upscaler, UpscalerOptions,
 };
@@ -153,6 +153,16 @@ pub enum FloatFormat {
     Bf16,
 }
 
+impl From<FloatFormat> for FloatType {
+    fn from(format: FloatFormat) -> Self {
+        match format {
+            FloatFormat::F32 => Self::F32,
+            FloatFormat::F16 => Self::F16,
+            FloatFormat::Bf16 => Self::Bf16,
+        }
+    }
+}
+
 /// Arguments of `info`.
 #[derive(Debug, Args)]
 pub struct InfoArgs {
@@ -242,6 +252,17 @@ pub enum Precision {
     Bf16,
 }
 
+impl From<Precision> for PrecisionChoice {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::Auto => Self::Auto,
+            Precision::F32 => Self::F32,
+            Precision::F16 => Self::F16,
+            Precision::Bf16 => Self::Bf16,
+        }
+    }
+}
+
 /// How a picture is made from noise.
 #[derive(Debug, Args)]
 pub struct SamplingArgs {
@@ -285,12 +306,7 @@ impl EngineArgs {
     pub fn open_upscaler(&self, model: Model) -> Result<Upscaler, Failure> {
         let options = UpscalerOptions {
             device: self.device.clone(),
-            precision: match self.precision {
-                Precision::Auto => PrecisionChoice::Auto,
-                Precision::F32 => PrecisionChoice::F32,
-                Precision::F16 => PrecisionChoice::F16,
-                Precision::Bf16 => PrecisionChoice::Bf16,
-            },
+            precision: self.precision.into(),
             memory_limit: self.memory_limit.map(|mib| mib.saturating_mul(1 << 20)),
             allow_mismatch: self.allow_mismatch,
             tile: self.tile,

@@ -61,9 +61,8 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
     let trainer = trainer_options(args, stage, settings)?;
 
     let precision = match args.precision {
-        Precision::Auto | Precision::F32 => PrecisionChoice::F32,
-        Precision::F16 => PrecisionChoice::F16,
-        Precision::Bf16 => PrecisionChoice::Bf16,
+        Precision::Auto => PrecisionChoice::F32,
+        given => given.into(),
     };
     let device = OpenDevice::open(&args.device, precision).map_err(TrainFailure::from)?;
     let backend = device.backend(model.clone());

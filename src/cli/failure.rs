@@ -17,15 +17,15 @@
 
 mod messages;
 
-pub use messages::{named_as_flags, with_flags};
+pub use messages::{named_as_flags, of_choice, with_flags};
 
 use super::train::TrainFailure;
-use messages::{of_conversion, options_for, options_for_input, with_options};
+use messages::{of_conversion, of_gpu, options_for, options_for_input, with_options};
 use srdiff::exec::ExecError;
 use srdiff::image::{ImageError, ImageProblem};
 use srdiff::model::ModelError;
 use srdiff::model::convert::{ConvertError, ConvertProblem};
-use srdiff::upscale::UpscaleError;
+use srdiff::upscale::{DeviceError, UpscaleError};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -185,6 +185,10 @@ pub enum Failure {
         /// Of how many.
         total: usize,
     },
+    /// The device that was to be tuned.
+    #[error("{}", of_gpu(.0))]
+    #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
+    Tuning(DeviceError),
     /// Training.
     #[error(transparent)]
     Train(Box<TrainFailure>),
@@ -288,6 +292,7 @@ impl Failure {
             Self::Stopped(stopped) => stopped.exit_code,
             Self::TuningStopped(exit_code) | Self::MeasuringStopped { exit_code, .. } => *exit_code,
             Self::Train(failure) => failure.exit_code(),
+            Self::Tuning(_) => 7,
             Self::Model(_) => 5,
             Self::Convert(error) => match error.problem {
                 // What a checkpoint does not tell is an option's to say.

@@ -65,7 +65,11 @@ pub fn run(args: &TuneArgs) -> Result<(), Failure> {
         precision: args.precision,
         ..EngineArgs::default()
     };
-    let mut upscaler = engine.open_upscaler(engine.open_model()?)?;
+    let opened = engine.open_upscaler(engine.open_model()?);
+    let mut upscaler = opened.map_err(|failure| match failure {
+        Failure::Upscaler(UpscaleError::Device(error)) => Failure::Tuning(error),
+        failure => failure,
+    })?;
     terminal::notes(&mut upscaler);
     let Selected { device, reason } = upscaler.selected();
     if matches!(device, Device::Gpu(_)) {

@@ -72,15 +72,47 @@ pub fn with_options(error: &UpscaleError) -> String {
             error => error.to_string(),
         };
     };
+    of_choice(device)
+}
+
+/// What is wrong with a choice of device.
+pub fn of_choice(device: &DeviceError) -> String {
     match device {
         DeviceError::NoGpu { .. } => format!("--device gpu: {device} (--device cpu)"),
         DeviceError::Unknown { asked, listed } => format!(
             "--device {asked}: there is no such device ({listed}); choose auto, cpu, gpu, or an index or name that `srdiff devices` lists"
         ),
         DeviceError::Ambiguous { asked, .. } => format!("--device {asked}: {device}"),
-        DeviceError::Software { index, .. } => format!("--device {index}: {device} (--device cpu)"),
+        DeviceError::Software { index, name } => format!(
+            "--device {index}: {device} (--device {}), or use --device cpu",
+            own_name(name)
+        ),
         DeviceError::NoF16 { .. } => format!("--precision f16: {device} (--precision f32)"),
         DeviceError::NoBf16 { .. } => format!("--precision bf16: {device} (--precision f32)"),
+    }
+}
+
+/// The same where the device is to be a GPU.
+pub fn of_gpu(device: &DeviceError) -> String {
+    match device {
+        DeviceError::NoGpu { listed } => {
+            format!(
+                "--device gpu: no GPU was found ({listed}), and without one there is nothing to tune"
+            )
+        }
+        DeviceError::Software { index, name } => {
+            format!("--device {index}: {device} (--device {})", own_name(name))
+        }
+        device => of_choice(device),
+    }
+}
+
+/// The name of an adapter without its version, as a shell takes it.
+fn own_name(name: &str) -> String {
+    let name = name.split(" (").next().unwrap_or(name);
+    match name.contains(' ') {
+        true => format!("'{name}'"),
+        false => name.to_owned(),
     }
 }
 

@@ -1,9 +1,11 @@
 //! The arguments, typed.
 
 use super::blend::BlendArgs;
+use super::devices::DevicesArgs;
 use super::evaluate::args::EvaluateArgs;
 use super::examples;
 use super::failure::{EXIT_CODES, Failure};
+use super::pages::{CompletionsArgs, ManArgs};
 pub use super::train::TrainArgs;
 pub use super::upscale::UpscaleArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -95,14 +97,6 @@ pub enum Command {
     Man(ManArgs),
 }
 
-/// Arguments of `devices`.
-#[derive(Debug, Args)]
-pub struct DevicesArgs {
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
 /// Arguments of `convert`.
 #[derive(Debug, Args)]
 pub struct ConvertArgs {
@@ -168,20 +162,6 @@ impl From<FloatFormat> for FloatType {
 pub struct InfoArgs {
     /// The model file [default: the built-in 4x model]
     pub model: Option<PathBuf>,
-}
-
-/// Arguments of `completions`.
-#[derive(Debug, Args)]
-pub struct CompletionsArgs {
-    /// The shell
-    pub shell: clap_complete::Shell,
-}
-
-/// Arguments of `man`.
-#[derive(Debug, Args)]
-pub struct ManArgs {
-    /// The folder to write srdiff.1, srdiff-upscale.1 and so on into
-    pub folder: Option<PathBuf>,
 }
 
 /// Arguments of `plan`.

@@ -128,6 +128,9 @@ pub enum Failure {
     /// A file that lists images.
     #[error("--from-file {}: cannot be read ({}); check the path of the list", .0.display(), .1)]
     List(PathBuf, std::io::Error),
+    /// A list of images that has none.
+    #[error("--from-file {}: names no files; write one a line", .0.display())]
+    EmptyList(PathBuf),
     /// Text for stdout.
     #[error("standard output cannot be written ({0}); check the disk or program that it goes to")]
     Stdout(std::io::Error),
@@ -170,10 +173,6 @@ pub enum Failure {
         /// Of how many.
         total: usize,
     },
-    /// The device that was to be tuned.
-    #[error("{}", of_gpu(.0))]
-    #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
-    Tuning(DeviceError),
     /// Training.
     #[error(transparent)]
     Train(Box<TrainFailure>),
@@ -186,6 +185,10 @@ pub enum Failure {
     /// The device, or what it was to run on.
     #[error("{}", with_options(.0))]
     Upscaler(#[from] UpscaleError),
+    /// The device that was to be tuned.
+    #[error("{}", of_gpu(.0))]
+    #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
+    Tuning(DeviceError),
     /// Upscaling a picture.
     #[error("{input}: {}", with_options(error))]
     Picture {
@@ -265,7 +268,8 @@ impl Failure {
             Self::Input(_)
             | Self::UpscaleInput { .. }
             | Self::Unsuitable { .. }
-            | Self::List(..) => 3,
+            | Self::List(..)
+            | Self::EmptyList(_) => 3,
             Self::Output(_)
             | Self::NotAFile(_)
             | Self::OtherSeed(_)
@@ -277,7 +281,6 @@ impl Failure {
             Self::Stopped(stopped) => stopped.exit_code,
             Self::TuningStopped(exit_code) | Self::MeasuringStopped { exit_code, .. } => *exit_code,
             Self::Train(failure) => failure.exit_code(),
-            Self::Tuning(_) => 7,
             Self::Model(_) => 5,
             Self::Convert(error) => match error.problem {
                 // What a checkpoint does not tell is an option's to say.
@@ -289,6 +292,7 @@ impl Failure {
                 _ => 5,
             },
             Self::Upscaler(error) => code(error),
+            Self::Tuning(_) => 7,
             Self::Picture { error, .. } => code(error),
         }
     }

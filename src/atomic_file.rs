@@ -55,7 +55,7 @@ impl From<io::Error> for Fault {
 /// or a device, or it exists and `overwrite` is not set.
 pub fn check(path: &Path, overwrite: bool) -> Result<(), Fault> {
     let target = target(path, overwrite)?;
-    if nameless::create(folder(&target))?.is_none() {
+    if nameless::create(folder_of(&target))?.is_none() {
         // Removed when dropped.
         temporary(&target)?;
     }
@@ -96,7 +96,7 @@ impl Draft {
     /// As [`check`].
     pub fn create(path: &Path, overwrite: bool) -> Result<Self, Fault> {
         let target = target(path, overwrite)?;
-        let file = match nameless::create(folder(&target))? {
+        let file = match nameless::create(folder_of(&target))? {
             Some(file) => {
                 claim(&file);
                 Place::Nameless(file)
@@ -282,7 +282,7 @@ mod identity {
 /// The file that writing to `path` would make or replace: where it leads, if
 /// it is a link.
 fn target(path: &Path, overwrite: bool) -> Result<PathBuf, Fault> {
-    let folder = folder(path);
+    let folder = folder_of(path);
     match fs::metadata(folder) {
         Ok(metadata) if metadata.is_dir() => {}
         Ok(_) => return Err(Fault::NotAFolder(folder.to_owned())),
@@ -326,7 +326,7 @@ fn temporary(target: &Path) -> io::Result<NamedTempFile> {
     }
     loop {
         // The error itself would name the temporary file.
-        let result = builder.tempfile_in(folder(target));
+        let result = builder.tempfile_in(folder_of(target));
         let file = result.map_err(|error| io::Error::from(error.kind()))?;
         claim(file.as_file());
         // Another process may have removed it while nobody held it yet.
@@ -366,11 +366,11 @@ pub fn remove_leftovers(folder: &Path) {
 
 /// [`remove_leftovers`] of the folder that a file is written to.
 pub fn remove_leftovers_beside(path: &Path) {
-    remove_leftovers(folder(path));
+    remove_leftovers(folder_of(path));
 }
 
-/// The folder that holds `path`.
-fn folder(path: &Path) -> &Path {
+/// The folder that holds `path`: `.` for a name alone.
+pub fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
         Some(parent) => parent,

@@ -1,16 +1,18 @@
 //! The arguments, typed.
 
 use super::blend::BlendArgs;
+use super::devices::DevicesArgs;
 use super::evaluate::args::EvaluateArgs;
 use super::examples;
 use super::failure::{EXIT_CODES, Failure};
+use super::pages::{CompletionsArgs, ManArgs};
 pub use super::train::TrainArgs;
 pub use super::upscale::UpscaleArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use srdiff::diffusion::{BetaSchedule, Sampler, SamplerError};
 use srdiff::exec::gpu::CacheFolder;
 use srdiff::image::{Border, MAX_PIXELS};
-use srdiff::model::{Model, Settings};
+use srdiff::model::{FloatType, Model, Settings};
 use srdiff::upscale::{
     DeviceChoice, FIRST_USE, PrecisionChoice, SampleOptions, TileChoice, Upscaler, UpscalerOptions,
 };
@@ -95,14 +97,6 @@ pub enum Command {
     Man(ManArgs),
 }
 
-/// Arguments of `devices`.
-#[derive(Debug, Args)]
-pub struct DevicesArgs {
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
 /// Arguments of `convert`.
 #[derive(Debug, Args)]
 pub struct ConvertArgs {
@@ -153,25 +147,21 @@ pub enum FloatFormat {
     Bf16,
 }
 
+impl From<FloatFormat> for FloatType {
+    fn from(format: FloatFormat) -> Self {
+        match format {
+            FloatFormat::F32 => Self::F32,
+            FloatFormat::F16 => Self::F16,
+            FloatFormat::Bf16 => Self::Bf16,
+        }
+    }
+}
+
 /// Arguments of `info`.
 #[derive(Debug, Args)]
 pub struct InfoArgs {
     /// The model file [default: the built-in 4x model]
     pub model: Option<PathBuf>,
-}
-
-/// Arguments of `completions`.
-#[derive(Debug, Args)]
-pub struct CompletionsArgs {
-    /// The shell
-    pub shell: clap_complete::Shell,
-}
-
-/// Arguments of `man`.
-#[derive(Debug, Args)]
-pub struct ManArgs {
-    /// The folder to write srdiff.1, srdiff-upscale.1 and so on into
-    pub folder: Option<PathBuf>,
 }
 
 /// Arguments of `plan`.
@@ -242,6 +232,17 @@ pub enum Precision {
     Bf16,
 }
 
+impl From<Precision> for PrecisionChoice {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::Auto => Self::Auto,
+            Precision::F32 => Self::F32,
+            Precision::F16 => Self::F16,
+            Precision::Bf16 => Self::Bf16,
+        }
+    }
+}
+
 /// How a picture is made from noise.
 #[derive(Debug, Args)]
 pub struct SamplingArgs {
@@ -285,12 +286,7 @@ impl EngineArgs {
     pub fn open_upscaler(&self, model: Model) -> Result<Upscaler, Failure> {
         let options = UpscalerOptions {
             device: self.device.clone(),
-            precision: match self.precision {
-                Precision::Auto => PrecisionChoice::Auto,
-                Precision::F32 => PrecisionChoice::F32,
-                Precision::F16 => PrecisionChoice::F16,
-                Precision::Bf16 => PrecisionChoice::Bf16,
-            },
+            precision: self.precision.into(),
             memory_limit: self.memory_limit.map(|mib| mib.saturating_mul(1 << 20)),
             allow_mismatch: self.allow_mismatch,
             tile: self.tile,

@@ -1,20 +1,15 @@
 //! `srdiff convert`.
 
-use super::args::{ConvertArgs, FloatFormat};
+use super::args::ConvertArgs;
 use super::failure::{Failure, with_flags};
 use super::{info, terminal};
 use srdiff::atomic_file::remove_leftovers_beside;
 use srdiff::diffusion::BetaSchedule;
-use srdiff::model::FloatType;
 use srdiff::model::convert::{ConvertOptions, convert};
 
 pub fn run(args: &ConvertArgs) -> Result<(), Failure> {
     let options = ConvertOptions {
-        float_type: args.float_type.map(|format| match format {
-            FloatFormat::F32 => FloatType::F32,
-            FloatFormat::F16 => FloatType::F16,
-            FloatFormat::Bf16 => FloatType::Bf16,
-        }),
+        float_type: args.float_type.map(Into::into),
         groups: args.groups,
         attention_heads: args.attention_heads,
         res_rescale: args.res_rescale,

@@ -1,10 +1,19 @@
 //! `srdiff devices`.
 
-use super::args::DevicesArgs;
 use super::failure::Failure;
 use super::terminal;
-use srdiff::exec::gpu::{AdapterSummary, list_adapters};
+use clap::Args;
+use serde::Serialize;
+use srdiff::exec::gpu::{AdapterSummary, check_baseline, list_adapters};
 use srdiff::upscale::{CpuSummary, Device};
+
+/// Arguments of `devices`.
+#[derive(Debug, Args)]
+pub struct DevicesArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// A column of the table: its title, and what it says of an adapter.
 type Column = (&'static str, fn(&AdapterSummary) -> String);
@@ -34,6 +43,7 @@ pub fn run(args: &DevicesArgs) -> Result<(), Failure> {
     let adapters = list_adapters();
     let cpu = CpuSummary::of_this_machine();
     if args.json {
+        let adapters: Vec<Listed> = adapters.iter().map(Listed::new).collect();
         let devices = serde_json::json!({ "adapters": adapters, "cpu": cpu });
         return terminal::answer(&format!("{devices:#}\n"));
     }
@@ -44,11 +54,30 @@ pub fn run(args: &DevicesArgs) -> Result<(), Failure> {
     terminal::answer(&format!("{listed}cpu    {}\n", Device::Cpu(cpu)))
 }
 
+/// An adapter, and why it cannot run the kernels.
+#[derive(Serialize)]
+struct Listed<'a> {
+    #[serde(flatten)]
+    adapter: &'a AdapterSummary,
+    unfit: Option<String>,
+}
+
+impl<'a> Listed<'a> {
+    fn new(adapter: &'a AdapterSummary) -> Self {
+        let unfit = check_baseline(adapter).err();
+        Self {
+            adapter,
+            unfit: unfit.map(|error| error.to_string()),
+        }
+    }
+}
+
 fn yes_or_no(has: bool) -> String {
     if has { "yes" } else { "no" }.to_owned()
 }
 
-/// Columns as wide as their widest entry.
+/// Columns as wide as their widest entry, and below them which adapters cannot run the
+/// kernels.
 fn table(adapters: &[AdapterSummary]) -> String {
     let mut lines = vec![String::new(); 1 + adapters.len()];
     for (title, entry) in COLUMNS {
@@ -60,6 +89,40 @@ fn table(adapters: &[AdapterSummary]) -> String {
             line.push_str(&format!("{entry:width$}  "));
         }
     }
+    let listed = adapters.iter().map(Listed::new);
+    lines.extend(listed.filter_map(|listed| {
+        let index = listed.adapter.index;
+        Some(format!("device {index} is not used: {}", listed.unfit?))
+    }));
     let line = |line: &String| format!("{}\n", line.trim_end());
     lines.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_run_the_kernels_is_told() {
+        let fit = AdapterSummary::baseline();
+        let unfit = AdapterSummary {
+            index: 1,
+            name: "Old".to_owned(),
+            max_arrays: 4,
+            ..fit.clone()
+        };
+        let adapters = [fit, unfit];
+        assert_eq!(table(&adapters[..1]).lines().count(), 2);
+        let listed = table(&adapters);
+        let [_, _, _, last] = listed.lines().collect::<Vec<_>>()[..] else {
+            panic!("{listed}");
+        };
+        let reason = "Old cannot run this: the number of arrays of a kernel is 8, its limit is 4";
+        assert_eq!(last, format!("device 1 is not used: {reason}"));
+        let json = serde_json::to_value(Listed::new(&adapters[1])).unwrap();
+        assert_eq!(
+            (&json["name"], &json["unfit"]),
+            (&"Old".into(), &reason.into())
+        );
+    }
 }

@@ -1,13 +1,27 @@
 //! `srdiff completions` and `srdiff man`.
 
-use super::args::{CommandLine, CompletionsArgs, ManArgs};
+use super::args::CommandLine;
 use super::failure::Failure;
 use super::terminal;
-use clap::CommandFactory;
+use clap::{Args, CommandFactory};
 use srdiff::atomic_file::{self, Fault};
 use srdiff::image::ImageProblem;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{fs, io};
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// Arguments of `man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// The folder to write srdiff.1, srdiff-upscale.1 and so on into
+    pub folder: Option<PathBuf>,
+}
 
 pub fn completions(args: &CompletionsArgs) -> Result<(), Failure> {
     let mut script = Vec::new();

@@ -1,7 +1,7 @@
 //! Places of results: in one form, and whether they can be written.
 
 use super::failure::Failure;
-use srdiff::atomic_file::Identity;
+use srdiff::atomic_file::{Identity, folder_of};
 use srdiff::image::{ImageError, ImageProblem, check_writable};
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
@@ -82,11 +82,7 @@ pub struct Places(HashMap<PathBuf, PathBuf>);
 
 impl Places {
     pub fn of(&mut self, path: &Path) -> OsString {
-        let folder = match path.parent() {
-            Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
-            Some(folder) => folder,
-            None => path,
-        };
+        let folder = folder_of(path);
         let known = self.0.entry(folder.to_owned());
         let folder = known.or_insert_with(|| fs::canonicalize(folder).unwrap_or(folder.to_owned()));
         folder.join(path.file_name().unwrap_or_default()).into()

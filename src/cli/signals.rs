@@ -1,5 +1,6 @@
 //! Signals: a first one stops after the current step, a second one at once.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -30,6 +31,14 @@ impl Stop {
     /// Whether to stop.
     pub fn is_asked(&self) -> bool {
         self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Whether work goes on, for what asks between its steps.
+    pub fn flow(&self) -> ControlFlow<()> {
+        match self.is_asked() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
     }
 
     /// The exit code that tells which signal it was, as shells form it.

@@ -8,8 +8,7 @@ use clap::Args;
 use serde::Serialize;
 use srdiff::exec::gpu::CacheFolder;
 use srdiff::exec::gpu::tuning::{Effort, Outcome, Times, Trial, TunedClass};
-use srdiff::upscale::{Device, DeviceChoice, Progress, Selected};
-use std::ops::ControlFlow;
+use srdiff::upscale::{Device, DeviceChoice, Progress, Selected, UpscaleError};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -66,7 +65,11 @@ pub fn run(args: &TuneArgs) -> Result<(), Failure> {
         precision: args.precision,
         ..EngineArgs::default()
     };
-    let mut upscaler = engine.open_upscaler(engine.open_model()?)?;
+    let opened = engine.open_upscaler(engine.open_model()?);
+    let mut upscaler = opened.map_err(|failure| match failure {
+        Failure::Upscaler(UpscaleError::Device(error)) => Failure::Tuning(error),
+        failure => failure,
+    })?;
     terminal::notes(&mut upscaler);
     let Selected { device, reason } = upscaler.selected();
     if matches!(device, Device::Gpu(_)) {
@@ -87,10 +90,7 @@ pub fn run(args: &TuneArgs) -> Result<(), Failure> {
             bar.set_length(total as u64);
             bar.set_position(done as u64);
         }
-        match stop.is_asked() {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
+        stop.flow()
     });
     drop(bar);
     let found = found?;

@@ -21,6 +21,8 @@ pub(super) struct Budget<'a> {
     pub tuning: &'a Arc<Tuning>,
     /// Bytes that may be used.
     pub bytes: u64,
+    /// Whether the caller has set them.
+    pub is_limited: bool,
     /// LR pixels of a tile that the device refused memory for.
     pub refused: Option<usize>,
 }
@@ -198,6 +200,7 @@ impl Budget<'_> {
             return Ok(Err(Shortage::Memory {
                 needed,
                 available: self.bytes,
+                is_limited: self.is_limited,
             }));
         }
         // What is known was checked before.

@@ -110,8 +110,12 @@ pub struct TooLarge {
 /// What a device has too little of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shortage {
-    /// Memory, in bytes.
-    Memory { needed: u64, available: u64 },
+    /// Memory, in bytes; whether a limit of the caller's says how much there is.
+    Memory {
+        needed: u64,
+        available: u64,
+        is_limited: bool,
+    },
     /// The device refused `needed` bytes; how much memory it has is unknown.
     Refused { needed: u64 },
     /// `what` of the image exceeds the device's `limit`.
@@ -144,7 +148,9 @@ impl fmt::Display for TooLarge {
         } = self;
         write!(f, "the image is {width}x{height}; ")?;
         match &self.shortage {
-            Shortage::Memory { needed, available } => {
+            Shortage::Memory {
+                needed, available, ..
+            } => {
                 let (needed, available) = (in_units(*needed), in_units(*available));
                 write!(
                     f,
@@ -167,7 +173,12 @@ impl fmt::Display for TooLarge {
                 "even in the smallest tiles, on {device} {what} would be {needed}, its limit is {limit}; "
             ),
         }?;
-        write!(f, "free memory or use another device")
+        f.write_str(match self.shortage {
+            Shortage::Memory {
+                is_limited: true, ..
+            } => "raise `memory_limit` or use another device",
+            _ => "free memory or use another device",
+        })
     }
 }
 

@@ -175,6 +175,12 @@ fn lists_name_files() {
     folder.write("marked", b"\xef\xbb\xbfphotos/a.png\n");
     folder.upscale(&["--from-file", "marked", "-o", "marked.out"]);
     assert_eq!(below(&folder, "marked.out"), ["a_x4.png"]);
+    // As Windows PowerShell's `>` writes it.
+    let units = "\u{feff}photos/a.png\r\nphotos/b.jpg\r\n".encode_utf16();
+    let bytes: Vec<u8> = units.flat_map(u16::to_le_bytes).collect();
+    folder.write("wide", &bytes);
+    folder.upscale(&["--from-file", "wide", "-o", "wide.out"]);
+    assert_eq!(below(&folder, "wide.out"), ["a_x4.png", "b_x4.png"]);
     folder.write("zeros", b"photos/b.jpg\0photos/deep/c.png\0");
     folder.upscale(&["photos/a.png", "--from-file", "zeros", "-o", "other"]);
     assert_eq!(
@@ -207,9 +213,52 @@ fn two_inputs_with_one_output_are_refused() {
     folder.upscale(&["-r", "photos", "-o", "large", "--name", name]);
     let results = ["a_jpg.png", "a_png.png", "b_jpg.png", "deep/c_png.png"];
     assert_eq!(below(&folder, "large"), results);
-    // Two names of one picture are no conflict.
-    folder.upscale(&["in.png", "./in.png", "-o", "other"]);
-    assert_eq!(below(&folder, "other"), ["in_x4.png"]);
+}
+
+/// Whatever order the forms of a name sort in. Scripts wait for each.
+#[test]
+fn an_image_that_is_named_in_several_forms_is_upscaled_once() {
+    let folder = photos();
+    let forms = ["photos/a.png", "./photos/a.png", "photos/../photos/a.png"];
+    let rotated = |by: usize| {
+        let mut forms = forms;
+        forms.rotate_left(by);
+        forms
+    };
+    for (forms, output) in [0, 1, 2].map(rotated).iter().zip(["x", "y", "z"]) {
+        let list = forms.map(|form| form.to_owned() + "\n").concat();
+        folder.write("list", list.as_bytes());
+        let args = [
+            "--from-file",
+            "list",
+            "photos/b.jpg",
+            "-o",
+            output,
+            "--json",
+        ];
+        let run = folder.upscale(&args);
+        assert_eq!(below(&folder, output), ["a_x4.png", "b_x4.png"]);
+        assert!(
+            run.stderr.contains("left out 2 that were named before"),
+            "{run:?}"
+        );
+        let mut states: Vec<(String, String)> = Vec::new();
+        for line in run.stdout.lines() {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            let text = |key: &str| line[key].as_str().unwrap().to_owned();
+            states.push((text("input"), text("status")));
+        }
+        let expected = [
+            (forms[0], "done"),
+            (forms[1], "skipped"),
+            (forms[2], "skipped"),
+        ];
+        for (form, status) in expected {
+            let count = states.iter().filter(|(input, _)| input == form).count();
+            let is_told = states.contains(&(form.to_owned(), status.to_owned()));
+            assert!(count == 1 && is_told, "{form}: {states:?}");
+        }
+    }
 }
 
 #[test]
@@ -291,8 +340,16 @@ fn shards_share_the_work() {
         let results: Vec<_> = names.into_iter().filter(|n| n.contains("_x4")).collect();
         assert_eq!(results, before);
     }
-    folder.upscale(&["many", "-o", "large", "--shard", "99/99"]);
+    let run = folder.upscale(&["many", "-o", "large", "--shard", "99/99"]);
     assert!(below(&folder, "large").is_empty());
+    let note = "note: part 99 of 99 (--shard) is empty; images in all: 10";
+    assert!(run.stderr.contains(note), "{run:?}");
+    let run = folder.upscale(&["in.png", "-o", "out.png", "--shard", "2/2"]);
+    assert!(
+        run.stderr.contains("part 2 of 2 (--shard) is empty"),
+        "{run:?}"
+    );
+    folder.refuses_upscale(&["in.png", "-o", "-", "--shard", "2/2"], 2, &["--shard: "]);
     for wrong in ["0/2", "3/2", "2"] {
         assert_eq!(folder.run(&["upscale", "many", "--shard", wrong]).code, 2);
     }

@@ -22,7 +22,9 @@ fn software_is_used_by_name_alone() {
         let index = adapter.index.to_string();
         let args = ["upscale", "in.png", "--device", &index];
         let named = format!("--device {index}: {}", adapter.name);
-        folder.refuses(&args, 7, &[&named, "by name", "--device cpu"]);
+        let name = adapter.name.split(" (").next().unwrap();
+        let parts = [&named, "by name", name, ", or use --device cpu"];
+        folder.refuses(&args, 7, &parts);
         let named = [
             "-d",
             &adapter.name,

@@ -143,6 +143,71 @@ fn an_animation_that_is_cut_off_is_refused() {
     assert!(!folder.path("cut_x4_3.png").exists());
 }
 
+/// One frame and the start of the second.
+#[test]
+fn what_is_missing_after_one_frame_is_told() {
+    let folder = Folder::new();
+    animate(&folder, "whole.gif", 2);
+    let bytes = fs::read(folder.path("whole.gif")).unwrap();
+    folder.write("cut.gif", &bytes[..bytes.len() - 8]);
+    let run = folder.upscale(&["cut.gif", "--frames", "--tolerant"]);
+    let note = "note: read as far as possible: from frame 2 on";
+    assert!(run.stderr.contains(note), "{run:?}");
+    assert!(!run.stderr.contains("only the first"), "{run:?}");
+    assert!(folder.path("cut_x4.png").is_file());
+}
+
+/// Each is told in one part, wherever it is among those that can be read.
+#[test]
+fn files_that_cannot_be_read_are_shared_out() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("many")).unwrap();
+    cut_animation(&folder);
+    let cut = fs::read(folder.path("cut.gif")).unwrap();
+    folder.write("many/a.gif", &cut);
+    animate(&folder, "many/b.gif", 2);
+    folder.write("many/c.tif", b"II*\0 no directories");
+    folder.draw("many/d.png", 2, 2);
+    folder.write("many/e.gif", &cut);
+    let mut told = Vec::new();
+    for shard in ["1/3", "2/3", "3/3"] {
+        let args = ["upscale", "many", "--frames", "--shard", shard, "--json"];
+        let run = folder.run(&[&args[..], &FAST].concat());
+        let mut codes = Vec::new();
+        for line in run.stdout.lines() {
+            let line: Value = serde_json::from_str(line).unwrap();
+            codes.push(line["error"]["code"].as_u64().unwrap_or(0));
+            told.push(format!(
+                "{} {}",
+                line["input"].as_str().unwrap(),
+                line["frame"]
+            ));
+        }
+        assert_eq!(codes.len(), 2, "{shard}: {run:?}");
+        let has_failed = codes.iter().any(|&code| code > 0);
+        assert_eq!(run.code, if has_failed { 8 } else { 0 }, "{run:?}");
+    }
+    told.sort();
+    let expected = [
+        "a.gif null",
+        "b.gif 1",
+        "b.gif 2",
+        "c.tif null",
+        "d.png null",
+        "e.gif null",
+    ];
+    assert_eq!(told, expected.map(|name| format!("many/{name}")));
+
+    for (shard, code) in [("1/2", 3), ("2/2", 0)] {
+        let args = ["upscale", "cut.gif", "--frames", "--shard", shard];
+        assert_eq!(
+            folder.run(&[&args[..], &FAST].concat()).code,
+            code,
+            "{shard}"
+        );
+    }
+}
+
 /// Also of what is named alone and never looked into.
 #[test]
 fn what_holds_no_image_has_a_line_of_json() {

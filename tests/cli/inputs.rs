@@ -218,7 +218,7 @@ fn a_size_that_does_not_fit_into_memory() {
         &[
             "large.png: the image is 6000x4000",
             "even in the smallest tiles",
-            " may be used",
+            " may be used; raise --memory-limit",
             " on CPU (",
         ],
     );

@@ -89,6 +89,15 @@ fn what_is_no_picture_on_stdin_is_refused() {
     let json = piped(&folder, &["-", "--json"], &picture);
     assert_eq!(json.status.code(), Some(2), "{json:?}");
     assert!(stderr(&json).contains("--json: "), "{json:?}");
+    for output in [&[][..], &["-o", "out.png"], &["-o", "new/"]] {
+        let shard = piped(
+            &folder,
+            &[&["-", "--shard", "2/2"], output].concat(),
+            &picture,
+        );
+        assert_eq!(shard.status.code(), Some(2), "{shard:?}");
+        assert!(stderr(&shard).contains("--shard: "), "{shard:?}");
+    }
     let twice = piped(&folder, &["-", "--from-file", "-"], &picture);
     assert_eq!(twice.status.code(), Some(2), "{twice:?}");
 }

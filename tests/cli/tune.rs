@@ -41,6 +41,25 @@ fn measurements(folder: &Folder) -> Option<PathBuf> {
 }
 
 #[test]
+fn the_cpu_is_not_advised() {
+    let adapters = adapters();
+    let folder = Folder::new();
+    let is_software = |a: &&AdapterSummary| a.kind == AdapterKind::Software;
+    let software = adapters.iter().filter(is_software);
+    let mut named: Vec<String> = software.map(|a| a.index.to_string()).collect();
+    if adapters.iter().all(|a| is_software(&a)) {
+        named.push("gpu".to_owned());
+    }
+    for device in named {
+        let run = folder.run(&["tune", "--device", &device]);
+        assert_eq!(run.code, 7, "{run:?}");
+        let start = format!("error: --device {device}: ");
+        assert!(run.stderr.starts_with(&start), "{run:?}");
+        assert!(!run.stderr.contains("--device cpu"), "{run:?}");
+    }
+}
+
+#[test]
 fn kernels_are_timed_listed_and_kept() {
     for adapter in adapters() {
         let folder = Folder::new();

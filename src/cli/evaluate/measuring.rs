@@ -11,7 +11,6 @@ use crate::cli::terminal;
 use indicatif::ProgressBar;
 use srdiff::image::Picture;
 use srdiff::upscale::{Progress, SampleOptions, Upscaler};
-use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 /// What every picture is measured with.
@@ -147,10 +146,7 @@ impl Measuring<'_> {
             if progress == Progress::Image {
                 started = Instant::now();
             }
-            match self.stop.is_asked() {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            }
+            self.stop.flow()
         });
         let time = started.elapsed();
         let (result, report) = result.map_err(Failure::upscaling(entry.hr.display()))?;

@@ -6,13 +6,14 @@ use srdiff::plan::Precision;
 use srdiff::upscale::{DeviceError, UpscaleError};
 
 /// Options as the library's messages name them, and the flags that set them.
-const FLAGS: [(&str, &str); 15] = [
+const FLAGS: [(&str, &str); 16] = [
     ("`amount`", "--amount"),
     ("`attention_heads`", "--attention-heads"),
     ("`consistent`", "--consistent"),
     ("`eta`", "--eta"),
     ("`groups`", "--groups"),
     ("`lr_up_divisor`", "--lr-up-divisor"),
+    ("`memory_limit`", "--memory-limit"),
     ("`overwrite`", "--force"),
     ("`precision`", "--precision"),
     ("`res_rescale`", "--res-rescale"),
@@ -62,6 +63,7 @@ pub fn with_options(error: &UpscaleError) -> String {
             } => format!("{error} (--precision f32)"),
             UpscaleError::Sampler(_)
             | UpscaleError::Option { .. }
+            | UpscaleError::TooLarge(_)
             | UpscaleError::NotExported(_) => with_flags(&error.to_string()),
             UpscaleError::NothingToTune(_) => {
                 format!("{error} with --device (`srdiff devices` lists them)")
@@ -70,15 +72,47 @@ pub fn with_options(error: &UpscaleError) -> String {
             error => error.to_string(),
         };
     };
+    of_choice(device)
+}
+
+/// What is wrong with a choice of device.
+pub fn of_choice(device: &DeviceError) -> String {
     match device {
         DeviceError::NoGpu { .. } => format!("--device gpu: {device} (--device cpu)"),
         DeviceError::Unknown { asked, listed } => format!(
             "--device {asked}: there is no such device ({listed}); choose auto, cpu, gpu, or an index or name that `srdiff devices` lists"
         ),
         DeviceError::Ambiguous { asked, .. } => format!("--device {asked}: {device}"),
-        DeviceError::Software { index, .. } => format!("--device {index}: {device} (--device cpu)"),
+        DeviceError::Software { index, name } => format!(
+            "--device {index}: {device} (--device {}), or use --device cpu",
+            own_name(name)
+        ),
         DeviceError::NoF16 { .. } => format!("--precision f16: {device} (--precision f32)"),
         DeviceError::NoBf16 { .. } => format!("--precision bf16: {device} (--precision f32)"),
+    }
+}
+
+/// The same where the device is to be a GPU.
+pub fn of_gpu(device: &DeviceError) -> String {
+    match device {
+        DeviceError::NoGpu { listed } => {
+            format!(
+                "--device gpu: no GPU was found ({listed}), and without one there is nothing to tune"
+            )
+        }
+        DeviceError::Software { index, name } => {
+            format!("--device {index}: {device} (--device {})", own_name(name))
+        }
+        device => of_choice(device),
+    }
+}
+
+/// The name of an adapter without its version, as a shell takes it.
+fn own_name(name: &str) -> String {
+    let name = name.split(" (").next().unwrap_or(name);
+    match name.contains(' ') {
+        true => format!("'{name}'"),
+        false => name.to_owned(),
     }
 }
 

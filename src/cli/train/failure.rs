@@ -1,6 +1,6 @@
 //! Why a training was not done, and the exit code that says so.
 
-use crate::cli::failure::named_as_flags;
+use crate::cli::failure::{named_as_flags, of_choice};
 use srdiff::exec::{ExecError, PrepareError};
 use srdiff::train::data::DataError;
 use srdiff::train::validation::ValidationError;
@@ -18,10 +18,15 @@ pub enum TrainFailure {
     Checkpoint(#[from] CheckpointError),
     #[error(transparent)]
     Data(#[from] DataError),
-    #[error("{}", .0.to_string().replace("choose the CPU", "use --device cpu"))]
+    #[error("{}", match .0 {
+        TrainError::NoKernel { layer, reason } => {
+            format!("this GPU cannot train '{layer}' ({reason}); use --device cpu")
+        }
+        error => error.to_string(),
+    })]
     Train(#[from] TrainError),
     #[error("{}", match .0 {
-        OpenError::Device(error) => error.to_string().replace("choose f32", "use --precision f32"),
+        OpenError::Device(error) => of_choice(error),
         OpenError::Exec(error) => error.to_string(),
     })]
     Open(#[from] OpenError),

@@ -30,7 +30,6 @@ use srdiff::train::{
     Stage, Teacher, Trainer, TrainerOptions,
 };
 use srdiff::upscale::PrecisionChoice;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use validate::Validator;
@@ -62,9 +61,8 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
     let trainer = trainer_options(args, stage, settings)?;
 
     let precision = match args.precision {
-        Precision::Auto | Precision::F32 => PrecisionChoice::F32,
-        Precision::F16 => PrecisionChoice::F16,
-        Precision::Bf16 => PrecisionChoice::Bf16,
+        Precision::Auto => PrecisionChoice::F32,
+        given => given.into(),
     };
     let device = OpenDevice::open(&args.device, precision).map_err(TrainFailure::from)?;
     let backend = device.backend(model.clone());
@@ -320,10 +318,7 @@ fn load_photos(
     };
     let loaded = Photos::load(&paths, options, &|| {
         bar.inc(1);
-        match stop.is_asked() {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
+        stop.flow()
     });
     bar.finish_and_clear();
     if stop.is_asked() {

@@ -3,10 +3,8 @@
 use super::TrainFailure;
 use super::args::TrainArgs;
 use super::distill::Lesson;
-use crate::cli::args::FloatFormat;
 use crate::cli::failure::Failure;
 use srdiff::image::check_writable;
-use srdiff::model::FloatType;
 use srdiff::model::convert::{self, ConvertOptions, assemble};
 use srdiff::train::{Decay, Session, stage_name};
 use std::path::Path;
@@ -29,11 +27,7 @@ pub fn save(
     let base = session.model().clone();
     let averages = session.averages().map_err(TrainFailure::from)?;
     let options = ConvertOptions {
-        float_type: Some(match args.float_type {
-            FloatFormat::F32 => FloatType::F32,
-            FloatFormat::F16 => FloatType::F16,
-            FloatFormat::Bf16 => FloatType::Bf16,
-        }),
+        float_type: Some(args.float_type.into()),
         license: match &args.license {
             Some(license) => Some(license.clone()),
             None => base.license().map(str::to_owned),

@@ -107,6 +107,13 @@ pub struct Shard {
     pub count: usize,
 }
 
+impl Shard {
+    /// Whether what has this place, counted from 0, is in this part.
+    pub fn has(self, place: usize) -> bool {
+        place % self.count == self.index - 1
+    }
+}
+
 /// Threads, as ncnn's tools have them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Jobs {

@@ -1,11 +1,11 @@
 //! Which images are meant: files, folders, patterns, lists, standard input.
 
 use super::UpscaleArgs;
+use super::list::paths_in;
 use super::patterns::Pattern;
 use crate::cli::failure::Failure;
-use crate::cli::signals::Stop;
-use srdiff::atomic_file::is_same_file;
-use srdiff::image::{DecodeOptions, Frame, frames, has_extension};
+use srdiff::atomic_file::{folder_of, is_same_file};
+use srdiff::image::{Frame, has_extension};
 use std::fs::File;
 use std::io::{IsTerminal, Read, Seek};
 use std::path::{Path, PathBuf};
@@ -28,6 +28,10 @@ pub struct Input {
     pub is_among_results: bool,
     /// Which of several frames or pages it is.
     pub frame: Option<NumberedFrame>,
+    /// What was noted about the frames of its file, if it is the only one.
+    pub notes: Vec<String>,
+    /// Its number in the order in which images were named and found.
+    pub order: usize,
 }
 
 /// One of several frames or pages of a file.
@@ -39,6 +43,13 @@ pub struct NumberedFrame {
     pub frame: Frame,
 }
 
+/// A file that cannot be read, and why.
+#[derive(Debug)]
+pub struct Unread {
+    pub path: PathBuf,
+    pub failure: Failure,
+}
+
 /// All images that are meant.
 #[derive(Debug, Default)]
 pub struct Inputs {
@@ -48,6 +59,8 @@ pub struct Inputs {
     pub results: Vec<PathBuf>,
     /// What could not be looked into.
     pub problems: Vec<Failure>,
+    /// Files whose frames cannot be found, by name.
+    pub unread: Vec<Unread>,
     /// What the user should know about them, one line each.
     pub notes: Vec<String>,
     /// Whether one image was named, and no folder, pattern or list.
@@ -84,6 +97,9 @@ pub fn collect(args: &UpscaleArgs, output: Option<&Path>) -> Result<Inputs, Fail
         inputs.read_list(list, output.as_deref())?;
     }
     inputs.is_single |= stdin && named.len() == 1 && args.from_file.is_none();
+    for (order, input) in inputs.list.iter_mut().enumerate() {
+        input.order = order;
+    }
     inputs.list.sort_by(|a, b| a.path.cmp(&b.path));
     inputs.list.dedup_by(|a, b| {
         let is_same = a.path == b.path;
@@ -95,57 +111,6 @@ pub fn collect(args: &UpscaleArgs, output: Option<&Path>) -> Result<Inputs, Fail
 }
 
 impl Inputs {
-    /// Puts all frames or pages in the places of the files that have several. Files
-    /// that cannot be read become problems. Once a stop is asked for, files stay as
-    /// they are.
-    pub fn expand_frames(&mut self, options: &DecodeOptions, stop: &Stop) -> Result<(), Failure> {
-        let mut all = Vec::new();
-        for input in std::mem::take(&mut self.list) {
-            if input.stdin.is_some() {
-                let message = "--frames: takes no standard input; give the name of a file";
-                return Err(Failure::Usage(message.to_owned()));
-            }
-            if stop.is_asked() {
-                all.push(input);
-                continue;
-            }
-            let frames = match frames(&input.path, options) {
-                Ok(frames) => frames,
-                Err(error) => {
-                    self.problems
-                        .push(Failure::reading(input.path.display())(error));
-                    continue;
-                }
-            };
-            let count = frames.list.len();
-            if count < 2 {
-                // What is missing is told when it is read.
-                all.push(input);
-                continue;
-            }
-            let path = input.path.display();
-            let notes = frames.notes.iter().map(|note| format!("{path}: {note}"));
-            self.notes.extend(notes);
-            self.is_single = false;
-            for (frame, number) in frames.list.into_iter().zip(1..) {
-                all.push(Input {
-                    path: input.path.clone(),
-                    stdin: None,
-                    subfolder: input.subfolder.clone(),
-                    is_found: input.is_found,
-                    is_among_results: input.is_among_results,
-                    frame: Some(NumberedFrame {
-                        number,
-                        count,
-                        frame,
-                    }),
-                });
-            }
-        }
-        self.list = all;
-        Ok(())
-    }
-
     fn add(&mut self, path: PathBuf, subfolder: PathBuf, is_found: bool) {
         self.list.push(Input {
             subfolder,
@@ -200,8 +165,7 @@ impl Inputs {
                     let path = error.path().unwrap_or(folder).to_owned();
                     let error = error.io_error().map(ToString::to_string);
                     let error = error.unwrap_or_else(|| "links in a circle".to_owned());
-                    let reason = format!("cannot be searched ({error}); check its permissions");
-                    self.fails(&path, reason);
+                    self.fails(&path, not_searched(&error));
                 }
             }
         }
@@ -221,7 +185,7 @@ impl Inputs {
         let problems = self.problems.len();
         let fixed = pattern.fixed();
         let files = pattern.files(&mut |folder, error| {
-            self.fails(folder, format!("cannot be searched ({error})"));
+            self.fails(folder, not_searched(&error.to_string()));
         });
         if files.is_empty() && self.problems.len() == problems {
             self.fails(path, "matches no files; check the pattern");
@@ -251,25 +215,10 @@ impl Inputs {
         } else {
             File::open(list).and_then(|mut file| file.read_to_end(&mut bytes))
         };
-        read.map_err(|error| Failure::List(list.to_owned(), error))?;
-        // Editors on Windows put it in front of UTF-8.
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-        // `find -print0` ends names so, and no name can hold a zero byte.
-        let separator = if bytes.contains(&0) { 0 } else { b'\n' };
-        let mut paths = Vec::new();
-        for line in bytes.split(|&byte| byte == separator) {
-            let line = match separator {
-                0 => line,
-                _ => line.strip_suffix(b"\r").unwrap_or(line),
-            };
-            if !line.is_empty() {
-                let path = path_of(line).map_err(|error| Failure::List(list.to_owned(), error))?;
-                paths.push(path);
-            }
-        }
+        let paths = read.and_then(|_| paths_in(&bytes));
+        let paths = paths.map_err(|error| Failure::List(list.to_owned(), error))?;
         if paths.is_empty() {
-            let path = PathBuf::from(format!("--from-file {}", list.display()));
-            self.fails(&path, "names no files; write one a line");
+            self.problems.push(Failure::EmptyList(list.to_owned()));
         }
         for path in paths {
             let is_among_results = output.is_some_and(|output| is_below(&path, output));
@@ -280,19 +229,6 @@ impl Inputs {
         }
         Ok(())
     }
-}
-
-#[cfg(unix)]
-fn path_of(bytes: &[u8]) -> io::Result<PathBuf> {
-    use std::os::unix::ffi::OsStrExt;
-    Ok(Path::new(std::ffi::OsStr::from_bytes(bytes)).to_owned())
-}
-
-#[cfg(not(unix))]
-fn path_of(bytes: &[u8]) -> io::Result<PathBuf> {
-    let text = std::str::from_utf8(bytes);
-    let text = text.map_err(|_| io::Error::other("it is not UTF-8"))?;
-    Ok(text.into())
 }
 
 /// Keeps what standard input holds in a file without a name: decoders seek.
@@ -324,7 +260,8 @@ fn read_stdin() -> Result<Input, Failure> {
 }
 
 impl Input {
-    fn named(path: PathBuf) -> Self {
+    /// One that is named itself.
+    pub fn named(path: PathBuf) -> Self {
         Self {
             path,
             stdin: None,
@@ -332,6 +269,20 @@ impl Input {
             is_found: false,
             is_among_results: false,
             frame: None,
+            notes: Vec::new(),
+            order: 0,
+        }
+    }
+
+    /// A frame of it.
+    pub fn with_frame(&self, frame: NumberedFrame) -> Self {
+        Self {
+            subfolder: self.subfolder.clone(),
+            is_found: self.is_found,
+            is_among_results: self.is_among_results,
+            frame: Some(frame),
+            order: self.order,
+            ..Self::named(self.path.clone())
         }
     }
 
@@ -364,12 +315,11 @@ impl Input {
 
 /// Whether a file is in a folder, given in its canonical form, or in one below it.
 fn is_below(path: &Path, folder: &Path) -> bool {
-    let parent = match path.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) => parent,
-        None => return false,
-    };
-    fs::canonicalize(parent).is_ok_and(|parent| parent.starts_with(folder))
+    fs::canonicalize(folder_of(path)).is_ok_and(|parent| parent.starts_with(folder))
+}
+
+fn not_searched(reason: &str) -> String {
+    format!("cannot be searched ({reason}); check its permissions")
 }
 
 fn is_hidden(entry: &DirEntry) -> bool {

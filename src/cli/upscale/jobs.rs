@@ -1,47 +1,29 @@
 //! What becomes of each image: where its result goes, whether it is there.
 
 use super::UpscaleArgs;
+use super::args::Shard;
+use super::destination::Destination;
 use super::format::format;
-use super::inputs::{Input, Inputs};
+use super::inputs::{Input, Inputs, Unread};
 use super::name::{Common, Template};
 use super::results;
 use super::target::Target;
 use crate::cli::failure::Failure;
 use crate::cli::places::{Kept, Taken, check_place, is_absent, is_stream};
-use crate::cli::terminal;
 use srdiff::atomic_file::is_same_file;
 use srdiff::image::{ImageProblem, OutputFormat, check_writable};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
-use std::path::{MAIN_SEPARATOR, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Mutex, OnceLock, PoisonError};
-
-/// Where results go.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Destination {
-    /// The folder that each input is in.
-    Beside,
-    Folder(PathBuf),
-    File(PathBuf),
-    Stdout,
-}
-
-impl Destination {
-    /// The folder that the results of an image go to, if they go to one.
-    pub fn folder_of(&self, input: &Input) -> Option<PathBuf> {
-        match self {
-            Self::Beside => Some(input.path.parent().unwrap_or(Path::new("")).to_owned()),
-            Self::Folder(folder) => Some(folder.join(&input.subfolder)),
-            Self::File(_) | Self::Stdout => None,
-        }
-    }
-}
 
 /// An image and where its result goes.
 #[derive(Debug)]
 pub struct Job {
     pub input: Input,
+    /// Other forms of its path that were named, too.
+    pub again: Vec<PathBuf>,
     /// None: standard output. The first, if there are several.
     pub output: Option<PathBuf>,
     /// Where its other results go: other samples, their mean and deviation.
@@ -71,6 +53,7 @@ impl Job {
         Self {
             left: (1 + others.len()).into(),
             input,
+            again: Vec::new(),
             output,
             others,
             there: HashSet::new(),
@@ -115,6 +98,7 @@ pub struct Work {
     /// Those that have a result.
     pub skipped: Vec<Job>,
     pub failed: Vec<(Job, Failure)>,
+    pub unread: Vec<Unread>,
     /// Images that are called as results of others.
     pub results: Vec<Input>,
     /// Images that are in the folder of the results.
@@ -126,88 +110,14 @@ pub struct Work {
 impl Work {
     /// How many images it is about.
     pub fn len(&self) -> usize {
-        self.jobs.len() + self.skipped.len() + self.failed.len()
+        self.all().count() + self.unread.len()
     }
-}
 
-/// The folder of `--output`, if it is one whatever the inputs are.
-pub fn folder_given(args: &UpscaleArgs) -> Option<&Path> {
-    let path = args.output.as_deref()?;
-    (ends_in_separator(path) || path.is_dir()).then_some(path)
-}
-
-fn ends_in_separator(path: &Path) -> bool {
-    path.to_string_lossy().ends_with(std::path::is_separator)
-}
-
-/// Where results go.
-///
-/// `is_single` says whether one image was named, which may have several frames.
-pub fn destination(
-    args: &UpscaleArgs,
-    inputs: &Inputs,
-    is_single: bool,
-) -> Result<Destination, Failure> {
-    let usage = |message: String| Err(Failure::Usage(message));
-    let has_stdin = inputs.list.iter().any(|input| input.stdin.is_some());
-    let destination = match &args.output {
-        None if !has_stdin => Destination::Beside,
-        None if inputs.is_single => Destination::Stdout,
-        None => return usage("-: say with -o which folder its result goes to".to_owned()),
-        Some(path) if path.as_os_str() == "-" => Destination::Stdout,
-        Some(path) => match folder_given(args) {
-            Some(folder) => Destination::Folder(folder.to_owned()),
-            None if is_stream(path) => return Err(Failure::NotAFile(path.clone())),
-            None if is_single => Destination::File(path.clone()),
-            None if path.exists() || OutputFormat::from_path(path).is_ok() => {
-                return usage(format!(
-                    "-o {path}: is the name of one file, and there may be several results; name a folder, as in -o {stem}{MAIN_SEPARATOR}",
-                    path = path.display(),
-                    stem = path.with_extension("").display(),
-                ));
-            }
-            None => Destination::Folder(path.clone()),
-        },
-    };
-    let is_one_file = matches!(destination, Destination::File(_) | Destination::Stdout);
-    if args.name.is_some() && is_one_file {
-        return usage(
-            "--name: the output has its name already; leave it out, or give -o a folder".to_owned(),
-        );
+    /// All images that can be read as far as is known.
+    pub fn all(&self) -> impl Iterator<Item = &Job> {
+        let failed = self.failed.iter().map(|(job, _)| job);
+        self.jobs.iter().chain(&self.skipped).chain(failed)
     }
-    if inputs.list.iter().any(|input| input.frame.is_some()) {
-        if is_one_file {
-            let message = "--frames: each frame or page has a result, and -o names one place; give -o a folder, such as -o frames/";
-            return usage(message.to_owned());
-        }
-        if args.name.as_ref().is_some_and(|name| !name.has_frame()) {
-            let message = "--name: each frame or page has a result, so their name needs {frame}, such as {stem}_{frame}.{ext}";
-            return usage(message.to_owned());
-        }
-    }
-    if args.results() > 1 {
-        if is_one_file {
-            let message = "each image has several results, and -o names one place; give -o a folder, such as -o results/";
-            return usage(message.to_owned());
-        }
-        if args.name.as_ref().is_some_and(|name| !name.has_sample()) {
-            let message = "--name: each image has several results, so their name needs {sample}, such as {stem}_{sample}.{ext}";
-            return usage(message.to_owned());
-        }
-    }
-    if destination == Destination::Stdout {
-        if !is_single {
-            return usage("-o -: standard output takes one result; give -o a folder".to_owned());
-        }
-        if args.json {
-            return usage("--json: standard output takes the result; give -o a file".to_owned());
-        }
-        terminal::check_takes_images()?;
-    }
-    if let Destination::Folder(folder) = &destination {
-        check_place(&folder.join("result")).map_err(Failure::Output)?;
-    }
-    Ok(destination)
 }
 
 /// Gives each image its output, and sorts out what needs no work. Refuses
@@ -219,6 +129,7 @@ pub fn plan(
     common: &Common,
 ) -> Result<Work, Failure> {
     let mut work = Work {
+        unread: inputs.unread,
         in_output: inputs.results,
         ..Work::default()
     };
@@ -244,11 +155,17 @@ pub fn plan(
         again = results::made_again(args, &jobs, &work)?;
     }
     if let Some(shard) = args.shard {
-        let mut index = 0;
-        jobs.retain(|_| {
-            index += 1;
-            (index - 1) % shard.count == shard.index - 1
-        });
+        let count = jobs.len() + work.unread.len();
+        cut(shard, &mut jobs, &mut work.unread);
+        if count > 0 && jobs.len() + work.unread.len() == 0 {
+            let Shard {
+                index,
+                count: parts,
+            } = shard;
+            let note =
+                format!("part {index} of {parts} (--shard) is empty; images in all: {count}");
+            work.notes.push(note);
+        }
         let own: HashSet<&PathBuf> = jobs.iter().flat_map(Job::outputs).collect();
         again.retain(|output| own.contains(output));
     }
@@ -360,11 +277,31 @@ fn notes_of_replaced(results: &[PathBuf], verbose: bool) -> Vec<String> {
     results.iter().map(note).collect()
 }
 
-/// Drops an image that is named twice, and refuses two images with one output.
+/// Leaves what is in this part of the work. What cannot be read has its place among
+/// the images, so that it is in one part, too.
+fn cut(shard: Shard, jobs: &mut Vec<Job>, unread: &mut Vec<Unread>) {
+    let before = |path: &Path| jobs.partition_point(|job| *job.input.path < *path);
+    let numbered = unread.iter().enumerate();
+    let places: Vec<usize> =
+        (numbered.map(|(index, unread)| index + before(&unread.path))).collect();
+    let taken: HashSet<usize> = places.iter().copied().collect();
+    let mut free = (0..).filter(|place| !taken.contains(place));
+    jobs.retain(|_| free.next().is_some_and(|place| shard.has(place)));
+    let mut places = places.iter();
+    unread.retain(|_| places.next().is_some_and(|&place| shard.has(place)));
+}
+
+/// Leaves an image that is named in several forms the first of them, and refuses two
+/// images with one output.
 fn check_distinct(jobs: &mut Vec<Job>) -> Result<(), Failure> {
     let mut taken = Taken::default();
-    let mut twice = HashSet::new();
-    for (index, job) in jobs.iter().enumerate() {
+    // Of those that were named before, the first.
+    let mut firsts: HashMap<usize, usize> = HashMap::new();
+    let mut in_order: Vec<usize> = (0..jobs.len()).collect();
+    in_order.sort_by_key(|&index| jobs[index].input.order);
+    for index in in_order {
+        let job = &jobs[index];
+        let mut first = None;
         for output in job.outputs() {
             let Some(other) = taken.take(output, index) else {
                 continue;
@@ -376,13 +313,15 @@ fn check_distinct(jobs: &mut Vec<Job>) -> Result<(), Failure> {
                     output: output.clone(),
                 });
             }
-            twice.insert(index);
+            first = Some(firsts.get(&other).copied().unwrap_or(other));
+        }
+        if let Some(first) = first {
+            firsts.insert(index, first);
+            let path = job.input.path.clone();
+            jobs[first].again.push(path);
         }
     }
-    let mut index = 0;
-    jobs.retain(|_| {
-        index += 1;
-        !twice.contains(&(index - 1))
-    });
+    let mut index = 0..jobs.len();
+    jobs.retain(|_| index.next().is_some_and(|at| !firsts.contains_key(&at)));
     Ok(())
 }

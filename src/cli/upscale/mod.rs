@@ -2,9 +2,12 @@
 
 mod args;
 mod compute;
+mod destination;
 mod format;
+mod frames;
 mod inputs;
 mod jobs;
+mod list;
 mod name;
 mod patterns;
 mod pipeline;
@@ -36,7 +39,7 @@ use target::Target;
 /// work is done; of several images, those that can be upscaled are.
 pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
     let started = Instant::now();
-    let mut inputs = inputs::collect(args, jobs::folder_given(args))?;
+    let mut inputs = inputs::collect(args, destination::folder_given(args))?;
     // Not before: whoever ends a list or image that never comes wants no more.
     let stop = Stop::on_signals();
     let model = args.engine.open_model()?;
@@ -67,15 +70,19 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
         quiet: args.quiet,
         verbose: args.verbose,
     };
-    if inputs.list.is_empty() && problems.len() == 1 {
+    let of_one = inputs.list.is_empty() && problems.len() + inputs.unread.len() == 1;
+    let is_here = problems.len() == 1 || args.shard.is_none_or(|shard| shard.has(0));
+    if of_one && is_here {
         let bar = Bar::One(StepBar::new(args.quiet));
         let report = Report::new(style(true), sample, args.results(), bar);
-        problems.into_iter().for_each(|p| report.unsearched(p));
+        let unread = inputs.unread.into_iter().map(|unread| unread.failure);
+        let all = problems.into_iter().chain(unread);
+        all.for_each(|p| report.unsearched(p));
         let failure = report.finish(started.elapsed()).failure;
         return failure.map_or(Ok(()), Err);
     }
     let notes = std::mem::take(&mut inputs.notes);
-    let destination = jobs::destination(args, &inputs, named)?;
+    let destination = destination::destination(args, &inputs, named)?;
     let is_single = inputs.is_single;
     let common = Common {
         extension: args.format.as_ref().map_or("png", |f| &f.extension),
@@ -159,6 +166,10 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
 fn tell_beforehand(work: &mut Work, problems: Vec<Failure>, args: &UpscaleArgs, report: &Report) {
     let by_name: Vec<&Path> = work.results.iter().map(|i| i.path.as_path()).collect();
     let by_folder: Vec<&Path> = work.in_output.iter().map(PathBuf::as_path).collect();
+    let again = work.all().flat_map(|job| &job.again);
+    let mut again: Vec<&Path> = again.map(PathBuf::as_path).collect();
+    // Of several frames.
+    again.dedup();
     for (results, one, all) in [
         (
             by_name,
@@ -169,6 +180,11 @@ fn tell_beforehand(work: &mut Work, problems: Vec<Failure>, args: &UpscaleArgs, 
             by_folder,
             "is in the folder of the results",
             "are in the folder of the results",
+        ),
+        (
+            again,
+            "is an image that was named before",
+            "were named before in another form",
         ),
     ] {
         if args.verbose {
@@ -186,8 +202,12 @@ fn tell_beforehand(work: &mut Work, problems: Vec<Failure>, args: &UpscaleArgs, 
     for note in &work.notes {
         report.say(&format!("note: {note}"));
     }
-    for problem in problems {
+    let unread = work.unread.drain(..).map(|unread| unread.failure);
+    for problem in problems.into_iter().chain(unread) {
         report.unsearched(problem);
+    }
+    for job in work.all() {
+        report.named_again(job);
     }
     for job in &work.skipped {
         report.skipped(job);

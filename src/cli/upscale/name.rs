@@ -2,6 +2,7 @@
 
 use super::target::{self, Target};
 use crate::cli::args::sampler;
+use srdiff::atomic_file::folder_of;
 use srdiff::image::OutputFormat;
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf, is_separator};
@@ -308,12 +309,9 @@ fn value(field: Field, input: &Path, common: &Common, index: usize, count: usize
 
 /// The name of the folder that an image is in.
 fn folder_name(input: &Path) -> OsString {
-    let parent = match input.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => ".".into(),
-    };
+    let parent = folder_of(input);
     let named = match parent.file_name() {
-        Some(_) => Some(parent),
+        Some(_) => Some(parent.to_owned()),
         None => parent.canonicalize().ok(),
     };
     let name = named.as_deref().and_then(Path::file_name);

@@ -8,6 +8,7 @@
 //! A panic in any of them is the failure of its image: the others are done.
 
 use super::compute::upscale_all;
+use super::inputs::Input;
 use super::jobs::Job;
 use super::report::Report;
 use super::save::save_all;
@@ -16,7 +17,7 @@ use crate::cli::failure::Failure;
 use crate::cli::file_args::strip;
 use crate::cli::signals::Stop;
 use srdiff::image::{
-    DecodeOptions, Decoded, EncodeOptions, FrameReader, NoMemory, decode, decode_file,
+    DecodeOptions, Decoded, EncodeOptions, FrameReader, ImageError, NoMemory, decode, decode_file,
 };
 use srdiff::upscale::{SampleOptions, Upscaler};
 use std::any::Any;
@@ -232,6 +233,7 @@ fn load(
             decoded
         }
         (None, Some(file)) => decode_file(file, path, &settings.reading),
+        (None, None) if !job.input.notes.is_empty() => lone_frame(&job.input, settings),
         (None, None) => decode(path, &settings.reading),
     };
     let mut decoded = decoded.map_err(Failure::reading(job.input.shown()))?;
@@ -243,6 +245,20 @@ fn load(
         strip(&mut decoded).map_err(refused)?;
     }
     decoded.notes.extend(job.format.losses(&decoded.picture));
+    Ok(decoded)
+}
+
+/// Reads the only frame of a file that can be found, which is not called the first.
+fn lone_frame(input: &Input, settings: &Settings) -> Result<Decoded, ImageError> {
+    let options = DecodeOptions {
+        frame: Some(0),
+        ..settings.reading
+    };
+    let decoded = decode(&input.path, &options);
+    // Some of a frame may be there, but not for what is laid on it.
+    let mut decoded = decoded.or_else(|_| decode(&input.path, &settings.reading))?;
+    decoded.notes.retain(|note| !input.notes.contains(note));
+    decoded.notes.splice(..0, input.notes.clone());
     Ok(decoded)
 }
 

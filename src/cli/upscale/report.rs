@@ -108,6 +108,20 @@ impl Report {
         }
     }
 
+    /// Other forms in which an image was named, for scripts that wait for these.
+    pub fn named_again(&self, job: &Job) {
+        let note = format!("is {}, which was named before", job.input.shown());
+        for path in &job.again {
+            self.json(Line {
+                input: path.display().to_string(),
+                output: None,
+                status: "skipped",
+                notes: std::slice::from_ref(&note),
+                ..self.line(job, 0)
+            });
+        }
+    }
+
     /// The results that an image has from before.
     pub fn partly_there(&self, job: &Job) {
         for number in job.results().filter(|&number| job.is_there(number)) {
@@ -185,6 +199,7 @@ impl Report {
         let input = match &failure {
             Failure::Unsuitable { path, .. } => Some(path.display().to_string()),
             Failure::UpscaleInput { input, .. } => Some(input.clone()),
+            Failure::EmptyList(list) => Some(list.display().to_string()),
             _ => None,
         };
         if let Some(input) = input {

@@ -1,8 +1,9 @@
 //! Which images are results of others: an earlier run has written them there.
 
 use super::UpscaleArgs;
+use super::destination::Destination;
 use super::inputs::Input;
-use super::jobs::{Destination, Job, Work};
+use super::jobs::{Job, Work};
 use super::name::{Origin, Template, usual_stems};
 use crate::cli::failure::Failure;
 use crate::cli::places::Places;

@@ -5,7 +5,7 @@ use super::report::{Made, Report};
 use super::rows::Rows;
 use crate::cli::failure::Failure;
 use crate::cli::places::make_folder;
-use srdiff::atomic_file::remove_leftovers;
+use srdiff::atomic_file::{folder_of, remove_leftovers};
 use srdiff::image::{ImageError, ImageProblem, encode_rows, save_rows};
 use std::collections::HashSet;
 use std::io::{Seek, Write, copy, stdout};
@@ -108,13 +108,10 @@ fn save(
         return written.map_err(|error| Unsaved::Other(Failure::Stdout(error).into()));
     };
     make_folder(output).map_err(|failure| Unsaved::Other(failure.into()))?;
-    let folder = match output.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => PathBuf::from("."),
-    };
+    let folder = folder_of(output);
     let mut known = folders.lock().unwrap_or_else(PoisonError::into_inner);
-    if known.insert(folder.clone()) {
-        remove_leftovers(&folder);
+    if known.insert(folder.to_owned()) {
+        remove_leftovers(folder);
     }
     drop(known);
     save_rows(

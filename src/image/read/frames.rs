@@ -7,7 +7,7 @@ use super::super::{ImageError, ImageProblem, format::Format};
 use super::avif;
 use super::{
     DecodeOptions, Decoded, Size, Source, decode_still, gif, open_file, png, png_frames, shown,
-    size_of, tiff, webp, webp_frames,
+    size_of, tiff, tolerate, webp, webp_frames,
 };
 #[cfg(feature = "jxl")]
 use super::{jxl, jxl_frames};
@@ -40,8 +40,8 @@ pub struct Frames {
 ///
 /// # Errors
 /// As [`decode`](super::decode), as far as the headers tell. A file whose later
-/// frames or pages cannot be found gives those before them if `options` are tolerant,
-/// and is an error otherwise.
+/// frames or pages cannot be found, or decoded, gives those before them if `options`
+/// are tolerant; one whose later ones cannot be found is an error otherwise.
 pub fn frames(path: &Path, options: &DecodeOptions) -> Result<Frames, ImageError> {
     let result = open_file(path).and_then(|(mut file, format)| {
         guarded(|| {
@@ -64,17 +64,46 @@ pub fn frames(path: &Path, options: &DecodeOptions) -> Result<Frames, ImageError
                 Format::Avif => avif::durations(&mut file, options, &mut notes)?,
                 Format::Jpeg | Format::Tiff | Format::Bmp | Format::Pnm => Vec::new(),
             };
-            let list = match durations.len() {
+            let count = match options.tolerant && durations.len() > 1 {
+                true => before_damage(path, durations.len(), options, &mut notes)?,
+                false => durations.len(),
+            };
+            let list = match count {
                 0 | 1 => vec![frame(size, None)],
-                _ => durations
-                    .into_iter()
-                    .map(|duration| frame(size, Some(duration)))
+                _ => durations[..count]
+                    .iter()
+                    .map(|&duration| frame(size, Some(duration)))
                     .collect(),
             };
             Ok(Frames { list, notes })
         })
     });
     result.map_err(|problem| options.settled(problem).of(path))
+}
+
+/// How many of the frames of an animation can be decoded, up to the first that cannot.
+fn before_damage(
+    path: &Path,
+    count: usize,
+    options: &DecodeOptions,
+    notes: &mut Vec<String>,
+) -> Result<usize, ImageProblem> {
+    let (file, format) = open_file(path)?;
+    let Opened::Sequence(mut sequence) = open(file, format, options)? else {
+        return Ok(1);
+    };
+    for index in 0..count {
+        match sequence.frame(index) {
+            Ok(_) => {}
+            Err(ImageProblem::Damaged(reason) | ImageProblem::Incomplete(reason)) => {
+                let reason = format!("from frame {} on: {reason}", index + 1);
+                tolerate(ImageProblem::Incomplete(reason), options, notes)?;
+                return Ok(index);
+            }
+            Err(problem) => return Err(problem),
+        }
+    }
+    Ok(count)
 }
 
 fn frame(size: Size, duration: Option<Duration>) -> Frame {

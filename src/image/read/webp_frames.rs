@@ -5,7 +5,7 @@ use super::super::{ImageProblem, raster::Raster};
 use super::canvas::{Canvas, Layout};
 use super::frames::{Opened, Progress, Sequence};
 use super::webp::{self, Head, problem, states_more_than_there_is, walk};
-use super::{DecodeOptions, Source, check_frame, cut_off, tolerate};
+use super::{DecodeOptions, Source, check_frame, cut_off, nothing_read, tolerate};
 use crate::host_memory::{collected, probe, zeros};
 use ::png::{BlendOp, DisposeOp, FrameControl};
 use image_webp::WebPDecoder;
@@ -70,7 +70,15 @@ impl Frames {
             let pixels = decode(&control, head, data, self.head.memory)?;
             Ok(self.canvas.show(&control, &pixels)?)
         });
-        (self.head).raster(4, self.canvas.shown()?, read, &self.options)
+        let shown = self.canvas.shown()?;
+        // Else, it would be the frame before.
+        if let Err(problem) = read {
+            return Err(match shown.all_zero() {
+                true => nothing_read(problem),
+                false => problem.after_header(),
+            });
+        }
+        (self.head).raster(4, shown, Ok(()), &self.options)
     }
 }
 

@@ -65,6 +65,7 @@ impl Upscaler {
             precision: self.precision,
             tuning: self.tuned.table(),
             bytes: usable_bytes(&self.selected.device, self.memory_limit, held),
+            is_limited: self.memory_limit.is_some(),
             refused: self.refused,
         }
     }

@@ -1,6 +1,6 @@
 //! Panics and slow stages, injected.
 
-use super::super::inputs::{Input, NumberedFrame};
+use super::super::inputs::NumberedFrame;
 use super::super::report::{Bar, Outcome, Style};
 use super::*;
 use crate::cli::progress::BatchBar;
@@ -24,14 +24,7 @@ fn images(count: usize) -> (TempDir, Vec<Job>) {
         let options = EncodeOptions::default();
         let saved = picture.save(&path, OutputFormat::Png, &options, false);
         saved.unwrap();
-        let input = Input {
-            path,
-            stdin: None,
-            subfolder: Default::default(),
-            is_found: false,
-            is_among_results: false,
-            frame: None,
-        };
+        let input = Input::named(path);
         let output = folder.path().join(format!("{number}_x4.png"));
         let mut job = Job::new(input, Some(output), Vec::new(), OutputFormat::Png);
         job.size = [4, 4];

@@ -4,14 +4,7 @@ use super::super::inputs::Input;
 use super::*;
 
 fn job() -> Job {
-    let input = Input {
-        path: "in.png".into(),
-        stdin: None,
-        subfolder: Default::default(),
-        is_found: false,
-        is_among_results: false,
-        frame: None,
-    };
+    let input = Input::named("in.png".into());
     let output = Some("out.png".into());
     Job::new(input, output, Vec::new(), OutputFormat::Png)
 }

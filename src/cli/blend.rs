@@ -70,7 +70,12 @@ pub fn run(args: &BlendArgs) -> Result<(), Failure> {
     let model = args.engine.open_model()?;
     let sample = args.sampling.sample(model.settings())?;
     let steps = kept_steps(sample.steps, args.amount);
-    args.sampling.check_strength(sample.sampler, steps)?;
+    if args.sampling.check_strength(sample.sampler, steps).is_err() {
+        return Err(Failure::Usage(format!(
+            "--strength: of {} steps, --amount {} runs one, which adds no noise; leave it out, or take more --steps or a larger --amount",
+            sample.steps, args.amount
+        )));
+    }
     let mut upscaler = args.engine.open_upscaler(model)?;
     let image = read(input, args)?;
     note(args, &format.losses(&image));
@@ -137,7 +142,7 @@ fn output(args: &BlendArgs) -> Result<Option<PathBuf>, Failure> {
 
 fn read(path: &Path, args: &BlendArgs) -> Result<Picture, Failure> {
     let mut decoded = decode(path, &args.files.reading()).map_err(unread)?;
-    if args.files.strip {
+    if args.files.strip && path == args.input {
         let file = path.to_owned();
         strip(&mut decoded).map_err(|error| {
             let problem = ImageProblem::from(error);

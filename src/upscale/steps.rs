@@ -87,8 +87,8 @@ pub(super) fn records_from(
     Ok((std::iter::once(start).chain(steps).collect(), parts))
 }
 
-/// How many of a process's steps are run when `amount` of it is, as in
-/// [`Upscaler::blend`](super::Upscaler::blend).
+/// How many of a process's steps are run, at least one, when `amount` of it is, from
+/// above 0 to 1, as in [`Upscaler::blend`](super::Upscaler::blend).
 pub fn kept_steps(steps: usize, amount: f64) -> usize {
     ((steps as f64 * amount).round() as usize).max(1)
 }

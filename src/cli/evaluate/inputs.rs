@@ -128,8 +128,8 @@ pub fn list(args: &EvaluateArgs, settings: &Settings) -> Result<Listed, Failure>
         let sizes = size(&hr).and_then(|full| Ok((full, lr.as_deref().map(size).transpose()?)));
         let size = match (sizes, &lr) {
             (Ok((full, Some(small))), Some(lr)) => {
-                check_scale(&hr, full, lr, small, settings.scale)?;
-                covered(&hr, small, settings.scale)
+                check_scale(&hr, full, lr, small, settings.scale)
+                    .and_then(|()| covered(&hr, small, settings.scale))
             }
             (Ok((full, _)), _) => cropped_size(&hr, full, settings),
             (Err(failure), _) => Err(failure),

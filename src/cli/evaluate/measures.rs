@@ -2,6 +2,7 @@
 
 use super::args::EvaluateArgs;
 use super::inputs::{Entry, Pair, unsuitable};
+use super::means::Counted;
 use super::report::Report;
 use crate::cli::failure::Failure;
 use crate::cli::terminal::printable;
@@ -21,9 +22,6 @@ pub struct Measures {
     pub pixel_sigma: Option<f64>,
     /// None for bicubic.
     pub seconds: Option<f64>,
-    /// How many values were infinite, of which the means are not.
-    #[serde(skip)]
-    pub infinite: usize,
 }
 
 impl Measures {
@@ -40,7 +38,7 @@ impl Measures {
             error => unsuitable(&entry.hr, format!("cannot be measured: {error}")),
         };
         let one = |result: &Picture| {
-            let measures = Self {
+            Ok(Self {
                 psnr_y: metrics::psnr_y(result, &pair.hr, scale)?,
                 ssim_y: metrics::ssim_y(result, &pair.hr, scale)?,
                 psnr_rgb: metrics::psnr_rgb(result, &pair.hr, 0)?,
@@ -49,12 +47,6 @@ impl Measures {
                 ssimulacra2: metrics::ssimulacra2(result, &pair.hr)?,
                 pixel_sigma: None,
                 seconds,
-                infinite: 0,
-            };
-            let psnrs = [measures.psnr_y, measures.psnr_rgb, measures.lr_psnr];
-            Ok(Self {
-                infinite: psnrs.iter().filter(|psnr| psnr.is_infinite()).count(),
-                ..measures
             })
         };
         let all: Result<Vec<Self>, _> = results.iter().map(one).collect();
@@ -65,19 +57,14 @@ impl Measures {
         Ok(measures)
     }
 
-    /// The means of all values that are finite.
-    pub fn mean(all: &[Self]) -> Self {
-        let mean = |value: fn(&Self) -> f64| {
-            let finite = all.iter().map(value).filter(|value| !value.is_infinite());
-            match finite.clone().count() {
-                // Where all are infinite, so is their mean.
-                0 => all.iter().map(value).sum::<f64>() / all.len() as f64,
-                count => finite.sum::<f64>() / count as f64,
-            }
-        };
+    /// The means of all.
+    pub fn mean<'a>(all: impl IntoIterator<Item = &'a Self>) -> Self {
+        let all: Vec<&Self> = all.into_iter().collect();
+        let count = all.len() as f64;
+        let mean = |value: fn(&Self) -> f64| all.iter().map(|m| value(m)).sum::<f64>() / count;
         let optional = |value: fn(&Self) -> Option<f64>| {
-            let sum: Option<f64> = all.iter().map(value).sum();
-            sum.map(|sum| sum / all.len() as f64)
+            let sum: Option<f64> = all.iter().map(|m| value(m)).sum();
+            sum.map(|sum| sum / count)
         };
         Self {
             psnr_y: mean(|m| m.psnr_y),
@@ -88,7 +75,6 @@ impl Measures {
             ssimulacra2: mean(|m| m.ssimulacra2),
             pixel_sigma: optional(|m| m.pixel_sigma),
             seconds: optional(|m| m.seconds),
-            infinite: all.iter().map(|m| m.infinite).sum(),
         }
     }
 }
@@ -102,6 +88,7 @@ pub fn protocol(
     multiple: usize,
     total: usize,
     report: &Report,
+    counted: &Counted,
 ) -> Vec<String> {
     let scale = report.scale;
     let samples = args.samples;
@@ -143,20 +130,20 @@ pub fn protocol(
         ));
     }
     protocol.push(means + ".");
-    let infinite: Vec<String> = (report.results.iter())
-        .filter(|setting| setting.mean.infinite > 0)
-        .map(|setting| format!("{} of {}", setting.mean.infinite, setting.name()))
-        .collect();
-    if !infinite.is_empty() {
+    let left_out = counted.left_out();
+    if !left_out.is_empty() {
+        let left_out = left_out
+            .iter()
+            .map(|(measure, count)| format!("{count} of {measure}"));
         protocol.push(format!(
-            "A PSNR is infinite where nothing differs; beside others, such values are not in the means: {}.",
-            infinite.join(", ")
+            "A PSNR is infinite where nothing differs. An image of which one is, is left out of the means of that measure in all rows: {}.",
+            left_out.collect::<Vec<_>>().join(", ")
         ));
     }
     match report.with_alpha {
         0 => {}
         count => protocol.push(format!(
-            "Opacity is left out, and hidden colours count as any other: {count} of the images have some."
+            "Opacity is left out, and hidden colours count as any other: images with opacity: {count}."
         )),
     }
     if !report.retried.is_empty() {
@@ -208,8 +195,13 @@ mod tests {
             image: "a.png".to_owned(),
             measures: Measures::default(),
         };
-        let mut report = Report::of(vec![Setting::new("ddim".to_owned(), Some(1), vec![image])]);
-        let told = |report: &Report| protocol(&args, 8, 1, report).join("\n");
+        let rows = [vec![image]];
+        let counted = Counted::of(&rows);
+        let mut report = Report::of(
+            rows.map(|row| Setting::new("ddim".to_owned(), Some(1), row, &counted))
+                .into(),
+        );
+        let told = |report: &Report| protocol(&args, 8, 1, report, &counted).join("\n");
         assert!(!told(&report).contains("run again"));
         report.retried = [5, 10]
             .map(|steps| Retried {

@@ -4,6 +4,7 @@
 pub mod args;
 mod grid;
 mod inputs;
+mod means;
 mod measures;
 mod measuring;
 mod report;
@@ -16,6 +17,7 @@ use super::{progress, terminal};
 use args::EvaluateArgs;
 use grid::Grids;
 use inputs::Listed;
+use means::Counted;
 use measures::protocol;
 use measuring::{Measuring, Results};
 use report::{Report, Setting, Unmeasured, is_stdout};
@@ -76,6 +78,7 @@ pub fn run(args: &EvaluateArgs) -> Result<(), Failure> {
         (name, Some(sample.steps))
     });
     let names = std::iter::once(("bicubic".to_owned(), None)).chain(sampled);
+    let counted = Counted::of(&images);
     let named = names.zip(images);
     let mut report = Report {
         model: model_name,
@@ -88,13 +91,14 @@ pub fn run(args: &EvaluateArgs) -> Result<(), Failure> {
         strength: args.strength,
         protocol: Vec::new(),
         results: named
-            .map(|((name, steps), images)| Setting::new(name, steps, images))
+            .map(|((name, steps), images)| Setting::new(name, steps, images, &counted))
             .collect(),
         failed,
         retried,
         with_alpha,
     };
-    report.protocol = protocol(args, scale * settings.lr_size_multiple(), total, &report);
+    let multiple = scale * settings.lr_size_multiple();
+    report.protocol = protocol(args, multiple, total, &report, &counted);
     if report.measured() > 0 {
         unwritten.extend(write_all(args, &report, grids));
     }

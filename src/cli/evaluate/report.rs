@@ -1,5 +1,6 @@
 //! The table, and the files for other programs.
 
+use super::means::Counted;
 use super::measures::Measures;
 use crate::cli::failure::Failure;
 use crate::cli::terminal;
@@ -64,22 +65,17 @@ pub struct Image {
 }
 
 impl Setting {
-    pub fn new(sampler: String, steps: Option<usize>, images: Vec<Image>) -> Self {
-        let measures: Vec<Measures> = images.iter().map(|image| image.measures.clone()).collect();
+    pub fn new(
+        sampler: String,
+        steps: Option<usize>,
+        images: Vec<Image>,
+        counted: &Counted,
+    ) -> Self {
         Self {
             sampler,
             steps,
-            mean: Measures::mean(&measures),
+            mean: counted.means(&images),
             images,
-        }
-    }
-
-    /// What it is called in sentences.
-    pub fn name(&self) -> String {
-        match self.steps {
-            None => self.sampler.clone(),
-            Some(1) => format!("{} with 1 step", self.sampler),
-            Some(steps) => format!("{} with {steps} steps", self.sampler),
         }
     }
 
@@ -93,7 +89,6 @@ impl Setting {
             ssimulacra2,
             pixel_sigma,
             seconds,
-            infinite: _,
         } = self.mean;
         let or_dash = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.2}"));
         let steps = self.steps.map_or("-".to_owned(), |steps| steps.to_string());
@@ -249,9 +244,12 @@ mod tests {
         };
         let ddim = [(20.0, Some(2.0)), (30.0, Some(4.0))].map(image).into();
         let bicubic = [(20.0, None), (30.0, None)].map(image).into();
+        let rows = [ddim, bicubic];
+        let counted = Counted::of(&rows);
+        let [ddim, bicubic] = rows;
         let report = Report::of(vec![
-            Setting::new("ddim".to_owned(), Some(10), ddim),
-            Setting::new("bicubic".to_owned(), None, bicubic),
+            Setting::new("ddim".to_owned(), Some(10), ddim, &counted),
+            Setting::new("bicubic".to_owned(), None, bicubic, &counted),
         ]);
         let table = report.table();
         let rows: Vec<&str> = table.lines().skip(2).collect();

@@ -106,9 +106,9 @@ pub struct DevicesArgs {
 /// Arguments of `convert`.
 #[derive(Debug, Args)]
 pub struct ConvertArgs {
-    /// The checkpoint: .ckpt, .pt or .pth; or a .safetensors file, to add a checksum or change its number format
+    /// The checkpoint: .ckpt, .pt, .pth, or its tensors as .safetensors; or a model file, to add a checksum or change its number format
     pub input: PathBuf,
-    /// The model file to write: .safetensors
+    /// The model file to write, usually .safetensors
     pub output: PathBuf,
     /// Number format to store the weights in [default: f32; of a .safetensors file, what it has]
     #[arg(long, value_enum)]

@@ -1,6 +1,6 @@
 //! Names and shapes of a model's tensors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ModelProblem, PhaseOptions, Settings, phases};
 use crate::graph::{GraphError, Role};
@@ -92,4 +92,20 @@ pub(super) fn is_sr_head(name: &str) -> bool {
             .iter()
             .any(|part| name.starts_with(part))
     })
+}
+
+/// Whether the encoder's own head enlarges to another scale than the model:
+/// published code makes the same head for 2x, 4x and 16x.
+pub(super) fn has_other_sr_head(
+    settings: &Settings,
+    shapes: &Shapes,
+) -> Result<bool, ModelProblem> {
+    fn enlargements(shapes: &Shapes) -> BTreeSet<&str> {
+        let layers = shapes
+            .keys()
+            .filter_map(|name| name.strip_prefix("rrdb.upconv"));
+        layers.filter_map(|layer| layer.split('.').next()).collect()
+    }
+    let expected = expected(settings).map_err(ModelProblem::Graph)?;
+    Ok(settings.has_sr_head && enlargements(shapes) != enlargements(&expected))
 }

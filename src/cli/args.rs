@@ -83,8 +83,8 @@ pub enum Command {
     ///
     /// --json prints the whole program for other runtimes: buffers, shaders,
     /// dispatches, step records and the order to run them in, for any GPU within
-    /// WebGPU's default limits. It does not depend on --device, and --precision auto
-    /// is f32 there.
+    /// WebGPU's default limits. It does not depend on --device, --memory-limit,
+    /// --tile and --no-tune, and --precision auto is f32 there.
     #[command(after_help = examples::PLAN)]
     Plan(PlanArgs),
     /// Print the completions of a shell

@@ -9,8 +9,15 @@ use crate::ops::{Conv2d, ConvTranspose2d, Linear, NoiseSource, Op};
 /// Shapes of tensors by name, weight normalisation already folded.
 pub(super) type Shapes = BTreeMap<String, Vec<usize>>;
 
-/// The gate of the attention, which the graphs leave to its output layer.
-const ATTENTION_GATE: &str = "denoise_fn.mid_attn.fn.g";
+/// The learnt gate of the attention.
+pub(super) const ATTENTION_GATE: &str = "denoise_fn.mid_attn.fn.g";
+
+/// The tensor of one element that a parameter of the graphs is multiplied by,
+/// if any: they leave the attention's gate to its output layer.
+pub(crate) fn gate(parameter: &str) -> Option<&'static str> {
+    let is_gated = parameter.starts_with("denoise_fn.mid_attn.fn.fn.to_out.");
+    is_gated.then_some(ATTENTION_GATE)
+}
 
 /// Every tensor of a model with these settings, its name and shape: the
 /// parameters of its graphs.

@@ -10,7 +10,13 @@ mod files;
 mod forms;
 #[path = "convert/hostile.rs"]
 mod hostile;
+#[path = "convert/pickles.rs"]
+mod pickles;
 #[path = "convert/refusals.rs"]
 mod refusals;
 #[path = "convert/schedules.rs"]
 mod schedules;
+#[path = "convert/sections.rs"]
+mod sections;
+#[path = "convert/state_dicts.rs"]
+mod state_dicts;

@@ -6,22 +6,26 @@
 mod runtime;
 #[path = "support/mod.rs"]
 mod support;
+#[path = "support/models.rs"]
+mod support_models;
 
 use assert_cmd::cargo::cargo_bin_cmd;
 use serde_json::Value;
 use srdiff::exec::gpu::{Gpu, GpuOptions};
 use srdiff::exec::{Backend, PrepareOptions, StepRecord};
-use srdiff::model::{Model, PhaseOptions, names, phases, time::sinusoidal_embedding};
+use srdiff::model::{Model, PhaseOptions, Weights, names, phases, time::sinusoidal_embedding};
 use srdiff::ops::NoiseSource;
 use srdiff::plan::Precision;
 use std::sync::Arc;
+use support_models::ModelFile;
 
 /// Of an image of 12x8 with its margin.
 const SIZE: [usize; 2] = [20, 16];
 
-fn exported() -> Value {
+fn exported(args: &[&str]) -> Value {
     let output = cargo_bin_cmd!("srdiff")
         .args(["plan", "12x8", "--json", "--steps", "3", "--seed", "5"])
+        .args(args)
         .output()
         .expect("the command runs");
     assert!(output.status.success(), "{output:?}");
@@ -35,38 +39,60 @@ fn image() -> Vec<f32> {
     (0..3 * width * height).map(value).collect()
 }
 
-#[test]
-fn another_runtime_computes_the_same_image_from_the_json_alone() {
-    let export = exported();
+/// What both make of the image, on every adapter: it must be the same.
+fn compare(export: &Value, model: fn() -> Model, worse: &[Value]) {
     assert_eq!(export["lr_size"], serde_json::json!(SIZE));
     assert_eq!(export["margin"], 4);
     for adapter in support::adapters() {
-        let weights = Model::starter();
+        let weights = model();
         let tensor = |name: &str| weights.weights().tensor(name).expect(name).values.to_vec();
-        let found = runtime::run(&export, &adapter.name, &tensor, &image(), "sr");
-        let expected = expected(adapter.index, &export);
-        assert_eq!(found.len(), expected.len());
-        let differences = found.iter().zip(&expected).map(|(a, b)| (a - b).abs());
-        let worst = differences.fold(0.0, f32::max);
-        // The same shaders, but compiled with other checks.
-        assert!(worst < 1e-5, "{}: {worst} off", adapter.name);
+        let expected = expected(adapter.index, export, model());
         assert!(expected.iter().any(|v| (v - expected[0]).abs() > 0.1));
-
-        let mut broken = export.clone();
-        broken["records"][2][4] = Value::from(0.5f32.to_bits());
-        let found = runtime::run(&broken, &adapter.name, &tensor, &image(), "sr");
-        let off = found
-            .iter()
-            .zip(&expected)
-            .any(|(a, b)| (a - b).abs() > 1e-3);
-        assert!(off, "another record gives the same image");
+        let worst = |export: &Value| {
+            let found = runtime::run(export, &adapter.name, &tensor, &image(), "sr");
+            assert_eq!(found.len(), expected.len());
+            let differences = found.iter().zip(&expected).map(|(a, b)| (a - b).abs());
+            differences.fold(0.0, f32::max)
+        };
+        // The same shaders, but compiled with other checks.
+        let off = worst(export);
+        assert!(off < 1e-5, "{}: {off} off", adapter.name);
+        for worse in worse {
+            assert!(worst(worse) > 1e-3, "another export gives the same image");
+        }
     }
 }
 
+#[test]
+fn another_runtime_computes_the_same_image_from_the_json_alone() {
+    let export = exported(&[]);
+    assert_eq!(export["gates"], serde_json::json!({}));
+    let mut broken = export.clone();
+    broken["records"][2][4] = Value::from(0.5f32.to_bits());
+    compare(&export, Model::starter, &[broken]);
+}
+
+/// Attention, whose gate is a tensor of its own, and weight normalisation.
+#[test]
+fn what_tensors_are_multiplied_by_is_in_the_json() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("options.safetensors");
+    let bytes = ModelFile::of("tiny-options-x2").tamed().to_bytes();
+    std::fs::write(&file, bytes).expect("written");
+    let export = exported(&["-m", file.to_str().expect("UTF-8")]);
+    let mut ungated = export.clone();
+    ungated["gates"] = serde_json::json!({});
+    let model = || {
+        let bytes = ModelFile::of("tiny-options-x2").tamed().to_bytes();
+        let weights = Weights::from_bytes(bytes, "options").expect("a file");
+        Model::from_weights(weights).expect("a model")
+    };
+    compare(&export, model, &[ungated]);
+}
+
 /// What the executor makes of the same image and records.
-fn expected(adapter: usize, export: &Value) -> Vec<f32> {
+fn expected(adapter: usize, export: &Value, model: Model) -> Vec<f32> {
     let gpu = Gpu::open(adapter, GpuOptions { checked: false }).expect("an adapter that is listed");
-    let model = Model::starter();
     let settings = model.settings().clone();
     let backend = Backend::gpu(Arc::new(gpu), Precision::F32, Arc::new(model));
     let options = PhaseOptions {

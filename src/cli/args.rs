@@ -85,8 +85,8 @@ pub enum Command {
     ///
     /// --json prints the whole program for other runtimes: buffers, shaders,
     /// dispatches, step records and the order to run them in, for any GPU within
-    /// WebGPU's default limits. It does not depend on --device, and --precision auto
-    /// is f32 there.
+    /// WebGPU's default limits. It does not depend on --device, --memory-limit,
+    /// --tile and --no-tune, and --precision auto is f32 there.
     #[command(after_help = examples::PLAN)]
     Plan(PlanArgs),
     /// Print the completions of a shell
@@ -100,9 +100,9 @@ pub enum Command {
 /// Arguments of `convert`.
 #[derive(Debug, Args)]
 pub struct ConvertArgs {
-    /// The checkpoint: .ckpt, .pt or .pth; or a .safetensors file, to add a checksum or change its number format
+    /// The checkpoint: .ckpt, .pt, .pth, or its tensors as .safetensors; or a model file, to add a checksum or change its number format
     pub input: PathBuf,
-    /// The model file to write: .safetensors
+    /// The model file to write, usually .safetensors
     pub output: PathBuf,
     /// Number format to store the weights in [default: f32; of a .safetensors file, what it has]
     #[arg(long, value_enum)]

@@ -236,7 +236,7 @@ impl Failure {
             UpscaleError::Device(_)
             | UpscaleError::Sampler(_)
             | UpscaleError::Option { .. }
-            | UpscaleError::Unclamped(_) => Self::Upscaler(error),
+            | UpscaleError::NoKernel { .. } => Self::Upscaler(error),
             error => Self::Picture {
                 input: input.to_string(),
                 error: Box::new(error),
@@ -306,12 +306,13 @@ fn code(error: &UpscaleError) -> u8 {
         | UpscaleError::Shrinks { .. }
         | UpscaleError::Mask { .. } => 2,
         UpscaleError::Picture { .. } => 3,
-        UpscaleError::Schedule(_)
-        | UpscaleError::Unclamped(_)
-        | UpscaleError::Exec(ExecError::Parameter(_)) => 5,
+        UpscaleError::Schedule(_) | UpscaleError::Exec(ExecError::Parameter(_)) => 5,
         UpscaleError::TooLarge(_)
+        | UpscaleError::ExportTooLarge { .. }
         | UpscaleError::Exec(ExecError::OutOfMemory { .. } | ExecError::Limit { .. }) => 6,
-        UpscaleError::Device(_) | UpscaleError::NothingToTune(_) => 7,
+        UpscaleError::Device(_)
+        | UpscaleError::NoKernel { .. }
+        | UpscaleError::NothingToTune(_) => 7,
         // A signal alone cancels, and gives its own code.
         UpscaleError::Cancelled => 130,
         UpscaleError::NotFinite { .. }

@@ -21,8 +21,12 @@ pub fn run(args: &InfoArgs) -> Result<(), Failure> {
         None => "no checksum; `srdiff convert` writes a copy with one".to_owned(),
     };
     text.push_str(&row("checksum", &checksum));
-    for (name, note) in [("licence", model.license()), ("training", model.training())] {
-        if let Some(note) = note {
+    for (name, note) in [
+        ("source", model.weights().metadata("source")),
+        ("licence", model.license()),
+        ("training", model.training()),
+    ] {
+        if let Some(note) = note.filter(|note| !note.is_empty()) {
             text.push_str(&row(name, &escaped(note)));
         }
     }
@@ -38,6 +42,7 @@ pub fn describe(settings: &Settings, parameters: u64) -> String {
         rrdb_blocks,
         timesteps,
         lr_up_divisor,
+        res_rescale,
         ..
     } = settings;
     let mults: Vec<String> = settings.mults.iter().map(ToString::to_string).collect();
@@ -70,6 +75,7 @@ pub fn describe(settings: &Settings, parameters: u64) -> String {
         row("schedule", &format!("{timesteps} timesteps, {schedule}")),
         distilled,
         row("LR divisor", &lr_up_divisor.to_string()),
+        row("residual", &format!("times {res_rescale}")),
     ]
     .concat()
 }

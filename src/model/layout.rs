@@ -1,6 +1,6 @@
 //! Names and shapes of a model's tensors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ModelProblem, PhaseOptions, Settings, phases};
 use crate::graph::{GraphError, Role};
@@ -9,8 +9,15 @@ use crate::ops::{Conv2d, ConvTranspose2d, Linear, NoiseSource, Op};
 /// Shapes of tensors by name, weight normalisation already folded.
 pub(super) type Shapes = BTreeMap<String, Vec<usize>>;
 
-/// The gate of the attention, which the graphs leave to its output layer.
-const ATTENTION_GATE: &str = "denoise_fn.mid_attn.fn.g";
+/// The learnt gate of the attention.
+pub(super) const ATTENTION_GATE: &str = "denoise_fn.mid_attn.fn.g";
+
+/// The tensor of one element that a parameter of the graphs is multiplied by,
+/// if any: they leave the attention's gate to its output layer.
+pub(crate) fn gate(parameter: &str) -> Option<&'static str> {
+    let is_gated = parameter.starts_with("denoise_fn.mid_attn.fn.fn.to_out.");
+    is_gated.then_some(ATTENTION_GATE)
+}
 
 /// Every tensor of a model with these settings, its name and shape: the
 /// parameters of its graphs.
@@ -92,4 +99,20 @@ pub(super) fn is_sr_head(name: &str) -> bool {
             .iter()
             .any(|part| name.starts_with(part))
     })
+}
+
+/// Whether the encoder's own head enlarges to another scale than the model:
+/// published code makes the same head for 2x, 4x and 16x.
+pub(super) fn has_other_sr_head(
+    settings: &Settings,
+    shapes: &Shapes,
+) -> Result<bool, ModelProblem> {
+    fn enlargements(shapes: &Shapes) -> BTreeSet<&str> {
+        let layers = shapes
+            .keys()
+            .filter_map(|name| name.strip_prefix("rrdb.upconv"));
+        layers.filter_map(|layer| layer.split('.').next()).collect()
+    }
+    let expected = expected(settings).map_err(ModelProblem::Graph)?;
+    Ok(settings.has_sr_head && enlargements(shapes) != enlargements(&expected))
 }

@@ -27,6 +27,7 @@ use std::path::Path;
 pub use error::{ModelError, ModelProblem};
 pub use float_type::FloatType;
 pub use layout::expected_tensors;
+pub(crate) use layout::gate;
 pub use phases::{PhaseOptions, names};
 pub use printable::{escaped, printable};
 pub use settings::{Attention, Settings, SettingsError};

@@ -1,6 +1,6 @@
 //! A model's tensors as the parameters of its graphs.
 
-use super::{Model, Tensor, Weights};
+use super::{Model, Tensor, Weights, layout};
 use crate::graph::{ParameterError, Parameters, Shape};
 use std::borrow::Cow;
 
@@ -16,9 +16,8 @@ impl Parameters for Weights {
             name: name.to_owned(),
             reason,
         };
-        let tensor: Tensor = match name.strip_prefix("denoise_fn.mid_attn.fn.fn.to_out.") {
-            // The graph leaves the attention's learnt gate to its output layer.
-            Some(_) => self.gated(name),
+        let tensor: Tensor = match layout::gate(name) {
+            Some(gate) => self.gated(name, gate),
             None => self.tensor(name),
         }
         .map_err(|error| wrong(error.to_string()))?;

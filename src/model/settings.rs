@@ -128,6 +128,10 @@ pub enum SettingsError {
         channels: usize,
         tensor: String,
     },
+    #[error(
+        "settings `clip_input` and `clip_denoised` are both false, but the residual is always clamped to [-1, 1]; set one of them to true"
+    )]
+    Unclamped,
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
 }
@@ -239,6 +243,11 @@ impl Settings {
             if !SCALES.contains(&setting) {
                 return Err(value(key, setting, "a number from 0.001 to 1000000"));
             }
+        }
+        // The residual is clamped where it is added to the enlarged input. That
+        // changes nothing if estimates of x_0 are clamped, too.
+        if !self.clip_input && !self.clip_denoised {
+            return Err(SettingsError::Unclamped);
         }
         Schedule::new(&self.schedule, self.timesteps)?;
         match self.distilled {

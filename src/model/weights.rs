@@ -179,13 +179,12 @@ impl Weights {
         })
     }
 
-    /// A tensor of the attention's output convolution with the learnt gate
-    /// multiplied in: `gate * conv(x) = conv'(x)`.
+    /// A tensor with its [gate](layout::gate) multiplied in:
+    /// `gate * conv(x) = conv'(x)`.
     ///
     /// # Errors
     /// When there is no tensor of that name, or no gate.
-    pub(super) fn gated(&self, name: &str) -> Result<Tensor<'static>, ModelError> {
-        let gate = "denoise_fn.mid_attn.fn.g";
+    pub(super) fn gated(&self, name: &str, gate: &str) -> Result<Tensor<'static>, ModelError> {
         let Tensor { shape, values } = self.tensor(gate)?;
         let [gate] = *values else {
             let problem = ModelProblem::Shape {

@@ -203,7 +203,13 @@ fn check_packed(value: &PlannedValue, packing: &Packing, there: u64) -> Result<(
         let Shape { n, c, h, w } = packing.plain;
         let channels = stored(&map.segments, 1);
         let is_finite = map.alignment > 0 && stored(&map.segments, map.alignment).is_some();
-        is_finite && channels == Some([n, c, h, w][map.coordinate as usize])
+        // Or it is packed nowhere, and packing makes room for it all the same.
+        let holds_padding = || {
+            let groups = map.groups();
+            let [start, first, _] = groups.last().copied().unwrap_or_default();
+            fits && start - first <= packing.elements()
+        };
+        is_finite && holds_padding() && channels == Some([n, c, h, w][map.coordinate as usize])
     });
     let alike = packing.plain == value.shape && packing.precision == value.format.precision;
     let transforms = packing.winograd.is_none() || (packing.plain.h, packing.plain.w) == (3, 3);

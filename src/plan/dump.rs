@@ -1,4 +1,4 @@
-//! A program as text, for `--dump-plan`.
+//! A program as text.
 
 use super::{MemoryReport, PlannedValue, Precision, Program, Variant};
 use std::fmt::Write;

@@ -41,14 +41,19 @@ impl Budget<'_> {
     /// The program for a tile of a width and height that the model can process.
     pub fn prepare(&self, [width, height]: [usize; 2]) -> Result<Prepared, UpscaleError> {
         let graphs = graphs(self.settings, [width, height])?;
-        let target = match self.device {
-            Device::Cpu(cpu) => Target::Cpu {
-                threads: cpu.threads,
-                precision: self.precision,
-            },
-            Device::Gpu(adapter) => Target::gpu(adapter, self.precision).tuned(self.tuning.clone()),
-        };
-        Ok(target.prepare(&graphs, &PrepareOptions::default())?)
+        let options = PrepareOptions::default();
+        match self.device {
+            Device::Cpu(cpu) => {
+                let (threads, precision) = (cpu.threads, self.precision);
+                let target = Target::Cpu { threads, precision };
+                Ok(target.prepare(&graphs, &options)?)
+            }
+            Device::Gpu(adapter) => {
+                let target = Target::gpu(adapter, self.precision).tuned(self.tuning.clone());
+                let prepared = target.prepare(&graphs, &options);
+                prepared.map_err(|error| UpscaleError::of_gpu(self.device, error))
+            }
+        }
     }
 
     /// Cuts an image of `size` into tiles that fit, as few as possible, and

@@ -77,7 +77,6 @@ impl DeviceTuning {
         gpu
     }
 
-    #[cfg(feature = "gpu")]
     pub fn note(&mut self, note: String) {
         self.notes.push(note);
     }

@@ -16,11 +16,6 @@ pub enum UpscaleError {
     Sampler(#[from] SamplerError),
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
-    /// The model's file name.
-    #[error(
-        "{0}: settings `clip_input` and `clip_denoised` are both false, but the residual is always clamped to [-1, 1]; set one of them to true"
-    )]
-    Unclamped(String),
     #[error(
         "the image's buffers do not fit its size of {width}x{height}; give it 3 bytes a pixel, and 1 of alpha or none, and at least one pixel"
     )]
@@ -68,6 +63,19 @@ pub enum UpscaleError {
     /// The name of an option, and its value if it has several.
     #[error("{0} is for upscaling itself, and no part of an exported program; leave it out")]
     NotExported(&'static str),
+    /// `what` of a program for an image of this `size` exceeds what it keeps to.
+    #[error(
+        "a program for {}x{} goes beyond {limits}: {what} would be {needed}, the limit is {limit}; choose a smaller size",
+        size[0], size[1]
+    )]
+    ExportTooLarge {
+        size: [usize; 2],
+        /// The name of the limits.
+        limits: String,
+        what: String,
+        needed: u64,
+        limit: u64,
+    },
     /// The name of the CPU.
     #[error("{0} has nothing to tune; choose a GPU")]
     NothingToTune(String),
@@ -80,6 +88,22 @@ pub enum UpscaleError {
     Graph(#[from] GraphError),
     #[error("the model's graph cannot be planned: {0}")]
     Plan(#[from] PlanError),
+    /// Of settings that only the CPU's kernels know.
+    #[error("{device} cannot run this model ({reason}); use the CPU")]
+    NoKernel { device: String, reason: String },
+}
+
+impl UpscaleError {
+    /// Why there is no program for a GPU.
+    pub(super) fn of_gpu(device: impl ToString, error: PrepareError) -> Self {
+        match error {
+            PrepareError::Plan(error @ PlanError::NoKernel { .. }) => Self::NoKernel {
+                device: device.to_string(),
+                reason: error.to_string(),
+            },
+            error => error.into(),
+        }
+    }
 }
 
 impl From<NoMemory> for UpscaleError {

@@ -3,13 +3,13 @@
 use super::graphs::graphs;
 use super::tiling::{MARGIN, Tiling};
 use super::{SampleOptions, UpscaleError, steps};
-use crate::diffusion::FEW_STEPS;
-use crate::exec::gpu::{AdapterSummary, Lowered};
-use crate::exec::{PrepareOptions, StepRecord, Target};
+use crate::exec::gpu::{AdapterSummary, Lowered, check_limits};
+use crate::exec::{ExecError, PrepareOptions, StepRecord, Target};
 use crate::image::Border;
-use crate::model::{Settings, names, time};
-use crate::plan::{PACK, Precision};
+use crate::model::{Settings, gate, names, time};
+use crate::plan::Precision;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// What a WebGPU program with the model's tensors needs to upscale images of
 /// one size; `docs/export.md` describes it.
@@ -23,11 +23,13 @@ pub struct Export {
     pub margin: usize,
     pub scale: usize,
     pub program: Lowered,
+    /// Tensors to multiply by the one element of another before they are packed.
+    pub gates: BTreeMap<String, &'static str>,
     /// Inputs to write before anything runs.
     pub constants: Vec<Constant>,
     /// The step records, as the words of their buffer.
     pub records: Vec<Vec<u32>>,
-    /// The runs, in order.
+    /// The runs after all weights are packed, in order.
     pub schedule: Vec<Run>,
 }
 
@@ -52,9 +54,9 @@ impl Export {
     /// WebGPU's default limits.
     ///
     /// # Errors
-    /// When the steps or the sampler do not fit the model, and for options that a
+    /// When the steps or the sampler do not fit the model, for options that a
     /// program of one tile on a GPU cannot follow, such as few steps of a linear
-    /// schedule.
+    /// schedule, and when the program would go beyond the limits.
     pub fn new(
         settings: &Settings,
         width: usize,
@@ -72,33 +74,54 @@ impl Export {
             return Err(UpscaleError::NotExported(name));
         }
         let records = steps::records(settings, sample)?;
-        if records[steps::START].sigma != 1.0 {
+        let starts_from_noise = |records: &[StepRecord]| records[steps::START].sigma == 1.0;
+        if !starts_from_noise(&records) {
+            let starts = |&steps: &usize| {
+                let sample = SampleOptions { steps, ..*sample };
+                steps::records(settings, &sample).is_ok_and(|records| starts_from_noise(&records))
+            };
+            let enough = (sample.steps..=settings.timesteps).find(starts);
+            let fault = "this model starts from less noise than an exported program draws";
             return Err(UpscaleError::Option {
                 name: "steps",
                 value: sample.steps as f64,
-                choose: format!(
-                    "{} or more; with fewer, this model starts from less noise than an exported program draws",
-                    FEW_STEPS.min(settings.timesteps)
-                ),
+                choose: match enough {
+                    Some(steps) => format!("{steps} or more; with fewer, {fault}"),
+                    None => format!("another model; with any number, {fault}"),
+                },
             });
         }
         let tile = Tiling::whole(settings, [width, height]).tile();
         let graphs = graphs(settings, tile)?;
-        let target = Target::gpu(&AdapterSummary::baseline(), precision);
-        let prepared = target.prepare(&graphs, &PrepareOptions::default())?;
+        let limits = AdapterSummary::baseline();
+        let target = Target::gpu(&limits, precision);
+        let prepared = target.prepare(&graphs, &PrepareOptions::default());
+        let prepared =
+            prepared.map_err(|error| UpscaleError::of_gpu("an exported program", error))?;
+        let program = prepared.lowered().expect("a GPU's program is lowered");
+        check_limits(&limits, program).map_err(|error| match error {
+            ExecError::Limit {
+                device,
+                what,
+                needed,
+                limit,
+            } => UpscaleError::ExportTooLarge {
+                size: [width, height],
+                limits: device,
+                what,
+                needed,
+                limit,
+            },
+            error => error.into(),
+        })?;
+        let tensors = program.weights.iter().map(|weight| &weight.tensor);
+        let gates = tensors.filter_map(|name| Some((name.clone(), gate(name)?)));
         let run = |phase: &str, record| Run {
             phase: phase.to_owned(),
             record,
         };
-        let mut schedule: Vec<Run> = [
-            PACK,
-            names::MODEL,
-            names::IMAGE,
-            names::CONDITION,
-            names::START,
-        ]
-        .map(|phase| run(phase, steps::START))
-        .to_vec();
+        let before = [names::MODEL, names::IMAGE, names::CONDITION, names::START];
+        let mut schedule = before.map(|phase| run(phase, steps::START)).to_vec();
         for record in steps::START + 1..records.len() {
             schedule.push(run(names::PREDICT, record));
             schedule.push(run(names::UPDATE, record));
@@ -109,10 +132,8 @@ impl Export {
             lr_size: tile,
             margin: MARGIN,
             scale: settings.scale,
-            program: prepared
-                .lowered()
-                .expect("a GPU's program is lowered")
-                .clone(),
+            gates: gates.collect(),
+            program: program.clone(),
             constants: vec![Constant {
                 name: names::TIME.to_owned(),
                 elements: time::sinusoidal_embedding(settings.timesteps, settings.hidden),

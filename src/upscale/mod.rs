@@ -57,5 +57,5 @@ pub use sample_options::{MOST_STRENGTH, SampleOptions};
 pub use select::{DeviceChoice, Selected, select};
 pub use spread::Spread;
 pub use steps::{kept_steps, step_record};
-pub use tiling::{SMALLEST_TILE, TileChoice};
+pub use tiling::{SMALLEST_TILE, TileChoice, Tiles};
 pub use upscaler::{NextTry, Report, Retry, Upscaler, UpscalerOptions};

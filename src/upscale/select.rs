@@ -38,6 +38,14 @@ pub struct Selected {
     pub reason: String,
 }
 
+impl Selected {
+    /// The CPU of this machine.
+    pub(super) fn cpu(reason: String) -> Self {
+        let device = Device::Cpu(CpuSummary::of_this_machine());
+        Self { device, reason }
+    }
+}
+
 /// Chooses one of `adapters` or the CPU.
 ///
 /// The best GPU is the first of the best kind: discrete, integrated, virtual,

@@ -103,6 +103,9 @@ impl TileAxis {
     }
 }
 
+/// Width and height of tiles in LR pixels, and their number.
+pub type Tiles = ([usize; 2], usize);
+
 impl Tiling {
     /// The whole image, `width` x `height` without its margin, as one tile.
     pub(super) fn whole(settings: &Settings, [width, height]: [usize; 2]) -> Self {
@@ -135,6 +138,11 @@ impl Tiling {
     /// Number of tiles.
     pub fn count(&self) -> usize {
         self.columns.count * self.rows.count
+    }
+
+    /// Width, height and number of tiles, if there are several.
+    pub fn tiles(&self) -> Option<Tiles> {
+        (self.count() > 1).then(|| (self.tile(), self.count()))
     }
 
     /// Pixels in all tiles: what the time of a run is proportional to.

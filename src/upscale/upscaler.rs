@@ -14,7 +14,7 @@ use super::progress::{OnProgress, Progress};
 use super::sample_options::SampleOptions;
 use super::select::{DeviceChoice, Selected};
 use super::tiled::Held;
-use super::tiling::{SMALLEST_TILE, TileChoice, Tiling};
+use super::tiling::{SMALLEST_TILE, TileChoice, Tiles, Tiling};
 use super::{UpscaleError, steps};
 use crate::exec::gpu::CacheFolder;
 use crate::exec::{Backend, Executor, Prepared};
@@ -52,9 +52,8 @@ pub struct Report {
     /// in dB.
     pub lr_psnr: f64,
     pub precision: Precision,
-    /// Width and height of the tiles in LR pixels, and their number; none: the
-    /// image was upscaled in one piece.
-    pub tiles: Option<([usize; 2], usize)>,
+    /// None: the image was upscaled in one piece.
+    pub tiles: Option<Tiles>,
     /// The tries that failed before.
     pub retried: Vec<Retry>,
 }
@@ -100,10 +99,10 @@ impl Upscaler {
     /// Chooses the device and opens it.
     ///
     /// # Errors
-    /// When the device is missing, fails or lacks the precision, the tile is too
-    /// small, or the model has settings that are not supported.
+    /// When the device is missing, fails or lacks the precision, or the tile is too
+    /// small.
     pub fn new(model: Model, options: &UpscalerOptions) -> Result<Self, UpscaleError> {
-        check(&model, options)?;
+        check(options)?;
         let found = Found::new(&options.device, options.precision)?;
         let mut tuned = DeviceTuning::new(options.tuning, options.cache.clone());
         tuned.load(&found.selected.device);
@@ -121,14 +120,13 @@ impl Upscaler {
     /// and precision the options say. No other device or precision is tried.
     ///
     /// # Errors
-    /// When the tile is too small, or the model has settings that are not
-    /// supported.
+    /// When the tile is too small.
     pub fn on(
         device: &OpenDevice,
         model: Model,
         options: &UpscalerOptions,
     ) -> Result<Self, UpscaleError> {
-        check(&model, options)?;
+        check(options)?;
         let mut tuned = DeviceTuning::new(options.tuning, options.cache.clone());
         tuned.load(&device.selected().device);
         Ok(Self::of(model, device, options, tuned))
@@ -188,7 +186,7 @@ impl Upscaler {
     /// fits or not.
     ///
     /// # Errors
-    /// When the model's graph cannot be planned: a fault of this library.
+    /// When no kernel of the device computes the model.
     pub fn prepare(&self, width: usize, height: usize) -> Result<Prepared, UpscaleError> {
         let tiling = Tiling::whole(self.model.settings(), [width, height]);
         self.budget().prepare(tiling.tile())
@@ -206,10 +204,39 @@ impl Upscaler {
         height: usize,
         sample: &SampleOptions,
     ) -> Result<(), UpscaleError> {
+        self.checked(width, height, sample)?;
+        Ok(())
+    }
+
+    /// The program for an image of `width` x `height`, as [`upscale`](Self::upscale)
+    /// would run it; and the tiles that it is for, if the image is not done in one
+    /// piece.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn plan(
+        &mut self,
+        width: usize,
+        height: usize,
+        sample: &SampleOptions,
+    ) -> Result<(Prepared, Option<Tiles>), UpscaleError> {
+        let tiling = self.checked(width, height, sample)?;
+        let prepared = match self.prepared.take() {
+            Some((tile, prepared)) if tile == tiling.tile() => prepared,
+            _ => self.budget().prepare(tiling.tile())?,
+        };
+        Ok((prepared, tiling.tiles()))
+    }
+
+    fn checked(
+        &mut self,
+        width: usize,
+        height: usize,
+        sample: &SampleOptions,
+    ) -> Result<Tiling, UpscaleError> {
         let records = steps::records(self.model.settings(), sample)?;
         let held = Held::new(&records, sample, false);
-        self.tiling([width, height], &held)?;
-        Ok(())
+        self.tiling([width, height], &held)
     }
 
     /// Upscales an image by the model's scale.
@@ -367,13 +394,7 @@ pub(super) fn collect_rows<T>(
 }
 
 /// Checks what does not depend on the device.
-fn check(model: &Model, options: &UpscalerOptions) -> Result<(), UpscaleError> {
-    let settings = model.settings();
-    // The residual is clamped where it is added to the enlarged input. That
-    // changes nothing if estimates of x_0 are clamped, too.
-    if !settings.clip_input && !settings.clip_denoised {
-        return Err(UpscaleError::Unclamped(model.file().to_owned()));
-    }
+fn check(options: &UpscalerOptions) -> Result<(), UpscaleError> {
     match options.tile {
         TileChoice::AtMost(side) if side < SMALLEST_TILE => Err(UpscaleError::Option {
             name: "tile",

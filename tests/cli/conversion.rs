@@ -27,7 +27,10 @@ fn a_checkpoint_becomes_a_model_that_runs() {
         assert!(run.stdout.starts_with("model.safetensors: "), "{run:?}");
         let info = folder.run(&["info", "model.safetensors"]);
         assert_eq!(info.code, 0, "{name}: {info:?}");
+        let source = format!("source      {name}\n");
         for part in [
+            &source,
+            "residual    times 2\n",
             "model.safetensors\n",
             "group norm of 4",
             "timesteps",
@@ -131,6 +134,21 @@ fn what_was_assumed_is_noted() {
         assert!(run.stderr.contains(part), "no {part}: {run:?}");
     }
     check_names("convert", &run.stderr);
+}
+
+#[test]
+fn texts_that_are_empty_are_not_listed() {
+    let folder = with_checkpoint("srdiff-zip.ckpt");
+    let args = ["convert", "srdiff-zip.ckpt", "model.safetensors"];
+    let options = ["--groups", "4", "--license", "", "--training", ""];
+    let run = folder.run(&[&args[..], &options].concat());
+    assert_eq!(run.code, 0, "{run:?}");
+    let info = folder.run(&["info", "model.safetensors"]).stdout;
+    assert!(info.contains("source"), "{info}");
+    assert!(
+        !info.contains("licence") && !info.contains("training"),
+        "{info}"
+    );
 }
 
 #[test]

@@ -177,6 +177,15 @@ fn settings_that_cannot_be_honoured() {
         5,
         &["bad.safetensors: ", "clip_input", "clip_denoised"],
     );
+    folder.write("bad.safetensors", &model.to_bytes());
+    let options = ["-m", "bad.safetensors"];
+    for args in [
+        &["info", "bad.safetensors"][..],
+        &["convert", "bad.safetensors", "out.safetensors"],
+        &[&["plan", "8x8", "--json"], &options[..]].concat(),
+    ] {
+        folder.refuses(args, 5, &["bad.safetensors: ", "clip_input"]);
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `srdiff plan`.
 
 use super::folder::{Folder, Run};
+use super::support_models::ModelFile;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -75,13 +76,7 @@ fn json_is_a_whole_program() {
         .collect();
     let step = |record| [("predict", record), ("update", record)];
     let (before, after) = (
-        [
-            ("pack", 0),
-            ("model", 0),
-            ("image", 0),
-            ("condition", 0),
-            ("start", 0),
-        ],
+        [("model", 0), ("image", 0), ("condition", 0), ("start", 0)],
         [("finish", 0)],
     );
     let expected = [&before[..], &step(1), &step(2), &step(3), &after].concat();
@@ -126,6 +121,72 @@ fn what_no_exported_program_does_is_refused() {
             &[told, "leave it out"],
         );
     }
+}
+
+/// It would exit with 0, and fail in the runtime.
+#[test]
+fn what_goes_beyond_the_limits_of_other_runtimes_is_refused() {
+    let folder = Folder::new();
+    for size in ["600x600", "1x300000"] {
+        let args = [&["plan", size, "--json"], &TINY[..]].concat();
+        let parts = [size, "WebGPU's defaults", "choose a smaller size"];
+        folder.refuses(&args, 6, &parts);
+    }
+    json(&["40x40", "--seed", "1"]);
+}
+
+/// An exported program starts from pure noise.
+#[test]
+fn the_fewest_steps_that_can_be_exported_are_told() {
+    let folder = Folder::new();
+    let mut model = ModelFile::of("tiny-x4");
+    let config = model.metadata.get_mut("config").unwrap();
+    let mut settings: Value = serde_json::from_str(config).unwrap();
+    settings["beta_schedule"] = "linear".into();
+    settings["timesteps"] = 9.into();
+    (settings["beta_start"], settings["beta_end"]) = (1e-4.into(), 0.02.into());
+    *config = settings.to_string();
+    folder.write("linear.safetensors", &model.to_bytes());
+    let steps = |steps: &str| {
+        let args = ["plan", "8x8", "--json", "--seed", "1", "-n", steps];
+        folder.run(&[&args[..], &["-m", "linear.safetensors"]].concat())
+    };
+    let refused = steps("2");
+    assert_eq!(refused.code, 2, "{refused:?}");
+    let (_, fewest) = refused.stderr.split_once("choose ").unwrap();
+    let (fewest, _) = fewest.split_once(" or more").unwrap();
+    let fewest: usize = fewest.parse().unwrap();
+    assert_eq!(steps(&fewest.to_string()).code, 0, "{fewest}");
+    assert_eq!(steps(&(fewest - 1).to_string()).code, 2, "{fewest}");
+}
+
+#[test]
+fn a_random_seed_is_printed() {
+    let folder = Folder::new();
+    let args = ["plan", "8x8", "--json"];
+    let random = folder.run(&[&args, &TINY[..]].concat());
+    assert_eq!(random.code, 0, "{random:?}");
+    let seed: Vec<&str> = random.stderr.split_whitespace().collect();
+    assert_eq!(seed[0], "--seed");
+    let again = folder.run(&[&args, &TINY[..], &seed].concat());
+    assert!(again.stdout == random.stdout, "{seed:?}");
+    assert_eq!(again.stderr, "");
+}
+
+/// The program is the one that an image of the size would be run with.
+#[test]
+fn a_plan_follows_the_options() {
+    let whole = plan(&["64x48"]).stdout;
+    assert!(whole.starts_with("phase "), "{whole}");
+    for options in [["--tile", "32"], ["--memory-limit", "8"]] {
+        let tiles = plan(&[&["64x48"], &options[..]].concat()).stdout;
+        let (first, program) = tiles.split_once('\n').unwrap();
+        assert!(first.starts_with("for each of "), "{options:?}: {first}");
+        assert!(program.starts_with("phase "), "{options:?}: {program}");
+    }
+    let folder = Folder::new();
+    let args = [&["plan", "8x8", "-n", "500"], &TINY[..]].concat();
+    folder.refuses(&args, 2, &["--steps 500: "]);
 }
 
 #[test]

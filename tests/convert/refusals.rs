@@ -10,6 +10,7 @@ use srdiff::model::{
 use crate::files::{
     Folder, checkpoint, golden, golden_checkpoint, golden_options, le_bytes, patch,
 };
+use crate::pickles::{F64, dict, legacy, state_dict, vector};
 
 fn published() -> Vec<u8> {
     fs::read(golden_checkpoint("srdiff-legacy.ckpt")).unwrap()
@@ -116,6 +117,21 @@ fn what_f16_cannot_hold_is_refused_by_name() {
     };
     says(&folder.error(&bytes, &options), &[name, "1e6", "f16"]);
     folder.convert_bytes(&bytes, &golden_options()).unwrap();
+}
+
+/// There is no wider format than f32 to advise.
+#[test]
+fn what_f32_cannot_hold_is_refused_by_name() {
+    let mut items = state_dict(&golden(), |v| v);
+    let name = "rrdb.conv_first.bias";
+    for (key, item) in &mut items {
+        if key == name {
+            *item = vector(&[1e299; 8], F64);
+        }
+    }
+    let error = Folder::new().error(&legacy(&dict(items)), &golden_options());
+    says(&error, &[name, "1e299", "f32", "damaged"]);
+    assert!(!error.contains("wider"), "{error}");
 }
 
 #[test]

@@ -214,28 +214,32 @@ pub fn run(
     }
     write("lr", image);
 
-    for step in list(&export["schedule"]) {
+    let commands = |name: &Value| {
         let mut phases = list(&program["phases"]).iter();
-        let phase = phases
-            .find(|phase| phase["name"] == step["phase"])
-            .expect("the phase");
-        if phase["name"] != "pack" {
-            run(list(&phase["commands"]), number(&step["record"]));
-            continue;
+        let phase = phases.find(|phase| phase["name"] == *name);
+        list(&phase.expect("the phase")["commands"])
+    };
+    let pack = commands(&Value::from("pack"));
+    for weight in list(&program["weights"]) {
+        let name = text(&weight["tensor"]);
+        let mut plain = tensor(name);
+        if let Some(gate) = export["gates"].get(name) {
+            let gate = tensor(text(gate))[0];
+            plain.iter_mut().for_each(|element| *element *= gate);
         }
-        for weight in list(&program["weights"]) {
-            let plain = tensor(text(&weight["tensor"]));
-            queue.write_buffer(
-                &buffers[number(&weight["plain"]) as usize],
-                0,
-                bytemuck::cast_slice(&plain),
-            );
-            let (first, count) = (
-                number(&weight["first_command"]) as usize,
-                number(&weight["commands"]) as usize,
-            );
-            run(&list(&phase["commands"])[first..first + count], 0);
-        }
+        queue.write_buffer(
+            &buffers[number(&weight["plain"]) as usize],
+            0,
+            bytemuck::cast_slice(&plain),
+        );
+        let (first, count) = (
+            number(&weight["first_command"]) as usize,
+            number(&weight["commands"]) as usize,
+        );
+        run(&pack[first..first + count], 0);
+    }
+    for step in list(&export["schedule"]) {
+        run(commands(&step["phase"]), number(&step["record"]));
     }
 
     let (slot, indices) = place(output);

@@ -4,8 +4,8 @@ use super::check::{refused, targets};
 use super::errors::copy;
 use srdiff::graph::{Role, Shape};
 use srdiff::ops::{
-    Axis, Convert, Coordinate, LinearAttention, Noise, Op, Pack, Packing, UpsampleBicubic,
-    UpsampleNearest,
+    Axis, ChannelMap, Convert, Coordinate, LinearAttention, Noise, Op, Pack, Packing,
+    UpsampleBicubic, UpsampleNearest,
 };
 use srdiff::plan::{
     Format, Layout, MemoryReport, Owner, PACK, Phase, PlannedNode, PlannedValue, Precision,
@@ -163,6 +163,43 @@ fn a_packed_weight_fills_its_slot_whatever_its_channels() {
     program.phases[0].name = PACK.to_owned();
     let message = refused_on_the_cpu(&program);
     assert!(message.contains("in the slot of temporaries"), "{message}");
+}
+
+/// The CPU makes a table of a weight's channels as they are stored.
+#[test]
+fn padding_that_no_packed_weight_holds_is_refused() {
+    let shape = Shape::vector(4);
+    let packed_with = |alignment| {
+        let packing = Packing {
+            channels: Some(ChannelMap {
+                coordinate: Coordinate::C,
+                segments: vec![1, 3],
+                alignment,
+            }),
+            ..Packing::vector(shape, 16)
+        };
+        let mut plain = at("w", shape, &[4], 0, 0);
+        (plain.role, plain.format) = (Role::State, Format::TENSOR);
+        let mut packed = at("w as", shape, &[4], 1, 0);
+        (packed.role, packed.format) = (Role::Packed, Format::TENSOR);
+        packed.packing = Some(packing.clone());
+        let pack = one(Op::Pack(Pack { packing }), &[0], &[1]);
+        let mut program = by_hand(pack, vec![plain, packed], 64);
+        let owners = [
+            Owner::Value("w".to_owned()),
+            Owner::Packed("w as".to_owned()),
+        ];
+        program.slots = owners.map(|owner| Slot { bytes: 64, owner }).to_vec();
+        program.phases[0].name = PACK.to_owned();
+        program
+    };
+    packed_with(8)
+        .check()
+        .expect("channels 0 and 8 to 11 of 16");
+    for alignment in [32, 1 << 40] {
+        let message = refused_on_the_cpu(&packed_with(alignment));
+        assert!(message.contains("is packed as"), "{message}");
+    }
 }
 
 #[test]

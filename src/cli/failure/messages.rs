@@ -68,6 +68,7 @@ pub fn with_options(error: &UpscaleError) -> String {
             UpscaleError::NothingToTune(_) => {
                 format!("{error} with --device (`srdiff devices` lists them)")
             }
+            UpscaleError::NoKernel { .. } => format!("{error} (--device cpu)"),
             UpscaleError::Lost { .. } => format!("{error}, or keep it with --allow-mismatch"),
             error => error.to_string(),
         };

@@ -17,7 +17,7 @@ pub struct TrainArgs {
     /// Photos to learn from: folders, searched with their subfolders, or files
     #[arg(required = true, value_name = "PHOTOS")]
     pub photos: Vec<PathBuf>,
-    /// The model file to write: .safetensors
+    /// The model file to write, usually .safetensors
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
 

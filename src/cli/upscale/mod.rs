@@ -20,16 +20,15 @@ mod target;
 pub use args::UpscaleArgs;
 
 use super::failure::{Failure, Stopped};
+use super::plan;
 use super::progress::{BatchBar, StepBar};
 use super::signals::Stop;
-use super::terminal;
 use inputs::{Input, NumberedFrame};
 use jobs::{Job, Work};
 use name::Common;
 use pipeline::Settings;
 use report::{Bar, Outcome, Report, Style};
 use srdiff::image::{dimensions_of_file, dimensions_within};
-use srdiff::plan::dump_program;
 use srdiff::upscale::{SampleOptions, UpscaleError};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -54,9 +53,7 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
             let message = "--dump-plan: plans one image; name one".to_owned();
             return Err(Failure::Usage(message));
         };
-        let [width, height] = size(input, args)?;
-        let prepared = args.engine.open_upscaler(model)?.prepare(width, height)?;
-        return terminal::answer(&dump_program(prepared.program(), &prepared.memory()));
+        return plan::print(&args.engine, model, size(input, args)?, &sample);
     }
 
     let named = inputs.is_single;

@@ -1,7 +1,7 @@
 //! A program as a GPU runs it: buffers, shaders, pipelines, dispatches.
 //!
 //! Plain data that names no graphics library. Whoever has this (it goes to
-//! JSON and back), the model's tensors and WebGPU can run the program.
+//! JSON and back), the graphs' parameters and WebGPU can run the program.
 
 use super::template::Parameters;
 use crate::exec::StepRecord;
@@ -130,6 +130,7 @@ pub struct LoweredPhase {
 /// PyTorch's order, then run commands of the phase that packs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Weight {
+    /// The parameter's name: that of a tensor of the model.
     pub tensor: String,
     pub shape: Shape,
     /// The buffer that takes the tensor, until the commands have run.

@@ -22,7 +22,7 @@ pub fn assemble(
     let of = |problem: ConvertProblem| problem.of(Path::new(label));
     let parts = parts(settings, tensors, options).map_err(of)?;
     let source = options.source.as_deref().unwrap_or(label);
-    let metadata = serialize::metadata(settings, source, options);
+    let metadata = serialize::metadata(HashMap::new(), settings, source, options);
     Weights::from_bytes(serialize::serialize(&parts, metadata), label)
         .and_then(Model::from_weights)
         .map_err(|error| of(error.into()))

@@ -26,7 +26,7 @@ pub struct Checkpoint<'a> {
 }
 
 pub enum Storages<'a> {
-    Legacy(HashMap<&'a str, &'a [u8]>),
+    InMemory(HashMap<&'a str, &'a [u8]>),
     Zip(ZipFile<'a>),
 }
 
@@ -34,7 +34,7 @@ impl<'a> Storages<'a> {
     /// The bytes of a storage, as many as [`Storage::size`] says.
     pub fn read(&mut self, storage: &Storage) -> Result<Cow<'a, [u8]>> {
         match self {
-            Self::Legacy(storages) => match storages.get(storage.key) {
+            Self::InMemory(storages) => match storages.get(storage.key) {
                 Some(data) => Ok(Cow::Borrowed(data)),
                 None => Err(ConvertProblem::storage(storage.key, "is not in the file")),
             },
@@ -61,7 +61,7 @@ pub fn open<'a>(bytes: &'a [u8], unpacked: &'a mut Vec<u8>) -> Result<Checkpoint
     Ok(Checkpoint {
         form: CheckpointForm::Legacy,
         pickle,
-        storages: Storages::Legacy(storages),
+        storages: Storages::InMemory(storages),
     })
 }
 

@@ -58,7 +58,11 @@ pub enum ConvertProblem {
     )]
     Type { name: String, found: Dtype },
     #[error(
-        "tensor `{name}` holds {value:e}, which is beyond the range of {float_type}; store the weights in a wider format"
+        "tensor `{name}` holds {value:e}, which is beyond the range of {float_type}; {}",
+        match float_type {
+            FloatType::F32 => "no model's weights are as large, the file is damaged or its training diverged",
+            _ => "store the weights in a wider format",
+        }
     )]
     Range {
         name: String,

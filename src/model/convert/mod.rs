@@ -22,21 +22,20 @@ mod tensor;
 mod torch_legacy;
 mod torch_zip;
 
-use std::path::Path;
-
-use safetensors::SafeTensors;
+use std::{collections::HashMap, path::Path};
 
 use super::{
     FloatType, Model, Settings, Weights,
     config::Config,
     file,
-    layout::{self, Shapes},
+    layout::{self, Shapes, is_sr_head},
     weight_norm::{Stored, fold_weight_norm, pair_weight_norms},
     weights::Part,
 };
 use crate::atomic_file::{self, is_same_file};
 use crate::diffusion::{BetaSchedule, MAX_TIMESTEPS};
-use checkpoint::Checkpoint;
+use checkpoint::{Checkpoint, Storages};
+use names::Found;
 use schedule::Betas;
 use tensor::Reader;
 
@@ -84,11 +83,17 @@ pub struct ConvertReport {
     pub section: String,
     /// Other places in the checkpoint that hold a model, which were left out.
     pub other_sections: Vec<String>,
+    /// The place of tensors that the model in `section` lacked: averages of
+    /// what was trained, the rest being elsewhere.
+    pub completed_from: Option<String>,
     /// Schedule buffers, which became settings.
     pub dropped: Vec<String>,
     /// Number of convolutions whose weight normalisation was folded.
     pub folded: usize,
     pub schedule_source: ScheduleSource,
+    /// Whether the encoder's own super-resolution head was left out, being of
+    /// another scale.
+    pub drops_head: bool,
     /// Whether the model has attention and the options gave no number of heads.
     pub heads_assumed: bool,
     pub settings: Settings,
@@ -121,14 +126,37 @@ impl ConvertReport {
                 attention.heads
             ));
         }
+        if self.drops_head {
+            notes.push(
+                "the encoder's own super-resolution head, which diffusion does not need, \
+                 is of another scale and was left out"
+                    .to_owned(),
+            );
+        }
         if !self.other_sections.is_empty() {
+            let others: Vec<String> = self.other_sections.iter().map(|s| place(s)).collect();
             notes.push(format!(
-                "the model in `{}` was taken; there are others in `{}`",
-                self.section,
-                self.other_sections.join("`, `")
+                "the model in {} was taken; there are others in {}",
+                place(&self.section),
+                others.join(", ")
+            ));
+        }
+        if let Some(section) = &self.completed_from {
+            notes.push(format!(
+                "{} lacks some of the model's tensors; they were taken from {}",
+                place(&self.section),
+                place(section)
             ));
         }
         notes
+    }
+}
+
+/// A section as notes name it.
+fn place(section: &str) -> String {
+    match section {
+        "" => "the root".to_owned(),
+        section => format!("`{section}`"),
     }
 }
 
@@ -163,15 +191,16 @@ pub fn convert(
         let name = input.file_name().unwrap_or_default();
         name.to_string_lossy().into_owned()
     });
-    let converted = if SafeTensors::read_metadata(&map).is_ok() {
-        let weights = Weights::from_bytes(map, &source)
-            .map_err(|error| ConvertProblem::from(error).of(input))?;
-        if weights.metadata("config").is_some() {
+    let converted = match safetensors_file::states_settings(input, &map) {
+        Ok(None) => convert_checkpoint(&map, &source, options),
+        Ok(Some(false)) => safetensors_file::convert_state_dict(&map, &source, options),
+        Ok(Some(true)) => {
+            let weights = Weights::from_bytes(map, &source)
+                .map_err(|error| ConvertProblem::from(error).of(input))?;
             options::check_unneeded(options)?;
+            safetensors_file::convert(&weights, &source, options)
         }
-        safetensors_file::convert(&weights, &source, options)
-    } else {
-        convert_bytes(&map, &source, options)
+        Err(problem) => Err(problem),
     };
     let (bytes, report) = converted.map_err(|problem| match &problem {
         ConvertProblem::Settings(error) => {
@@ -187,9 +216,8 @@ pub fn convert(
     Ok(report)
 }
 
-/// The model file for a checkpoint's bytes; its tensors are those of one whole
-/// model, but they may hold NaN or infinities.
-fn convert_bytes(
+/// The model file for a checkpoint's bytes.
+fn convert_checkpoint(
     bytes: &[u8],
     source: &str,
     options: &ConvertOptions,
@@ -201,20 +229,38 @@ fn convert_bytes(
         storages,
     } = checkpoint::open(bytes, &mut unpacked)?;
     let found = names::find(&pickle)?;
+    convert_found(found, storages, form, HashMap::new(), source, options)
+}
+
+/// The model file for what was found in a checkpoint; its tensors are those of
+/// one whole model, but they may hold NaN or infinities. It keeps `metadata`.
+fn convert_found<'a>(
+    found: Found<'a>,
+    storages: Storages<'a>,
+    form: CheckpointForm,
+    metadata: HashMap<String, String>,
+    source: &str,
+    options: &ConvertOptions,
+) -> Result<(Vec<u8>, ConvertReport)> {
     let mut reader = Reader::new(storages);
     let betas = read_betas(&mut reader, &found)?;
     let (schedule, timesteps, schedule_source) = schedule::choose(betas.as_ref(), options)?;
 
     // Shapes first: elements are only read if they are a model's.
-    let stored = pair_weight_norms(found.tensors, |tensor| &tensor.shape)?;
-    let shapes: Shapes = stored
+    let mut stored = pair_weight_norms(found.tensors, |tensor| &tensor.shape)?;
+    let mut shapes: Shapes = stored
         .iter()
         .map(|(name, stored)| (name.clone(), stored.shaped().shape.clone()))
         .collect();
-    let settings = Settings::read(&shapes, &config(options, &schedule, timesteps))?;
+    let mut settings = Settings::read(&shapes, &config(options, &schedule, timesteps))?;
+    let drops_head = layout::has_other_sr_head(&settings, &shapes)?;
+    if drops_head {
+        stored.retain(|name, _| !is_sr_head(name));
+        shapes.retain(|name, _| !is_sr_head(name));
+        settings.has_sr_head = false;
+    }
     layout::check(&settings, &shapes)?;
 
-    let float_type = options.float_type.unwrap_or_default();
     let mut folded = 0;
     let mut parameters = 0;
     let mut tensors = Vec::with_capacity(stored.len());
@@ -228,6 +274,10 @@ fn convert_bytes(
             }
         };
         parameters += values.len() as u64;
+        let float_type = options.float_type.unwrap_or_else(|| match form {
+            CheckpointForm::Safetensors => stored.shaped().float_type(),
+            _ => FloatType::default(),
+        });
         tensors.push(Part {
             bytes: serialize::encode(&name, &values, float_type)?.into(),
             name,
@@ -235,15 +285,17 @@ fn convert_bytes(
             shape: stored.shaped().shape.clone(),
         });
     }
-    let metadata = serialize::metadata(&settings, source, options);
+    let metadata = serialize::metadata(metadata, &settings, source, options);
     let bytes = serialize::serialize(&tensors, metadata);
     let report = ConvertReport {
         form,
         section: found.section,
         other_sections: found.others,
+        completed_from: found.completed_from,
         dropped: found.buffers.into_keys().collect(),
         folded,
         schedule_source,
+        drops_head,
         heads_assumed: settings.attention.is_some() && options.attention_heads.is_none(),
         settings,
         tensors: tensors.len(),
@@ -253,7 +305,7 @@ fn convert_bytes(
     Ok((bytes, report))
 }
 
-fn read_betas<'a>(reader: &mut Reader<'a>, found: &names::Found<'a>) -> Result<Option<Betas>> {
+fn read_betas<'a>(reader: &mut Reader<'a>, found: &Found<'a>) -> Result<Option<Betas>> {
     let Some(tensor) = found.buffers.get("betas") else {
         return Ok(None);
     };

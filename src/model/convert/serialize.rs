@@ -25,21 +25,28 @@ pub fn encode(name: &str, values: &[f32], float_type: FloatType) -> Result<Vec<u
     }
 }
 
+/// The metadata of a model made of a file that has these already. They stay, but
+/// for what the options say.
 pub fn metadata(
+    mut metadata: HashMap<String, String>,
     settings: &Settings,
     source: &str,
     options: &ConvertOptions,
 ) -> HashMap<String, String> {
-    [
-        ("format", Some("pt".to_owned())),
-        ("config", Some(settings.to_config())),
-        ("source", Some(source.to_owned())),
-        ("license", options.license.clone()),
-        ("training", options.training.clone()),
-    ]
-    .into_iter()
-    .filter_map(|(key, value)| Some((key.to_owned(), value?)))
-    .collect()
+    let source_given = options.source.is_some();
+    for (key, value, is_given) in [
+        ("format", Some("pt".to_owned()), false),
+        ("config", Some(settings.to_config()), false),
+        ("source", Some(source.to_owned()), source_given),
+        ("license", options.license.clone(), true),
+        ("training", options.training.clone(), true),
+    ] {
+        let is_there = metadata.contains_key(key);
+        if let Some(value) = value.filter(|_| is_given || !is_there) {
+            metadata.insert(key.to_owned(), value);
+        }
+    }
+    metadata
 }
 
 /// Writes tensors and metadata, and the checksum of both.

@@ -19,6 +19,11 @@ impl Tensor<'_> {
         sizes.try_fold(1usize, |product, &size| product.checked_mul(size))
     }
 
+    /// The format of its elements, if weights are stored in it, else f32.
+    pub fn float_type(&self) -> FloatType {
+        FloatType::from_dtype(self.storage.dtype).unwrap_or_default()
+    }
+
     fn last_index(&self) -> Option<usize> {
         let mut axes = self.shape.iter().zip(&self.strides);
         axes.try_fold(self.offset, |index, (&size, &stride)| {

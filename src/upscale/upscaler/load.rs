@@ -82,7 +82,15 @@ impl Upscaler {
             (_, Some((prepared, program))) if *prepared == size => Some(program.memory()),
             _ => None,
         };
-        let (tiling, prepared) = self.budget().tiling(size, self.tile, held, &known)?;
+        let (tiling, prepared) = match self.budget().tiling(size, self.tile, held, &known) {
+            Err(UpscaleError::NoKernel { device, reason }) if self.leaves_gpu => {
+                let note = format!("{device} cannot run this model ({reason}); the CPU does");
+                self.tuned.note(note.clone());
+                self.switch(Selected::cpu(note), Precision::F32)?;
+                return self.tiling(size, held);
+            }
+            tiling => tiling?,
+        };
         if let Some(prepared) = prepared {
             self.prepared = Some((tiling.tile(), prepared));
         }
@@ -146,3 +154,6 @@ impl Upscaler {
         Ok(executor)
     }
 }
+
+#[cfg(all(test, feature = "gpu"))]
+mod tests;

@@ -4,7 +4,7 @@ use super::Upscaler;
 use crate::exec::ExecError;
 use crate::image::{Colors, Picture};
 use crate::plan::Precision;
-use crate::upscale::device::{CpuSummary, Device};
+use crate::upscale::device::Device;
 use crate::upscale::finish::OnRows;
 use crate::upscale::progress::OnProgress;
 use crate::upscale::sample_options::SampleOptions;
@@ -120,11 +120,7 @@ impl Upscaler {
         }
         let is_gpu = matches!(self.selected.device, Device::Gpu(_));
         if self.leaves_gpu && is_gpu && (is_bad || self.has_failed || is_refused(error)) {
-            let selected = Selected {
-                device: Device::Cpu(CpuSummary::of_this_machine()),
-                reason: error.to_string(),
-            };
-            return Some((selected, Precision::F32));
+            return Some((Selected::cpu(error.to_string()), Precision::F32));
         }
         None
     }

@@ -104,7 +104,7 @@ impl Upscaler {
         Ok(Report {
             lr_psnr,
             precision,
-            tiles: (tiling.count() > 1).then(|| (tiling.tile(), tiling.count())),
+            tiles: tiling.tiles(),
             retried: Vec::new(),
         })
     }

@@ -50,6 +50,47 @@ fn consistent_results_shrink_to_the_image() {
     });
 }
 
+/// A picture of black and colours on white, as logos are.
+fn logo(side: usize) -> Picture {
+    let half = side as f64 / 2.0;
+    let pixel = |index: usize| {
+        let at = |v: usize| v as f64 + 0.5 - half;
+        let (x, y) = (at(index % side), at(index / side));
+        // Edges that are as wide as a pixel's diagonal, as from a good renderer.
+        let inside = |distance: f64| (0.5 - distance / 1.5).clamp(0.0, 1.0);
+        let disc = inside(f64::hypot(x, y) - 0.35 * side as f64);
+        let bar = inside((x + y).abs() - 0.1 * side as f64) * disc;
+        [0.8, 0.1, 0.0].map(|colour| {
+            let level = (1.0 - disc) + (disc - bar) * colour;
+            (255.0 * level).round() as u8
+        })
+    };
+    Picture::new(side, side, (0..side * side).flat_map(pixel).collect())
+}
+
+/// What corrections take beyond white and black is cut off, and has to be made up
+/// for beside it.
+#[test]
+fn consistent_results_of_black_and_white_shrink_to_the_image_too() {
+    let flat = |level: u8| Picture::new(12, 12, vec![level; 3 * 144]);
+    for (name, input, least) in [
+        ("logo", logo(32), 60.0),
+        ("white", flat(255), 60.0),
+        ("black", flat(0), 60.0),
+    ] {
+        for tile in [TileChoice::Auto, TileChoice::AtMost(32)] {
+            let consistent = SampleOptions {
+                consistent: true,
+                ..sample(Sampler::Ddpm, 1, 4)
+            };
+            let mut upscaler = super::tiles::tiled(Model::starter(), "cpu", tile);
+            let psnr = lr_psnr(&upscale(&mut upscaler, &input, &consistent), &input);
+            println!("{name}, {tile:?}: LR-PSNR {psnr:.1} dB");
+            assert!(psnr > least, "{name}, {tile:?}: {psnr}");
+        }
+    }
+}
+
 /// Mean difference of horizontal neighbours.
 fn texture(image: &Picture) -> f64 {
     let rows = image.rgb8();

@@ -3,7 +3,7 @@
 use super::tiles::scene;
 use super::{on_every_adapter, sample, upscale, upscaler};
 use srdiff::diffusion::Sampler;
-use srdiff::image::{Picture, metrics};
+use srdiff::image::{Picture, Samples, metrics};
 use srdiff::model::Model;
 use srdiff::upscale::{
     PrecisionChoice, Progress, SampleOptions, Spread, TileChoice, UpscaleError, Upscaler,
@@ -240,6 +240,35 @@ fn the_spread_of_samples_is_that_of_the_textbook() {
     }
     let map = spread.heat_map(3.0).unwrap();
     assert_eq!(*map.rgb8(), [255, 255, 132, 255, 255, 255]);
+}
+
+#[test]
+fn the_mean_of_samples_has_their_bits() {
+    let image = |rgb: Vec<u16>| Picture {
+        alpha: Some(vec![0u16, 12_345].into()),
+        ..Picture::with_samples(2, 1, rgb.into())
+    };
+    let mut spread = Spread::new(&image(vec![1, 2, 3, 1000, 65_535, 40_000])).unwrap();
+    spread.add(&image(vec![3, 2, 4, 1002, 65_535, 40_001]));
+    let mean = spread.mean().unwrap();
+    let Samples::U16(rgb) = &mean.rgb else {
+        panic!("{} bits", mean.rgb.bits());
+    };
+    assert_eq!((&rgb[..2], &rgb[3..5]), (&[2, 2][..], &[1001, 65_535][..]));
+    assert!([3, 4].contains(&rgb[2]) && [40_000, 40_001].contains(&rgb[5]));
+    assert_eq!(mean.alpha, image(vec![0; 6]).alpha);
+}
+
+#[test]
+fn buffers_of_another_size_are_no_image() {
+    let mut image = Picture::new(2, 1, vec![0; 6]);
+    image.rgb = Vec::<u8>::new().into();
+    let spread = Spread::new(&image);
+    assert!(matches!(spread, Err(UpscaleError::Picture { .. })));
+    // Three times as many are none, in 64 bits.
+    let third = 6_148_914_691_236_517_206; // (2^64 + 2) / 3
+    let made = std::panic::catch_unwind(|| Picture::new(third, 1, vec![0; 2]));
+    assert!(made.is_err());
 }
 
 #[test]

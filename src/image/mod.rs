@@ -48,7 +48,7 @@ pub struct Picture {
     /// R, G, B of each pixel, row by row: `3 * width * height` samples.
     pub rgb: Samples,
     /// Whether it is a grayscale image: R, G and B of each pixel are equal,
-    /// and files are written with one channel in place of three.
+    /// and files are written with one channel in place of three, except WebP.
     pub gray: bool,
     /// Opacity of each pixel, `width * height` samples, where there is any.
     /// Straight: `rgb` is not multiplied with it.

@@ -260,8 +260,9 @@ pub struct SamplingArgs {
     /// Seed of the noise: the same seed, the same result [default: a random one, which is printed]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Make results that shrink to the image itself: more faithful, a little slower. Results that
-    /// are shrunk or enlarged again to another size do so only nearly
+    /// Make results that shrink to the image itself: more faithful, a little slower. Hard edges
+    /// and colours that were cut off at black or white do so only nearly, and so do results that
+    /// are shrunk or enlarged again to another size
     #[arg(long)]
     pub consistent: bool,
     /// Factor of the noise that each step adds: 0 is smooth, 1 as trained, 1.25 (the most)

@@ -52,7 +52,7 @@ pub fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
 /// `x` and `y` are the absolute position in the output image, negative ones
 /// as `i32 as u32`; `step` is the timestep of the step that adds the noise, or
 /// T for `x_T`. The values are independent over all arguments; the largest
-/// magnitude is 6.77, the smallest 2e-13.
+/// magnitude is 6.77, the smallest 7e-13.
 ///
 /// # Panics
 /// In debug builds, when `step` is 2^20 or more or `channel_block` 4096 or more.

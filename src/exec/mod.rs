@@ -96,7 +96,7 @@ pub enum ExecError {
     OutOfMemory {
         device: String,
         needed_mib: u64,
-        /// ", N MiB available" or nothing.
+        /// Where a temporary file was to be and what helps, or nothing.
         hint: String,
     },
     #[error("{device} cannot run this: {what} is {needed}, its limit is {limit}")]

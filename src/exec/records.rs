@@ -82,6 +82,21 @@ impl StepRecord {
         }
     }
 
+    /// The same record with the noise of a seed.
+    pub fn with_seed(self, seed: u64) -> Self {
+        Self {
+            seed_low: seed as u32,
+            seed_high: (seed >> 32) as u32,
+            ..self
+        }
+    }
+
+    /// The seed of the noise.
+    #[inline]
+    pub fn seed(&self) -> u64 {
+        u64::from(self.seed_high) << 32 | u64::from(self.seed_low)
+    }
+
     /// The same record with the noise predicted for one timestep everywhere.
     pub fn at_timestep(mut self, timestep: u32) -> Self {
         for place in &mut self.places {

@@ -2,10 +2,12 @@
 //!
 //! Keys kernel with a = -1/2, half-pixel centres, symmetric border (the edge
 //! sample repeated) unless the image wraps; when shrinking, the kernel is
-//! stretched by the factor so that it removes what the smaller grid cannot hold. Weights of a sample add
-//! up to 1. All in f64, rounded once at the end if at all.
+//! stretched by the factor so that it removes what the smaller grid cannot
+//! hold. Weights of a sample add up to 1. All in f64, rounded once at the end
+//! if at all.
 //!
-//! This is for measures, for opacity and for making LR images; the
+//! This is for all that the host does: measures, opacity, LR images, results
+//! of other sizes, corrected estimates and the rows of tiled results. The
 //! enlargement inside the model is [`crate::ops::UpsampleBicubic`], which it
 //! agrees with.
 

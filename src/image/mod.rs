@@ -48,7 +48,7 @@ pub struct Picture {
     /// R, G, B of each pixel, row by row: `3 * width * height` samples.
     pub rgb: Samples,
     /// Whether it is a grayscale image: R, G and B of each pixel are equal,
-    /// and files are written with one channel in place of three.
+    /// and files are written with one channel in place of three, except WebP.
     pub gray: bool,
     /// Opacity of each pixel, `width * height` samples, where there is any.
     /// Straight: `rgb` is not multiplied with it.
@@ -90,19 +90,20 @@ impl Picture {
     /// # Panics
     /// When a side is 0 or `rgb` does not hold `3 * width * height` samples.
     pub fn with_samples(width: usize, height: usize, rgb: Samples) -> Self {
-        assert!(
-            width > 0 && height > 0 && rgb.len() == 3 * width * height,
-            "image: {} samples for {width}x{height} pixels",
-            rgb.len()
-        );
-        Self {
+        let picture = Self {
             width,
             height,
             rgb,
             gray: false,
             alpha: None,
             metadata: Metadata::default(),
-        }
+        };
+        assert!(
+            picture.is_consistent(),
+            "image: {} samples for {width}x{height} pixels",
+            picture.rgb.len()
+        );
+        picture
     }
 
     /// An opaque colour image from R, G, B of each pixel in [0, 1], clamped and

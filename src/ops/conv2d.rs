@@ -27,7 +27,8 @@ impl Padding {
 }
 
 /// `y[n, o, i, j] = epilogue(bias[o] + sum_{c, u, v} w[o, c, u, v] * x[n, c, s*i + u - p, s*j + v - p])`
-/// with kernel `k x k`, stride `s` and padding `p = (k - 1) / 2`.
+/// with kernel `k x k`, stride `s` and padding `p = (k - 1) / 2`, or 2 where it is
+/// full.
 ///
 /// If `backward`, it is the gradient of another convolution with respect to its
 /// operand: `w[c, o, k - 1 - u, k - 1 - v]` stands in the place of `w[o, c, u, v]`.

@@ -57,6 +57,10 @@ pub struct Rules {
     pub student: Option<String>,
     #[serde(default)]
     pub teacher: Option<String>,
+    /// Of the denoiser, where one is trained. Not in checkpoints of earlier
+    /// versions, which go on with any.
+    #[serde(default)]
+    pub loss: Option<String>,
 }
 
 /// A checkpoint in memory.
@@ -198,6 +202,8 @@ impl Rules {
                 ("images", images(rules)),
                 ("student", text(&rules.student)),
                 ("teacher", text(&rules.teacher)),
+                // One that is not known may be any.
+                ("loss", text(&self.loss.as_ref().and(rules.loss.clone()))),
             ]
         };
         let mut pairs = values(self).into_iter().zip(values(other));

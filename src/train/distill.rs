@@ -27,7 +27,7 @@ use crate::model::time::sinusoidal_embedding;
 use crate::model::{Model, PhaseOptions, Settings, names, phases};
 use crate::ops::NoiseSource;
 use crate::plan::MemoryReport;
-use crate::upscale::step_record;
+use crate::upscale::record_of;
 use std::sync::Arc;
 
 /// The processes of student and teacher.
@@ -194,22 +194,17 @@ impl Teacher {
             return Err(TrainError::Options(text));
         };
         let keyed = StepRecord {
-            seed_low: seed as u32,
-            seed_high: (seed >> 32) as u32,
             places: Place::samples(0),
             ..StepRecord::default()
-        };
+        }
+        .with_seed(seed);
         let way = self.distillation.way(&self.schedule, timestep)?;
         let sampler = self.distillation.teacher.sampler;
         let steps = sampler.steps_at(&self.schedule, &way)?;
-        let clips = self.settings.clip_denoised;
-        let records: Vec<StepRecord> = steps
+        let records = steps
             .iter()
-            .map(|step| match clips {
-                true => step_record(step, keyed),
-                false => step_record(&step.without_clip(), keyed),
-            })
-            .collect();
+            .map(|step| record_of(&self.settings, step, keyed));
+        let records: Vec<StepRecord> = records.collect();
         let executor = &mut self.executor;
         executor.set_records(&records)?;
         executor.write(names::LR, &batch.lr)?;

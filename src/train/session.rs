@@ -10,6 +10,7 @@ use crate::exec::Backend;
 use crate::graph::{Parameters, Shape};
 use crate::model::Model;
 use crate::model::objective::names;
+use crate::ops::Norm;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -323,6 +324,11 @@ fn rules(batches: &Batches, options: &SessionOptions, teacher: Option<&Teacher>)
             let process = &teacher.distillation().teacher;
             format!("{process}, {}", teacher.checksum())
         }),
+        loss: match (of_batches.stage, options.trainer.norm) {
+            (Stage::Encoder, _) => None,
+            (_, Norm::L1) => Some("l1".to_owned()),
+            (_, Norm::L2) => Some("l2".to_owned()),
+        },
     }
 }
 

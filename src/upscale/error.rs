@@ -17,7 +17,7 @@ pub enum UpscaleError {
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
     #[error(
-        "the image's buffers do not fit its size of {width}x{height}; give it 3 bytes a pixel, and 1 of alpha or none, and at least one pixel"
+        "the image's buffers do not fit its size of {width}x{height}; give it 3 samples a pixel, and 1 of alpha or none, and at least one pixel"
     )]
     Picture { width: usize, height: usize },
     #[error("{0}")]

@@ -56,6 +56,7 @@ pub use progress::{OnProgress, Progress};
 pub use sample_options::{MOST_STRENGTH, SampleOptions};
 pub use select::{DeviceChoice, Selected, select};
 pub use spread::Spread;
+pub(crate) use steps::record_of;
 pub use steps::{kept_steps, step_record};
 pub use tiling::{SMALLEST_TILE, TileChoice, Tiles};
 pub use upscaler::{NextTry, Report, Retry, Upscaler, UpscalerOptions};

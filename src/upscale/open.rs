@@ -112,7 +112,9 @@ impl OpenDevice {
         self.precision
     }
 
-    /// Bytes of the device's memory that may be used; of a discrete GPU, all.
+    /// Bytes of the device's memory that may be used: nine tenths of the system's
+    /// free memory, or of all memory of a GPU that has its own; where that is
+    /// unknown, there is no limit.
     pub fn usable_bytes(&self) -> u64 {
         usable_bytes(&self.selected.device, None, 0)
     }

@@ -17,7 +17,8 @@ pub struct SampleOptions {
     pub sample: u32,
     /// What lies beyond the image's edges; wrapped, the result tiles a plane.
     pub border: Border,
-    /// Whether results must shrink to the image itself.
+    /// Whether results are corrected until they shrink to the image itself, as nearly
+    /// as colours between black and white can.
     pub consistent: bool,
     /// Factor of the noise that each step adds, from 0 (smooth) to
     /// [`MOST_STRENGTH`]; 1 is what the sampler asks for.

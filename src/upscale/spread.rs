@@ -1,5 +1,6 @@
 //! How much the samples of an image differ from each other.
 
+use super::UpscaleError;
 use crate::host_memory::{NoMemory, collected, zeros};
 use crate::image::{Picture, Samples};
 use rayon::prelude::*;
@@ -19,14 +20,18 @@ impl Spread {
     /// Of one sample.
     ///
     /// # Errors
-    /// When the system has no memory for it.
-    pub fn new(first: &Picture) -> Result<Self, NoMemory> {
+    /// When its buffers do not fit its size, or the system has no memory for it.
+    pub fn new(first: &Picture) -> Result<Self, UpscaleError> {
+        let (width, height) = (first.width, first.height);
+        if !first.is_consistent() {
+            return Err(UpscaleError::Picture { width, height });
+        }
         let alpha = first.alpha.as_ref().map(Samples::copied);
         let count = first.rgb.len();
         Ok(Self {
             like: Picture {
                 alpha: alpha.transpose()?,
-                ..first.without_pixels([first.width, first.height])
+                ..first.without_pixels([width, height])
             },
             count: 1,
             mean: collected(count, (0..count).map(|index| level(&first.rgb, index)))?,
@@ -40,7 +45,11 @@ impl Spread {
     /// When it has another size.
     pub fn add(&mut self, sample: &Picture) {
         let rgb = &sample.rgb;
-        assert_eq!(rgb.len(), self.mean.len(), "samples of one image");
+        let size = |picture: &Picture| [picture.width, picture.height];
+        assert!(
+            size(sample) == size(&self.like) && rgb.len() == self.mean.len(),
+            "samples of one image"
+        );
         self.count += 1;
         let part = 1.0 / self.count as f32;
         let sums = self.mean.par_iter_mut().zip(&mut self.squares);
@@ -52,16 +61,20 @@ impl Spread {
         });
     }
 
-    /// The mean of the samples, of 8 bits.
+    /// The mean of the samples, of as many bits as the first.
     ///
     /// # Errors
     /// When the system has no memory for it.
     pub fn mean(&self) -> Result<Picture, NoMemory> {
-        let rgb = self.mean.iter().map(|v| v.round() as u8);
+        let (mean, count) = (self.mean.iter(), self.mean.len());
         let alpha = self.like.alpha.as_ref().map(Samples::copied);
-        let alpha = alpha.map(|alpha| alpha?.with_bits(8));
         Ok(Picture {
-            rgb: Samples::U8(collected(self.mean.len(), rgb)?.into()),
+            rgb: match self.like.rgb {
+                Samples::U8(_) => collected(count, mean.map(|v| v.round() as u8))?.into(),
+                Samples::U16(_) => {
+                    collected(count, mean.map(|v| (v * 257.0).round() as u16))?.into()
+                }
+            },
             alpha: alpha.transpose()?,
             ..self
                 .like

@@ -44,8 +44,6 @@ pub(super) fn records_from(
     let parts = [signal.sqrt() as f32, (1.0 - signal).sqrt() as f32];
     let margin = (-((MARGIN * settings.scale) as i32)) as u32;
     let keyed = StepRecord {
-        seed_low: sample.seed as u32,
-        seed_high: (sample.seed >> 32) as u32,
         places: Place::samples(sample.sample).map(|place| Place {
             // The image's own first pixel is at 0.
             x: margin,
@@ -53,7 +51,8 @@ pub(super) fn records_from(
             ..place
         }),
         ..StepRecord::default()
-    };
+    }
+    .with_seed(sample.seed);
     // x_T is drawn at step T, and multiplied by `sigma`.
     let start = StepRecord {
         noise_step: settings.timesteps as u32,
@@ -80,10 +79,7 @@ pub(super) fn records_from(
         sigma: step.sigma * sample.strength,
         ..step
     });
-    let steps = steps.map(|step| match settings.clip_denoised {
-        true => step_record(&step, keyed),
-        false => step_record(&step.without_clip(), keyed),
-    });
+    let steps = steps.map(|step| record_of(settings, &step, keyed));
     Ok((std::iter::once(start).chain(steps).collect(), parts))
 }
 
@@ -91,6 +87,18 @@ pub(super) fn records_from(
 /// above 0 to 1, as in [`Upscaler::blend`](super::Upscaler::blend).
 pub fn kept_steps(steps: usize, amount: f64) -> usize {
     ((steps as f64 * amount).round() as usize).max(1)
+}
+
+/// As [`step_record`], with the clamp of x_0 that the model was trained for.
+pub(crate) fn record_of(
+    settings: &Settings,
+    step: &StepCoefficients,
+    keyed: StepRecord,
+) -> StepRecord {
+    match settings.clip_denoised {
+        true => step_record(step, keyed),
+        false => step_record(&step.without_clip(), keyed),
+    }
 }
 
 /// A step's coefficients, rounded to f32, with the seed and place of `keyed`.

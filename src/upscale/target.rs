@@ -44,6 +44,24 @@ impl Upscaler {
         progress: OnProgress<'_>,
         rows: OnRows<'_>,
     ) -> Result<Report, UpscaleError> {
+        self.begin_image();
+        self.upscale_next_to(picture, size, sample, progress, rows)
+    }
+
+    /// As [`upscale_to`](Self::upscale_to), for the image that was upscaled last:
+    /// in one piece, and where the model runs once, it is not encoded again. Of
+    /// another image, the result would be wrong.
+    ///
+    /// # Errors
+    /// As [`upscale_to`](Self::upscale_to).
+    pub fn upscale_next_to(
+        &mut self,
+        picture: &Picture,
+        size: [usize; 2],
+        sample: &SampleOptions,
+        progress: OnProgress<'_>,
+        rows: OnRows<'_>,
+    ) -> Result<Report, UpscaleError> {
         self.check_picture(picture)?;
         let own = [picture.width, picture.height];
         if size[0] < own[0] || size[1] < own[1] {
@@ -55,7 +73,7 @@ impl Upscaler {
         let scale = self.model().settings().scale;
         let passes = self.passes(own, size);
         if passes == 1 && own.map(|side| side * scale) == size {
-            return self.upscale_rows(picture, sample, progress, rows);
+            return self.upscale_next(picture, sample, progress, rows);
         }
         let mut enlarged: Option<Picture> = None;
         let mut retried = Vec::new();
@@ -71,10 +89,13 @@ impl Upscaler {
         }
         let image = enlarged.as_ref().unwrap_or(picture);
         let full = [image.width, image.height].map(|side| side * scale);
+        if passes > 1 {
+            self.begin_image();
+        }
         let colors = Colors::new(picture, sample.border)?;
         let mut fitted = Fitted::new(&colors, full, size)?;
         let mut refused = None;
-        let upscaled = self.upscale_rows(image, sample, progress, &mut |strip| match fitted
+        let upscaled = self.upscale_next(image, sample, progress, &mut |strip| match fitted
             .fit(strip)
         {
             Ok(Some(fitted)) => rows(fitted),

@@ -245,7 +245,8 @@ impl Tiled<'_> {
             self.executor.run(names::PREDICT, steps::START + 1 + step)?;
             let mut x0 = self.executor.read(names::X0)?;
             if let Some(consistency) = &self.consistency {
-                consistency.correct(&mut x0, &self.lr(column, row)?)?;
+                let is_last = step + 2 == self.records.len();
+                consistency.correct(&mut x0, &self.lr(column, row)?, is_last)?;
             }
 
             let column_weights = columns.weights(column, scale);

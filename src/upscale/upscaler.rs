@@ -29,8 +29,9 @@ use std::time::Duration;
 pub struct UpscalerOptions {
     pub device: DeviceChoice,
     pub precision: PrecisionChoice,
-    /// Bytes of memory that may be used. By default, the free memory of the
-    /// system, and all memory of a discrete GPU.
+    /// Bytes of memory that may be used. By default, nine tenths of the system's
+    /// free memory, or of all memory of a GPU that has its own; where that is
+    /// unknown, there is no limit.
     pub memory_limit: Option<u64>,
     pub tile: TileChoice,
     /// Whether results that do not match their image are results, too.

@@ -52,6 +52,37 @@ fn opacity_that_jpeg_loses_is_told() {
 }
 
 #[test]
+fn how_roughly_a_result_matches_is_told() {
+    let folder = Folder::new();
+    let draw = |name: &str, level: fn(u32, u32) -> u8| {
+        let pixel = |x: u32, y: u32| image::Rgb([level(x, y); 3]);
+        let picture = image::RgbImage::from_fn(16, 16, pixel);
+        picture.save(folder.path(name)).unwrap();
+    };
+    draw("flat.png", |_, _| 128);
+    draw("edge.png", |x, _| if x < 8 { 0 } else { 255 });
+    draw("dots.png", |x, y| ((x * x + 3 * y) % 2) as u8 * 255);
+    let options = ["upscale", "-d", "cpu", "-n", "1", "--seed", "1", "--json"];
+    let told = |input: &str, option: &[&str]| {
+        let run = folder.run(&[&options[..], &[input, "--force"], option].concat());
+        assert_eq!(run.code, 0, "{run:?}");
+        let [roughly, exactly] = ["only roughly", "exactly this image"].map(|remark| {
+            let count = |text: &str| text.matches(remark).count();
+            assert_eq!(count(&run.stdout), count(&run.stderr), "{run:?}");
+            count(&run.stderr) == 1
+        });
+        (roughly, exactly)
+    };
+    let consistent = ["--consistent"];
+    assert_eq!(told("flat.png", &[]), (false, false));
+    assert_eq!(told("flat.png", &consistent), (false, false));
+    assert_eq!(told("edge.png", &[]), (false, false));
+    assert_eq!(told("edge.png", &consistent), (false, true));
+    assert_eq!(told("dots.png", &[]), (true, false));
+    assert_eq!(told("dots.png", &consistent), (true, false));
+}
+
+#[test]
 fn a_gray_picture_stays_gray() {
     let folder = Folder::new();
     let pixel = |x: u32, y: u32| image::Luma([(x * 31 + y * 17) as u8]);

@@ -190,6 +190,7 @@ fn a_training_goes_on_to_the_same_model() {
         ("--stage", "encoder", "--stage joint, not encoder"),
         ("--jpeg", "30..90", "--jpeg off, not 30..90"),
         ("--full-size", "", "made with no --full-size"),
+        ("--loss", "l2", "made with --loss l1, not l2"),
         ("--blocks", "3", "a model of other sizes"),
     ] {
         let args = [&rest[..], &[(name, value)]].concat();

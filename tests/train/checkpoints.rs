@@ -316,6 +316,7 @@ fn each_rule_counts_alone() {
         ("fingerprint", "images", json!("0123")),
         ("student", "student", json!("ddpm, 2 steps")),
         ("teacher", "teacher", json!("ddim, 8 steps, sha256:0")),
+        ("loss", "loss", json!("l2")),
     ];
     let mut keys: Vec<&str> = others.iter().map(|(key, ..)| *key).collect();
     keys.sort_unstable();
@@ -338,4 +339,15 @@ fn each_rule_counts_alone() {
             other => panic!("{key}: {other:?}"),
         }
     }
+}
+
+/// Checkpoints of earlier versions do not say what was minimised.
+#[test]
+fn a_loss_that_is_not_known_may_be_any() {
+    let (_folder, file) = with_checkpoint();
+    let mut checkpoint = Checkpoint::open(&file).unwrap();
+    let rules = checkpoint.saved.rules.clone();
+    assert_eq!(rules.loss.as_deref(), Some("l1"));
+    checkpoint.saved.rules.loss = None;
+    checkpoint.check(&file, &rules).unwrap();
 }

@@ -3,7 +3,7 @@
 use super::tiles::scene;
 use super::{on_every_adapter, sample, upscale, upscaler};
 use srdiff::diffusion::Sampler;
-use srdiff::image::{Picture, metrics};
+use srdiff::image::{Picture, Samples, metrics};
 use srdiff::model::Model;
 use srdiff::upscale::{
     PrecisionChoice, Progress, SampleOptions, Spread, TileChoice, UpscaleError, Upscaler,
@@ -48,6 +48,47 @@ fn consistent_results_shrink_to_the_image() {
         let psnr = lr_psnr(&upscale(&mut upscaler, &input, &consistent), &input);
         assert!(psnr > 50.0, "{}: {psnr}", adapter.name);
     });
+}
+
+/// A picture of black and colours on white, as logos are.
+fn logo(side: usize) -> Picture {
+    let half = side as f64 / 2.0;
+    let pixel = |index: usize| {
+        let at = |v: usize| v as f64 + 0.5 - half;
+        let (x, y) = (at(index % side), at(index / side));
+        // Edges that are as wide as a pixel's diagonal, as from a good renderer.
+        let inside = |distance: f64| (0.5 - distance / 1.5).clamp(0.0, 1.0);
+        let disc = inside(f64::hypot(x, y) - 0.35 * side as f64);
+        let bar = inside((x + y).abs() - 0.1 * side as f64) * disc;
+        [0.8, 0.1, 0.0].map(|colour| {
+            let level = (1.0 - disc) + (disc - bar) * colour;
+            (255.0 * level).round() as u8
+        })
+    };
+    Picture::new(side, side, (0..side * side).flat_map(pixel).collect())
+}
+
+/// What corrections take beyond white and black is cut off, and has to be made up
+/// for beside it.
+#[test]
+fn consistent_results_of_black_and_white_shrink_to_the_image_too() {
+    let flat = |level: u8| Picture::new(12, 12, vec![level; 3 * 144]);
+    for (name, input, least) in [
+        ("logo", logo(32), 60.0),
+        ("white", flat(255), 60.0),
+        ("black", flat(0), 60.0),
+    ] {
+        for tile in [TileChoice::Auto, TileChoice::AtMost(32)] {
+            let consistent = SampleOptions {
+                consistent: true,
+                ..sample(Sampler::Ddpm, 1, 4)
+            };
+            let mut upscaler = super::tiles::tiled(Model::starter(), "cpu", tile);
+            let psnr = lr_psnr(&upscale(&mut upscaler, &input, &consistent), &input);
+            println!("{name}, {tile:?}: LR-PSNR {psnr:.1} dB");
+            assert!(psnr > least, "{name}, {tile:?}: {psnr}");
+        }
+    }
 }
 
 /// Mean difference of horizontal neighbours.
@@ -199,6 +240,35 @@ fn the_spread_of_samples_is_that_of_the_textbook() {
     }
     let map = spread.heat_map(3.0).unwrap();
     assert_eq!(*map.rgb8(), [255, 255, 132, 255, 255, 255]);
+}
+
+#[test]
+fn the_mean_of_samples_has_their_bits() {
+    let image = |rgb: Vec<u16>| Picture {
+        alpha: Some(vec![0u16, 12_345].into()),
+        ..Picture::with_samples(2, 1, rgb.into())
+    };
+    let mut spread = Spread::new(&image(vec![1, 2, 3, 1000, 65_535, 40_000])).unwrap();
+    spread.add(&image(vec![3, 2, 4, 1002, 65_535, 40_001]));
+    let mean = spread.mean().unwrap();
+    let Samples::U16(rgb) = &mean.rgb else {
+        panic!("{} bits", mean.rgb.bits());
+    };
+    assert_eq!((&rgb[..2], &rgb[3..5]), (&[2, 2][..], &[1001, 65_535][..]));
+    assert!([3, 4].contains(&rgb[2]) && [40_000, 40_001].contains(&rgb[5]));
+    assert_eq!(mean.alpha, image(vec![0; 6]).alpha);
+}
+
+#[test]
+fn buffers_of_another_size_are_no_image() {
+    let mut image = Picture::new(2, 1, vec![0; 6]);
+    image.rgb = Vec::<u8>::new().into();
+    let spread = Spread::new(&image);
+    assert!(matches!(spread, Err(UpscaleError::Picture { .. })));
+    // Three times as many are none, in 64 bits.
+    let third = 6_148_914_691_236_517_206; // (2^64 + 2) / 3
+    let made = std::panic::catch_unwind(|| Picture::new(third, 1, vec![0; 2]));
+    assert!(made.is_err());
 }
 
 #[test]

@@ -100,6 +100,47 @@ fn any_size_is_reached_by_shrinking_or_by_running_twice() {
 }
 
 #[test]
+fn other_samples_of_a_size_need_no_other_encoding() {
+    let image = scene(10, 8);
+    let mut upscaler = tiled(Model::starter(), "cpu", TileChoice::Auto);
+    // In one run of the model, and in two, whose last image is not the first.
+    for (size, expected_encodings) in [([15, 12], 1), ([45, 36], 4)] {
+        let mut encodings = 0;
+        let mut samples = [0, 1].map(|number| {
+            let options = SampleOptions {
+                sample: number,
+                ..sample(Sampler::Ddpm, 1, 3)
+            };
+            let mut strips = Vec::new();
+            let progress = &mut |progress| {
+                encodings += usize::from(progress == srdiff::upscale::Progress::Image);
+                ControlFlow::Continue(())
+            };
+            let rows = &mut |strip| {
+                strips.push(strip);
+                ControlFlow::Continue(())
+            };
+            match number {
+                0 => upscaler.upscale_to(&image, size, &options, progress, rows),
+                _ => upscaler.upscale_next_to(&image, size, &options, progress, rows),
+            }
+            .unwrap();
+            (options, assembled(size, &strips))
+        });
+        assert_eq!(encodings, expected_encodings, "{size:?}");
+        let (options, second) = &mut samples[1];
+        let mut strips = Vec::new();
+        let ignore = &mut |_| ControlFlow::Continue(());
+        let alone = upscaler.upscale_to(&image, size, options, ignore, &mut |strip| {
+            strips.push(strip);
+            ControlFlow::Continue(())
+        });
+        alone.unwrap();
+        assert!(*second == assembled(size, &strips), "{size:?}");
+    }
+}
+
+#[test]
 fn an_image_without_pixels_is_refused() {
     let mut upscaler = tiled(Model::starter(), "cpu", TileChoice::Auto);
     let mut empty = scene(1, 1);

@@ -121,7 +121,7 @@ fn of_device(error: &ExecError) -> u8 {
 
 /// Options as the library's messages name them are flags of the same name.
 fn with_flags(message: &str) -> String {
-    const FLAGS: [(&str, &str); 18] = [
+    const FLAGS: [(&str, &str); 19] = [
         ("`hidden`", "--hidden"),
         ("`mults`", "--mults"),
         ("`features`", "--features"),
@@ -138,6 +138,7 @@ fn with_flags(message: &str) -> String {
         ("`drawings`", "--drawings"),
         ("`student`", "--student-steps"),
         ("`teacher`", "--teacher"),
+        ("`loss`", "--loss"),
         ("`halve` true, not false", "no --full-size"),
         ("`halve` false, not true", "--full-size"),
     ];

@@ -74,6 +74,49 @@ pub fn upscale_all<'a>(
     }
 }
 
+/// An image that results are made of.
+struct Image<'a> {
+    job: &'a Job,
+    picture: Picture,
+    /// Its results, without their pixels.
+    head: Picture,
+    /// Whether results are made again to a size that is not the model's, so that
+    /// they are consistent only nearly.
+    is_nearly: bool,
+    notes: Vec<String>,
+    /// What each pass of the model costs.
+    passes: Vec<u64>,
+    /// How long reading it took, for its first result.
+    load: Duration,
+    /// When its last result was done.
+    started: Instant,
+    /// Whether the upscaler does not hold its encoding.
+    is_first: bool,
+    spread: Option<Spread>,
+}
+
+impl Image<'_> {
+    /// What a result costs.
+    fn work(&self) -> u64 {
+        self.passes.iter().sum()
+    }
+
+    /// Tells what is new, in the reports of all results from now on, too.
+    fn note(&mut self, report: &Report, mut notes: Vec<String>) {
+        notes.retain(|note| !self.notes.contains(note));
+        report.notes(self.job, &notes);
+        self.notes.extend(notes);
+    }
+}
+
+/// What comes after a result.
+enum Next {
+    Result,
+    Image,
+    /// It was stopped.
+    End,
+}
+
 impl<'a> Compute<'a, '_> {
     /// Makes all results of an image that are not there yet. Breaks if it is
     /// stopped.
@@ -82,12 +125,7 @@ impl<'a> Compute<'a, '_> {
         engine: &mut Upscaler,
         loaded: Loaded<'a>,
     ) -> Result<ControlFlow<()>, Failure> {
-        let Self {
-            settings,
-            report,
-            stop,
-            ..
-        } = *self;
+        let (settings, report) = (self.settings, self.report);
         let Loaded { job, decoded, time } = loaded;
         let Decoded { picture, mut notes } = decoded?;
         if !std::mem::replace(&mut self.is_announced, true) {
@@ -95,12 +133,9 @@ impl<'a> Compute<'a, '_> {
         }
         self.device_notes(engine);
         let own = [picture.width, picture.height];
-        let scale = engine.model().settings().scale;
-        // The model's own size takes no other way than without --scale.
-        let target = settings
-            .target
-            .filter(|t| t.of(own) != own.map(|side| scale * side));
-        let is_nearly = target.is_some() && settings.sample.consistent;
+        let full = own.map(|side| engine.model().settings().scale * side);
+        let size = settings.target.map_or(full, |target| target.of(own));
+        let is_nearly = settings.sample.consistent && size != full;
         if is_nearly && !std::mem::replace(&mut self.is_told, true) {
             report.say(&format!("note: {NEARLY_CONSISTENT}"));
         }
@@ -108,111 +143,136 @@ impl<'a> Compute<'a, '_> {
         if is_nearly {
             notes.push(NEARLY_CONSISTENT.to_owned());
         }
-        let passes = settings.passes_of(job);
-        let work = passes.iter().sum::<u64>();
-        let mut started = Instant::now();
-        let size = target.map_or(own.map(|side| scale * side), |target| target.of(own));
-        let head = picture.without_pixels(size);
-        let mut spread: Option<Spread> = None;
-        let mut load = time;
-        let mut is_first = true;
+        let mut image = Image {
+            job,
+            head: picture.without_pixels(size),
+            picture,
+            is_nearly,
+            notes,
+            passes: settings.passes_of(job),
+            load: time,
+            started: Instant::now(),
+            is_first: true,
+            spread: None,
+        };
         for number in settings.numbers_of(job) {
-            settings.reach(Stage::Upscale, job);
-            let sample = settings.sample_of(number);
-            self.at = number as usize;
-            let is_there = job.is_there(self.at);
-            if settings.shared && job.output(self.at).is_some_and(Path::is_file) {
-                report.appeared(job, self.at);
-                self.before += work;
-                continue;
-            }
-            let mut results = Results::new(job, self.at, head.clone(), &self.to_save);
-            let mut whole = settings.uncertainty.then(|| head.clone());
-            let mut before = self.before;
-            let mut pass = 0;
-            let progress = &mut |progress| {
-                // A signal may come while the first image of a size is loaded.
-                if stop.is_asked() {
-                    return ControlFlow::Break(());
-                }
-                let shown = report.show(progress, before, passes[pass]);
-                if progress == Progress::Finish && pass + 1 < passes.len() {
-                    before += passes[pass];
-                    pass += 1;
-                }
-                shown
-            };
-            let mut refused = None;
-            let rows = &mut |strip: Strip| {
-                if let Some(whole) = &mut whole
-                    && let Err(error) = strip.copied().and_then(|strip| whole.push(strip))
-                {
-                    refused = Some(error);
-                    return ControlFlow::Break(());
-                }
-                match is_there {
-                    true => ControlFlow::Continue(()),
-                    false => results.push(strip),
-                }
-            };
-            let result = match std::mem::take(&mut is_first) {
-                _ if target.is_some() => engine.upscale_to(&picture, size, &sample, progress, rows),
-                true => engine.upscale_rows(&picture, &sample, progress, rows),
-                false => engine.upscale_next(&picture, &sample, progress, rows),
-            };
-            self.device_notes(engine);
-            let retried = result.iter().flat_map(|how| &how.retried);
-            let retried: Vec<_> = retried.map(ToString::to_string).collect();
-            report.notes(job, &retried);
-            notes.extend(retried);
-            let failed = Failure::upscaling(job.input.shown());
-            if let Some(error) = refused {
-                return Err(failed(error.into()));
-            }
-            let how = match result {
-                Ok(how) => how,
-                Err(UpscaleError::Cancelled) if results.is_there() => {
-                    self.before += work;
-                    // What is kept of the image may not be complete.
-                    is_first = true;
-                    started = Instant::now();
-                    continue;
-                }
-                // The thread that writes it has reported why it cannot.
-                Err(UpscaleError::Cancelled) if results.is_refused() => break,
-                Err(UpscaleError::Cancelled) => return Ok(ControlFlow::Break(())),
-                Err(error) => return Err(failed(error)),
-            };
-            self.before += work;
-            let done = Instant::now();
-            let made = Made {
-                size: [0; 2],
-                kind: Kind::Result,
-                device: engine.selected().device.to_string(),
-                how: Some(how),
-                notes: notes.clone(),
-                load: std::mem::take(&mut load),
-                upscale: done - started,
-                done,
-                save: Duration::ZERO,
-            };
-            started = done;
-            results.finish(made.clone());
-            self.at += 1;
-            if let Some(whole) = &whole {
-                match &mut spread {
-                    None => spread = Some(Spread::new(whole).map_err(no_memory(job))?),
-                    Some(spread) => spread.add(whole),
-                }
-            }
-            if number + 1 == settings.results
-                && let Some(spread) = spread.take()
-            {
-                self.write_spread(job, &spread, made)
-                    .map_err(no_memory(job))?;
+            match self.result(engine, &mut image, number)? {
+                Next::Result => {}
+                Next::Image => break,
+                Next::End => return Ok(ControlFlow::Break(())),
             }
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Makes result `number` of an image.
+    fn result(
+        &mut self,
+        engine: &mut Upscaler,
+        image: &mut Image<'a>,
+        number: u32,
+    ) -> Result<Next, Failure> {
+        let (settings, report, stop, job) = (self.settings, self.report, self.stop, image.job);
+        settings.reach(Stage::Upscale, job);
+        let sample = settings.sample_of(number);
+        self.at = number as usize;
+        let is_there = job.is_there(self.at);
+        if settings.shared && job.output(self.at).is_some_and(Path::is_file) {
+            report.appeared(job, self.at);
+            self.before += image.work();
+            return Ok(Next::Result);
+        }
+        let mut results = Results::new(job, self.at, image.head.clone(), &self.to_save);
+        let mut whole = settings.uncertainty.then(|| image.head.clone());
+        let mut before = self.before;
+        let mut pass = 0;
+        let passes = &image.passes;
+        let progress = &mut |progress| {
+            // A signal may come while the first image of a size is loaded.
+            if stop.is_asked() {
+                return ControlFlow::Break(());
+            }
+            let shown = report.show(progress, before, passes[pass]);
+            if progress == Progress::Finish && pass + 1 < passes.len() {
+                before += passes[pass];
+                pass += 1;
+            }
+            shown
+        };
+        let mut refused = None;
+        let rows = &mut |strip: Strip| {
+            if let Some(whole) = &mut whole
+                && let Err(error) = strip.copied().and_then(|strip| whole.push(strip))
+            {
+                refused = Some(error);
+                return ControlFlow::Break(());
+            }
+            match is_there {
+                true => ControlFlow::Continue(()),
+                false => results.push(strip),
+            }
+        };
+        let (picture, size) = (&image.picture, [image.head.width, image.head.height]);
+        let result = match std::mem::take(&mut image.is_first) {
+            true => engine.upscale_to(picture, size, &sample, progress, rows),
+            false => engine.upscale_next_to(picture, size, &sample, progress, rows),
+        };
+        self.device_notes(engine);
+        let failed = Failure::upscaling(job.input.shown());
+        if let Some(error) = refused {
+            return Err(failed(error.into()));
+        }
+        let how = match result {
+            Ok(how) => how,
+            Err(UpscaleError::Cancelled) if results.is_there() => {
+                self.before += image.work();
+                // What is kept of the image may not be complete.
+                image.is_first = true;
+                image.started = Instant::now();
+                return Ok(Next::Result);
+            }
+            // The thread that writes it has reported why it cannot.
+            Err(UpscaleError::Cancelled) if results.is_refused() => return Ok(Next::Image),
+            Err(UpscaleError::Cancelled) => return Ok(Next::End),
+            Err(error) => return Err(failed(error)),
+        };
+        let retried = how.retried.iter().map(ToString::to_string);
+        let remark = remark(how.lr_psnr, sample.consistent && !image.is_nearly);
+        let notes = retried.chain(remark.map(str::to_owned));
+        image.note(report, notes.collect());
+        self.before += image.work();
+        let done = Instant::now();
+        let made = Made {
+            size: [0; 2],
+            kind: Kind::Result,
+            device: engine.selected().device.to_string(),
+            how: Some(how),
+            notes: image.notes.clone(),
+            load: std::mem::take(&mut image.load),
+            upscale: done - image.started,
+            done,
+            save: Duration::ZERO,
+        };
+        image.started = done;
+        results.finish(made.clone());
+        self.at += 1;
+        if let Some(whole) = &whole {
+            match &mut image.spread {
+                None => {
+                    let spread = Spread::new(whole);
+                    let spread = spread.map_err(Failure::upscaling(job.input.shown()))?;
+                    image.spread = Some(spread);
+                }
+                Some(spread) => spread.add(whole),
+            }
+        }
+        if number + 1 == settings.results
+            && let Some(spread) = image.spread.take()
+        {
+            self.write_spread(job, &spread, made)
+                .map_err(no_memory(job))?;
+        }
+        Ok(Next::Result)
     }
 
     /// What is to be known of the device, and of no image.
@@ -259,6 +319,26 @@ impl<'a> Compute<'a, '_> {
 
 /// With a size that is not what one run of the model gives.
 const NEARLY_CONSISTENT: &str = "--consistent corrects each run of the model; shrunk or enlarged again to the size of --scale, the result agrees with the image as well as its LR-PSNR says";
+
+/// Where results differ from their images by more than this (LR-PSNR in dB), that
+/// is said: with `--consistent`, and in any case.
+const CONSISTENT: f64 = 50.0;
+const ROUGH: f64 = 25.0;
+
+/// What is to be said of how well a result matches its image.
+fn remark(lr_psnr: f64, is_consistent: bool) -> Option<&'static str> {
+    if lr_psnr < ROUGH {
+        Some(
+            "shrunk again, the result matches the image only roughly, as with dithers, checkers and lines of single pixels",
+        )
+    } else if is_consistent && lr_psnr < CONSISTENT {
+        Some(
+            "--consistent: no colours between black and white shrink to exactly this image, as with hard edges and colours that were cut off; its LR-PSNR says how near the result is",
+        )
+    } else {
+        None
+    }
+}
 
 /// Names the image that there is no memory for.
 fn no_memory(job: &Job) -> impl FnOnce(NoMemory) -> Failure {

@@ -63,7 +63,7 @@ impl CpuBackend {
         let fresh: Vec<bool> = known.iter().map(Option::is_none).collect();
         let slots = allocate(&program.slots, known).ok_or_else(|| ExecError::OutOfMemory {
             device: "the CPU".to_owned(),
-            needed_mib: program.memory.total_bytes() >> 20,
+            needed_mib: program.memory.total_bytes().div_ceil(1 << 20),
             hint: String::new(),
         })?;
         let mut owners = program.slots.iter().map(|slot| &slot.owner);

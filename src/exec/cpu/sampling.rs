@@ -32,7 +32,7 @@ const RUN: usize = 64;
 /// Draws the noise of row `row`, counted through all samples, to `z`:
 /// `[columns][channels]`.
 fn draw(record: &StepRecord, shape: Shape, row: usize, z: &mut [f32]) {
-    let seed = u64::from(record.seed_high) << 32 | u64::from(record.seed_low);
+    let seed = record.seed();
     let (place, step) = (record.places[row / shape.h], record.noise_step);
     let y = place.y.wrapping_add((row % shape.h) as u32);
     let mut normals = [[0.0; 4]; RUN];

@@ -289,8 +289,8 @@ impl Picture {
     /// Writes the image to `path`: to a temporary file beside it first, so
     /// that there is never half an image and a failure leaves nothing behind.
     ///
-    /// A gray image is written with one channel, and all metadata that the
-    /// format can hold are written too. What it cannot hold is lost:
+    /// A gray image is written with one channel (WebP has three in any case), and
+    /// all metadata that the format can hold are written too. What it cannot hold is lost:
     /// [`OutputFormat::losses`].
     ///
     /// # Errors

@@ -46,6 +46,7 @@ fn a_black_tile_of_a_large_image_is_seen() {
 fn blocks_cover_all_sizes() {
     for size in [[1, 1], [1, 100], [31, 33], [32, 32], [63, 64], [65, 95]] {
         assert!(!is_lost(size, None), "{size:?}");
-        assert!(is_lost(size, Some(([0, 0], size[0].min(size[1])))) || size == [1, 100]);
+        let side = size[0].min(size[1]);
+        assert!(is_lost(size, Some(([0, 0], side))), "{size:?}");
     }
 }

@@ -60,11 +60,11 @@ impl Held {
                 true => planes,
                 false => 0,
             };
-        // A copy of x; for the correction, three planes of one channel and five of
+        // A copy of x; for the correction, three planes of one channel and seven of
         // LR size.
         let of_tile = planes
             + match self.is_consistent {
-                true => planes + 5,
+                true => planes + 7,
                 false => 0,
             };
         // A segment of the image to start from and of the enlarged input, of which

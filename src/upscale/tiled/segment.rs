@@ -69,7 +69,7 @@ impl Noise {
             let (x, y) = (x as u32, y as u32);
             normal4(seed, x, y, place.sample, record.noise_step, 0)
         };
-        let own = draw(u64::from(record.seed_high) << 32 | u64::from(record.seed_low));
+        let own = draw(record.seed());
         match self.toward {
             None => own,
             Some((seed, [from, to])) => {

@@ -139,7 +139,11 @@ fn a_strength_that_changes_nothing() {
     // Of two steps, half is one.
     let part = ["--strength", "0.5", "--amount", "0.5"];
     let blend = [&["blend", "in.png"], &FAST[..], &part].concat();
-    folder.refuses(&blend, 2, &parts);
+    folder.refuses(
+        &blend,
+        2,
+        &["--strength: of 2 steps, --amount 0.5", "--steps"],
+    );
 }
 
 #[test]

@@ -192,6 +192,8 @@ fn the_lr_psnr_of_any_size_is_that_of_the_result() {
         let reported = report.unwrap().lr_psnr;
         let found = lr_psnr(&assembled(size, &strips), &image);
         println!("{size:?}: {reported:.2} dB reported, {found:.2} measured");
+        // Equal to the last bits is as good as equal.
+        let [reported, found] = [reported, found].map(|psnr| psnr.min(120.0));
         assert!((reported - found).abs() < 0.02, "{size:?}");
     }
 }

@@ -110,7 +110,8 @@ impl Entry {
     }
 }
 
-/// Lists and pairs the pictures, and checks their sizes from their headers.
+/// Lists and pairs the pictures, and checks their sizes from their headers. Pictures
+/// that do not belong together are another data set than was meant: all is refused.
 pub fn list(args: &EvaluateArgs, settings: &Settings) -> Result<Listed, Failure> {
     let hr = files(args.hr()?)?;
     let pairs = match &args.lr {
@@ -128,8 +129,8 @@ pub fn list(args: &EvaluateArgs, settings: &Settings) -> Result<Listed, Failure>
         let sizes = size(&hr).and_then(|full| Ok((full, lr.as_deref().map(size).transpose()?)));
         let size = match (sizes, &lr) {
             (Ok((full, Some(small))), Some(lr)) => {
-                check_scale(&hr, full, lr, small, settings.scale)
-                    .and_then(|()| covered(&hr, small, settings.scale))
+                check_scale(&hr, full, lr, small, settings.scale)?;
+                covered(&hr, small, settings.scale)
             }
             (Ok((full, _)), _) => cropped_size(&hr, full, settings),
             (Err(failure), _) => Err(failure),

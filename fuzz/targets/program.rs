@@ -170,7 +170,7 @@ static PROGRAMS: LazyLock<Vec<Value>> = LazyLock::new(|| {
             precision,
         };
         let kernels = CpuChooser {
-            convolution,
+            conv2d: convolution,
             ..CpuChooser::new(1, precision)
         };
         // With gradients come parameters that can be written.

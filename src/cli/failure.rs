@@ -126,7 +126,7 @@ pub enum Failure {
     #[error("{}: cannot be written ({}); give another folder", .0.display(), .1)]
     Pages(PathBuf, std::io::Error),
     /// A file that lists images.
-    #[error("--from-file {}: cannot be read ({}); check the path of the list", .0.display(), .1)]
+    #[error("--from-file {}: cannot be read ({}); check its path, and write it as UTF-8, a path a line", .0.display(), .1)]
     List(PathBuf, std::io::Error),
     /// A list of images that has none.
     #[error("--from-file {}: names no files; write one a line", .0.display())]
@@ -236,7 +236,8 @@ impl Failure {
             UpscaleError::Device(_)
             | UpscaleError::Sampler(_)
             | UpscaleError::Option { .. }
-            | UpscaleError::NoKernel { .. } => Self::Upscaler(error),
+            | UpscaleError::NoKernel { .. }
+            | UpscaleError::Unexportable(_) => Self::Upscaler(error),
             error => Self::Picture {
                 input: input.to_string(),
                 error: Box::new(error),
@@ -306,7 +307,9 @@ fn code(error: &UpscaleError) -> u8 {
         | UpscaleError::Shrinks { .. }
         | UpscaleError::Mask { .. } => 2,
         UpscaleError::Picture { .. } => 3,
-        UpscaleError::Schedule(_) | UpscaleError::Exec(ExecError::Parameter(_)) => 5,
+        UpscaleError::Schedule(_)
+        | UpscaleError::Unexportable(_)
+        | UpscaleError::Exec(ExecError::Parameter(_)) => 5,
         UpscaleError::TooLarge(_)
         | UpscaleError::ExportTooLarge { .. }
         | UpscaleError::Exec(ExecError::OutOfMemory { .. } | ExecError::Limit { .. }) => 6,

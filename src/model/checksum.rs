@@ -13,7 +13,7 @@ use super::ModelProblem;
 
 pub(super) const KEY: &str = "checksum";
 pub(super) const METADATA: &str = "__metadata__";
-const PREFIX: &str = "sha256:";
+pub(super) const PREFIX: &str = "sha256:";
 
 /// As long as every checksum, so that a file's layout is known before it.
 pub(super) fn placeholder() -> String {

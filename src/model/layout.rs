@@ -102,7 +102,7 @@ pub(super) fn is_sr_head(name: &str) -> bool {
 }
 
 /// Whether the encoder's own head enlarges to another scale than the model:
-/// published code makes the same head for 2x, 4x and 16x.
+/// published code makes heads of 4x and 8x alone.
 pub(super) fn has_other_sr_head(
     settings: &Settings,
     shapes: &Shapes,

@@ -91,6 +91,8 @@ pub enum UpscaleError {
     /// Of settings that only the CPU's kernels know.
     #[error("{device} cannot run this model ({reason}); use the CPU")]
     NoKernel { device: String, reason: String },
+    #[error("this model cannot be exported: {0}")]
+    Unexportable(PlanError),
 }
 
 impl UpscaleError {

@@ -4,10 +4,10 @@ use super::graphs::graphs;
 use super::tiling::{MARGIN, Tiling};
 use super::{SampleOptions, UpscaleError, steps};
 use crate::exec::gpu::{AdapterSummary, Lowered, check_limits};
-use crate::exec::{ExecError, PrepareOptions, StepRecord, Target};
+use crate::exec::{ExecError, PrepareError, PrepareOptions, StepRecord, Target};
 use crate::image::Border;
 use crate::model::{Settings, gate, names, time};
-use crate::plan::Precision;
+use crate::plan::{PlanError, Precision};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -96,8 +96,12 @@ impl Export {
         let limits = AdapterSummary::baseline();
         let target = Target::gpu(&limits, precision);
         let prepared = target.prepare(&graphs, &PrepareOptions::default());
-        let prepared =
-            prepared.map_err(|error| UpscaleError::of_gpu("an exported program", error))?;
+        let prepared = prepared.map_err(|error| match error {
+            PrepareError::Plan(error @ PlanError::NoKernel { .. }) => {
+                UpscaleError::Unexportable(error)
+            }
+            error => error.into(),
+        })?;
         let program = prepared.lowered().expect("a GPU's program is lowered");
         check_limits(&limits, program).map_err(|error| match error {
             ExecError::Limit {

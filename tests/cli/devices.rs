@@ -23,7 +23,11 @@ fn software_is_used_by_name_alone() {
         let args = ["upscale", "in.png", "--device", &index];
         let named = format!("--device {index}: {}", adapter.name);
         let name = adapter.name.split(" (").next().unwrap();
-        let parts = [&named, "by name", name, ", or use --device cpu"];
+        let own = match name.contains(' ') {
+            true => format!("(--device \"{name}\")"),
+            false => format!("(--device {name})"),
+        };
+        let parts = [&named, "by name", &own, ", or use --device cpu"];
         folder.refuses(&args, 7, &parts);
         let named = [
             "-d",

@@ -66,7 +66,7 @@ fn how_roughly_a_result_matches_is_told() {
     let told = |input: &str, option: &[&str]| {
         let run = folder.run(&[&options[..], &[input, "--force"], option].concat());
         assert_eq!(run.code, 0, "{run:?}");
-        let [roughly, exactly] = ["only roughly", "exactly this image"].map(|remark| {
+        let [roughly, exactly] = ["only roughly", "the image exactly"].map(|remark| {
             let count = |text: &str| text.matches(remark).count();
             assert_eq!(count(&run.stdout), count(&run.stderr), "{run:?}");
             count(&run.stderr) == 1
@@ -80,6 +80,11 @@ fn how_roughly_a_result_matches_is_told() {
     assert_eq!(told("edge.png", &consistent), (false, true));
     assert_eq!(told("dots.png", &[]), (true, false));
     assert_eq!(told("dots.png", &consistent), (true, false));
+    // Of each sample, and neither of their mean nor of their deviation.
+    let samples = ["dots.png", "--samples", "2", "--uncertainty", "-o", "two/"];
+    let run = folder.run(&[&options[..], &samples].concat());
+    let counts = [&run.stdout, &run.stderr].map(|text| text.matches("only roughly").count());
+    assert_eq!(counts, [2, 1], "{run:?}");
 }
 
 #[test]

@@ -3,8 +3,10 @@
 use super::measures::Measures;
 use super::report::Image;
 
+type Psnr = fn(&Measures) -> f64;
+
 /// Measures that are infinite where nothing differs.
-const PSNRS: [(&str, fn(&Measures) -> f64); 3] = [
+const PSNRS: [(&str, Psnr); 3] = [
     ("PSNR-Y", |m| m.psnr_y),
     ("PSNR-RGB", |m| m.psnr_rgb),
     ("LR-PSNR", |m| m.lr_psnr),

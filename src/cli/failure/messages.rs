@@ -112,7 +112,7 @@ pub fn of_gpu(device: &DeviceError) -> String {
 fn own_name(name: &str) -> String {
     let name = name.split(" (").next().unwrap_or(name);
     match name.contains(' ') {
-        true => format!("'{name}'"),
+        true => format!("\"{name}\""),
         false => name.to_owned(),
     }
 }

@@ -84,6 +84,8 @@ struct Image<'a> {
     /// they are consistent only nearly.
     is_nearly: bool,
     notes: Vec<String>,
+    /// What was told of single results.
+    remarks: Vec<&'static str>,
     /// What each pass of the model costs.
     passes: Vec<u64>,
     /// How long reading it took, for its first result.
@@ -106,6 +108,14 @@ impl Image<'_> {
         notes.retain(|note| !self.notes.contains(note));
         report.notes(self.job, &notes);
         self.notes.extend(notes);
+    }
+
+    /// Tells what holds for one result, once for all of which it does.
+    fn remark(&mut self, report: &Report, remark: Option<&'static str>) {
+        if let Some(remark) = remark.filter(|remark| !self.remarks.contains(remark)) {
+            report.notes(self.job, &[remark.to_owned()]);
+            self.remarks.push(remark);
+        }
     }
 }
 
@@ -149,6 +159,7 @@ impl<'a> Compute<'a, '_> {
             picture,
             is_nearly,
             notes,
+            remarks: Vec::new(),
             passes: settings.passes_of(job),
             load: time,
             started: Instant::now(),
@@ -237,9 +248,9 @@ impl<'a> Compute<'a, '_> {
             Err(error) => return Err(failed(error)),
         };
         let retried = how.retried.iter().map(ToString::to_string);
+        image.note(report, retried.collect());
         let remark = remark(how.lr_psnr, sample.consistent && !image.is_nearly);
-        let notes = retried.chain(remark.map(str::to_owned));
-        image.note(report, notes.collect());
+        image.remark(report, remark);
         self.before += image.work();
         let done = Instant::now();
         let made = Made {
@@ -247,7 +258,12 @@ impl<'a> Compute<'a, '_> {
             kind: Kind::Result,
             device: engine.selected().device.to_string(),
             how: Some(how),
-            notes: image.notes.clone(),
+            notes: image
+                .notes
+                .iter()
+                .cloned()
+                .chain(remark.map(str::to_owned))
+                .collect(),
             load: std::mem::take(&mut image.load),
             upscale: done - image.started,
             done,
@@ -269,7 +285,8 @@ impl<'a> Compute<'a, '_> {
         if number + 1 == settings.results
             && let Some(spread) = image.spread.take()
         {
-            self.write_spread(job, &spread, made)
+            let notes = image.notes.clone();
+            self.write_spread(job, &spread, Made { notes, ..made })
                 .map_err(no_memory(job))?;
         }
         Ok(Next::Result)
@@ -329,11 +346,11 @@ const ROUGH: f64 = 25.0;
 fn remark(lr_psnr: f64, is_consistent: bool) -> Option<&'static str> {
     if lr_psnr < ROUGH {
         Some(
-            "shrunk again, the result matches the image only roughly, as with dithers, checkers and lines of single pixels",
+            "shrunk again, the result matches the image only roughly, as with dithers, checkers and lines of single pixels, or with a model that was trained too little",
         )
     } else if is_consistent && lr_psnr < CONSISTENT {
         Some(
-            "--consistent: no colours between black and white shrink to exactly this image, as with hard edges and colours that were cut off; its LR-PSNR says how near the result is",
+            "--consistent: hard edges, single pixels or colours that were cut off keep the result from matching the image exactly; its LR-PSNR says how near it is",
         )
     } else {
         None

@@ -102,7 +102,8 @@ pub fn collect(args: &UpscaleArgs, output: Option<&Path>) -> Result<Inputs, Fail
     }
     inputs.list.sort_by(|a, b| a.path.cmp(&b.path));
     inputs.list.dedup_by(|a, b| {
-        let is_same = a.path == b.path;
+        // Other forms of a path are noticed by their results.
+        let is_same = a.path.as_os_str() == b.path.as_os_str();
         b.is_found &= a.is_found || !is_same;
         b.is_among_results &= a.is_among_results || !is_same;
         is_same

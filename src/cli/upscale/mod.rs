@@ -166,6 +166,7 @@ fn tell_beforehand(work: &mut Work, problems: Vec<Failure>, args: &UpscaleArgs, 
     let again = work.all().flat_map(|job| &job.again);
     let mut again: Vec<&Path> = again.map(PathBuf::as_path).collect();
     // Of several frames.
+    again.sort_unstable();
     again.dedup();
     for (results, one, all) in [
         (

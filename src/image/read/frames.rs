@@ -64,7 +64,9 @@ pub fn frames(path: &Path, options: &DecodeOptions) -> Result<Frames, ImageError
                 Format::Avif => avif::durations(&mut file, options, &mut notes)?,
                 Format::Jpeg | Format::Tiff | Format::Bmp | Format::Pnm => Vec::new(),
             };
-            let count = match options.tolerant && durations.len() > 1 {
+            // Other formats find damage without decoding, or go on after it.
+            let is_tried = matches!(format, Format::Png | Format::WebP | Format::Gif);
+            let count = match options.tolerant && is_tried && durations.len() > 1 {
                 true => before_damage(path, durations.len(), options, &mut notes)?,
                 false => durations.len(),
             };
@@ -100,7 +102,8 @@ fn before_damage(
                 tolerate(ImageProblem::Incomplete(reason), options, notes)?;
                 return Ok(index);
             }
-            Err(problem) => return Err(problem),
+            // Told when its turn comes.
+            Err(_) => return Ok(count),
         }
     }
     Ok(count)

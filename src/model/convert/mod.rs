@@ -129,7 +129,7 @@ impl ConvertReport {
         if self.drops_head {
             notes.push(
                 "the encoder's own super-resolution head, which diffusion does not need, \
-                 is of another scale and was left out"
+                 is not one of this scale and was left out"
                     .to_owned(),
             );
         }

@@ -50,7 +50,9 @@ pub fn convert_state_dict(
     let (size, header) = SafeTensors::read_metadata(bytes).map_err(|e| format_problem(&e))?;
     let (text, data) = bytes[8..].split_at(size);
     let metadata = header.metadata().clone().unwrap_or_default();
+    // Other tools may call something else so.
     let stated = metadata.get(checksum::KEY).map(String::as_str);
+    let stated = stated.filter(|stated| stated.starts_with(checksum::PREFIX));
     checksum::verify(text, data, stated)?;
 
     // In order: of two names that are the same without prefixes, one is taken.

@@ -1,7 +1,7 @@
 //! A model that no kernel of a GPU computes.
 
 use super::*;
-use crate::exec::gpu::list_adapters;
+use crate::exec::gpu::test_adapters;
 use crate::image::Picture;
 use crate::model::convert::{ConvertOptions, assemble};
 use crate::model::{Model, Settings, expected_tensors};
@@ -34,7 +34,7 @@ fn of_large_scale() -> Model {
 
 #[test]
 fn the_cpu_computes_what_no_gpu_does() {
-    for adapter in list_adapters() {
+    for adapter in test_adapters() {
         let options = UpscalerOptions {
             device: DeviceChoice::Named(adapter.name.clone()),
             ..UpscalerOptions::default()

@@ -6,7 +6,7 @@ use super::file_args::{FileArgs, strip};
 use super::places::Kept;
 use super::progress::StepBar;
 use super::signals::Stop;
-use super::terminal;
+use super::terminal::{self, STDOUT};
 use clap::Args;
 use srdiff::atomic_file::remove_leftovers_beside;
 use srdiff::image::{
@@ -48,9 +48,6 @@ pub struct BlendArgs {
     #[arg(short, long)]
     pub quiet: bool,
 }
-
-/// What standard output is called.
-const STDOUT: &str = "standard output";
 
 pub fn run(args: &BlendArgs) -> Result<(), Failure> {
     let input = &args.input;
@@ -129,7 +126,7 @@ fn output(args: &BlendArgs) -> Result<Option<PathBuf>, Failure> {
         name.push("_blend.png");
         input.with_file_name(name)
     });
-    if output.as_os_str() == "-" {
+    if terminal::is_stdout(&output) {
         terminal::check_takes_images()?;
         return Ok(None);
     }

@@ -3,6 +3,15 @@
 use super::failure::Failure;
 use srdiff::upscale::Upscaler;
 use std::io::{ErrorKind, IsTerminal, Write};
+use std::path::Path;
+
+/// What standard output is called where a file would be named.
+pub const STDOUT: &str = "standard output";
+
+/// Whether a place for a file stands for standard output.
+pub fn is_stdout(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
 
 /// Writes to stdout. A reader that has closed the pipe (`| head`) is no error.
 pub fn answer(text: &str) -> Result<(), Failure> {

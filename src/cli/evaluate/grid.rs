@@ -5,6 +5,7 @@ use super::inputs::{Entry, Pair, unsuitable};
 use crate::cli::canvas::Canvas;
 use crate::cli::failure::Failure;
 use crate::cli::places::{Kept, Taken};
+use crate::cli::terminal;
 use srdiff::atomic_file::{remove_leftovers, remove_leftovers_beside};
 use srdiff::image::{MAX_PIXELS, OutputFormat, Picture, check_writable, metrics::luma};
 use std::fs;
@@ -56,7 +57,7 @@ impl<'a> Grids<'a> {
             path: path.to_owned(),
             other,
         };
-        if path.as_os_str() == "-" {
+        if terminal::is_stdout(path) {
             let text = "--grid -: name a .png file or a folder".to_owned();
             return Err(Failure::Usage(text));
         }

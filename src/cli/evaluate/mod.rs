@@ -20,7 +20,7 @@ use inputs::Listed;
 use means::Counted;
 use measures::protocol;
 use measuring::{Measuring, Results};
-use report::{Report, Setting, Unmeasured, is_stdout};
+use report::{Report, Setting, Unmeasured};
 use sampling::{check_strength, samples};
 use srdiff::image::check_writable;
 use srdiff::upscale::{SampleOptions, Upscaler};
@@ -175,7 +175,7 @@ fn check_outputs<'a>(
                 other,
             });
         }
-        if !is_stdout(file) {
+        if !terminal::is_stdout(file) {
             kept.check(option, file)?;
             check_writable(file, args.force).map_err(Failure::Output)?;
         }
@@ -189,7 +189,7 @@ fn write_all(args: &EvaluateArgs, report: &Report, grids: Grids<'_>) -> Vec<Fail
     let table = report.table();
     let written = [
         // First of all: files may fail.
-        match reports.any(|path| is_stdout(path)) {
+        match reports.any(|path| terminal::is_stdout(path)) {
             true => {
                 table.lines().for_each(terminal::status);
                 Ok(())

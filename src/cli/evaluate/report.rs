@@ -182,11 +182,6 @@ impl Report {
     }
 }
 
-/// Whether a report goes to standard output.
-pub fn is_stdout(path: &Path) -> bool {
-    path.as_os_str() == "-"
-}
-
 /// Writes a file, if it is asked for, whole or not at all.
 pub fn write(
     path: Option<&Path>,
@@ -194,7 +189,7 @@ pub fn write(
     text: impl FnOnce() -> String,
 ) -> Result<(), Failure> {
     let Some(path) = path else { return Ok(()) };
-    if is_stdout(path) {
+    if terminal::is_stdout(path) {
         return terminal::answer(&text());
     }
     atomic_file::remove_leftovers_beside(path);

@@ -53,7 +53,7 @@ pub fn destination(
         None if !has_stdin => Destination::Beside,
         None if inputs.is_single => Destination::Stdout,
         None => return usage("-: say with -o which folder its result goes to".to_owned()),
-        Some(path) if path.as_os_str() == "-" => Destination::Stdout,
+        Some(path) if terminal::is_stdout(path) => Destination::Stdout,
         Some(path) => match folder_given(args) {
             Some(folder) => Destination::Folder(folder.to_owned()),
             None if is_stream(path) => return Err(Failure::NotAFile(path.clone())),

@@ -23,6 +23,7 @@ use super::failure::{Failure, Stopped};
 use super::plan;
 use super::progress::{BatchBar, StepBar};
 use super::signals::Stop;
+use super::terminal::STDOUT;
 use inputs::{Input, NumberedFrame};
 use jobs::{Job, Work};
 use name::Common;
@@ -241,10 +242,7 @@ fn measure(work: &mut Work, args: &UpscaleArgs, scale: usize, stop: &Stop) {
                 };
                 return Err(Failure::upscaling(job.input.shown())(error));
             }
-            let output = job
-                .output
-                .as_deref()
-                .unwrap_or(Path::new("standard output"));
+            let output = job.output.as_deref().unwrap_or(Path::new(STDOUT));
             let checked = job.format.check(output, new_width, new_height);
             checked.map_err(Failure::Output)?;
             Ok([width, height])

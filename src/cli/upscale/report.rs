@@ -5,7 +5,7 @@ mod line;
 use super::jobs::Job;
 use crate::cli::failure::Failure;
 use crate::cli::progress::{BatchBar, StepBar};
-use crate::cli::terminal;
+use crate::cli::terminal::{self, STDOUT};
 use line::{ErrorLine, Line};
 use srdiff::upscale::{Progress, Report as How, SampleOptions};
 use std::ops::{ControlFlow, Range};
@@ -402,6 +402,6 @@ pub struct Outcome {
 fn output_of(job: &Job, number: usize) -> String {
     match job.output(number) {
         Some(path) => path.display().to_string(),
-        None => "standard output".to_owned(),
+        None => STDOUT.to_owned(),
     }
 }

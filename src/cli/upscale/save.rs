@@ -5,6 +5,7 @@ use super::report::{Made, Report};
 use super::rows::Rows;
 use crate::cli::failure::Failure;
 use crate::cli::places::make_folder;
+use crate::cli::terminal::STDOUT;
 use srdiff::atomic_file::{folder_of, remove_leftovers};
 use srdiff::image::{ImageError, ImageProblem, encode_rows, save_rows};
 use std::collections::HashSet;
@@ -82,7 +83,7 @@ impl Unsaved {
         match self {
             Self::Other(failure) => *failure,
             Self::Image(problem) => {
-                let file = rows.output.unwrap_or(Path::new("standard output"));
+                let file = rows.output.unwrap_or(Path::new(STDOUT));
                 let file = file.to_owned();
                 Failure::Output(ImageError { file, problem })
             }

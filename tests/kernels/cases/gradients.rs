@@ -1,7 +1,7 @@
 //! Gradients of layers other than convolutions, sizes around the CPU's tasks.
 //! Operands and results are groups of larger arrays.
 
-use super::{UNIT, group};
+use super::{UNIT, group, linear_attention};
 use crate::case::{Bound, Case, Fill, Scale};
 use srdiff::graph::{Element, Shape};
 use srdiff::ops::{
@@ -229,17 +229,5 @@ fn attention() -> Vec<Case> {
         case.step(op, &[qkv, dy]);
         case
     };
-    let large = Fill::Uniform(-90.0, 90.0);
-    vec![
-        case(1, 4, 1, (1, 1), UNIT),
-        case(4, 4, 3, (3, 5), UNIT),
-        case(1, 32, 1, (7, 13), UNIT),
-        case(2, 8, 3, (2, 2), UNIT),
-        case(4, 4, 1, (2, 1), UNIT),
-        case(4, 32, 2, (9, 8), UNIT),
-        case(3, 12, 1, (65, 1), UNIT),
-        case(4, 4, 1, (7, 13), large.clone()),
-        case(1, 8, 2, (1, 65), large.clone()),
-        case(2, 4, 2, (65, 2), large),
-    ]
+    linear_attention::of_sizes(case)
 }

@@ -24,6 +24,11 @@ fn case(heads: usize, d: usize, n: usize, (h, w): (usize, usize), fill: Fill) ->
 }
 
 pub fn cases() -> Vec<Case> {
+    of_sizes(case)
+}
+
+/// Cases of all numbers of heads, their channels, batches and sizes.
+pub fn of_sizes(case: impl Fn(usize, usize, usize, (usize, usize), Fill) -> Case) -> Vec<Case> {
     let large = Fill::Uniform(-90.0, 90.0);
     vec![
         case(1, 4, 1, (1, 1), UNIT),
@@ -32,6 +37,7 @@ pub fn cases() -> Vec<Case> {
         case(2, 8, 3, (2, 2), UNIT),
         case(4, 4, 1, (2, 1), UNIT),
         case(4, 32, 2, (9, 8), UNIT),
+        case(3, 12, 1, (65, 1), UNIT),
         case(4, 4, 1, (7, 13), large.clone()),
         case(1, 8, 2, (1, 65), large.clone()),
         case(2, 4, 2, (65, 2), large),

@@ -13,7 +13,7 @@ mod gpu;
 mod statistics;
 mod support;
 
-use srdiff::diffusion::noise::{normal4, normals_from_words, philox4x32};
+use srdiff::diffusion::noise::{NOISE_LIMIT, normal4, normals_from_words, philox4x32};
 
 /// The vectors published with Random123 for philox4x32-10.
 #[test]
@@ -136,6 +136,25 @@ fn normal4_packs_seed_position_sample_step_and_channel() {
         normal4(seed, 5, (-3i32) as u32, 9, 100, 2),
         normals_from_words(words)
     );
+}
+
+/// Large numbers are set to the limit, about one in 16,000; all others are as
+/// the transform gives them.
+#[test]
+fn normal4_ends_at_the_limit() {
+    let mut beyond = 0;
+    for x in 0..100_000 {
+        let normals = normals_from_words(philox4x32([x, 0, 0, 0], [1, 0]));
+        for (noise, normal) in normal4(1, x, 0, 0, 0, 0).into_iter().zip(normals) {
+            if normal.abs() > NOISE_LIMIT {
+                assert_eq!(noise, NOISE_LIMIT.copysign(normal));
+                beyond += 1;
+            } else {
+                assert_eq!(noise, normal);
+            }
+        }
+    }
+    assert!((10..45).contains(&beyond), "{beyond} of 400,000");
 }
 
 /// Whatever the order of the calls: a tile, drawn alone and backwards, gets its

@@ -7,10 +7,13 @@
 //   normals = sqrt(-2 ln u) (cos a, sin a)       (Box & Muller 1958)
 //   u       = (word + 0.5) / 2^32                words 0 and 2
 //   a       = 2 pi ((word >> 6) + 0.5) / 2^26    words 1 and 3
+//   noise   = clamp(normals, -NOISE_LIMIT, NOISE_LIMIT)
 //
 // Built-in log, cos and sin are too loose to agree between devices, so range
 // reduction is done in integers and the functions are polynomials. Integers are
 // converted to f32 only with 24 significant bits or fewer, which is exact.
+
+const NOISE_LIMIT: f32 = 4.0;
 
 // High and low half of a 64-bit product, from products of 16-bit halves.
 fn noise_multiply(a: u32, b: u32) -> vec2<u32> {
@@ -112,10 +115,11 @@ fn noise_box_muller(radius_word: u32, angle_word: u32) -> vec2<f32> {
 // image (negative positions as their i32 bits), for the step at timestep `step`.
 fn normal4(seed: vec2<u32>, x: u32, y: u32, sample: u32, step: u32, channel_block: u32) -> vec4<f32> {
     let words = philox4x32(vec4<u32>(x, y, sample, (step << 12u) | channel_block), seed);
-    return vec4<f32>(
+    let normals = vec4<f32>(
         noise_box_muller(words.x, words.y),
         noise_box_muller(words.z, words.w),
     );
+    return clamp(normals, vec4<f32>(-NOISE_LIMIT), vec4<f32>(NOISE_LIMIT));
 }
 
 // v with the channels zeroed that an array of `channels` channels does not

@@ -15,7 +15,7 @@
 //! with `x`, `y` the absolute position in the output image and `step` the
 //! timestep of the step that adds the noise; `x_T` is drawn at `step = T`. The
 //! Box-Muller transform turns words 0 and 1 into channels `4k` and `4k + 1`, and
-//! words 2 and 3 into the next two.
+//! words 2 and 3 into the next two. Magnitudes end at [`NOISE_LIMIT`].
 //!
 //! A GPU's `log`, `cos` and integer conversions may be far less accurate than a
 //! CPU's (Vulkan allows `cos` an error of 2^-11), so the transform uses none of
@@ -30,6 +30,12 @@ const KEY_INCREMENTS: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
 /// Low bits of the last counter word that hold the channel block.
 const CHANNEL_BLOCK_BITS: u32 = 12;
+
+/// Largest magnitude of the noise of an image: larger normal numbers are set to it.
+///
+/// One number in 16,000 is larger. A network has hardly seen such noise in its
+/// training and leaves a speck of it, which shows on flat colours.
+pub const NOISE_LIMIT: f32 = 4.0;
 
 /// Four random words from a counter and a key (Philox4x32-10).
 #[inline(always)]
@@ -51,8 +57,8 @@ pub fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
 ///
 /// `x` and `y` are the absolute position in the output image, negative ones
 /// as `i32 as u32`; `step` is the timestep of the step that adds the noise, or
-/// T for `x_T`. The values are independent over all arguments; the largest
-/// magnitude is 6.77, the smallest 7e-13.
+/// T for `x_T`. The values are independent over all arguments, standard normal
+/// up to [`NOISE_LIMIT`].
 ///
 /// # Panics
 /// In debug builds, when `step` is 2^20 or more or `channel_block` 4096 or more.
@@ -63,7 +69,8 @@ pub fn normal4(seed: u64, x: u32, y: u32, sample: u32, step: u32, channel_block:
         "normal4: step {step}, channel block {channel_block}",
     );
     let counter = [x, y, sample, step << CHANNEL_BLOCK_BITS | channel_block];
-    normals_from_words(philox4x32(counter, [seed as u32, (seed >> 32) as u32]))
+    let normals = normals_from_words(philox4x32(counter, [seed as u32, (seed >> 32) as u32]));
+    normals.map(|z| z.clamp(-NOISE_LIMIT, NOISE_LIMIT))
 }
 
 /// [`normal4`] of pixels that lie side by side, given the arguments of the first
@@ -83,8 +90,8 @@ pub fn normals_of_run(
 /// Four standard normal numbers from four uniform words: the Box-Muller
 /// transform `sqrt(-2 ln u) (cos a, sin a)` of words 0, 1 and of words 2, 3.
 ///
-/// `u` uses all 32 bits of a pair's first word, so that the tail reaches 6.76;
-/// the angle `a` uses the upper 26 bits of the second.
+/// `u` uses all 32 bits of a pair's first word, so that magnitudes range from
+/// 7e-13 to 6.77; the angle `a` uses the upper 26 bits of the second.
 #[inline(always)]
 pub fn normals_from_words(words: [u32; 4]) -> [f32; 4] {
     let [a, b] = box_muller(words[0], words[1]);

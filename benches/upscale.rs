@@ -20,7 +20,6 @@ use srdiff::exec::{Backend, ExecError, Executor, PrepareOptions, StepRecord};
 use srdiff::graph::Graph;
 use srdiff::model::time::sinusoidal_embedding;
 use srdiff::model::{Model, PhaseOptions, Settings, names, phases};
-use srdiff::ops::NoiseSource;
 use srdiff::upscale::{defaults, step_record};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -136,13 +135,7 @@ fn graphs(
     height: usize,
     width: usize,
 ) -> Result<Vec<Graph>, Box<dyn std::error::Error>> {
-    let options = PhaseOptions {
-        batch: 1,
-        height,
-        width,
-        noise: NoiseSource::Generated,
-        sr_head: false,
-    };
+    let options = PhaseOptions::new([width, height]);
     Ok(phases::build(model.settings(), &options)?)
 }
 

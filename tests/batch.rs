@@ -11,7 +11,6 @@ use srdiff::exec::gpu::{Gpu, GpuOptions};
 use srdiff::exec::{Backend, Executor, Place, PrepareOptions, StepRecord};
 use srdiff::image::{Picture, picture_from_planes};
 use srdiff::model::{Model, PhaseOptions, Settings, names, phases, time::sinusoidal_embedding};
-use srdiff::ops::NoiseSource;
 use srdiff::plan::Precision;
 use srdiff::upscale::step_record;
 use std::sync::Arc;
@@ -70,10 +69,7 @@ impl Subject {
     fn open(&self, records: &[StepRecord], planes: &[f32]) -> Box<dyn Executor> {
         let options = PhaseOptions {
             batch: planes.len() / (3 * HEIGHT * WIDTH),
-            height: HEIGHT,
-            width: WIDTH,
-            noise: NoiseSource::Generated,
-            sr_head: false,
+            ..PhaseOptions::new([WIDTH, HEIGHT])
         };
         let settings = self.settings();
         let graphs = phases::build(settings, &options).unwrap();

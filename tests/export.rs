@@ -14,7 +14,6 @@ use serde_json::Value;
 use srdiff::exec::gpu::{Gpu, GpuOptions};
 use srdiff::exec::{Backend, PrepareOptions, StepRecord};
 use srdiff::model::{Model, PhaseOptions, Weights, names, phases, time::sinusoidal_embedding};
-use srdiff::ops::NoiseSource;
 use srdiff::plan::Precision;
 use std::sync::Arc;
 use support_models::ModelFile;
@@ -95,13 +94,7 @@ fn expected(adapter: usize, export: &Value, model: Model) -> Vec<f32> {
     let gpu = Gpu::open(adapter, GpuOptions { checked: false }).expect("an adapter that is listed");
     let settings = model.settings().clone();
     let backend = Backend::gpu(Arc::new(gpu), Precision::F32, Arc::new(model));
-    let options = PhaseOptions {
-        batch: 1,
-        height: SIZE[1],
-        width: SIZE[0],
-        noise: NoiseSource::Generated,
-        sr_head: false,
-    };
+    let options = PhaseOptions::new(SIZE);
     let graphs = phases::build(&settings, &options).expect("a size that fits");
     let mut executor = backend
         .load(&graphs, &PrepareOptions::default())

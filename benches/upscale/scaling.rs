@@ -5,7 +5,6 @@ use super::{SEED, inputs};
 use srdiff::diffusion::{Sampler, Schedule};
 use srdiff::exec::{ExecError, Executor, PrepareOptions, StepRecord};
 use srdiff::model::{Model, PhaseOptions, names, phases};
-use srdiff::ops::NoiseSource;
 use srdiff::upscale::step_record;
 use std::error::Error;
 use std::sync::Arc;
@@ -78,10 +77,7 @@ fn measure(
     let lr = side / settings.scale;
     let options = PhaseOptions {
         batch,
-        height: lr,
-        width: lr,
-        noise: NoiseSource::Generated,
-        sr_head: false,
+        ..PhaseOptions::new([lr, lr])
     };
     let graphs = phases::build(settings, &options)?;
     let prepared = device

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ModelProblem, PhaseOptions, Settings, phases};
 use crate::graph::{GraphError, Role};
-use crate::ops::{Conv2d, ConvTranspose2d, Linear, NoiseSource, Op};
+use crate::ops::{Conv2d, ConvTranspose2d, Linear, Op};
 
 /// Shapes of tensors by name, weight normalisation already folded.
 pub(super) type Shapes = BTreeMap<String, Vec<usize>>;
@@ -37,11 +37,8 @@ pub fn expected_tensors(settings: &Settings) -> Vec<(String, Vec<usize>)> {
 pub(super) fn expected(settings: &Settings) -> Result<Shapes, GraphError> {
     let side = settings.padded_lr_side(1);
     let options = PhaseOptions {
-        batch: 1,
-        height: side,
-        width: side,
-        noise: NoiseSource::Generated,
         sr_head: settings.has_sr_head,
+        ..PhaseOptions::new([side, side])
     };
     let graphs = phases::build(settings, &options)?;
     let mut tensors = Shapes::new();

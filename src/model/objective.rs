@@ -17,7 +17,7 @@ use crate::graph::{
     Differentiation, Element, Gradients, Graph, GraphBuilder, GraphError, Role, Shape, ValueId,
     differentiate, gradient_name,
 };
-use crate::ops::{Adam, AdamStep, Loss, NoiseSource, Norm, Op, SquaredNorms};
+use crate::ops::{Adam, AdamStep, Loss, Norm, Op, SquaredNorms};
 
 /// Which parameters are trained, and on what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,10 +156,8 @@ fn losses(
     let stage = options.stage;
     let image = PhaseOptions {
         batch: options.batch,
-        height: options.height,
-        width: options.width,
-        noise: NoiseSource::Generated,
         sr_head: stage.trains_encoder(),
+        ..PhaseOptions::new([options.width, options.height])
     };
     let image = Image::new(settings, &image);
     image.image(b)?;

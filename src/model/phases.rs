@@ -74,6 +74,19 @@ pub struct PhaseOptions {
     pub sr_head: bool,
 }
 
+impl PhaseOptions {
+    /// One LR image, with generated noise and without the SR head.
+    pub fn new([width, height]: [usize; 2]) -> Self {
+        Self {
+            batch: 1,
+            height,
+            width,
+            noise: NoiseSource::Generated,
+            sr_head: false,
+        }
+    }
+}
+
 /// Builds the graphs of all phases, in the order of the table above.
 ///
 /// # Errors

@@ -25,7 +25,6 @@ use crate::diffusion::{MIN_FEW_SIGNAL, Process, SamplerError, Schedule};
 use crate::exec::{Executor, Place, PrepareOptions, StepRecord};
 use crate::model::time::sinusoidal_embedding;
 use crate::model::{Model, PhaseOptions, Settings, names, phases};
-use crate::ops::NoiseSource;
 use crate::plan::MemoryReport;
 use crate::upscale::record_of;
 use std::sync::Arc;
@@ -120,10 +119,7 @@ impl Teacher {
         distillation.way(&schedule, 0)?;
         let size = PhaseOptions {
             batch,
-            height,
-            width,
-            noise: NoiseSource::Generated,
-            sr_head: false,
+            ..PhaseOptions::new([width, height])
         };
         let mut graphs = phases::build(&settings, &size)?;
         graphs.retain(|graph| PHASES.contains(&&*graph.name));

@@ -8,7 +8,6 @@ use crate::host_memory::NoMemory;
 use crate::image::metrics::{self, MetricError};
 use crate::image::{Border, Colors, DecodeOptions, Picture, decode, picture_from_planes};
 use crate::model::{Model, PhaseOptions, Settings, names, phases};
-use crate::ops::NoiseSource;
 use crate::upscale::{SampleOptions, UpscaleError, Upscaler, UpscalerOptions};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -206,11 +205,8 @@ impl Validation {
             let mut graphs = phases::build(
                 &settings,
                 &PhaseOptions {
-                    batch: 1,
-                    height: around[1],
-                    width: around[0],
-                    noise: NoiseSource::Generated,
                     sr_head: true,
+                    ..PhaseOptions::new(around)
                 },
             )?;
             graphs.retain(|graph| graph.name == names::IMAGE);

@@ -10,7 +10,7 @@ use srdiff::exec::gpu::{
 use srdiff::exec::{ExecError, Executor, PrepareOptions, StepRecord};
 use srdiff::graph::Shape;
 use srdiff::model::{Model, PhaseOptions, names, phases};
-use srdiff::ops::{Noise, NoiseSource, Op, Pointwise};
+use srdiff::ops::{Noise, Op, Pointwise};
 use srdiff::plan::{Owner, PACK, Precision, Program, SLOT_ALIGNMENT, Slot, choose, plan};
 use std::collections::HashSet;
 use std::process::Command;
@@ -199,13 +199,7 @@ fn more_records(gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> {
 /// and after that, its result is the same to the last bit.
 fn split_submits(_gpu: &Arc<Gpu>, subject: &Subject) -> Result<(), Failed> {
     let model = Model::starter();
-    let options = PhaseOptions {
-        batch: 1,
-        height: 20,
-        width: 20,
-        noise: NoiseSource::Generated,
-        sr_head: false,
-    };
+    let options = PhaseOptions::new([20, 20]);
     let graphs = phases::build(model.settings(), &options)?;
     let prepared = subject
         .target()

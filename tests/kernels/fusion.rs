@@ -9,7 +9,6 @@ use srdiff::exec::{Executor, PrepareOptions, StepRecord};
 use srdiff::graph::Graph;
 use srdiff::model::time::sinusoidal_embedding;
 use srdiff::model::{Model, PhaseOptions, names, phases};
-use srdiff::ops::NoiseSource;
 use srdiff::plan::Precision;
 use std::sync::Arc;
 
@@ -71,10 +70,7 @@ fn same(model: Model, subject: &Subject) -> Result<(), Failed> {
     let least = model.settings().lr_size_multiple();
     let options = PhaseOptions {
         batch: 2,
-        height: 2 * least,
-        width: 3 * least,
-        noise: NoiseSource::Generated,
-        sr_head: false,
+        ..PhaseOptions::new([3 * least, 2 * least])
     };
     let graphs = phases::build(model.settings(), &options)?;
     let fused: Vec<Graph> = graphs.iter().map(srdiff::graph::fuse).collect();

@@ -6,7 +6,6 @@ use libtest_mimic::{Failed, Trial as Test};
 use srdiff::exec::{Backend, Executor, PrepareOptions};
 use srdiff::graph::Graph;
 use srdiff::model::{Model, PhaseOptions, phases};
-use srdiff::ops::NoiseSource;
 use std::sync::Arc;
 
 pub fn tests(subjects: &[Arc<Subject>]) -> Vec<Test> {
@@ -31,13 +30,7 @@ fn model(name: &str) -> Model {
 /// All phases of a model, for an LR image of so many times the smallest size.
 fn graphs(model: &Model, height: usize, width: usize) -> Result<Vec<Graph>, Failed> {
     let least = model.settings().lr_size_multiple();
-    let options = PhaseOptions {
-        batch: 1,
-        height: height * least,
-        width: width * least,
-        noise: NoiseSource::Generated,
-        sr_head: false,
-    };
+    let options = PhaseOptions::new([width * least, height * least]);
     Ok(phases::build(model.settings(), &options)?)
 }
 

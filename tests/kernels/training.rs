@@ -6,7 +6,6 @@ use libtest_mimic::{Failed, Trial as Test};
 use srdiff::exec::{ExecError, Executor, PrepareOptions, StepRecord};
 use srdiff::graph::{Graph, ParameterError, Parameters, Role, Shape};
 use srdiff::model::{Model, PhaseOptions, names, phases};
-use srdiff::ops::NoiseSource;
 use srdiff::plan::PACK;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -27,13 +26,7 @@ pub fn tests(subjects: &[Arc<Subject>]) -> Vec<Test> {
 /// The image phase: convolutions, transposed ones, and their biases.
 fn graphs(model: &Model) -> Result<Vec<Graph>, Failed> {
     let least = model.settings().lr_size_multiple();
-    let options = PhaseOptions {
-        batch: 1,
-        height: 2 * least,
-        width: 3 * least,
-        noise: NoiseSource::Generated,
-        sr_head: false,
-    };
+    let options = PhaseOptions::new([3 * least, 2 * least]);
     let graphs = phases::build(model.settings(), &options)?;
     let is_image = |graph: &Graph| [names::IMAGE, names::CONDITION].contains(&&*graph.name);
     Ok(graphs.into_iter().filter(is_image).collect())

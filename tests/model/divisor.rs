@@ -7,7 +7,6 @@ use srdiff::exec::gpu::{Gpu, GpuOptions};
 use srdiff::exec::{Backend, PrepareOptions, StepRecord};
 use srdiff::image::{Border, Colors, Picture, bicubic};
 use srdiff::model::{Model, PhaseOptions, Weights, names, phases};
-use srdiff::ops::NoiseSource;
 use srdiff::plan::Precision;
 use std::sync::Arc;
 
@@ -34,13 +33,7 @@ fn with_divisor(divisor: f64) -> Model {
 
 /// The enlargement `[3, h, w]`, and the first features of the encoder.
 fn prepare(model: Model, gpu: Option<&Arc<Gpu>>) -> (Vec<f32>, Vec<f32>) {
-    let options = PhaseOptions {
-        batch: 1,
-        height: SIZE[1],
-        width: SIZE[0],
-        noise: NoiseSource::Generated,
-        sr_head: false,
-    };
+    let options = PhaseOptions::new(SIZE);
     let mut graphs = phases::build(model.settings(), &options).unwrap();
     keep(&mut graphs, &|name| name == FEATURES);
     let model = Arc::new(model);

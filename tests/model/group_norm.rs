@@ -2,19 +2,13 @@
 
 use super::tiny::all_options;
 use srdiff::model::{PhaseOptions, phases};
-use srdiff::ops::{NoiseSource, Op};
+use srdiff::ops::Op;
 
 /// Where features hardly vary, another epsilon gives another image; the
 /// golden models' features vary too much to tell.
 #[test]
 fn epsilon_is_pytorch_s() {
-    let options = PhaseOptions {
-        batch: 1,
-        height: 8,
-        width: 8,
-        noise: NoiseSource::Generated,
-        sr_head: false,
-    };
+    let options = PhaseOptions::new([8, 8]);
     let graphs = phases::build(&all_options(), &options).unwrap();
     let nodes = graphs.iter().flat_map(|graph| &graph.nodes);
     let epsilons: Vec<f32> = nodes

@@ -18,11 +18,8 @@ pub fn run(device: &Device, fixture: &Fixture) -> Result<(), Failed> {
     let settings = &fixture.settings;
     let (height, width) = fixture.lr_size();
     let options = PhaseOptions {
-        batch: 1,
-        height,
-        width,
         noise: NoiseSource::Replayed,
-        sr_head: false,
+        ..PhaseOptions::new([width, height])
     };
     let graphs = phases::build(settings, &options)?;
     let mut executor = device.load(&graphs, fixture, true)?;

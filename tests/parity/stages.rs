@@ -7,7 +7,6 @@ use libtest_mimic::Failed;
 use srdiff::exec::{Executor, StepRecord};
 use srdiff::model::phases::{self, names};
 use srdiff::model::{PhaseOptions, time::sinusoidal_embedding};
-use srdiff::ops::NoiseSource;
 
 /// The timestep whose stages the fixtures hold.
 const PROBE: u32 = 37;
@@ -16,11 +15,8 @@ pub fn run(device: &Device, fixture: &Fixture, fuse: bool) -> Result<(), Failed>
     let settings = &fixture.settings;
     let (height, width) = fixture.lr_size();
     let options = PhaseOptions {
-        batch: 1,
-        height,
-        width,
-        noise: NoiseSource::Generated,
         sr_head: settings.has_sr_head,
+        ..PhaseOptions::new([width, height])
     };
     let mut graphs = phases::build(settings, &options)?;
     keep(&mut graphs, &|name| {

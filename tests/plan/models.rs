@@ -75,10 +75,7 @@ fn settings(hidden: usize, mults: &[usize], features: usize, blocks: usize) -> S
 fn options(batch: usize, height: usize, width: usize) -> PhaseOptions {
     PhaseOptions {
         batch,
-        height,
-        width,
-        noise: NoiseSource::Generated,
-        sr_head: false,
+        ..PhaseOptions::new([width, height])
     }
 }
 

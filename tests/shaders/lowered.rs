@@ -47,10 +47,9 @@ fn programs() -> Vec<Prepared> {
     let graphs = |settings: &Settings, noise| -> Vec<Graph> {
         let options = PhaseOptions {
             batch: 2,
-            height: 8,
-            width: 12,
             noise,
             sr_head: true,
+            ..PhaseOptions::new([12, 8])
         };
         phases::build(settings, &options).expect("a valid model")
     };

@@ -7,7 +7,6 @@ use srdiff::diffusion::{Process, Sampler, Schedule};
 use srdiff::exec::{PrepareOptions, StepRecord};
 use srdiff::model::time::sinusoidal_embedding;
 use srdiff::model::{Model, PhaseOptions, names, phases};
-use srdiff::ops::NoiseSource;
 use srdiff::train::data::Degradation;
 use srdiff::train::{Batch, Distillation, Stage, Teacher};
 use srdiff::upscale::step_record;
@@ -30,10 +29,7 @@ fn estimate(model: Model, batch: &Batch, x: &[f64], t: usize) -> Vec<f64> {
     let schedule = Schedule::new(&settings.schedule, settings.timesteps).unwrap();
     let options = PhaseOptions {
         batch: count,
-        height: side,
-        width: side,
-        noise: NoiseSource::Generated,
-        sr_head: false,
+        ..PhaseOptions::new([side, side])
     };
     let graphs = phases::build(&settings, &options).unwrap();
     let backend = cpu().backend(Arc::new(model));

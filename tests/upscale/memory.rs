@@ -5,7 +5,6 @@ use srdiff::diffusion::Sampler;
 use srdiff::exec::{PrepareOptions, Target};
 use srdiff::image::Border;
 use srdiff::model::{Model, PhaseOptions, phases};
-use srdiff::ops::NoiseSource;
 use srdiff::plan::{MemoryReport, Precision};
 use srdiff::upscale::{
     DeviceChoice, SampleOptions, TileChoice, UpscaleError, Upscaler, UpscalerOptions,
@@ -14,13 +13,7 @@ use std::ops::ControlFlow;
 
 #[test]
 fn the_working_memory_of_threads_is_counted() {
-    let options = PhaseOptions {
-        batch: 1,
-        height: 20,
-        width: 30,
-        noise: NoiseSource::Generated,
-        sr_head: false,
-    };
+    let options = PhaseOptions::new([30, 20]);
     let graphs = phases::build(Model::starter().settings(), &options).unwrap();
     let memory = |threads| {
         let prepared = Target::Cpu {

@@ -8,7 +8,6 @@ use srdiff::exec::gpu::{Gpu, GpuOptions};
 use srdiff::exec::{Backend, PrepareOptions};
 use srdiff::image::{Border, Picture};
 use srdiff::model::{PhaseOptions, phases};
-use srdiff::ops::NoiseSource;
 use srdiff::plan::Precision;
 use srdiff::upscale::{PrecisionChoice, Progress, SampleOptions, UpscaleError, Upscaler};
 use std::ops::ControlFlow;
@@ -101,13 +100,7 @@ fn an_image_that_gives_nan_leaves_nothing_behind() {
 
 /// Loads the program of an LR size, and drops it again.
 fn load(backend: &Backend, [width, height]: [usize; 2]) {
-    let options = PhaseOptions {
-        batch: 1,
-        height,
-        width,
-        noise: NoiseSource::Generated,
-        sr_head: false,
-    };
+    let options = PhaseOptions::new([width, height]);
     let graphs = phases::build(model("tiny-x4").settings(), &options).unwrap();
     backend.load(&graphs, &PrepareOptions::default()).unwrap();
 }

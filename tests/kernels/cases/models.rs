@@ -7,7 +7,7 @@ use srdiff::diffusion::{Sampler, Schedule};
 use srdiff::exec::StepRecord;
 use srdiff::graph::{Graph, Node, fuse};
 use srdiff::model::{Model, PhaseOptions, Settings, phases};
-use srdiff::ops::{NoiseSource, Op};
+use srdiff::ops::Op;
 use srdiff::upscale::step_record;
 
 /// How the names of these cases begin.
@@ -74,13 +74,7 @@ fn name(settings: &Settings) -> String {
 pub fn nodes(models: &[(String, Settings)], side: usize) -> Vec<NodeCase> {
     let mut nodes: Vec<NodeCase> = Vec::new();
     for (model, settings) in models {
-        let options = PhaseOptions {
-            batch: 1,
-            height: side / settings.scale,
-            width: side / settings.scale,
-            noise: NoiseSource::Generated,
-            sr_head: false,
-        };
+        let options = PhaseOptions::new([side / settings.scale, side / settings.scale]);
         let graphs = phases::build(settings, &options).expect("a size that fits");
         for graph in graphs.iter().map(fuse) {
             for node in &graph.nodes {

@@ -5,7 +5,7 @@ use crate::exec::gpu::test_adapters;
 use crate::exec::{Backend, ExecError, Executor, PrepareError, PrepareOptions, StepRecord, Target};
 use crate::graph::{Element, GraphBuilder, ParameterError, Parameters, Role, Shape};
 use crate::model::{Model, PhaseOptions, names, phases};
-use crate::ops::{NoiseSource, Op, Pointwise};
+use crate::ops::{Op, Pointwise};
 use crate::plan::Precision;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -68,13 +68,7 @@ fn work_that_was_reported_but_not_done_is_noticed() {
 fn runs_are_put_together_and_divided() {
     let model = Arc::new(Model::starter());
     let side = model.settings().padded_lr_side(1);
-    let options = PhaseOptions {
-        batch: 1,
-        height: side,
-        width: side,
-        noise: NoiseSource::Generated,
-        sr_head: false,
-    };
+    let options = PhaseOptions::new([side, side]);
     let graphs = phases::build(model.settings(), &options).unwrap();
     for gpu in gpus() {
         let gpu = Arc::new(gpu);
@@ -143,13 +137,7 @@ fn a_wait_has_an_end() {
 fn time_of_the_work_counter() {
     const ROUNDS: usize = 21;
     let model = Arc::new(Model::starter());
-    let options = PhaseOptions {
-        batch: 1,
-        height: 16,
-        width: 16,
-        noise: NoiseSource::Generated,
-        sr_head: false,
-    };
+    let options = PhaseOptions::new([16, 16]);
     let graphs = phases::build(model.settings(), &options).unwrap();
     for index in 0..test_adapters().len() {
         let gpu = Arc::new(Gpu::open(index, GpuOptions { checked: false }).unwrap());

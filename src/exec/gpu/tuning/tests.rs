@@ -5,7 +5,7 @@ use crate::exec::Target;
 use crate::exec::gpu::{AdapterSummary, GpuChooser, Lowered, test_adapters, variants};
 use crate::graph::{Element, Graph, GraphBuilder, Role, Shape, fuse};
 use crate::model::{Model, PhaseOptions, phases};
-use crate::ops::{Conv2d, NoiseSource, Op, Padding};
+use crate::ops::{Conv2d, Op, Padding};
 use crate::plan::{Choice, Chooser, Format, NodeOperands, Precision, Variant};
 use std::cell::RefCell;
 use std::ops::ControlFlow;
@@ -239,13 +239,7 @@ fn kernels_of_a_kind_that_keeps_failing_are_given_up() {
 /// nodes of a model.
 #[test]
 fn the_static_rule_passes_for_every_node_of_a_model() {
-    let options = PhaseOptions {
-        batch: 1,
-        height: 16,
-        width: 16,
-        noise: NoiseSource::Generated,
-        sr_head: false,
-    };
+    let options = PhaseOptions::new([16, 16]);
     let graphs = phases::build(Model::starter().settings(), &options).unwrap();
     let work = |graph: &Graph| Work {
         graph: fuse(graph),

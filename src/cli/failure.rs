@@ -305,7 +305,8 @@ fn code(error: &UpscaleError) -> u8 {
         | UpscaleError::Option { .. }
         | UpscaleError::NotExported(_)
         | UpscaleError::Shrinks { .. }
-        | UpscaleError::Mask { .. } => 2,
+        | UpscaleError::Mask { .. }
+        | UpscaleError::WrapSize { .. } => 2,
         UpscaleError::Picture { .. } => 3,
         UpscaleError::Schedule(_)
         | UpscaleError::Unexportable(_)

@@ -248,7 +248,7 @@ fn paired(
 }
 
 /// A file's stem in lower case, without what data sets append to it: `x4`,
-/// `_LRBI_x4`, `_SRF_4_LR`, `_HR`.
+/// `_LRBI_x4`, `_SRF_4_LR`, `_LR4`, `_HR`.
 fn key(path: &Path, scale: usize) -> String {
     let stem = path.file_stem().unwrap_or_default();
     let full = stem.to_string_lossy().to_lowercase();
@@ -261,7 +261,8 @@ fn key(path: &Path, scale: usize) -> String {
                 continue 'again;
             }
         }
-        for ending in ENDINGS {
+        let with_scale = format!("lr{scale}");
+        for ending in ENDINGS.into_iter().chain([&*with_scale]) {
             if let Some(rest) = key.strip_suffix(ending)
                 && rest.ends_with(separators)
             {
@@ -321,11 +322,14 @@ mod tests {
             "head_HR_x4.png",
             "head_SRF_4_LR.png",
             "head-lr.png",
+            "head_LR4.png",
         ] {
             assert_eq!(key(name), "head", "{name}");
         }
         // Another scale, a word that ends like that, and nothing else.
         assert_eq!(key("headx2.png"), "headx2");
+        assert_eq!(key("head_LR2.png"), "head_lr2");
+        assert_eq!(key("headlr4.png"), "headlr4");
         assert_eq!(key("chr.png"), "chr");
         assert_eq!(key("x4.png"), "x4");
         assert_ne!(key("img_001.png"), key("img_002.png"));

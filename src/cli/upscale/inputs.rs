@@ -3,7 +3,7 @@
 use super::UpscaleArgs;
 use super::list::paths_in;
 use super::patterns::Pattern;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, plainly};
 use srdiff::atomic_file::{folder_of, is_same_file};
 use srdiff::image::{Frame, has_extension};
 use std::fs::File;
@@ -252,8 +252,9 @@ fn read_stdin() -> Result<Input, Failure> {
         }),
         Err(error) => {
             let reason = format!(
-                "cannot be kept in {} ({error}); make room there",
-                std::env::temp_dir().display()
+                "cannot be kept in {} ({}); make room there, or name another folder in TMPDIR",
+                std::env::temp_dir().display(),
+                plainly(&error)
             );
             Err(Failure::Unsuitable { path, reason })
         }

@@ -43,6 +43,8 @@ mod perceptual;
 mod planes;
 #[path = "image/refusal.rs"]
 mod refusal;
+#[path = "image/resized.rs"]
+mod resized;
 #[path = "image/strips.rs"]
 mod strips;
 #[path = "image/tags.rs"]

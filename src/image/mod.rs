@@ -20,6 +20,7 @@ mod row_resizing;
 mod samples;
 mod text;
 mod write;
+mod xmp;
 
 pub use crate::host_memory::NoMemory;
 use crate::host_memory::collected;

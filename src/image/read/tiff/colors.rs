@@ -76,6 +76,11 @@ impl<'a> Interpreter<'a> {
         })
     }
 
+    /// The map of colours; empty where there is none.
+    pub fn palette(&self) -> &[[u8; 3]] {
+        &self.palette
+    }
+
     /// Samples of a pixel that it gives.
     pub fn channels(&self) -> usize {
         let colors = match self.layout.colors {

@@ -51,6 +51,8 @@ mod strips;
 mod tags;
 #[path = "image/tiff.rs"]
 mod tiff;
+#[path = "image/tiff_opacity.rs"]
+mod tiff_opacity;
 #[path = "image/webp.rs"]
 mod webp;
 #[path = "image/words.rs"]

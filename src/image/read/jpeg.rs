@@ -15,7 +15,7 @@ use crate::host_memory::zeros;
 use mozjpeg::{ColorSpace, ColorSpaceExt, Decompress};
 use mozjpeg_sys::{
     J_MESSAGE_CODE, JWRN_EXTRANEOUS_DATA, JWRN_HIT_MARKER, JWRN_HUFF_BAD_CODE, JWRN_MUST_RESYNC,
-    jpeg_common_struct, jpeg_error_mgr, jpeg_std_error,
+    jpeg_common_struct, jpeg_component_info, jpeg_error_mgr, jpeg_std_error,
 };
 use std::cell::RefCell;
 use std::ffi::c_int;
@@ -162,6 +162,8 @@ pub struct Stream {
     pub width: usize,
     pub height: usize,
     pub channels: usize,
+    /// Whether several pixels share a sample of some channel.
+    pub is_subsampled: bool,
     warnings: Vec<J_MESSAGE_CODE>,
     /// Bytes in the midst of coded data that no pixel needs.
     left_over: u64,
@@ -204,7 +206,10 @@ pub fn decode_stream(
             return Err(ImageProblem::Damaged(reason));
         }
         let wanted = wanted.unwrap_or_else(|| decoder.color_space());
-        let channels = decoder.components().len();
+        let components = decoder.components();
+        let channels = components.len();
+        let sampling = |c: &jpeg_component_info| [c.h_samp_factor, c.v_samp_factor];
+        let is_subsampled = (components.iter()).any(|c| sampling(c) != sampling(&components[0]));
         let mut started = decoder.to_colorspace(wanted).map_err(io_problem)?;
         let (width, height) = (started.width(), started.height());
         let mut row = zeros(width * started.color_space().num_components())?;
@@ -217,6 +222,7 @@ pub fn decode_stream(
             width,
             height,
             channels,
+            is_subsampled,
             warnings: Vec::new(),
             left_over: 0,
         })

@@ -3,6 +3,8 @@
 #[cfg(feature = "avif")]
 #[path = "image/avif.rs"]
 mod avif;
+#[path = "image/beside_pixels.rs"]
+mod beside_pixels;
 #[path = "image/bicubic.rs"]
 mod bicubic;
 #[path = "image/bmp.rs"]
@@ -35,6 +37,8 @@ mod memory;
 mod metadata;
 #[path = "image/metrics.rs"]
 mod metrics;
+#[path = "image/missing_frames.rs"]
+mod missing_frames;
 #[path = "image/on_disk.rs"]
 mod on_disk;
 #[path = "image/perceptual.rs"]

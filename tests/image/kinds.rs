@@ -105,6 +105,7 @@ fn notes_say_what_was_left_out_or_changed() {
             "CMYK, converted to sRGB through its colour profile",
         ),
         ("png_gama_linear.png", "gAMA 1.00000"),
+        ("tiff_bigtiff.tif", "was left out: ImageDescription"),
     ] {
         let notes = read(name).notes;
         assert!(
@@ -121,12 +122,7 @@ fn notes_say_what_was_left_out_or_changed() {
             .zip(told)
             .all(|(note, told)| note.ends_with(told))
     );
-    for name in [
-        "tiff_bigtiff.tif",
-        "jpeg_luma_subsampled.jpg",
-        "gray_icc.png",
-        "webp_exif.webp",
-    ] {
+    for name in ["jpeg_luma_subsampled.jpg", "gray_icc.png", "webp_exif.webp"] {
         assert_eq!(read(name).notes, [""; 0], "{name}");
     }
 }

@@ -115,7 +115,7 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
     }
     tell_beforehand(&mut work, problems, args, &report);
     if !work.jobs.is_empty() && !stop.is_asked() {
-        let mut upscaler = args.engine.open_upscaler(model)?;
+        let mut upscaler = args.engine.open_upscaler(model, args.allow_mismatch)?;
         let checked = match &work.jobs[..] {
             [job] if is_single => {
                 let checked = upscaler.check(job.size[0], job.size[1], &sample);

@@ -66,6 +66,9 @@ pub enum Failure {
     /// The output.
     #[error("{}{}", .0, options_for(&.0.problem))]
     Output(ImageError),
+    /// An output without an extension, which may be meant as a folder.
+    #[error("{0}, or in / for a folder")]
+    NoExtension(ImageError),
     /// A pipe or device in place of an output that can be `-`.
     #[error("-o {}: is no regular file; give a file on a disk, or - for standard output", .0.display())]
     NotAFile(PathBuf),
@@ -272,6 +275,7 @@ impl Failure {
             | Self::List(..)
             | Self::EmptyList(_) => 3,
             Self::Output(_)
+            | Self::NoExtension(_)
             | Self::NotAFile(_)
             | Self::OtherSeed(_)
             | Self::Pages(..)

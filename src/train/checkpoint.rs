@@ -80,6 +80,7 @@ pub struct CheckpointError {
     pub problem: CheckpointProblem,
 }
 
+/// What is wrong with a checkpoint.
 #[derive(Debug, Error)]
 pub enum CheckpointProblem {
     #[error("cannot be read ({0}); give the file that the training saved")]

@@ -32,6 +32,7 @@ pub struct SessionOptions {
     pub workers: usize,
 }
 
+/// Why a training ends before its time.
 #[derive(Debug, Error)]
 pub enum SessionError {
     #[error(transparent)]

@@ -29,6 +29,7 @@ Exit codes:
   7    there is no such device, or it cannot do what was asked for
   8    of several images, some failed; each of the others is done
   101  a fault of srdiff itself
+  129  ended by SIGHUP (its terminal was closed)
   130  ended by Ctrl-C
   143  ended by SIGTERM"
     };

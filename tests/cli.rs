@@ -56,6 +56,8 @@ mod train;
 #[cfg(feature = "gpu")]
 #[path = "cli/train_on_gpus.rs"]
 mod train_on_gpus;
+#[path = "cli/train_saving.rs"]
+mod train_saving;
 #[cfg(feature = "gpu")]
 #[path = "cli/tune.rs"]
 mod tune;

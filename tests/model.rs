@@ -3,6 +3,7 @@
 
 #[path = "model/checksum.rs"]
 mod checksum;
+#[cfg(feature = "gpu")]
 #[path = "model/divisor.rs"]
 mod divisor;
 #[path = "model/fixtures.rs"]

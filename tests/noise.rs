@@ -7,6 +7,7 @@ mod battery;
 mod dependence;
 #[path = "noise/flawed.rs"]
 mod flawed;
+#[cfg(feature = "gpu")]
 #[path = "noise/gpu.rs"]
 mod gpu;
 #[path = "noise/statistics.rs"]

@@ -14,7 +14,6 @@ mod support;
 
 use libtest_mimic::{Arguments, Trial};
 use srdiff::exec::Backend;
-#[cfg(feature = "gpu")]
 use srdiff::exec::gpu::{Gpu, GpuOptions};
 use srdiff::model::Model;
 use srdiff::plan::Precision;
@@ -24,11 +23,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 enum Device {
     Cpu,
-    #[cfg(feature = "gpu")]
-    Gpu {
-        index: usize,
-        name: String,
-    },
+    Gpu { index: usize, name: String },
 }
 
 impl Device {
@@ -39,7 +34,6 @@ impl Device {
     fn name(&self) -> String {
         match self {
             Device::Cpu => "CPU".to_owned(),
-            #[cfg(feature = "gpu")]
             Device::Gpu { name, .. } => name.clone(),
         }
     }
@@ -47,7 +41,6 @@ impl Device {
     fn backend(&self, model: Arc<Model>) -> Backend {
         match self {
             Device::Cpu => Backend::cpu(Precision::F32, model),
-            #[cfg(feature = "gpu")]
             Device::Gpu { index, .. } => {
                 let gpu = Gpu::open(*index, GpuOptions { checked: true }).unwrap();
                 Backend::gpu(Arc::new(gpu), Precision::F32, model)
@@ -59,7 +52,6 @@ impl Device {
 fn main() {
     let arguments = Arguments::from_args();
     let mut devices = vec![Device::Cpu];
-    #[cfg(feature = "gpu")]
     devices.extend(support::adapters().into_iter().map(|adapter| Device::Gpu {
         index: adapter.index,
         name: adapter.name,

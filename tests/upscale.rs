@@ -6,6 +6,7 @@ mod agreement;
 mod memory;
 #[path = "upscale/options.rs"]
 mod options;
+#[cfg(feature = "gpu")]
 #[path = "upscale/reuse.rs"]
 mod reuse;
 #[path = "upscale/select.rs"]

@@ -37,6 +37,9 @@ pub struct BlendArgs {
     pub amount: f64,
     #[command(flatten)]
     pub engine: EngineArgs,
+    /// Take results even if they do not match the picture when shrunk
+    #[arg(long)]
+    pub allow_mismatch: bool,
     #[command(flatten)]
     pub sampling: SamplingArgs,
     #[command(flatten)]
@@ -73,7 +76,7 @@ pub fn run(args: &BlendArgs) -> Result<(), Failure> {
             sample.steps, args.amount
         )));
     }
-    let mut upscaler = args.engine.open_upscaler(model)?;
+    let mut upscaler = args.engine.open_upscaler(model, args.allow_mismatch)?;
     let image = read(input, args)?;
     note(args, &format.losses(&image));
     let mask = match &args.mask {

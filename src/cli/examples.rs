@@ -33,7 +33,8 @@ pub const COMPLETIONS: &str = "\
 Examples:
   srdiff completions bash > ~/.local/share/bash-completion/completions/srdiff
   srdiff completions zsh > ~/.zfunc/_srdiff
-  srdiff completions fish > ~/.config/fish/completions/srdiff.fish";
+  srdiff completions fish > ~/.config/fish/completions/srdiff.fish
+  srdiff completions powershell | Out-String | Invoke-Expression    (in $PROFILE)";
 
 pub const BLEND: &str = concat!(
     "\

@@ -29,6 +29,7 @@ Exit codes:
   7    there is no such device, or it cannot do what was asked for
   8    of several images, some failed; each of the others is done
   101  a fault of srdiff itself
+  129  ended by SIGHUP (its terminal was closed)
   130  ended by Ctrl-C
   143  ended by SIGTERM"
     };
@@ -66,6 +67,9 @@ pub enum Failure {
     /// The output.
     #[error("{}{}", .0, options_for(&.0.problem))]
     Output(ImageError),
+    /// An output without an extension, which may be meant as a folder.
+    #[error("{0}, or in / for a folder")]
+    NoExtension(ImageError),
     /// A pipe or device in place of an output that can be `-`.
     #[error("-o {}: is no regular file; give a file on a disk, or - for standard output", .0.display())]
     NotAFile(PathBuf),
@@ -285,6 +289,7 @@ impl Failure {
             | Self::List(..)
             | Self::EmptyList(_) => 3,
             Self::Output(_)
+            | Self::NoExtension(_)
             | Self::NotAFile(_)
             | Self::NotKept(..)
             | Self::OtherSeed(_)

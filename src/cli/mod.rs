@@ -35,6 +35,7 @@ pub fn run() -> ExitCode {
     let line = CommandLine::parse_from(shorthand::completed(std::env::args_os()));
     let threads = match &line.command {
         Command::Upscale(args) => threads::start(args.jobs.compute),
+        Command::Train(args) => threads::start(args.threads.map_or(0, usize::from)),
         Command::Devices(_) | Command::Completions(_) | Command::Man(_) => Ok(()),
         _ => threads::start(0),
     };

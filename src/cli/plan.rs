@@ -34,7 +34,7 @@ pub fn print(
     [width, height]: [usize; 2],
     sample: &SampleOptions,
 ) -> Result<(), Failure> {
-    let mut upscaler = engine.open_upscaler(model)?;
+    let mut upscaler = engine.open_upscaler(model, false)?;
     let planned = upscaler.plan(width, height, sample)?;
     terminal::notes(&mut upscaler);
     let (prepared, tiles) = planned;

@@ -15,7 +15,7 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Listens for Ctrl-C and SIGTERM.
+    /// Listens for Ctrl-C, SIGTERM and SIGHUP.
     pub fn on_signals() -> Self {
         let stop = Self::default();
         for signal in [SIGINT, SIGTERM] {
@@ -25,7 +25,27 @@ impl Stop {
             let _ = flag::register_usize(signal, stop.signal.clone(), signal as usize);
             let _ = flag::register(signal, stop.asked.clone());
         }
+        #[cfg(unix)]
+        stop.on_hangup();
         stop
+    }
+
+    /// A terminal that is closed may send several SIGHUPs, so a second one ends
+    /// nothing. Where it is ignored (`nohup`), it stays so.
+    #[cfg(unix)]
+    fn on_hangup(&self) {
+        use signal_hook::consts::SIGHUP;
+        let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+        // SAFETY: without a new action, it writes what there is to `action`, of which
+        // all zeros is a value, too.
+        let is_ignored = unsafe {
+            libc::sigaction(SIGHUP, std::ptr::null(), action.as_mut_ptr());
+            action.assume_init().sa_sigaction == libc::SIG_IGN
+        };
+        if !is_ignored {
+            let _ = flag::register_usize(SIGHUP, self.signal.clone(), SIGHUP as usize);
+            let _ = flag::register(SIGHUP, self.asked.clone());
+        }
     }
 
     /// Whether to stop.

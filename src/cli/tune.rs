@@ -65,7 +65,7 @@ pub fn run(args: &TuneArgs) -> Result<(), Failure> {
         precision: args.precision,
         ..EngineArgs::default()
     };
-    let opened = engine.open_upscaler(engine.open_model()?);
+    let opened = engine.open_upscaler(engine.open_model()?, false);
     let mut upscaler = opened.map_err(|failure| match failure {
         Failure::Upscaler(UpscaleError::Device(error)) => Failure::Tuning(error),
         failure => failure,

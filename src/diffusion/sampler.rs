@@ -32,6 +32,7 @@ pub struct Process {
     pub steps: usize,
 }
 
+/// A sampler, or a number of steps, that there is not.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SamplerError {
     #[error(

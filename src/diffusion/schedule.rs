@@ -41,6 +41,7 @@ impl BetaSchedule {
     };
 }
 
+/// Settings that no noise schedule has.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ScheduleError {
     #[error(

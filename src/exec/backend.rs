@@ -32,6 +32,7 @@ pub enum Target {
     },
 }
 
+/// How graphs become a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PrepareOptions {
     /// Whether pointwise operations are folded into what they read.
@@ -50,6 +51,7 @@ impl Default for PrepareOptions {
     }
 }
 
+/// Why graphs do not become a program for a device.
 #[derive(Debug, Error)]
 pub enum PrepareError {
     #[error(transparent)]
@@ -154,6 +156,9 @@ impl Target {
 
     /// As [`prepare`](Self::prepare), with another's choice of kernels and
     /// without fusion.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
     pub fn prepare_with(
         &self,
         graphs: &[Graph],
@@ -230,6 +235,10 @@ impl Backend {
         })
     }
 
+    /// Prepares graphs for this device, and loads them.
+    ///
+    /// # Errors
+    /// As [`Target::prepare`] and [`load_prepared`](Self::load_prepared).
     pub fn load(
         &self,
         graphs: &[Graph],

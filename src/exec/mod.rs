@@ -85,6 +85,7 @@ pub trait Executor: Send {
     fn allocated_bytes(&self) -> u64;
 }
 
+/// Why a program does not run on a device.
 #[derive(Debug, Error)]
 pub enum ExecError {
     #[error(transparent)]

@@ -4,6 +4,7 @@ use crate::ops::{Element, Op, Shape};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+/// A value of a graph: its index there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ValueId(pub usize);
 
@@ -51,6 +52,7 @@ pub struct Value {
     pub view_of: Option<(ValueId, usize)>,
 }
 
+/// An operation on values.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Node {
     pub op: Op,
@@ -99,6 +101,7 @@ impl Graph {
     }
 }
 
+/// Why a graph cannot be built.
 #[derive(Debug, Error, PartialEq)]
 pub enum GraphError {
     /// Operand shapes that do not fit the operation.

@@ -131,12 +131,18 @@ pub(crate) struct Resizing {
 impl Resizing {
     /// # Panics
     /// When a length is 0.
+    ///
+    /// # Errors
+    /// When the system has no memory for the weights of rows and columns.
     pub fn new(size: [usize; 2], channels: usize, new_size: [usize; 2]) -> Result<Self, NoMemory> {
         Self::with_border(size, channels, new_size, Border::Reflected)
     }
 
     /// # Panics
     /// When a length is 0.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
     pub fn with_border(
         [width, height]: [usize; 2],
         channels: usize,
@@ -164,6 +170,9 @@ impl Resizing {
     ///
     /// # Panics
     /// When `samples` are not those of the whole image.
+    ///
+    /// # Errors
+    /// When the system has no memory for them.
     pub fn samples(&self, samples: &Samples, rows: Range<usize>) -> Result<Samples, NoMemory> {
         // The conversions clamp.
         Ok(match samples {
@@ -174,6 +183,12 @@ impl Resizing {
 
     /// Output rows are independent: each is a weighted sum of input rows,
     /// resized along itself. Only one row of intermediate values is ever needed.
+    ///
+    /// # Panics
+    /// When `samples` are not those of the whole image.
+    ///
+    /// # Errors
+    /// When the system has no memory for the result.
     pub fn rows<T, O>(
         &self,
         samples: &[T],

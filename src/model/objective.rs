@@ -56,9 +56,13 @@ impl Stage {
 pub mod names {
     pub use crate::model::phases::names::{LR, TIME};
 
+    /// Phase: losses and gradients of a step's first batch.
     pub const GRADIENT: &str = "gradient";
+    /// Phase: those of a further batch, added.
     pub const ACCUMULATE: &str = "accumulate";
+    /// Phase: the gradients' squared norms.
     pub const NORMS: &str = "norms";
+    /// Phase: new parameters, moments and averages.
     pub const ADAM: &str = "adam";
 
     /// Input: HR images `[n, 3, s*h, s*w]` in [-1, 1], where the encoder is trained.
@@ -69,8 +73,9 @@ pub mod names {
     pub const EPS: &str = "eps";
     /// Input `[1, 1, 1, 1]`: what gradients are multiplied with.
     pub const SCALE: &str = "loss.scale";
-    /// Outputs `[1, 1, 1, 1]`.
+    /// Output `[1, 1, 1, 1]`, where the noise predictor is trained.
     pub const DENOISER_LOSS: &str = "loss.denoiser";
+    /// Output `[1, 1, 1, 1]`, where the encoder is trained.
     pub const ENCODER_LOSS: &str = "loss.encoder";
     /// Output `[1, 1, 1, parameters]`: the squared norm of each gradient.
     pub const SQUARED_NORMS: &str = "gradient.squared_norms";

@@ -24,12 +24,19 @@ use crate::ops::{
 /// Names of the phases, their inputs and outputs, and the values that keep
 /// their memory from phase to phase.
 pub mod names {
+    /// Phase: the time tables, once for a model.
     pub const MODEL: &str = "model";
+    /// Phase: the enlargement and the encoder's features of an image.
     pub const IMAGE: &str = "image";
+    /// Phase: the conditioning, from the features.
     pub const CONDITION: &str = "condition";
+    /// Phase: x_T of a sample.
     pub const START: &str = "start";
+    /// Phase of each step: the estimate of x_0.
     pub const PREDICT: &str = "predict";
+    /// Phase of each step: x_{t-1}.
     pub const UPDATE: &str = "update";
+    /// Phase: the result of a sample.
     pub const FINISH: &str = "finish";
 
     /// Input of `model`: sinusoidal embeddings `[timesteps, hidden]`.

@@ -15,6 +15,7 @@
 
 use serde::{Deserialize, Serialize};
 
+/// One of the two convolutions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Winograd {
     /// F(2x2, 3x3).

@@ -113,6 +113,7 @@ pub struct ScratchRequest {
     pub bytes: u64,
 }
 
+/// A kernel for a node, and what it wants.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
     pub variant: Variant,
@@ -144,6 +145,7 @@ impl Operand<'_> {
     }
 }
 
+/// A node as a [`Chooser`] sees it.
 #[derive(Clone, Debug)]
 pub struct NodeOperands<'a> {
     pub op: &'a Op,

@@ -32,6 +32,7 @@ impl Layout {
     }
 }
 
+/// How a value is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Format {
     pub layout: Layout,

@@ -119,6 +119,7 @@ pub struct TimeTable {
     pub rows: usize,
 }
 
+/// What a slot is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Owner {
     Temporaries,
@@ -141,6 +142,7 @@ impl Owner {
     }
 }
 
+/// A piece of memory that is allocated by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slot {
     /// Size, a multiple of [`SLOT_ALIGNMENT`](super::SLOT_ALIGNMENT).

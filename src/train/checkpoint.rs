@@ -24,6 +24,10 @@ pub struct Saved {
     pub skipped: u64,
     pub scale: f32,
     pub at_scale: u64,
+    /// Whether the scale follows the gradients' size, as in f16. Not in checkpoints
+    /// of earlier versions.
+    #[serde(default)]
+    pub scales: Option<bool>,
     /// Seconds that it has taken.
     pub seconds: f64,
     /// Not in checkpoints of earlier versions.
@@ -52,6 +56,10 @@ pub struct Rules {
     pub images: usize,
     /// Of the images' names and sizes.
     pub fingerprint: String,
+    /// Of the images' files. Not in checkpoints of earlier versions, which go on
+    /// with any of these names and sizes.
+    #[serde(default)]
+    pub contents: Option<String>,
     /// The processes of a distillation, and the teacher's checksum.
     #[serde(default)]
     pub student: Option<String>,
@@ -80,6 +88,7 @@ pub struct CheckpointError {
     pub problem: CheckpointProblem,
 }
 
+/// What is wrong with a checkpoint.
 #[derive(Debug, Error)]
 pub enum CheckpointProblem {
     #[error("cannot be read ({0}); give the file that the training saved")]
@@ -155,13 +164,20 @@ impl CheckpointProblem {
 }
 
 impl Saved {
-    pub(super) fn new(progress: Progress, seconds: f64, means: Means, rules: Rules) -> Self {
+    pub(super) fn new(
+        progress: Progress,
+        scales: bool,
+        seconds: f64,
+        means: Means,
+        rules: Rules,
+    ) -> Self {
         Self {
             version: VERSION,
             steps: progress.steps,
             skipped: progress.skipped,
             scale: progress.scale,
             at_scale: progress.at_scale,
+            scales: Some(scales),
             seconds,
             means,
             rules,
@@ -187,7 +203,11 @@ impl Rules {
         };
         let jpeg = |rules: &Self| range(rules.jpeg.map(|(a, b)| (a.into(), b.into())));
         let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
-        let images = |rules: &Self| format!("{} ({})", rules.images, rules.fingerprint);
+        // What is not known may be any.
+        let images = |rules: &Self| match self.contents.as_ref().and(rules.contents.as_ref()) {
+            Some(contents) => format!("{} ({}, {contents})", rules.images, rules.fingerprint),
+            None => format!("{} ({})", rules.images, rules.fingerprint),
+        };
         let values = |rules: &Self| {
             [
                 ("stage", rules.stage.clone()),
@@ -202,7 +222,6 @@ impl Rules {
                 ("images", images(rules)),
                 ("student", text(&rules.student)),
                 ("teacher", text(&rules.teacher)),
-                // One that is not known may be any.
                 ("loss", text(&self.loss.as_ref().and(rules.loss.clone()))),
             ]
         };

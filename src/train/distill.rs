@@ -76,6 +76,23 @@ impl Distillation {
         way.dedup();
         Ok(way)
     }
+
+    /// The timesteps of the teacher's ways that `own` does not visit, the process
+    /// that the teacher was distilled for itself: there, it was taught nothing.
+    ///
+    /// # Errors
+    /// When a process has more steps than the schedule.
+    pub fn untaught(&self, schedule: &Schedule, own: &Process) -> Result<Vec<usize>, SamplerError> {
+        let taught = visited(own, schedule)?;
+        let mut untaught = Vec::new();
+        for timestep in visited(&self.student, schedule)? {
+            untaught.extend(self.way(schedule, timestep)?);
+        }
+        untaught.retain(|t| !taught.contains(t));
+        untaught.sort_unstable();
+        untaught.dedup();
+        Ok(untaught)
+    }
 }
 
 /// The timesteps that a process visits, largest first.
@@ -259,5 +276,23 @@ mod tests {
         // The steps of a teacher that is a student of eight steps itself.
         let schedule_of_eight = visited(&distillation(8, 8).student, &schedule).unwrap();
         assert_eq!(way(4, 8, 89), schedule_of_eight);
+    }
+
+    #[test]
+    fn teachers_that_are_students_know_their_own_timesteps() {
+        let schedule = Schedule::new(&BetaSchedule::COSINE, 100).unwrap();
+        let untaught = |student, teacher, own| {
+            let own = distillation(own, own).student;
+            let found = distillation(student, teacher).untaught(&schedule, &own);
+            found.unwrap()
+        };
+        for (student, teacher) in [(4, 8), (1, 8), (2, 4), (2, 8)] {
+            assert!(untaught(student, teacher, 8).is_empty());
+        }
+        // Its ways begin where its own do not pass.
+        assert_eq!(untaught(3, 8, 8), [30, 59]);
+        // Ten steps begin at 99.
+        let all = [9, 18, 27, 36, 53, 62, 71, 80, 89];
+        assert_eq!(untaught(1, 10, 10), all);
     }
 }

@@ -32,6 +32,7 @@ pub struct SessionOptions {
     pub workers: usize,
 }
 
+/// Why a training ends before its time.
 #[derive(Debug, Error)]
 pub enum SessionError {
     #[error(transparent)]
@@ -241,8 +242,13 @@ impl Session {
             states.push((state, dimensions(shape), values));
         }
         let seconds = self.elapsed().as_secs_f64();
-        let progress = self.trainer.progress();
-        let saved = Saved::new(progress, seconds, self.means, self.rules.clone());
+        let saved = Saved::new(
+            self.trainer.progress(),
+            self.trainer.scales(),
+            seconds,
+            self.means,
+            self.rules.clone(),
+        );
         Ok(Checkpoint::new(saved, &self.model, model, states))
     }
 
@@ -284,18 +290,18 @@ fn done(trainer: &Trainer) -> u64 {
 }
 
 fn resume(trainer: &mut Trainer, checkpoint: &Checkpoint, file: &Path) -> Result<(), SessionError> {
-    let fresh = trainer.progress();
     for (state, shape) in trainer.states() {
         let values = checkpoint.state(&state, &dimensions(shape));
         let values = values.ok_or_else(|| Checkpoint::wrong(file, &state))?;
         trainer.write_state(&state, values)?;
     }
-    let mut progress = checkpoint.saved.progress();
+    let (saved, progress) = (&checkpoint.saved, checkpoint.saved.progress());
     // Gradients are scaled in f16 alone, which may not be what it was saved with.
-    if fresh.scale == 1.0 || progress.scale == 1.0 {
-        progress.scale = fresh.scale;
-    }
-    trainer.resume(progress);
+    let scaled = saved.scales.unwrap_or(saved.scale != 1.0);
+    trainer.resume(match scaled && trainer.scales() {
+        true => progress,
+        false => progress.with_scale_of(trainer.progress()),
+    });
     Ok(())
 }
 
@@ -319,6 +325,7 @@ fn rules(batches: &Batches, options: &SessionOptions, teacher: Option<&Teacher>)
         halve: photos.options().halve,
         images: photos.len(),
         fingerprint: photos.fingerprint(),
+        contents: Some(photos.contents()),
         student: teacher.map(|teacher| teacher.distillation().student.to_string()),
         teacher: teacher.map(|teacher| {
             let process = &teacher.distillation().teacher;

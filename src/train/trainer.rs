@@ -149,6 +149,11 @@ impl Trainer {
         self.progress
     }
 
+    /// Whether the gradients' scale follows their size, as in f16.
+    pub(super) fn scales(&self) -> bool {
+        self.scales
+    }
+
     /// Goes on from where another trainer was; its tensors are to be
     /// [written](Self::write_state), too.
     pub fn resume(&mut self, progress: Progress) {

@@ -1,6 +1,6 @@
 //! How good a model is while it is trained, on images that it does not learn from.
 
-use super::data::{DataError, Skipped, find_images};
+use super::data::{DataError, Skipped};
 use super::{OpenDevice, Stage};
 use crate::exec::{ExecError, PrepareError, PrepareOptions, StepRecord};
 use crate::graph::{GraphError, Role};
@@ -10,7 +10,7 @@ use crate::image::{Border, Colors, DecodeOptions, Picture, decode, picture_from_
 use crate::model::{Model, PhaseOptions, Settings, names, phases};
 use crate::upscale::{SampleOptions, UpscaleError, Upscaler, UpscalerOptions};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -38,15 +38,19 @@ pub struct Held {
 pub struct Validation {
     images: Vec<Held>,
     scale: usize,
-    /// PSNR-Y of their bicubic enlargements, the mean in dB.
-    pub bicubic_psnr_y: f64,
+    /// PSNR-Y of their bicubic enlargements in dB, infinite where nothing differs.
+    bicubic: Vec<f64>,
 }
 
 /// What was measured.
 #[derive(Clone, Debug)]
 pub struct Measured {
-    /// The mean in dB.
+    /// Means in dB over the images for which neither is infinite: the model's, and
+    /// that of bicubic enlargement.
     pub psnr_y: f64,
+    pub bicubic_psnr_y: f64,
+    /// How many images those are.
+    pub counted: usize,
     /// The enlargement of each image.
     pub results: Vec<Picture>,
 }
@@ -71,18 +75,19 @@ pub enum ValidationError {
 }
 
 impl Validation {
-    /// Reads the images of a folder, and makes their LR images as `evaluate` does.
+    /// Reads images, and makes their LR images as `evaluate` does.
     ///
     /// # Errors
     /// When none can be used.
     pub fn load(
-        folder: &Path,
+        paths: &[PathBuf],
         settings: &Settings,
     ) -> Result<(Self, Vec<Skipped>), ValidationError> {
         let scale = settings.scale;
         let multiple = scale * settings.lr_size_multiple();
         let (mut images, mut skipped) = (Vec::new(), Vec::new());
-        for path in find_images(&[folder.to_owned()])? {
+        for path in paths {
+            let path = path.clone();
             let picture = match decode(&path, &DecodeOptions::default()) {
                 Ok(decoded) => decoded.picture,
                 Err(error) => {
@@ -117,19 +122,21 @@ impl Validation {
         let mut validation = Self {
             images,
             scale,
-            bicubic_psnr_y: 0.0,
+            bicubic: Vec::new(),
         };
-        let bicubic: Vec<Picture> = validation
-            .images
-            .iter()
-            .map(|i| i.bicubic.clone())
-            .collect();
-        validation.bicubic_psnr_y = validation.psnr_y(&bicubic)?;
+        let bicubic = validation.images.iter().map(|image| &image.bicubic);
+        validation.bicubic = validation.psnr_y(bicubic)?;
         Ok((validation, skipped))
     }
 
     pub fn images(&self) -> &[Held] {
         &self.images
+    }
+
+    /// How many images bicubic enlargement makes exactly, such as flat ones: their
+    /// PSNR is infinite, and the means are of the others, if there are any.
+    pub fn exact(&self) -> usize {
+        self.bicubic.iter().filter(|psnr| !psnr.is_finite()).count()
     }
 
     /// Enlarges the images with a model, and compares them: by a few steps of the
@@ -151,18 +158,24 @@ impl Validation {
                 self.by_diffusion(model, device, stop)?
             }
         };
+        let pairs = self.psnr_y(&results)?.into_iter().zip(self.bicubic.clone());
+        let ([psnr_y, bicubic_psnr_y], counted) = means(pairs.collect());
         Ok(Measured {
-            psnr_y: self.psnr_y(&results)?,
+            psnr_y,
+            bicubic_psnr_y,
+            counted,
             results,
         })
     }
 
-    fn psnr_y(&self, results: &[Picture]) -> Result<f64, MetricError> {
-        let mut sum = 0.0;
-        for (result, image) in results.iter().zip(&self.images) {
-            sum += metrics::psnr_y(result, &image.hr, self.scale)?;
-        }
-        Ok(sum / self.images.len() as f64)
+    /// Of each result.
+    fn psnr_y<'a>(
+        &self,
+        results: impl IntoIterator<Item = &'a Picture>,
+    ) -> Result<Vec<f64>, MetricError> {
+        let pairs = results.into_iter().zip(&self.images);
+        let psnrs = pairs.map(|(result, image)| metrics::psnr_y(result, &image.hr, self.scale));
+        psnrs.collect()
     }
 
     fn by_diffusion(
@@ -223,6 +236,12 @@ impl Validation {
             executor.write(names::LR, &lr)?;
             executor.run(names::IMAGE, 0)?;
             let planes = executor.read(phases::ENCODER_SR)?;
+            if !planes.iter().all(|value| value.is_finite()) {
+                return Err(ValidationError::Upscale(UpscaleError::NotFinite {
+                    device: device.selected().device.to_string(),
+                    precision: device.precision(),
+                }));
+            }
             results.push(self.cut(&planes, around, &image.lr)?);
         }
         Ok(results)
@@ -243,6 +262,18 @@ impl Validation {
             .collect();
         picture_from_planes(&kept, width - margin, lr, self.scale)
     }
+}
+
+/// Means of both over the pairs of finite numbers, and how many those are; over all
+/// pairs if there are none.
+fn means(mut pairs: Vec<(f64, f64)>) -> ([f64; 2], usize) {
+    let is_finite = |(a, b): &(f64, f64)| a.is_finite() && b.is_finite();
+    if pairs.iter().any(is_finite) {
+        pairs.retain(is_finite);
+    }
+    let count = pairs.len();
+    let (a, b) = (pairs.iter()).fold((0.0, 0.0), |(a, b), pair| (a + pair.0, b + pair.1));
+    ([a, b].map(|sum| sum / count as f64), count)
 }
 
 /// The middle of an image in 8 bits, its colours alone.

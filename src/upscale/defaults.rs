@@ -3,6 +3,7 @@
 use crate::diffusion::{Process, Sampler};
 use crate::model::Settings;
 
+/// The sampler of models that were not distilled.
 pub const SAMPLER: Sampler = Sampler::Ddpm;
 
 /// Fewer if the model has fewer timesteps.

@@ -20,6 +20,7 @@ pub enum PrecisionChoice {
     Bf16,
 }
 
+/// A choice of device or precision that this machine cannot follow.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceError {
     #[error("no GPU was found ({listed}); choose the CPU")]
@@ -41,6 +42,7 @@ pub enum DeviceError {
     NoBf16 { device: String, is_gpu: bool },
 }
 
+/// The CPU, as `srdiff devices` lists it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CpuSummary {
     pub name: String,

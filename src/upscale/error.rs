@@ -8,6 +8,7 @@ use crate::host_memory::NoMemory;
 use crate::plan::{PlanError, Precision};
 use std::fmt;
 
+/// Why an image was not upscaled, or an upscaler not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum UpscaleError {
     #[error(transparent)]

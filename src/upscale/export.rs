@@ -33,6 +33,7 @@ pub struct Export {
     pub schedule: Vec<Run>,
 }
 
+/// An input whose elements never change.
 #[derive(Clone, Debug, Serialize)]
 pub struct Constant {
     /// Name of the input.

@@ -89,7 +89,8 @@ mod tests {
                 memory_bytes,
                 ..AdapterSummary::baseline()
             };
-            usable_bytes(&Device::Gpu(adapter), None, 0)
+            // What is held is a part of all memory.
+            usable_bytes(&Device::Gpu(adapter), None, 500)
         };
         assert_eq!(usable(AdapterKind::Discrete, Some(8000)), 7200);
         assert_eq!(usable(AdapterKind::Discrete, None), u64::MAX);

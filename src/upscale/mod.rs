@@ -1,24 +1,6 @@
 //! The library's main interface: an [`Upscaler`] loads a model on a device and
-//! upscales images, with progress and cancellation.
-//!
-//! ```no_run
-//! use srdiff::image::Picture;
-//! use srdiff::model::Model;
-//! use srdiff::upscale::{SampleOptions, Upscaler, UpscalerOptions};
-//! use std::ops::ControlFlow;
-//!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut upscaler = Upscaler::new(Model::starter(), &UpscalerOptions::default())?;
-//! let picture = Picture::new(2, 2, vec![128; 12]);
-//! let options = SampleOptions::seeded(upscaler.model().settings(), 42);
-//! let large = upscaler.upscale(&picture, &options, &mut |progress| {
-//!     println!("{progress:?}");
-//!     ControlFlow::Continue(())
-//! })?;
-//! assert_eq!((large.width, large.height), (8, 8));
-//! # Ok(())
-//! # }
-//! ```
+//! upscales images, with progress and cancellation. The [crate's page](crate)
+//! begins with an example.
 
 mod blend;
 mod budget;

@@ -114,9 +114,10 @@ impl OpenDevice {
 
     /// Bytes of the device's memory that may be used: nine tenths of the system's
     /// free memory, or of all memory of a GPU that has its own; where that is
-    /// unknown, there is no limit.
-    pub fn usable_bytes(&self) -> u64 {
-        usable_bytes(&self.selected.device, None, 0)
+    /// unknown, there is no limit. The `held` bytes are those that this program has
+    /// taken and counts as needed, too.
+    pub fn usable_bytes(&self, held: u64) -> u64 {
+        usable_bytes(&self.selected.device, None, held)
     }
 
     /// Whether the device's memory is the host's.

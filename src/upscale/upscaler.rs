@@ -25,6 +25,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// On which device, and how, a model runs.
 #[derive(Clone, Debug, Default)]
 pub struct UpscalerOptions {
     pub device: DeviceChoice,

@@ -104,6 +104,31 @@ fn a_student_takes_the_steps_that_it_was_distilled_for() {
 }
 
 #[test]
+fn a_distilled_teacher_takes_more_steps_than_its_student() {
+    let folder = with_photos();
+    trained(&folder, &[("--steps", "1"), ("--seed", "1")]);
+    let distil = ["train", "photos", "--patch=32", "-b1", "-d=cpu", "-n1"];
+    let distil = [&distil[..], &["--stage=distill"]].concat();
+    let student = ["-m=new.safetensors", "-o=two.safetensors"];
+    let run = folder.run(&[&distil[..], &student, &["--student-steps=2"]].concat());
+    assert_eq!(run.code, 0, "{run:?}");
+    let of_two = [&distil[..], &["-m=two.safetensors", "-o=x.safetensors"]].concat();
+    for (more, part) in [
+        (&["--student-steps=2"][..], "--student-steps 2: "),
+        (&["--student-steps=4"], "--student-steps 4: "),
+        (&["--teacher-steps=1"], "--student-steps 1: "),
+    ] {
+        folder.refuses(&[&of_two[..], more].concat(), 2, &[part, "--teacher"]);
+    }
+    let note = "note: the teacher was distilled for ddpm, 2 steps";
+    for (more, is_noted) in [(&[][..], false), (&["--teacher-steps=8", "--force"], true)] {
+        let run = folder.run(&[&of_two[..], more].concat());
+        assert_eq!(run.code, 0, "{run:?}");
+        assert_eq!(run.stderr.contains(note), is_noted, "{run:?}");
+    }
+}
+
+#[test]
 fn a_distillation_that_cannot_be_is_refused() {
     let folder = with_photos();
     trained(&folder, &[("--steps", "1"), ("--scale", "2")]);

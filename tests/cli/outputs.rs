@@ -60,7 +60,7 @@ fn an_extension_that_is_not_written() {
             "its extension .bmp names no format that is written",
         ),
         ("out.GIF", "its extension .GIF names no"),
-        ("out", "has no extension"),
+        ("out", "or in / for a folder"),
         ("out.png.bak", "its extension .bak names no"),
     ] {
         let parts = [name, reason, ".png, .jpg, .jpeg, .webp, .tif, .tiff"];

@@ -247,6 +247,10 @@ fn options_that_cannot_be() {
     refuses(&["--device", "99"], 7, &["--device 99: "]);
     refuses(&["-d", "cpu", "-p", "f16"], 7, &["--precision f16: CPU ("]);
     refuses(&["-m", "no.safetensors"], 5, &["no.safetensors: "]);
+    // Where there are no results.
+    let run = folder.run(&["plan", "8x8", "--allow-mismatch"]);
+    assert_eq!(run.code, 2, "{run:?}");
+    assert!(run.stderr.contains("'--allow-mismatch'"), "{run:?}");
     let json = |args: &[&str], parts: &[&str]| {
         refuses(&[&["--json"], &TINY[..], args].concat(), 2, parts);
     };

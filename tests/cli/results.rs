@@ -216,7 +216,9 @@ fn results_have_the_size_that_is_asked_for() {
         ("60x", "in_60x.png", 60, 40),
         ("x9", "in_x9.png", 14, 9),
     ] {
-        folder.upscale(&["in.png", "--scale", scale]);
+        let run = folder.upscale(&["in.png", "--scale", scale]);
+        let is_stretched = run.stderr.contains("10x30 stretches the image");
+        assert_eq!(is_stretched, scale == "10x30", "{run:?}");
         let result = folder.load(name);
         assert_eq!(
             (result.width(), result.height()),
@@ -226,6 +228,8 @@ fn results_have_the_size_that_is_asked_for() {
     }
     let parts = ["in.png: the image is 6x4", "5x3"];
     folder.refuses_upscale(&["in.png", "-s", "5x3"], 2, &parts);
+    let parts = ["in.png: the image is 6x4", "4 pixels wide", "--scale 4"];
+    folder.refuses_upscale(&["in.png", "-s", "4x"], 2, &parts);
 }
 
 #[test]

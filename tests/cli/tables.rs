@@ -1,74 +1,7 @@
 //! The commands that print tables.
 
 use super::folder::Folder;
-use srdiff::exec::gpu::list_adapters;
 use std::fs;
-
-/// The cells of a row, each with its column's name: columns start where their
-/// names do, two blanks after the one before.
-fn cells(table: &str, row: usize) -> Vec<(String, String)> {
-    let header = table.lines().next().unwrap();
-    let row: Vec<char> = table.lines().nth(row).unwrap().chars().collect();
-    let mut starts = vec![0];
-    let chars: Vec<char> = header.chars().collect();
-    starts
-        .extend((2..chars.len()).filter(|&at| chars[at - 2..at] == [' ', ' '] && chars[at] != ' '));
-    let part = |of: &[char], index: usize| {
-        let end = starts
-            .get(index + 1)
-            .map_or(of.len(), |&end| end.min(of.len()));
-        let text: String = of[starts[index].min(end)..end].iter().collect();
-        text.trim_end().to_owned()
-    };
-    let columns = 0..starts.len();
-    columns
-        .map(|index| (part(&chars, index), part(&row, index)))
-        .collect()
-}
-
-#[test]
-fn devices_are_listed() {
-    let folder = Folder::new();
-    let run = folder.run(&["devices"]);
-    assert_eq!(run.code, 0, "{run:?}");
-    let cpu = run.stdout.lines().last().unwrap();
-    assert!(cpu.starts_with("cpu") && cpu.contains("thread"), "{run:?}");
-    let adapters = list_adapters();
-    for adapter in &adapters {
-        let cells = cells(&run.stdout, 1 + adapter.index);
-        let yes = |has: bool| if has { "yes" } else { "no" };
-        let largest = adapter.max_binding_bytes.min(adapter.max_buffer_bytes) >> 20;
-        for (column, expected) in [
-            ("index", adapter.index.to_string().as_str()),
-            ("name", &adapter.name),
-            ("type", adapter.kind.name()),
-            ("backend", &adapter.backend),
-            ("driver", &adapter.driver),
-            ("f16", yes(adapter.f16)),
-            ("matrix", yes(adapter.cooperative_matrix)),
-            ("subgroups", yes(adapter.subgroups)),
-            ("timestamps", yes(adapter.timestamps)),
-            ("largest array", &format!("{largest} MiB")),
-            ("grid", &adapter.max_workgroups.to_string()),
-        ] {
-            let found = cells.iter().find(|(name, _)| name == column);
-            let found = found.map(|(_, cell)| cell.as_str());
-            assert_eq!(found, Some(expected), "{column}: {run:?}");
-        }
-    }
-
-    let run = folder.run(&["devices", "--json"]);
-    let json: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
-    let listed = json["adapters"].as_array().unwrap();
-    let names: Vec<&str> = listed.iter().filter_map(|a| a["name"].as_str()).collect();
-    let expected: Vec<&str> = adapters.iter().map(|a| a.name.as_str()).collect();
-    assert_eq!(names, expected);
-    assert!(
-        json["cpu"]["threads"]
-            .as_u64()
-            .is_some_and(|threads| threads > 0)
-    );
-}
 
 /// A full disk is not taken for success; a reader that has gone away is.
 #[cfg(target_os = "linux")]

@@ -3,7 +3,8 @@
 
 use super::errors::{conv, copy, mish};
 use super::models::Setup;
-use srdiff::exec::{Backend, PrepareOptions, Target};
+use srdiff::exec::cpu::CpuBackend;
+use srdiff::exec::{PrepareOptions, Target};
 use srdiff::graph::{Element, Graph, GraphBuilder, ParameterError, Parameters, Role, Shape};
 use srdiff::ops::{Epilogue, GroupNorm, NoiseSource, Op, Packing, SamplerUpdate};
 use srdiff::plan::{Owner, PACK, PlannedNode, PlannedValue, Precision, Program, Slot};
@@ -86,9 +87,7 @@ pub fn refused(target: &Target, program: &Program) -> Option<String> {
     if !is_cpu(target) {
         return lowered;
     }
-    let Backend::Cpu(cpu) = Backend::cpu(Precision::F32, Arc::new(Zeros)) else {
-        unreachable!("it is a CPU");
-    };
+    let cpu = CpuBackend::new(Precision::F32, Arc::new(Zeros));
     let loaded = cpu.load(program.clone()).err();
     let loaded = loaded.map(|error| error.to_string());
     if checked.is_some() {

@@ -1,11 +1,10 @@
 //! Models to plan: the sizes of real ones, and odd settings.
 
 use super::checker::Planned;
-use srdiff::diffusion::BetaSchedule;
 use srdiff::exec::Target;
 use srdiff::exec::gpu::AdapterSummary;
 use srdiff::graph::{Graph, fuse};
-use srdiff::model::{Attention, PhaseOptions, Settings, names, phases};
+use srdiff::model::{Attention, Model, PhaseOptions, Settings, names, phases};
 use srdiff::ops::NoiseSource;
 use srdiff::plan::{PACK, Precision};
 
@@ -57,18 +56,7 @@ fn settings(hidden: usize, mults: &[usize], features: usize, blocks: usize) -> S
         rrdb_features: features,
         rrdb_blocks: blocks,
         rrdb_growth: features / 2,
-        scale: 4,
-        groups: None,
-        attention: None,
-        up_input: false,
-        has_sr_head: true,
-        timesteps: 100,
-        schedule: BetaSchedule::Cosine { s: 0.008 },
-        res_rescale: 2.0,
-        lr_up_divisor: 255.0,
-        clip_input: true,
-        clip_denoised: true,
-        distilled: None,
+        ..Model::starter().settings().clone()
     }
 }
 

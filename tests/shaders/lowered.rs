@@ -2,13 +2,12 @@
 //! is filled by name, so what is left to prove is that nothing can be left
 //! out, and that the numbers are those of the plan.
 
-use srdiff::diffusion::BetaSchedule;
 use srdiff::exec::gpu::shader::{BindingKind, Specialised};
 use srdiff::exec::gpu::{AdapterSummary, BufferUse, Command, GpuChooser, Lowered, Module};
 use srdiff::exec::{PrepareOptions, Prepared, StepRecord, Target};
 use srdiff::graph::Graph;
 use srdiff::model::objective::{self, ObjectiveOptions, Stage};
-use srdiff::model::{Attention, PhaseOptions, Settings, phases};
+use srdiff::model::{Attention, Model, PhaseOptions, Settings, phases};
 use srdiff::ops::{Adam, NoiseSource, Norm};
 use srdiff::plan::{PlannedValue, Precision, Variant};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,18 +21,8 @@ fn programs() -> Vec<Prepared> {
         rrdb_features: 8,
         rrdb_blocks: 5,
         rrdb_growth: 4,
-        scale: 4,
-        groups: None,
-        attention: None,
-        up_input: false,
-        has_sr_head: true,
         timesteps: 10,
-        schedule: BetaSchedule::Cosine { s: 0.008 },
-        res_rescale: 2.0,
-        lr_up_divisor: 255.0,
-        clip_input: true,
-        clip_denoised: true,
-        distilled: None,
+        ..Model::starter().settings().clone()
     };
     let rich = Settings {
         groups: Some(4),

@@ -1,7 +1,7 @@
 //! From images to batches.
 
 use super::photos::{Folder, batches, load, model, options, picture};
-use srdiff::image::bicubic::resize_u8;
+use srdiff::image::bicubic::{resize, resize_u8};
 use srdiff::train::data::{
     BatchOptions, Batches, DataError, Degradation, Feed, PhotoOptions, Photos, find_images,
 };
@@ -73,27 +73,34 @@ fn patches_of_a_batch_belong_together() {
             assert!(most <= 1, "off by {most}");
         }
     }
-    // Of an image alone, nearly all that is left without the noise is the residual.
+    // What is left without the noise is the residual over the enlarged LR.
     let schedule =
         srdiff::diffusion::Schedule::new(&settings.schedule, settings.timesteps).unwrap();
     let denoiser = &batch.denoiser;
     assert_eq!(denoiser.timesteps.len(), 12);
+    let mut compared = 0;
     for (image, &t) in denoiser.timesteps.iter().enumerate() {
         let abar = schedule.alphas_cumprod()[t];
         if abar < 0.2 {
             continue;
         }
-        let pixels = image * 3 * hr_side * hr_side..(image + 1) * 3 * hr_side * hr_side;
-        let pairs = denoiser.x_t[pixels.clone()]
-            .iter()
-            .zip(&denoiser.eps[pixels]);
-        let rest = pairs.map(|(x, eps)| {
-            let noise = f64::from(*eps) * (1.0 - abar).sqrt();
-            ((f64::from(*x) - noise) / abar.sqrt()).abs()
-        });
-        let most = rest.fold(0.0, f64::max);
-        assert!(most <= 1.0 + 1e-4, "a residual of {most} at {t}");
+        compared += 1;
+        let of_lr = 3 * lr_side * lr_side;
+        let lr = &batch.lr[image * of_lr..(image + 1) * of_lr];
+        let lr = interleaved(lr, lr_side, &|v| v * 255.0);
+        let up = resize(&lr, [lr_side; 2], 3, [hr_side; 2]).unwrap();
+        let pixels = hr_side * hr_side;
+        for at in 0..3 * pixels {
+            let [hr, x, eps] = [&batch.hr, &denoiser.x_t, &denoiser.eps]
+                .map(|values| f64::from(values[image * 3 * pixels + at]));
+            let up = up[3 * (at % pixels) + at / pixels] / 127.5 - 1.0;
+            let expected = (2.0 * (hr - up)).clamp(-1.0, 1.0);
+            let x_0 = (x - eps * (1.0 - abar).sqrt()) / abar.sqrt();
+            let off = (x_0 - expected).abs();
+            assert!(off < 1e-4, "off by {off} at {t}");
+        }
     }
+    assert!(compared > 2, "{compared}");
 }
 
 /// The LR image of a drawing is made from the patch alone, that of a photo from more.
@@ -152,7 +159,7 @@ fn what_cannot_be_used_is_named_and_skipped() {
     );
     assert!(skipped[0].reason.contains("not an image"), "{skipped:?}");
     assert!(skipped[1].reason.contains("truncated"), "{skipped:?}");
-    assert!(skipped[2].reason.contains("40x28"), "{skipped:?}");
+    assert!(skipped[2].reason.contains("is 40x31, less"), "{skipped:?}");
 }
 
 #[test]
@@ -198,15 +205,22 @@ fn large_jpegs_are_halved() {
         picture(1, 800, 840).save(folder.path(name)).unwrap();
     }
     picture(1, 900, 796).save(folder.path("small.jpg")).unwrap();
-    let fingerprint = |halve| {
+    let skipped = |halve| {
         let options = PhotoOptions {
             halve,
             ..options(4, 500)
         };
         let paths = find_images(&[folder.root().to_owned()]).unwrap();
         let (_, skipped) = Photos::load(&paths, options, &|| ControlFlow::Continue(())).unwrap();
-        skipped.len()
+        skipped
     };
+    assert_eq!(skipped(false), []);
     // 400x420 is too small, and only the large JPEG has become that.
-    assert_eq!((fingerprint(true), fingerprint(false)), (1, 0));
+    let skipped = skipped(true);
+    assert_eq!(skipped.len(), 1);
+    let reason = &skipped[0].reason;
+    assert!(
+        reason.contains("is 800x840, halved to 400x420, less"),
+        "{reason}"
+    );
 }

@@ -1,6 +1,6 @@
 //! A training that was interrupted comes to the numbers of one that was not.
 
-use super::photos::{DISTILLATION, Folder, batches, model};
+use super::photos::{DISTILLATION, Folder, batches, model, picture};
 use super::support_models;
 use srdiff::model::{Model, Weights};
 use srdiff::train::data::Degradation;
@@ -181,5 +181,9 @@ fn a_checkpoint_is_refused_where_it_would_not_go_on() {
     assert_eq!(refused(Stage::Encoder, &folder), "stage");
     let other = Folder::with_images();
     other.draw("d.png", 64, 64);
+    assert_eq!(refused(Stage::Joint, &other), "images");
+    // Another image of the same name and size.
+    let other = Folder::with_images();
+    picture(6, 40, 40).save(other.path("c.png")).unwrap();
     assert_eq!(refused(Stage::Joint, &other), "images");
 }

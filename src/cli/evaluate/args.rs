@@ -23,6 +23,9 @@ pub struct EvaluateArgs {
     pub lr: Option<PathBuf>,
     #[command(flatten)]
     pub engine: EngineArgs,
+    /// Take results even if they do not match the picture when shrunk
+    #[arg(long)]
+    pub allow_mismatch: bool,
     /// Samplers to measure (ddim:0.5 is ddim with an eta of 0.5)
     #[arg(long, value_name = "NAMES", value_delimiter = ',',
           default_value = "ddpm,ddim,dpm++", value_parser = sampler)]

@@ -43,7 +43,7 @@ pub fn run(args: &EvaluateArgs) -> Result<(), Failure> {
     check_any(&mut listed)?;
     let mut grids = check_outputs(args, &listed, samples.len())?;
     let model_name = model.file().to_owned();
-    let mut upscaler = args.engine.open_upscaler(model)?;
+    let mut upscaler = args.engine.open_upscaler(model, args.allow_mismatch)?;
     check_sizes(&mut upscaler, &mut listed, &samples, scale)?;
     check_any(&mut listed)?;
     let selected = upscaler.selected();

@@ -164,6 +164,9 @@ pub struct TrainArgs {
     /// auto, cpu, gpu, or an index or part of a name from `srdiff devices`
     #[arg(short, long, value_name = "DEVICE", default_value = "auto")]
     pub device: DeviceChoice,
+    /// Threads that compute on the CPU [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
     /// How numbers between layers are stored; parameters are f32. auto is f32
     #[arg(short, long, value_enum, default_value = "auto")]
     pub precision: Precision,
@@ -174,7 +177,8 @@ pub struct TrainArgs {
     /// that was begun with]
     #[arg(long, value_name = "TEXT")]
     pub license: Option<String>,
-    /// Overwrite the model file and the checkpoint if they exist
+    /// Overwrite the model file, the checkpoint and the picture of --validate if they
+    /// exist
     #[arg(long)]
     pub force: bool,
     /// Print how it goes as JSON, one object a line

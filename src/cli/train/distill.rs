@@ -3,7 +3,8 @@
 use super::args::TrainArgs;
 use super::failure::TrainFailure;
 use crate::cli::failure::Failure;
-use srdiff::diffusion::{Process, Sampler};
+use crate::cli::terminal;
+use srdiff::diffusion::{Process, Sampler, Schedule};
 use srdiff::model::{Model, Settings};
 use srdiff::train::{Distillation, OpenDevice, Stage, Teacher, TrainerOptions};
 use srdiff::upscale::defaults;
@@ -73,6 +74,9 @@ impl Lesson {
                 },
             },
         };
+        if let Some(own) = teacher.settings().distilled {
+            check_student(&distillation, own, teacher.settings())?;
+        }
         Ok(Some(Self {
             teacher: Arc::new(teacher),
             distillation,
@@ -105,4 +109,30 @@ impl Lesson {
         let Distillation { student, teacher } = distillation;
         format!("distilled for {student} from {name} with {teacher}")
     }
+}
+
+/// Refuses a student that takes as many steps as its teacher, which was distilled for
+/// its `own` process: it would learn from itself, or worse.
+fn check_student(
+    distillation: &Distillation,
+    own: Process,
+    settings: &Settings,
+) -> Result<(), Failure> {
+    let [student, teacher] = [distillation.student, distillation.teacher].map(|it| it.steps);
+    if teacher <= student {
+        return Err(Failure::Usage(format!(
+            "--student-steps {student}: the teacher is distilled itself and takes no more steps ({teacher}); name the model that it was distilled from with --teacher"
+        )));
+    }
+    let schedule = Schedule::new(&settings.schedule, settings.timesteps);
+    let schedule = schedule.map_err(|error| TrainFailure::Train(error.into()))?;
+    let untaught = distillation.untaught(&schedule, &own);
+    let untaught = untaught.map_err(|error| TrainFailure::Train(error.into()))?;
+    if !untaught.is_empty() {
+        terminal::status(&format!(
+            "note: the teacher was distilled for {own}, and is asked at {} timesteps that these do not visit; better name the model that it was distilled from with --teacher",
+            untaught.len()
+        ));
+    }
+    Ok(())
 }

@@ -16,7 +16,7 @@ pub enum TrainFailure {
     New(#[from] NewModelError),
     #[error("{}", with_flags(&.0.to_string()))]
     Checkpoint(#[from] CheckpointError),
-    #[error(transparent)]
+    #[error("{}", with_full_size(&.0.to_string()))]
     Data(#[from] DataError),
     #[error("{}", match .0 {
         TrainError::NoKernel { layer, reason } => {
@@ -38,13 +38,19 @@ pub enum TrainFailure {
         .0.display()
     )]
     CheckpointExists(PathBuf),
+    /// What a training that goes on would replace.
+    #[error(
+        "{}: is there already, and no training has made it; give the model file of the training, or replace it with --force",
+        .0.display()
+    )]
+    NotTrained(PathBuf),
     #[error(
         "the training needs {needed} MiB, and {available} MiB are free; give a smaller --batch with --accumulate, a smaller --patch, or --recompute 4"
     )]
     Memory { needed: u64, available: u64 },
     /// The folder of events.
     #[error("{}: cannot be written ({}); give another folder", .0.display(), .1)]
-    Events(PathBuf, std::io::Error),
+    Events(PathBuf, String),
     #[error("{}", match error {
         // Names what it is about.
         ValidationError::Data(error) => error.to_string(),
@@ -55,9 +61,9 @@ pub enum TrainFailure {
         error: ValidationError,
     },
     #[error(
-        "the gradients of the last 50 steps up to {step} were not finite; train the last good model with a lower --rate, or with --precision f32"
+        "the gradients of the last {skipped} steps up to {step} were not finite; train the last good model with a lower --rate, or with --precision f32"
     )]
-    Diverged { step: u64 },
+    Diverged { step: u64, skipped: u64 },
     /// A signal ended it, with this exit code.
     #[error("stopped after step {step}; --resume goes on")]
     Stopped { step: u64, exit_code: u8 },
@@ -99,7 +105,7 @@ impl TrainFailure {
             },
             Self::Open(OpenError::Device(_)) => 7,
             Self::Open(OpenError::Exec(error)) => of_device(error),
-            Self::CheckpointExists(_) | Self::Events(..) => 4,
+            Self::CheckpointExists(_) | Self::NotTrained(_) | Self::Events(..) => 4,
             Self::Validation { error, .. } => match error {
                 ValidationError::Data(_) => 3,
                 ValidationError::NoMemory(_) => 6,
@@ -117,6 +123,11 @@ fn of_device(error: &ExecError) -> u8 {
         ExecError::OutOfMemory { .. } | ExecError::Limit { .. } => 6,
         _ => 1,
     }
+}
+
+/// The reason why an image is not trained on, in terms of the command's options.
+pub fn with_full_size(message: &str) -> String {
+    named_as_flags(message, &[("without `halve`", "with --full-size")])
 }
 
 /// Options as the library's messages name them are flags of the same name.

@@ -9,7 +9,9 @@ use crate::cli::failure::Failure;
 use crate::cli::signals::Stop;
 use crate::cli::terminal;
 use srdiff::train::events::Events;
-use srdiff::train::{OpenDevice, Session};
+use srdiff::train::validation::ValidationError;
+use srdiff::train::{OpenDevice, Session, Step};
+use srdiff::upscale::UpscaleError;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -32,6 +34,10 @@ pub struct Run<'a> {
     events: Option<Events>,
     /// When it was saved last.
     saved: Instant,
+    /// Steps after each other that changed nothing.
+    skipped: u64,
+    /// Whether what was learnt is worth to take the place of what was saved last.
+    is_sound: bool,
 }
 
 impl<'a> Run<'a> {
@@ -54,6 +60,8 @@ impl<'a> Run<'a> {
             validator,
             events,
             saved: Instant::now(),
+            skipped: 0,
+            is_sound: true,
         }
     }
 
@@ -66,22 +74,28 @@ impl<'a> Run<'a> {
         }
         let result = self.steps();
         self.reporter.clear();
-        let has_diverged =
-            |failure: &TrainFailure| matches!(failure, TrainFailure::Diverged { .. });
-        if matches!(&result, Err(Failure::Train(failure)) if has_diverged(failure)) {
-            // What was saved last is worth more.
-            return result;
-        }
         // What was learnt is kept, if the device still gives it.
-        let saved = self.save();
+        let saved = match self.is_sound {
+            true => self.save(),
+            false => Ok(()),
+        };
         result?;
         saved?;
-        let step = self.session.done();
+        let (step, skipped) = (self.session.done(), self.skipped);
         if self.stop.is_asked() && !self.session.is_done() {
+            if !self.is_sound {
+                self.reporter.note(&format!(
+                    "note: the gradients of the last {skipped} steps were not finite; what was saved before is as it was"
+                ));
+            }
             let exit_code = self.stop.exit_code();
             return Err(TrainFailure::Stopped { step, exit_code }.into());
         }
-        if self.validator.is_some() && !step.is_multiple_of(self.args.every) {
+        if !self.is_sound {
+            return Err(TrainFailure::Diverged { step, skipped }.into());
+        }
+        let measured = self.validator.as_ref().map(Validator::step);
+        if measured.is_some_and(|measured| measured != Some(step)) {
             self.validate();
             // With what was measured.
             self.save()?;
@@ -97,21 +111,20 @@ impl<'a> Run<'a> {
     }
 
     fn steps(&mut self) -> Result<(), Failure> {
-        let mut skipped = 0;
         while !self.session.is_done() && !self.stop.is_asked() {
             let step = self.session.step().map_err(TrainFailure::from)?;
-            skipped = if step.report.skipped { skipped + 1 } else { 0 };
-            if skipped == MOST_SKIPPED {
-                return Err(TrainFailure::Diverged { step: step.number }.into());
+            self.judge(&step);
+            if self.skipped == MOST_SKIPPED {
+                let (step, skipped) = (step.number, self.skipped);
+                return Err(TrainFailure::Diverged { step, skipped }.into());
             }
             if let Some(line) = self.reporter.step(&self.session, &step)? {
                 self.add_events(&line);
             }
             let is_due = step.number.is_multiple_of(self.args.every);
-            if is_due {
-                self.validate();
-            }
-            if is_due || self.saved.elapsed() >= LONGEST {
+            let gives_numbers = !is_due || self.validate();
+            let is_worth_it = self.is_sound && gives_numbers;
+            if is_worth_it && (is_due || self.saved.elapsed() >= LONGEST) {
                 // The disk may have room again the next time.
                 if let Err(failure) = self.save() {
                     let text = format!("note: {failure}; what was saved before is as it was");
@@ -123,22 +136,38 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Parameters whose gradients are not finite are worse than those that were saved
+    /// last. In f16, gradients may be too large for their scale alone; then the losses
+    /// are finite.
+    fn judge(&mut self, step: &Step) {
+        let report = &step.report;
+        self.skipped = if report.skipped { self.skipped + 1 } else { 0 };
+        let mut losses = [report.losses.denoiser, report.losses.encoder]
+            .into_iter()
+            .flatten();
+        let is_scaled = self.session.trainer().progress().scale > 1.0;
+        self.is_sound = !report.skipped || is_scaled && losses.all(f64::is_finite);
+    }
+
     /// Writes the checkpoint and the model file.
     fn save(&mut self) -> Result<(), Failure> {
         self.saved = Instant::now();
-        let measured = self.validator.as_ref().and_then(Validator::description);
+        let step = self.session.done();
+        let measured = (self.validator.as_ref()).and_then(|measured| measured.description(step));
         save::save(self.args, &mut self.session, &self.checkpoint, measured)
     }
 
-    /// Measures the averages; what goes wrong with that is told and no more.
-    fn validate(&mut self) {
+    /// Measures the averages; what goes wrong with that is told and no more. False if
+    /// they give no numbers.
+    fn validate(&mut self) -> bool {
         match self.measure() {
-            Err(_) if self.stop.is_asked() => {}
+            Err(_) if self.stop.is_asked() => true,
             Err(failure) => {
                 let text = format!("note: not measured: {failure}");
                 self.reporter.note(&text);
+                !is_not_finite(&failure)
             }
-            Ok(()) => {}
+            Ok(()) => true,
         }
     }
 
@@ -147,8 +176,8 @@ impl<'a> Run<'a> {
             return Ok(());
         };
         let step = self.session.done();
-        let psnr = validator.measure(&mut self.session, &self.device, &self.stop)?;
-        let bicubic = validator.bicubic_psnr_y();
+        let means = validator.measure(&mut self.session, &self.device, &self.stop)?;
+        let (psnr, bicubic) = (means.psnr_y, means.bicubic_psnr_y);
         let text = format!("step {step}: PSNR-Y {psnr:.2} dB (bicubic {bicubic:.2} dB)");
         let json = serde_json::json!({
             "event": "validation", "step": step, "psnr_y": psnr, "bicubic_psnr_y": bicubic
@@ -191,4 +220,18 @@ impl<'a> Run<'a> {
             self.events = None;
         }
     }
+}
+
+/// Whether a model gave no numbers.
+fn is_not_finite(failure: &Failure) -> bool {
+    let Failure::Train(failure) = failure else {
+        return false;
+    };
+    let TrainFailure::Validation { error, .. } = &**failure else {
+        return false;
+    };
+    matches!(
+        error,
+        ValidationError::Upscale(UpscaleError::NotFinite { .. })
+    )
 }

@@ -5,9 +5,18 @@ use super::args::TrainArgs;
 use super::distill::Lesson;
 use crate::cli::failure::Failure;
 use srdiff::image::check_writable;
+use srdiff::model::Weights;
 use srdiff::model::convert::{self, ConvertOptions, assemble};
 use srdiff::train::{Decay, Session, stage_name};
 use std::path::Path;
+
+/// Where the model files of trainings are from, as they say themselves.
+const SOURCE: &str = "srdiff train";
+
+/// Whether a file is a model that a training has made.
+pub fn is_trained(file: &Path) -> bool {
+    Weights::open(file).is_ok_and(|weights| weights.metadata("source") == Some(SOURCE))
+}
 
 /// Checks that a file can be written.
 pub fn check(file: &Path, overwrite: bool) -> Result<(), Failure> {
@@ -33,7 +42,7 @@ pub fn save(
             None => base.license().map(str::to_owned),
         },
         training: Some(description(args, session, measured)),
-        source: Some("srdiff train".to_owned()),
+        source: Some(SOURCE.to_owned()),
         ..ConvertOptions::default()
     };
     let label = args.output.display().to_string();

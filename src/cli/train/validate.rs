@@ -2,6 +2,7 @@
 
 use super::args::TrainArgs;
 use super::failure::TrainFailure;
+use super::photos::note_skipped;
 use crate::cli::canvas::Canvas;
 use crate::cli::failure::Failure;
 use crate::cli::signals::Stop;
@@ -34,16 +35,36 @@ pub struct Validator {
     picture: PathBuf,
     png: Vec<u8>,
     size: [usize; 2],
-    measured: Option<f64>,
+    /// With the step of it.
+    measured: Option<(u64, Means)>,
+}
+
+/// What was measured, in dB.
+#[derive(Clone, Copy)]
+pub struct Means {
+    pub psnr_y: f64,
+    pub bicubic_psnr_y: f64,
+    /// Images that count.
+    counted: usize,
 }
 
 impl Validator {
-    pub fn load(args: &TrainArgs, folder: &Path, settings: &Settings) -> Result<Self, Failure> {
+    /// With the images of a folder.
+    pub fn load(
+        args: &TrainArgs,
+        folder: &Path,
+        images: &[PathBuf],
+        settings: &Settings,
+    ) -> Result<Self, Failure> {
         let failed = |error| of_folder(folder, error);
-        let (validation, skipped) = Validation::load(folder, settings).map_err(failed)?;
-        for skipped in skipped {
-            let path = skipped.path.display();
-            terminal::status(&format!("note: {path}: skipped: {}", skipped.reason));
+        let (validation, skipped) = Validation::load(images, settings).map_err(failed)?;
+        note_skipped(&skipped);
+        match validation.exact() {
+            0 => {}
+            count => terminal::status(&format!(
+                "note: {count} of the images of {} are the same after bicubic enlargement, and no part of the means",
+                folder.display()
+            )),
         }
         Ok(Self {
             validation,
@@ -55,8 +76,9 @@ impl Validator {
         })
     }
 
-    pub fn bicubic_psnr_y(&self) -> f64 {
-        self.validation.bicubic_psnr_y
+    /// The step whose model was measured last.
+    pub fn step(&self) -> Option<u64> {
+        Some(self.measured?.0)
     }
 
     /// The images side by side, as they were measured last: width, height, PNG file.
@@ -64,13 +86,13 @@ impl Validator {
         (self.size, &self.png)
     }
 
-    /// Measures the averages, in dB, and writes the images side by side.
+    /// Measures the averages, and writes the images side by side.
     pub fn measure(
         &mut self,
         session: &mut Session,
         device: &OpenDevice,
         stop: &Stop,
-    ) -> Result<f64, Failure> {
+    ) -> Result<Means, Failure> {
         let averages = session.averages().map_err(TrainFailure::from)?;
         let settings = session.model().settings().clone();
         let model = assemble(
@@ -83,7 +105,12 @@ impl Validator {
         let measured = (self.validation)
             .measure(model, stage, device, &|| stop.is_asked())
             .map_err(|error| of_folder(&self.folder, error))?;
-        self.measured = Some(measured.psnr_y);
+        let means = Means {
+            psnr_y: measured.psnr_y,
+            bicubic_psnr_y: measured.bicubic_psnr_y,
+            counted: measured.counted,
+        };
+        self.measured = Some((session.done(), means));
         let images = self.validation.images().iter().zip(&measured.results);
         let grid = grid(&images.take(ROWS).collect::<Vec<_>>(), settings.scale);
         let of_picture = |problem| {
@@ -97,18 +124,23 @@ impl Validator {
         (self.png, self.size) = (png.map_err(of_picture)?, [grid.width, grid.height]);
         grid.save(&self.picture, OutputFormat::Png, &options, true)
             .map_err(Failure::Output)?;
-        Ok(measured.psnr_y)
+        Ok(means)
     }
 
-    /// What was measured last, for the model file.
-    pub fn description(&self) -> Option<String> {
+    /// What was measured last, for the model file of a step.
+    pub fn description(&self, saved: u64) -> Option<String> {
         let name = self.folder.file_name().unwrap_or(self.folder.as_os_str());
+        let (step, means) = self.measured?;
+        let when = match step == saved {
+            true => String::new(),
+            false => format!(" at step {step}"),
+        };
         Some(format!(
-            "PSNR-Y {:.2} dB on {} images of {} (bicubic {:.2} dB)",
-            self.measured?,
-            self.validation.images().len(),
+            "PSNR-Y {:.2} dB{when} on {} images of {} (bicubic {:.2} dB)",
+            means.psnr_y,
+            means.counted,
             name.to_string_lossy(),
-            self.bicubic_psnr_y(),
+            means.bicubic_psnr_y,
         ))
     }
 }

@@ -45,13 +45,17 @@ pub struct UpscaleArgs {
     /// Do one part of N of the work: images I, I + N, I + 2N and so on, by name
     #[arg(long, value_name = "I/N", value_parser = shard)]
     pub shard: Option<Shard>,
-    /// How large results are: a factor, or WIDTHxHEIGHT, WIDTHx or xHEIGHT in pixels;
-    /// the model runs as often as it takes, and what is too large is shrunk
+    /// How large results are: a factor, or WIDTHx, xHEIGHT or (stretched to it)
+    /// WIDTHxHEIGHT in pixels; the model runs as often as it takes, and what is too
+    /// large is shrunk
     /// [default: the model's scale]
     #[arg(short, long, value_name = "X|SIZE", value_parser = super::target::parse)]
     pub scale: Option<Target>,
     #[command(flatten)]
     pub engine: EngineArgs,
+    /// Take results even if they do not match the picture when shrunk
+    #[arg(long)]
+    pub allow_mismatch: bool,
     #[command(flatten)]
     pub sampling: SamplingArgs,
     /// Upscale all frames of animations and all pages of TIFF files, each to a file of

@@ -149,6 +149,7 @@ impl<'a> Compute<'a, '_> {
         if is_nearly && !std::mem::replace(&mut self.is_told, true) {
             report.say(&format!("note: {NEARLY_CONSISTENT}"));
         }
+        notes.extend(settings.target.and_then(|target| target.stretches(own)));
         report.notes(job, &notes);
         if is_nearly {
             notes.push(NEARLY_CONSISTENT.to_owned());

@@ -2,7 +2,7 @@
 
 use super::UpscaleArgs;
 use crate::cli::failure::Failure;
-use srdiff::image::{OutputFormat, has_extension};
+use srdiff::image::{ImageProblem, OutputFormat, has_extension};
 use std::path::Path;
 
 /// Whether a file is called like one of another format than is asked for.
@@ -37,7 +37,10 @@ pub fn format(args: &UpscaleArgs, output: Option<&Path>) -> Result<OutputFormat,
             )));
         }
         (Some(asked), _) => asked.format,
-        (None, Some(named)) => named.map_err(Failure::Output)?,
+        (None, Some(named)) => named.map_err(|error| match error.problem {
+            ImageProblem::Extension => Failure::NoExtension(error),
+            _ => Failure::Output(error),
+        })?,
         (None, None) => OutputFormat::Png,
     };
     args.files.check_quality(format)?;

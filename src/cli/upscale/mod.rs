@@ -140,7 +140,7 @@ fn upscale(
     report: &Report,
     stop: &Stop,
 ) -> Result<(), Failure> {
-    let mut upscaler = args.engine.open_upscaler(model)?;
+    let mut upscaler = args.engine.open_upscaler(model, args.allow_mismatch)?;
     let sample = &settings.sample;
     let checked = match jobs {
         [job] if is_single => {
@@ -271,7 +271,11 @@ fn measure(work: &mut Work, args: &UpscaleArgs, scale: usize, stop: &Stop) {
                     from: [width, height],
                     to: [new_width, new_height],
                 };
-                return Err(Failure::upscaling(job.input.shown())(error));
+                let input = job.input.shown();
+                return Err(match target.factor_meant() {
+                    Some(meant) => Failure::Usage(format!("{input}: {error} ({meant})")),
+                    None => Failure::upscaling(input)(error),
+                });
             }
             let output = job.output.as_deref().unwrap_or(Path::new(STDOUT));
             let checked = job.format.check(output, new_width, new_height);

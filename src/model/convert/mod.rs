@@ -75,6 +75,7 @@ pub struct ConvertOptions {
     pub overwrite: bool,
 }
 
+/// What a checkpoint was, and what became of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConvertReport {
     pub form: CheckpointForm,

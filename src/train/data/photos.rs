@@ -2,12 +2,12 @@
 
 use super::DataError;
 use crate::host_memory::NoMemory;
-use crate::image::{DecodeOptions, ImageError, bicubic, decode};
+use crate::image::{DecodeOptions, ImageError, ImageProblem, bicubic, decode};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -32,6 +32,9 @@ pub struct PhotoOptions {
 
 /// An image and its LR image, `r, g, b` of each pixel.
 pub(super) struct Pair {
+    /// Width and height of the file's image, before it was halved and cropped.
+    file_size: [usize; 2],
+    is_halved: bool,
     /// Width and height in LR pixels.
     pub lr_size: [usize; 2],
     pub lr: Vec<u8>,
@@ -43,6 +46,8 @@ pub(super) struct Pair {
 struct Photo {
     path: PathBuf,
     lr_size: [usize; 2],
+    /// Of the file's bytes.
+    checksum: u32,
     /// Pixels of the LR images up to this one and with it.
     pixels_up_to: u64,
     kept: Option<Pair>,
@@ -85,17 +90,16 @@ impl Photos {
             let pair = pair?;
             let [width, height] = pair.lr_size.map(|side| side * options.scale);
             if width.min(height) < options.least_side {
-                let least = options.least_side;
-                return Err(format!(
-                    "is {width}x{height}, less than the {least}x{least} of a patch"
-                ));
+                return Err(pair.too_small(options.least_side));
             }
+            let checksum = checksum(path).map_err(|error| ImageProblem::Read(error).to_string())?;
             let bytes = (pair.lr.len() + pair.hr.len()) as u64;
             let take = |left: u64| left.checked_sub(bytes);
             let is_kept = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
             Ok(Photo {
                 path: path.clone(),
                 lr_size: pair.lr_size,
+                checksum,
                 pixels_up_to: 0,
                 kept: is_kept.is_ok().then_some(pair),
             })
@@ -151,11 +155,16 @@ impl Photos {
             let [width, height] = photo.lr_size;
             hash.update(format!("{} {width}x{height}\n", name.to_string_lossy()));
         }
-        let hex = hash.finalize();
-        hex.iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hex(hash)
+    }
+
+    /// Tells images of the same names and sizes apart: a hash of their files.
+    pub fn contents(&self) -> String {
+        let mut hash = Sha256::new();
+        for photo in &self.list {
+            hash.update(photo.checksum.to_le_bytes());
+        }
+        hex(hash)
     }
 
     /// LR pixels of all images.
@@ -214,13 +223,14 @@ impl Pair {
 
     /// An image, cropped at the right and bottom to a multiple of the scale, and
     /// its LR image as [`metrics`](crate::image::metrics) are measured with.
-    fn new(rgb: &[u8], size: [usize; 2], scale: usize, halve: bool) -> Result<Self, NoMemory> {
+    fn new(rgb: &[u8], file_size: [usize; 2], scale: usize, halve: bool) -> Result<Self, NoMemory> {
         let (rgb, size) = match halve {
             true => {
-                let half = size.map(|side| side / 2);
-                (Cow::Owned(bicubic::resize_u8(rgb, size, 3, half)?), half)
+                let half = file_size.map(|side| side / 2);
+                let smaller = bicubic::resize_u8(rgb, file_size, 3, half)?;
+                (Cow::Owned(smaller), half)
             }
-            false => (Cow::Borrowed(rgb), size),
+            false => (Cow::Borrowed(rgb), file_size),
         };
         let lr_size = size.map(|side| side / scale);
         let [width, height] = lr_size.map(|side| side * scale);
@@ -230,7 +240,48 @@ impl Pair {
             true => Vec::new(),
             false => bicubic::resize_u8(&hr, [width, height], 3, lr_size)?,
         };
-        Ok(Self { lr_size, lr, hr })
+        Ok(Self {
+            file_size,
+            is_halved: halve,
+            lr_size,
+            lr,
+            hr,
+        })
+    }
+
+    /// Why no patch of `least` pixels a side fits.
+    fn too_small(&self, least: usize) -> String {
+        let [width, height] = self.file_size;
+        let (halved, advice) = match self.is_halved {
+            true => (
+                format!(", halved to {}x{}", width / 2, height / 2),
+                match width.min(height) >= least {
+                    true => "; without `halve` it is large enough",
+                    false => "",
+                },
+            ),
+            false => (String::new(), ""),
+        };
+        format!("is {width}x{height}{halved}, less than the {least}x{least} of a patch{advice}")
+    }
+}
+
+/// The first bytes of a hash.
+fn hex(hash: Sha256) -> String {
+    let hash = hash.finalize();
+    let bytes = hash.iter().take(8);
+    bytes.map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What tells a file's bytes from others.
+fn checksum(path: &Path) -> io::Result<u32> {
+    let mut file = File::open(path)?;
+    let (mut part, mut sum) = (vec![0; 1 << 16], 0);
+    loop {
+        match file.read(&mut part)? {
+            0 => return Ok(sum),
+            count => sum = crc32c::crc32c_append(sum, &part[..count]),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use crate::exec::{ExecError, PrepareError};
 use crate::graph::{GraphError, ParameterError};
 use thiserror::Error;
 
+/// Why a step of training, or its preparation, fails.
 #[derive(Debug, Error)]
 pub enum TrainError {
     #[error(transparent)]

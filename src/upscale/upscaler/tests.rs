@@ -82,7 +82,7 @@ fn on_adapters(auto: bool) -> Vec<(Upscaler, Arc<Gpu>)> {
     let open = |adapter: &crate::exec::gpu::AdapterSummary| {
         let name = format!("{} ({})", adapter.name, adapter.backend);
         let options = UpscalerOptions {
-            device: DeviceChoice::Named(adapter.name.clone()),
+            device: DeviceChoice::Named(crate::exec::gpu::choice_of(adapter)),
             ..UpscalerOptions::default()
         };
         let mut upscaler = Upscaler::new(Model::starter(), &options).expect(&name);
@@ -379,7 +379,7 @@ fn a_try_on_the_cpu_that_gives_nothing_leaves_the_gpu_chosen() {
 #[test]
 fn an_open_device_is_shared() {
     for adapter in crate::exec::gpu::test_adapters() {
-        let choice = DeviceChoice::Named(adapter.name.clone());
+        let choice = DeviceChoice::Named(crate::exec::gpu::choice_of(&adapter));
         let device = OpenDevice::open(&choice, PrecisionChoice::F32).unwrap();
         let options = UpscalerOptions {
             device: DeviceChoice::Cpu,

@@ -1,22 +1,13 @@
 //! `train` on every GPU: the parameters of the CPU, or a refusal.
 
 use super::folder::{Folder, Run};
-use super::support::adapters;
+use super::support::{adapters, choice_of};
 use super::train::{trained, with_photos};
-use srdiff::exec::gpu::{AdapterKind, AdapterSummary};
 use srdiff::model::convert::{self, ConvertOptions, assemble};
 use srdiff::model::{Settings, Weights};
 use srdiff::train::{NewModel, initial_tensors};
 use std::collections::BTreeMap;
 use std::fs;
-
-/// What chooses an adapter: software ones are not taken by their index.
-fn name(adapter: &AdapterSummary) -> String {
-    match adapter.kind {
-        AdapterKind::Software => adapter.name.clone(),
-        _ => adapter.index.to_string(),
-    }
-}
 
 /// The losses that lines of JSON tell.
 fn losses(run: &Run) -> Vec<f64> {
@@ -194,7 +185,7 @@ fn gpus_train_as_the_cpu_does() {
                 if precision == "f16" && !adapter.f16 {
                     continue;
                 }
-                let device = name(adapter);
+                let device = choice_of(adapter);
                 let mut losses = train(stage, &device, precision, &["-n2", "--force"]);
                 losses.extend(train(stage, &device, precision, &["-n3", "--resume"]));
                 let found = Outcome::of(&folder, losses);
@@ -261,7 +252,7 @@ fn gpus_name_the_layer_that_they_cannot_train() {
     let model = assemble("odd", &settings, &tensors, &ConvertOptions::default()).unwrap();
     convert::save(&model, &folder.path("odd.safetensors"), false).unwrap();
     for adapter in adapters() {
-        let device = name(&adapter);
+        let device = choice_of(&adapter);
         for stage in ["encoder", "joint"] {
             let parts = ["'rrdb.RRDB_trunk.1.RDB3.conv5'", "use --device cpu"];
             folder.refuses(&step_of_odd(stage, &device), 7, &parts);

@@ -6,7 +6,8 @@ use super::UpscaleArgs;
 use super::list::paths_in;
 use super::patterns::Pattern;
 use crate::cli::failure::{Failure, plainly};
-use folders::{Below, Others};
+use crate::cli::other_formats::OtherFormats;
+use folders::Below;
 use srdiff::atomic_file::is_same_file;
 use srdiff::image::{Frame, has_extension};
 use std::fs::File;
@@ -133,7 +134,7 @@ impl Inputs {
     /// Takes the images of a folder that are not hidden.
     fn search(&mut self, folder: &Path, recursive: bool, output: Option<&Path>) {
         let known = self.list.len() + self.problems.len();
-        let mut others = Others::default();
+        let mut others = OtherFormats::default();
         let depth = if recursive { usize::MAX } else { 1 };
         let is_output = |entry: &DirEntry| {
             entry.file_type().is_dir()
@@ -149,7 +150,7 @@ impl Inputs {
                 Ok(entry) => {
                     let path = entry.path();
                     if !has_extension(path) {
-                        others.count(&entry);
+                        others.count(path);
                         continue;
                     }
                     // Links to files are followed, to folders not: they may go round.

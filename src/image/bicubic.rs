@@ -96,12 +96,9 @@ impl Picture {
         let alpha = self.alpha.as_ref();
         let alpha = alpha.map(|alpha| resize_samples(alpha, size, 1, new_size, border));
         Ok(Self {
-            width: new_size[0],
-            height: new_size[1],
             rgb: resize_samples(&self.rgb, size, 3, new_size, border)?,
-            gray: self.gray,
             alpha: alpha.transpose()?,
-            metadata: self.metadata.clone(),
+            ..self.without_pixels(new_size)
         })
     }
 }

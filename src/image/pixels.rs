@@ -119,7 +119,12 @@ impl Pixels {
     /// Tells which colours there are, where they have a palette.
     pub fn set_palette(&mut self, palette: &[[u8; 3]]) {
         let is_gray = |[r, g, b]: &[u8; 3]| r == g && g == b;
-        self.has_gray_colors = !palette.is_empty() && palette.iter().all(is_gray);
+        self.set_gray_colors(!palette.is_empty() && palette.iter().all(is_gray));
+    }
+
+    /// Tells whether all colours are greys, where they came as such.
+    pub fn set_gray_colors(&mut self, are_gray: bool) {
+        self.has_gray_colors = are_gray;
     }
 
     /// Takes pixels of the stored row `y`: the first at column `x`, the others

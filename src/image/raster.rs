@@ -140,6 +140,7 @@ fn finish_metadata(picture: &mut Picture, turned: Orientation, notes: &mut Vec<S
     if let Some(block) = exif {
         *dpi = dpi.or_else(|| exif::dpi(block));
         exif::update(block, size, is_quarter);
+        exif::turn(block, turned.shown_size(size), turned);
     }
     if is_quarter {
         *dpi = dpi.map(|[x, y]| [y, x]);
@@ -150,7 +151,8 @@ fn finish_metadata(picture: &mut Picture, turned: Orientation, notes: &mut Vec<S
             xmp::turn_upright(packet, is_quarter);
         }
         xmp::set_size(packet, size);
-        notes.extend(xmp::detach(packet).into_iter().map(str::to_owned));
+        // Only of JPEG files is it known that it was there, and that is told then.
+        xmp::detach(packet);
     }
 }
 
@@ -162,6 +164,7 @@ impl Metadata {
         }
         if let Some(block) = &mut self.exif {
             exif::update(block, to, false);
+            exif::scale(block, from, to);
         }
         if let Some(packet) = &mut self.xmp {
             xmp::resize(packet, from, to);

@@ -218,7 +218,7 @@ fn interleaved(planes: &[Vec<f64>], like: &Samples) -> Result<Samples, NoMemory>
 
 impl Picture {
     /// The image without its pixels, as one of another size: what a result is
-    /// before its rows come.
+    /// before its rows come. Its metadata state that size.
     pub fn without_pixels(&self, [width, height]: [usize; 2]) -> Self {
         let mut metadata = self.metadata.clone();
         metadata.resize([self.width, self.height], [width, height]);

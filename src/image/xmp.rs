@@ -39,11 +39,20 @@ const ATTACHED: [(&str, &[&str]); 2] = [
             "GCamera:MicroVideo",
         ],
     ),
-    (
-        "a gain map (for screens of high dynamic range) is left out",
-        &["hdrgm:Version"],
-    ),
+    (GAIN_MAP, &["hdrgm:Version"]),
 ];
+
+/// The note of a gain map, which is one of the pictures that a file lists.
+pub const GAIN_MAP: &str = "a gain map (for screens of high dynamic range) is left out";
+
+/// Where a packet describes the images that this one was put together from.
+const INGREDIENTS: [&[u8]; 2] = [b"<xmpMM:Pantry", b"</xmpMM:Pantry>"];
+
+/// What stands after the white space in which a packet may grow.
+const END: &[u8] = b"<?xpacket end";
+
+/// The most bytes of a value: all of them are short numbers.
+const LONGEST: usize = 64;
 
 /// States that the image is upright; and its resolution, where it was turned by a
 /// quarter.
@@ -73,8 +82,9 @@ pub fn resize(packet: &mut Vec<u8>, from: [usize; 2], to: [usize; 2]) {
     for names in PANORAMA {
         for (name, factor) in names.into_iter().zip(factors) {
             set(packet, name, |value| {
-                let value: f64 = value.parse().ok()?;
-                Some((value * factor).round().to_string())
+                let value: i32 = value.parse().ok()?;
+                let value = (f64::from(value) * factor).round() as i64;
+                Some(value.to_string())
             });
         }
     }
@@ -86,7 +96,7 @@ pub fn detach(packet: &mut Vec<u8>) -> Vec<&'static str> {
     for (note, names) in ATTACHED {
         let mut was_there = false;
         for name in names {
-            was_there |= value(packet, name).is_some_and(|value| value != "0");
+            was_there |= value(packet, name).is_some_and(|value| !["", "0"].contains(&&*value));
             set(packet, name, |_| Some("0".to_owned()));
         }
         if was_there {
@@ -103,39 +113,76 @@ fn value(packet: &[u8], name: &str) -> Option<String> {
     Some(value.trim().to_owned())
 }
 
-/// Gives a property another value wherever it has one.
+/// Gives a property another value wherever it has one. What the packet grows by is
+/// taken from the white space at its end.
 fn set(packet: &mut Vec<u8>, name: &str, new: impl Fn(&str) -> Option<String>) {
-    for place in places(packet, name).into_iter().rev() {
-        let old = str::from_utf8(&packet[place.clone()]);
-        if let Some(value) = old.ok().and_then(|old| new(old.trim())) {
-            packet.splice(place, value.into_bytes());
+    let old = std::mem::take(packet);
+    let mut rest = 0;
+    for place in places(&old, name) {
+        let value = str::from_utf8(&old[place.clone()]);
+        if let Some(value) = value.ok().and_then(|value| new(value.trim())) {
+            packet.extend(&old[rest..place.start]);
+            packet.extend(value.into_bytes());
+            rest = place.end;
         }
+    }
+    packet.extend(&old[rest..]);
+    let grown = packet.len().saturating_sub(old.len());
+    if grown > 0
+        && let Some(end) = packet.windows(END.len()).rposition(|part| part == END)
+    {
+        let space = packet[..end].len() - packet[..end].trim_ascii_end().len();
+        packet.drain(end - space.min(grown)..end);
     }
 }
 
-/// Where the values of a property are: it is an attribute, or an element of text.
+/// Where the values of a property are, in order: it is an attribute, or an element of
+/// text. What is said of other images is passed over.
 fn places(packet: &[u8], name: &str) -> Vec<Range<usize>> {
-    let is_space = |byte: &u8| byte.is_ascii_whitespace();
-    let place = |at: usize| {
-        let begins = packet[..at]
-            .last()
-            .is_some_and(|b| is_space(b) || *b == b'<');
-        let mut left = packet[at..]
-            .strip_prefix(name.as_bytes())?
-            .trim_ascii_start();
-        let end = match left.split_off_first()? {
-            b'=' => {
-                left = left.trim_ascii_start();
-                *left.split_off_first().filter(|b| b"'\"".contains(b))?
-            }
-            b'>' => b'<',
-            _ => return None,
-        };
-        let length = left.iter().position(|&byte| byte == end)?;
-        let start = packet.len() - left.len();
-        begins.then_some(start..start + length)
+    let others = ingredients(packet);
+    let mut places = Vec::new();
+    let mut at = 0;
+    while at < packet.len() {
+        if others.contains(&at) {
+            at = others.end;
+        } else if let Some(found) = place(packet, at, name) {
+            at = found.end;
+            places.push(found);
+        } else {
+            at += 1;
+        }
+    }
+    places
+}
+
+/// Where the value of a property is whose name is at `at`.
+fn place(packet: &[u8], at: usize, name: &str) -> Option<Range<usize>> {
+    let mut left = packet[at..].strip_prefix(name.as_bytes())?;
+    let before = packet[..at].last()?;
+    if !before.is_ascii_whitespace() && *before != b'<' {
+        return None;
+    }
+    left = left.trim_ascii_start();
+    let end = match left.split_off_first()? {
+        b'=' => {
+            left = left.trim_ascii_start();
+            *left.split_off_first().filter(|b| b"'\"".contains(b))?
+        }
+        b'>' => b'<',
+        _ => return None,
     };
-    (0..packet.len()).filter_map(place).collect()
+    let length = left.iter().take(LONGEST).position(|&byte| byte == end)?;
+    let start = packet.len() - left.len();
+    Some(start..start + length)
+}
+
+/// What a packet says of the images that this one was put together from.
+fn ingredients(packet: &[u8]) -> Range<usize> {
+    let [first, last] = INGREDIENTS;
+    let start = packet.windows(first.len()).position(|part| part == first);
+    let start = start.unwrap_or(packet.len());
+    let end = packet.windows(last.len()).rposition(|part| part == last);
+    start..end.unwrap_or(packet.len()).max(start)
 }
 
 #[cfg(test)]
@@ -184,11 +231,74 @@ mod tests {
     }
 
     #[test]
+    fn sizes_that_are_none_stay_or_are_replaced_once() {
+        let long = format!("<x tiff:ImageWidth='{}'/>", "8".repeat(LONGEST));
+        for (before, after) in [
+            (
+                "<x tiff:ImageWidth> tiff:ImageWidth>66666666666666<",
+                "<x tiff:ImageWidth>40<",
+            ),
+            (
+                "<x tiff:ImageWidth=\" tiff:ImageWidth='8888888' \"'/>",
+                "<x tiff:ImageWidth=\"40\"'/>",
+            ),
+            (
+                "<x GPano:FullPanoWidthPixels> GPano:FullPanoWidthPixels>   7<",
+                "<x GPano:FullPanoWidthPixels> GPano:FullPanoWidthPixels>   7<",
+            ),
+            (
+                "<x GPano:FullPanoWidthPixels='inf' GPano:FullPanoHeightPixels='1e20'/>",
+                "<x GPano:FullPanoWidthPixels='inf' GPano:FullPanoHeightPixels='1e20'/>",
+            ),
+            (&long, &long),
+        ] {
+            assert_eq!(
+                changed(before, |packet| resize(packet, [10, 20], [40, 60])),
+                after
+            );
+        }
+    }
+
+    /// Work on the whole packet for each of them would take minutes.
+    #[test]
+    fn many_values_are_soon_changed_or_passed_over() {
+        let many = |text: &str| format!("<x{}", text.repeat(1 << 18));
+        let endless = many(" tiff:ImageWidth>");
+        let resized = |packet: &mut Vec<u8>| resize(packet, [10, 20], [40, 60]);
+        assert_eq!(changed(&endless, resized), endless);
+        let before = many(" tiff:ImageWidth='9'");
+        assert_eq!(changed(&before, resized), many(" tiff:ImageWidth='40'"));
+    }
+
+    #[test]
+    fn sizes_of_other_images_stay() {
+        let before = "<x tiff:ImageWidth='10'><xmpMM:Pantry><y tiff:ImageWidth='10'/>\
+            </xmpMM:Pantry><tiff:ImageLength>20</tiff:ImageLength>";
+        let after = "<x tiff:ImageWidth='40'><xmpMM:Pantry><y tiff:ImageWidth='10'/>\
+            </xmpMM:Pantry><tiff:ImageLength>60</tiff:ImageLength>";
+        assert_eq!(changed(before, |packet| set_size(packet, [40, 60])), after);
+    }
+
+    #[test]
+    fn a_packet_grows_into_its_white_space() {
+        for (before, after) in [("   ", " "), (" ", "")] {
+            let packet = |size: &str, space: &str| {
+                format!("<x tiff:ImageWidth='{size}'/>{space}<?xpacket end='w'?>")
+            };
+            assert_eq!(
+                changed(&packet("10", before), |packet| set_size(packet, [4000, 1])),
+                packet("4000", after)
+            );
+        }
+    }
+
+    #[test]
     fn properties_of_longer_names_and_what_is_cut_off_stay() {
         for text in [
             "<x GCamera:MotionPhotoVersion='1' xGCamera:MotionPhoto='1'/>",
             "<x GCamera:MotionPhoto='1",
             "<x GCamera:MotionPhoto=",
+            "<x GCamera:MotionPhoto='0'/>",
             "<x GCamera:MotionPhoto",
             "GCamera:MotionPhoto='1'",
         ] {

@@ -3,6 +3,7 @@
 use super::folder::Folder;
 use super::support_models::ModelFile;
 use image::ColorType;
+use srdiff::image::{EncodeOptions, OutputFormat, Picture};
 use std::fs;
 
 #[test]
@@ -38,6 +39,24 @@ fn odd_sizes_and_opacity() {
     let alpha: Vec<u8> = (0..28).map(|x| result.get_pixel(x, 10)[3]).collect();
     assert!(alpha.is_sorted(), "{alpha:?}");
     assert!(alpha[0] < 20 && alpha[27] > 220, "{alpha:?}");
+}
+
+#[test]
+fn a_result_states_its_own_size() {
+    let folder = Folder::new();
+    folder.draw("photo.png", 7, 5);
+    let mut picture = Picture::open(&folder.path("photo.png")).unwrap();
+    let packet = "<x tiff:ImageWidth='7' exif:PixelYDimension='5'/>";
+    picture.metadata.xmp = Some(packet.as_bytes().to_vec());
+    let options = EncodeOptions::default();
+    let path = folder.path("stated.png");
+    picture
+        .save(&path, OutputFormat::Png, &options, true)
+        .unwrap();
+    folder.upscale(&["stated.png"]);
+    let result = Picture::open(&folder.path("stated_x4.png")).unwrap();
+    let packet = packet.replace("'7'", "'28'").replace("'5'", "'20'");
+    assert_eq!(result.metadata.xmp, Some(packet.into_bytes()));
 }
 
 #[test]

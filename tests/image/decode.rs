@@ -145,6 +145,20 @@ fn palettes_of_grays_stay_gray() {
     }
 }
 
+/// Their file has three channels, and so may their colour space.
+#[test]
+fn palettes_of_grays_keep_their_colour_space() {
+    let file = png(2, 1, [8, 3], &[1, 1, 1, 200, 200, 200], &[0, 0, 1]);
+    let file = with_chunk(&file, b"cICP", &[1, 8, 0, 1]);
+    let folder = Folder::new();
+    let path = folder.write("linear.png", file);
+    let decoded = decode(&path, &DecodeOptions::default()).unwrap();
+    let told = "its colour space (cICP 1/8) became a colour profile";
+    assert_eq!(decoded.notes, [told]);
+    let picture = decoded.picture;
+    assert!(picture.gray && picture.metadata.icc_profile.is_some());
+}
+
 #[test]
 fn the_orientation_is_applied() {
     let folder = Folder::new();
@@ -275,7 +289,7 @@ fn levels_of_video_are_spread() {
 }
 
 /// The index of a file of two pictures, of which the second is of this kind.
-fn with_index(kind: u32) -> Vec<u8> {
+pub fn with_index(kind: u32) -> Vec<u8> {
     let long = u32::to_le_bytes;
     let entry = |tag: u16, kind: u16, count: u32, value: u32| {
         [

@@ -1,4 +1,4 @@
-//! GIF files whose first image is larger than their screen.
+//! Screens, places and colours of GIF files.
 
 use super::files::Folder;
 use ::image::codecs::gif::GifEncoder;
@@ -42,6 +42,29 @@ fn the_screen_is_large_enough_for_the_first_image() {
                 let corner = 2 * picture.width + 3;
                 assert_eq!(picture.rgb8()[3 * corner..][..3], [200, 0, 0]);
             }
+        }
+    }
+}
+
+#[test]
+fn frames_are_gray_if_all_are() {
+    let folder = Folder::new();
+    for last in [[7, 7, 7], [7, 7, 8]] {
+        let mut bytes = Vec::new();
+        let mut encoder = GifEncoder::new(&mut bytes);
+        for [r, g, b] in [[200; 3], last] {
+            let image = RgbaImage::from_pixel(4, 3, Rgba([r, g, b, 255]));
+            encoder.encode_frame(Frame::new(image)).unwrap();
+        }
+        drop(encoder);
+        let path = folder.write("gray.gif", bytes);
+        for frame in [0, 1] {
+            let options = DecodeOptions {
+                frame: Some(frame),
+                ..DecodeOptions::default()
+            };
+            let picture = decode(&path, &options).unwrap().picture;
+            assert_eq!(picture.gray, last == [7; 3], "{frame} {last:?}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What metadata state of the pixels, in an image that was turned or enlarged.
 
+use super::decode::with_index;
 use super::directories::{ASCII, LONG, RATIONAL, Tiff, entry, holds};
 use super::files::Folder;
 use super::words::with_segment;
@@ -58,6 +59,8 @@ fn a_result_states_its_own_size() {
         let once = read(&picture, format).picture;
         let before = once.metadata.clone();
         assert_eq!(once.without_pixels([16, 8]).metadata, before, "{format}");
+        let resized = once.resized(40, 24).unwrap().metadata;
+        assert_eq!(resized, once.without_pixels([40, 24]).metadata, "{format}");
         let result = once.without_pixels([70_000, 32]);
         let exif = result.metadata.exif.as_deref().unwrap();
         let width = [entry(40_962, LONG, 1), 70_000u32.to_le_bytes().to_vec()];
@@ -121,8 +124,8 @@ fn what_is_attached_to_an_image_is_told_and_no_longer_promised() {
             &[film],
         ),
         (
-            "<x GCamera:MotionPhoto='0'/>",
-            "<x GCamera:MotionPhoto='0'/>",
+            "<x GCamera:MotionPhoto='0' GCamera:MicroVideo=''/>",
+            "<x GCamera:MotionPhoto='0' GCamera:MicroVideo='0'/>",
             &[],
         ),
     ] {
@@ -134,6 +137,23 @@ fn what_is_attached_to_an_image_is_told_and_no_longer_promised() {
         assert_eq!(decoded.notes, notes);
         assert_eq!(xmp(&decoded.picture), expected);
     }
+}
+
+#[test]
+fn what_was_attached_is_told_once_and_only_where_it_was() {
+    let packet = "<x hdrgm:Version='1.0'/>";
+    let segment = [&b"http://ns.adobe.com/xap/1.0/\0"[..], packet.as_bytes()].concat();
+    let length = (segment.len() as u16 + 2).to_be_bytes();
+    let whole = with_index(0);
+    let file = [&whole[..2], &[0xff, 0xe1], &length, &segment, &whole[2..]].concat();
+    let folder = Folder::new();
+    let decoded = decode(&folder.write("hdr.jpg", file), &DecodeOptions::default()).unwrap();
+    let told = "a gain map (for screens of high dynamic range) is left out";
+    assert_eq!(decoded.notes, [told]);
+    // Something else than this program made it of such a file.
+    let decoded = read(&picture(None, packet), OutputFormat::Png);
+    assert_eq!(decoded.notes, [""; 0]);
+    assert_eq!(xmp(&decoded.picture), "<x hdrgm:Version='0'/>");
 }
 
 /// They need not know who drop it.

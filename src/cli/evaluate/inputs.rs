@@ -307,7 +307,7 @@ fn files(folder: &Path, notes: &mut Vec<String>) -> Result<Vec<PathBuf>, Failure
     if files.is_empty() {
         let reason = match told {
             None => "holds no images; name a folder of images".to_owned(),
-            Some((what, _)) => format!("holds no images but {what}; convert them"),
+            Some((what, _)) => format!("holds no images but {what}; convert to another format"),
         };
         return Err(unsuitable(folder, reason));
     }

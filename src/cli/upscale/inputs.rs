@@ -185,7 +185,7 @@ impl Inputs {
             let reason = match others.told() {
                 None => format!("is a folder that holds no images; {advice}"),
                 Some((what, _)) => format!(
-                    "is a folder that holds no images but {what}; convert them, or {advice}"
+                    "is a folder that holds no images but {what}; convert to another format, or {advice}"
                 ),
             };
             self.fails(folder, reason);

@@ -6,6 +6,7 @@
 
 mod directories;
 mod multi_picture;
+mod subject;
 mod update;
 
 pub use directories::{
@@ -13,6 +14,7 @@ pub use directories::{
     is_descriptive, is_unknown, of_dpi,
 };
 pub use multi_picture::pictures;
+pub use subject::{scale, turn};
 pub use update::update;
 
 pub const ORIENTATION: u16 = 274;
@@ -261,6 +263,7 @@ pub fn with_dpi(bytes: &[u8], resolution: [f64; 2]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::orientation::Orientation;
     use super::*;
 
     pub fn short(tag: u16, value: u16) -> Field {
@@ -309,6 +312,8 @@ mod tests {
             let mut wrong = block.clone();
             wrong[index] = 0xff;
             update(&mut wrong, [70_000, 1], true);
+            scale(&mut wrong, [1, 1], [70_000, 1]);
+            turn(&mut wrong, [3, 2], Orientation::new(6));
             let _ = (directories(&wrong), orientation(&wrong), dpi(&wrong));
         }
     }

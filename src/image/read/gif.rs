@@ -5,7 +5,7 @@ use super::super::raster::Raster;
 use super::super::{ImageProblem, Metadata, orientation::Orientation};
 use super::codec::{checked_size, limits, problem};
 use super::frames::{Opened, Progress, Sequence};
-use super::gif_blocks::{comments, lacks_trailer, larger_screen};
+use super::gif_blocks::{comments, has_gray_colors, lacks_trailer, larger_screen};
 use super::replaced::Replaced;
 use super::{
     DecodeOptions, END_IS_MISSING, Size, Source, check_size, cut_off, damaged, io_problem,
@@ -167,6 +167,8 @@ struct Animation {
     size: [u32; 2],
     frames: Frames<'static>,
     metadata: Metadata,
+    /// Of all frames, which are to be of one kind.
+    has_gray_colors: bool,
     progress: Progress,
     in_memory: u64,
 }
@@ -183,12 +185,14 @@ pub fn open(mut source: Source, options: &DecodeOptions) -> Result<Opened, Image
         return Ok(Opened::Still(source));
     }
     metadata.comments = comments(&mut source)?;
+    let has_gray_colors = has_gray_colors(&mut source)?;
     let start = larger_screen(&mut source)?;
     let (size, frames) = composed(Replaced::new(source, start)?, options)?;
     Ok(Opened::Sequence(Box::new(Animation {
         size,
         frames,
         metadata,
+        has_gray_colors,
         progress: Progress::default(),
         in_memory: options.in_memory,
     })))
@@ -204,7 +208,8 @@ impl Sequence for Animation {
         })?;
         let samples = frame.into_buffer().into_raw().into();
         let upright = Orientation::UPRIGHT;
-        let pixels = Pixels::whole(self.size, 4, samples, upright, self.in_memory)?;
+        let mut pixels = Pixels::whole(self.size, 4, samples, upright, self.in_memory)?;
+        pixels.set_gray_colors(self.has_gray_colors);
         let mut raster = Raster::new(pixels);
         raster.metadata = self.metadata.clone();
         Ok(raster)

@@ -26,6 +26,15 @@ pub fn lacks_trailer(source: &mut Source) -> Result<bool, ImageProblem> {
     finish(source, walked, false)
 }
 
+/// Whether all colours of all images are greys, as far as the file goes. Leaves the
+/// file at its start.
+pub fn has_gray_colors(source: &mut Source) -> Result<bool, ImageProblem> {
+    let mut are_gray = Vec::new();
+    let walked = read_colors(source, &mut are_gray);
+    finish(source, walked, ())?;
+    Ok(are_gray.into_iter().all(|is_gray| is_gray))
+}
+
 /// Goes back to the start. A walk that came to the end of the file gives `at_end`.
 fn finish<T>(source: &mut Source, walked: io::Result<T>, at_end: T) -> Result<T, ImageProblem> {
     source.rewind().map_err(ImageProblem::Read)?;
@@ -65,12 +74,7 @@ fn read_first_place(source: &mut Source) -> io::Result<[u16; 4]> {
             [IMAGE] => break,
             _ => return Err(ErrorKind::UnexpectedEof.into()),
         }
-        loop {
-            match bytes(source)? {
-                [0] => break,
-                [length] => skip(source, length.into())?,
-            }
-        }
+        skip_data(source)?;
     }
     let place = bytes::<8>(source)?;
     Ok([0, 2, 4, 6].map(|at| u16::from_le_bytes([place[at], place[at + 1]])))
@@ -128,6 +132,47 @@ fn ends_after_image(source: &mut Source) -> io::Result<bool> {
         return Ok(kind == IMAGE);
     }
     Ok(is_after_image)
+}
+
+/// Finds for each image whether its colours are greys.
+fn read_colors(source: &mut Source, are_gray: &mut Vec<bool>) -> io::Result<()> {
+    source.rewind()?;
+    let [.., flags, _, _] = bytes::<13>(source)?;
+    let of_all = are_colors_gray(source, flags)?;
+    loop {
+        match bytes(source)? {
+            [EXTENSION] => skip(source, 1)?,
+            [IMAGE] => {
+                let [.., flags] = bytes::<9>(source)?;
+                let own = are_colors_gray(source, flags)?;
+                are_gray.push(own.or(of_all) == Some(true));
+                skip(source, 1)?;
+            }
+            _ => return Ok(()),
+        }
+        skip_data(source)?;
+    }
+}
+
+/// Whether the table of colours that these flags announce has nothing but greys;
+/// nothing where there is no table.
+fn are_colors_gray(source: &mut Source, flags: u8) -> io::Result<Option<bool>> {
+    let mut colors = [0; 3 * 256];
+    let colors = &mut colors[..colors_bytes(flags) as usize];
+    source.read_exact(colors)?;
+    let (colors, _) = colors.as_chunks();
+    let is_gray = |[r, g, b]: &[u8; 3]| r == g && g == b;
+    Ok((!colors.is_empty()).then(|| colors.iter().all(is_gray)))
+}
+
+/// Goes to the block after the one whose parts come.
+fn skip_data(source: &mut Source) -> io::Result<()> {
+    loop {
+        match bytes(source)? {
+            [0] => return Ok(()),
+            [length] => skip(source, length.into())?,
+        }
+    }
 }
 
 /// Goes to the first block.

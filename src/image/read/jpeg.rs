@@ -5,6 +5,7 @@ use super::super::exif;
 use super::super::iptc;
 use super::super::pixels::Pixels;
 use super::super::raster::Raster;
+use super::super::xmp;
 use super::super::{ImageProblem, Metadata, orientation::Orientation};
 use super::jpeg_header::{Header, Profile};
 use super::{
@@ -54,7 +55,7 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
             None
         }
     };
-    note_left_out(&header, options, &mut notes);
+    note_left_out(&mut header, options, &mut notes);
     let channels = header.components.len();
     let wanted = match channels {
         1 => Some(ColorSpace::JCS_GRAYSCALE),
@@ -132,18 +133,20 @@ fn check_header(
 }
 
 /// Notes what of the file is no part of the image.
-fn note_left_out(header: &Header, options: &DecodeOptions, notes: &mut Vec<String>) {
+fn note_left_out(header: &mut Header, options: &DecodeOptions, notes: &mut Vec<String>) {
     if header.has_more_xmp && options.metadata {
         notes.push("the part of its XMP in further segments was left out".to_owned());
     }
-    match header.pictures {
-        0 | 1 => {}
-        2 => notes.push("another picture in the file (MPF) is left out".to_owned()),
+    let attached = header.xmp.as_mut().map(xmp::detach).unwrap_or_default();
+    let is_told = usize::from(attached.contains(&xmp::GAIN_MAP));
+    match header.pictures.saturating_sub(1 + is_told) {
+        0 => {}
+        1 => notes.push("another picture in the file (MPF) is left out".to_owned()),
         count => notes.push(format!(
-            "{} other pictures in the file (MPF) are left out",
-            count - 1
+            "{count} other pictures in the file (MPF) are left out"
         )),
     }
+    notes.extend(attached.into_iter().map(str::to_owned));
 }
 
 /// Looks for pixels that are missing, wrong or too many.

@@ -253,7 +253,12 @@ fn profile(info: &Info<'_>, raster: &mut Raster) -> Option<Vec<u8>> {
     let gray = raster.pixels.is_gray();
     if let Some(points) = &info.coding_independent_code_points {
         let points = [points.color_primaries, points.transfer_function];
-        return color::profile_of_named(points, "cICP", !gray, raster);
+        // A palette of greys has three channels.
+        let has_colors = !matches!(
+            info.color_type,
+            ColorType::Grayscale | ColorType::GrayscaleAlpha
+        );
+        return color::profile_of_named(points, "cICP", has_colors, raster);
     }
     if let Some(profile) = &info.icc_profile {
         return Some(profile.to_vec());

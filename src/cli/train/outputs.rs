@@ -22,9 +22,13 @@ pub fn open_checkpoint(args: &TrainArgs, file: &Path) -> Result<Option<Checkpoin
     let picture = args.validate.as_ref().map(|_| picture_file(args));
     check_apart(args, file, picture.as_deref())?;
     if let Some(folder) = &args.events {
-        let unwritable =
-            |error: ImageError| TrainFailure::Events(folder.clone(), error.problem.to_string());
-        check_place(&folder.join("events")).map_err(unwritable)?;
+        let of_folder = |error: ImageError| {
+            Failure::Output(ImageError {
+                file: folder.clone(),
+                ..error
+            })
+        };
+        check_place(&folder.join("events")).map_err(of_folder)?;
     }
     // Anything else in its place is told when it is drawn, and ends no training.
     if let Some(picture) = picture.filter(|file| file.is_file() && !is_shown(file)) {

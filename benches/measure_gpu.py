@@ -43,7 +43,7 @@ def build():
     for kind, *options in commands:
         options += [] if kind == "build" else ["--no-run"]
         command = ["cargo", kind, *options, "--message-format=json"]
-        built = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+        built = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, encoding="utf-8").stdout
         for line in built.splitlines():
             message = json.loads(line)
             if message.get("executable") and message["target"]["name"] in ["srdiff", *TESTS, *BENCHES]:
@@ -66,9 +66,12 @@ def pack(programs, path):
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 128 << 20}]
     with tempfile.TemporaryDirectory() as folder, lzma.open(path, "wb", filters=filters) as file, tarfile.open(fileobj=file, mode="w") as archive:
         for name, program in sorted(programs.items()):
+            # On Windows, symbols lie in files of their own.
             stripped = pathlib.Path(folder) / name
-            subprocess.run(["strip", "-o", stripped, program], check=True)
-            archive.add(stripped, name)
+            can_strip = os.name != "nt"
+            if can_strip:
+                subprocess.run(["strip", "-o", stripped, program], check=True)
+            archive.add(stripped if can_strip else program, f"{name}{program.suffix}")
     print(f"{path}: {path.stat().st_size >> 20} MiB")
 
 
@@ -78,11 +81,21 @@ def unpack(path, folder):
     else:
         with tarfile.open(path) as archive:
             archive.extractall(folder, filter="data")
-    programs = {name: pathlib.Path(folder).resolve() / name for name in expected()}
+    suffix = ".exe" if os.name == "nt" else ""
+    programs = {name: pathlib.Path(folder).resolve() / f"{name}{suffix}" for name in expected()}
     missing = [name for name, program in programs.items() if not program.exists()]
     if missing:
         raise SystemExit(f"{path}: holds no {', '.join(sorted(missing))}")
     return programs
+
+
+def stop(process):
+    """Ends a process with what it has started itself."""
+    if os.name == "nt":
+        subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True)
+        process.kill()
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 class Report:
@@ -92,10 +105,10 @@ class Report:
         self.path = path
         self.end = time.monotonic() + 60 * minutes
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("")
+        path.write_text("", encoding="utf-8")
 
     def write(self, text):
-        with self.path.open("a") as file:
+        with self.path.open("a", encoding="utf-8") as file:
             file.write(text)
         print(text, end="", flush=True)
 
@@ -109,15 +122,15 @@ class Report:
         self.write(f"\n== {title}: {words}\n")
         start = time.monotonic()
         process = subprocess.Popen(
-            list(map(str, command)), cwd=ROOT, env={**os.environ, **environment}, text=True,
+            list(map(str, command)), cwd=ROOT, env={**os.environ, **environment},
+            encoding="utf-8", errors="replace",
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )
         try:
             output, _ = process.communicate(timeout=min(seconds, left))
             end = f"code {process.returncode}"
         except subprocess.TimeoutExpired:
-            # With what it has started itself.
-            os.killpg(process.pid, signal.SIGKILL)
+            stop(process)
             output, _ = process.communicate()
             end = "stopped"
         lines = output.splitlines()
@@ -170,7 +183,7 @@ def main():
         return
     with tempfile.TemporaryDirectory() as folder:
         programs = unpack(arguments.programs, folder) if arguments.programs else build()
-        listed = subprocess.run([programs["srdiff"], "devices", "--json"], check=True, stdout=subprocess.PIPE, text=True)
+        listed = subprocess.run([programs["srdiff"], "devices", "--json"], check=True, stdout=subprocess.PIPE, encoding="utf-8")
         adapters = json.loads(listed.stdout)["adapters"]
         found = [adapter for adapter in adapters if str(adapter["index"]) == arguments.device]
         if not found:

@@ -4,8 +4,9 @@
 use crate::temporary;
 use bytemuck::Zeroable;
 use bytemuck::allocation::try_zeroed_vec;
+use std::error::Error;
 use std::hint::black_box;
-use std::io;
+use std::{fmt, io};
 
 /// The host has not as much memory as is needed, or not as much room for a temporary
 /// file in its place.
@@ -15,7 +16,36 @@ pub struct NoMemory {
     /// How many bytes were asked for.
     pub bytes: u64,
     /// Why a temporary file cannot have them; none: they were to be memory.
-    pub file: Option<io::ErrorKind>,
+    pub file: Option<Refusal>,
+}
+
+/// Why the system refuses a temporary file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    kind: io::ErrorKind,
+    /// The system's number of the error.
+    code: Option<i32>,
+}
+
+impl Refusal {
+    pub(crate) fn of(error: &io::Error) -> Self {
+        // Libraries put the path around what the system says.
+        let inner = Error::source(error).and_then(|inner| inner.downcast_ref::<io::Error>());
+        let code = error.raw_os_error();
+        Self {
+            kind: error.kind(),
+            code: code.or_else(|| inner.and_then(io::Error::raw_os_error)),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.code {
+            Some(code) => io::Error::from_raw_os_error(code).fmt(f),
+            None => self.kind.fmt(f),
+        }
+    }
 }
 
 impl NoMemory {

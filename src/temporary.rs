@@ -1,6 +1,6 @@
 //! Room on a disk in place of memory.
 
-use crate::host_memory::NoMemory;
+use crate::host_memory::{NoMemory, Refusal};
 use memmap2::{MmapMut, MmapOptions};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub(crate) fn map(bytes: usize) -> Result<MmapMut, NoMemory> {
         file: match error.kind() {
             // For its addresses, not for its content.
             io::ErrorKind::OutOfMemory => None,
-            kind => Some(kind),
+            _ => Some(Refusal::of(&error)),
         },
     };
     let mut file = tempfile::tempfile_in(folder()).map_err(refused)?;

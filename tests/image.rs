@@ -3,6 +3,8 @@
 #[cfg(feature = "avif")]
 #[path = "image/avif.rs"]
 mod avif;
+#[path = "image/beside_pixels.rs"]
+mod beside_pixels;
 #[path = "image/bicubic.rs"]
 mod bicubic;
 #[path = "image/bmp.rs"]
@@ -35,6 +37,8 @@ mod memory;
 mod metadata;
 #[path = "image/metrics.rs"]
 mod metrics;
+#[path = "image/missing_frames.rs"]
+mod missing_frames;
 #[path = "image/on_disk.rs"]
 mod on_disk;
 #[path = "image/perceptual.rs"]
@@ -43,12 +47,16 @@ mod perceptual;
 mod planes;
 #[path = "image/refusal.rs"]
 mod refusal;
+#[path = "image/resized.rs"]
+mod resized;
 #[path = "image/strips.rs"]
 mod strips;
 #[path = "image/tags.rs"]
 mod tags;
 #[path = "image/tiff.rs"]
 mod tiff;
+#[path = "image/tiff_opacity.rs"]
+mod tiff_opacity;
 #[path = "image/webp.rs"]
 mod webp;
 #[path = "image/words.rs"]

@@ -81,7 +81,17 @@ fn main() -> std::process::ExitCode {
     if subjects.iter().all(|subject| !subject.is_gpu()) {
         tests.push(missing_gpu());
     }
-    libtest_mimic::run(&arguments, tests).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, tests);
+    // After the others, and one by one.
+    let alone = Arguments {
+        test_threads: Some(1),
+        ..arguments
+    };
+    let last = libtest_mimic::run(&alone, executor::tests_alone(&unchecked));
+    match conclusion.has_failed() {
+        true => conclusion.exit_code(),
+        false => last.exit_code(),
+    }
 }
 
 /// A case on a subject, unless it needs what the subject lacks.

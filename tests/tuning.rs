@@ -194,7 +194,7 @@ fn an_upscale_with_tuned_kernels_agrees_with_one_without() {
     };
     for adapter in support::adapters() {
         let cache = TempDir::new().unwrap();
-        let Ok(device) = adapter.name.parse();
+        let Ok(device) = support::choice_of(&adapter).parse();
         let options = UpscalerOptions {
             device,
             precision: PrecisionChoice::F32,

@@ -23,7 +23,7 @@ mod target;
 mod tiles;
 
 use srdiff::diffusion::Sampler;
-use srdiff::exec::gpu::{AdapterKind, AdapterSummary};
+use srdiff::exec::gpu::AdapterSummary;
 use srdiff::image::Picture;
 use srdiff::model::{Model, Weights};
 use srdiff::plan::Precision;
@@ -198,14 +198,10 @@ fn buffers_that_are_not_of_the_images_size_are_refused() {
     }
 }
 
-/// Runs a test on every adapter, given what it is asked for by: software has
-/// to be named, of others there may be two of one name.
+/// Runs a test on every adapter, given what it is asked for by.
 fn on_every_adapter(test: impl Fn(&AdapterSummary, &str)) {
     for adapter in support::adapters() {
-        match adapter.kind {
-            AdapterKind::Software => test(&adapter, &adapter.name),
-            _ => test(&adapter, &adapter.index.to_string()),
-        }
+        test(&adapter, &support::choice_of(&adapter));
     }
 }
 

@@ -20,7 +20,7 @@ seen = set()
 def enter_environment(packages):
     """Runs the script again with an interpreter that has these packages of PyPI,
     unless this one has them all (on a machine without a network, for instance)."""
-    python = ENVIRONMENT / "bin" / "python"
+    python = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if pathlib.Path(sys.prefix).resolve() == ENVIRONMENT.resolve():
         return
     if all(importlib.util.find_spec(package) for package in packages):
@@ -31,7 +31,16 @@ def enter_environment(packages):
         subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
         subprocess.run([python, "-m", "pip", "install", "-q", *packages], check=True)
         installed.write_text("\n".join(sorted({*known, *packages})))
+    if os.name == "nt":
+        # There, execv returns to the shell before the script has ended.
+        raise SystemExit(subprocess.run([python, *sys.argv]).returncode)
     os.execv(python, [str(python), *sys.argv])
+
+
+def usable_cpus():
+    """Those that this process may use, where the system tells (Linux)."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count()
 
 
 def parser(description):
@@ -40,7 +49,7 @@ def parser(description):
     parser.add_argument("--model", default=ROOT / "weights" / "srdiff-s-x4.safetensors")
     parser.add_argument("--wide", action="store_true", help="twice as many channels, random weights")
     parser.add_argument("--size", type=int, default=160, help="height and width of the result")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--threads", type=int, default=usable_cpus())
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2, help="of each engine in a round")
     parser.add_argument("--bench", metavar="FILE", help="srdiff's upscale benchmark, built elsewhere [default: cargo bench builds it]")
@@ -70,7 +79,7 @@ def srdiff(arguments, *options, device="cpu"):
     command += ["--device", device, "--quick", "--size", str(arguments.size // 4)]
     command += ["--model", str(arguments.model), *options]
     environment = {**os.environ, "RAYON_NUM_THREADS": str(arguments.threads)}
-    result = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
+    result = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, encoding="utf-8")
     # sampler, steps, milliseconds of model, image, start, step, ...
     rows = re.findall(r"^ +(?:ddpm|ddim|dpm\+\+) +\d+ +\S+ +\S+ +\S+ +(\S+)", result.stdout, re.MULTILINE)
     # Which device, in which precision, with which kernels.

@@ -138,6 +138,9 @@ pub enum Failure {
     /// Text for stdout.
     #[error("standard output cannot be written ({0}); check the disk or program that it goes to")]
     Stdout(std::io::Error),
+    /// The folder of temporary files has no place for what goes to standard output.
+    #[error("standard output: the result cannot be kept in {} ({}); make room there, or name another folder in TMPDIR", .0.display(), plainly(.1))]
+    NotKept(PathBuf, std::io::Error),
     /// An output would replace an input.
     #[error("{}: is an input, which is never overwritten; give another path with {option}", path.display())]
     SameFile {
@@ -209,6 +212,16 @@ impl From<TrainFailure> for Failure {
     }
 }
 
+/// What the system says, without what a library puts around it: the path of a
+/// temporary file.
+pub fn plainly(error: &std::io::Error) -> String {
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
 /// What a signal has left undone.
 #[derive(Debug)]
 pub struct Stopped {
@@ -278,6 +291,7 @@ impl Failure {
             Self::Output(_)
             | Self::NoExtension(_)
             | Self::NotAFile(_)
+            | Self::NotKept(..)
             | Self::OtherSeed(_)
             | Self::Pages(..)
             | Self::SameFile { .. }
@@ -310,7 +324,8 @@ fn code(error: &UpscaleError) -> u8 {
         | UpscaleError::Option { .. }
         | UpscaleError::NotExported(_)
         | UpscaleError::Shrinks { .. }
-        | UpscaleError::Mask { .. } => 2,
+        | UpscaleError::Mask { .. }
+        | UpscaleError::WrapSize { .. } => 2,
         UpscaleError::Picture { .. } => 3,
         UpscaleError::Schedule(_)
         | UpscaleError::Unexportable(_)

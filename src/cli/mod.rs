@@ -11,6 +11,7 @@ mod examples;
 mod failure;
 mod file_args;
 mod info;
+mod other_formats;
 mod pages;
 mod places;
 mod plan;

@@ -1,5 +1,6 @@
 //! Colours from one space to another.
 
+use super::raster::Raster;
 use super::{Buffer, ImageProblem, Picture, Sample, Samples};
 use crate::host_memory::{NoMemory, with_room};
 use moxcms::{
@@ -316,7 +317,7 @@ pub fn profile_of_named(
     [primaries, transfer]: [u8; 2],
     place: &str,
     can_be_profile: bool,
-    notes: &mut Vec<String>,
+    raster: &mut Raster,
 ) -> Option<Vec<u8>> {
     // BT.709's primaries with sRGB's curve.
     if (primaries, transfer) == (1, 13) {
@@ -324,11 +325,12 @@ pub fn profile_of_named(
     }
     let name = format!("its colour space ({place} {primaries}/{transfer})");
     let profile = can_be_profile.then(|| profile_of_code_points(primaries, transfer));
-    notes.push(match profile {
-        Some(Some(_)) => format!("{name} became a colour profile"),
-        _ => format!("{name} is not known and was left out"),
-    });
-    profile.flatten()
+    let profile = profile.flatten();
+    match profile {
+        Some(_) => raster.made_profile_of = Some(name),
+        None => raster.note(format!("{name} is not known and was left out")),
+    }
+    profile
 }
 
 /// The profile of code points for video (ITU-T H.273).

@@ -46,6 +46,23 @@ pub fn has_extension(path: &Path) -> bool {
     EXTENSIONS.iter().any(|known| extension == *known)
 }
 
+/// Extensions of images in formats that are not read, with any feature; last, those of
+/// cameras' raw files.
+const OTHERS: [&str; 69] = [
+    "bpg", "cur", "dcm", "dds", "dpx", "exr", "fits", "flif", "hdp", "hdr", "heic", "heics",
+    "heif", "heifs", "hif", "icb", "ico", "j2c", "j2k", "jng", "jp2", "jpc", "jpf", "jph", "jpx",
+    "jxr", "ktx", "ktx2", "mng", "pcx", "pfm", "psb", "psd", "qoi", "ras", "sgi", "tga", "vda",
+    "vst", "wdp", "xcf", "xpm", "3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff",
+    "gpr", "iiq", "kdc", "mef", "mos", "mrw", "nef", "nrw", "orf", "pef", "raf", "raw", "rw2",
+    "rwl", "sr2", "srf", "srw", "x3f",
+];
+
+/// The extension of a file, in lower case, if it is one of images that are not read.
+pub fn other_extension(path: &Path) -> Option<&'static str> {
+    let extension = path.extension()?.to_ascii_lowercase();
+    OTHERS.into_iter().find(|known| extension == **known)
+}
+
 /// How many bytes of a file tell its format.
 pub const SIGNATURE: u64 = 144;
 

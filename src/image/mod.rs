@@ -20,12 +20,13 @@ mod row_resizing;
 mod samples;
 mod text;
 mod write;
+mod xmp;
 
 pub use crate::host_memory::NoMemory;
 use crate::host_memory::collected;
 pub use buffer::Buffer;
 pub use error::{ImageError, ImageProblem};
-pub use format::has_extension;
+pub use format::{has_extension, other_extension};
 pub use planes::{Border, Colors, Enlargement, Planes, Strip, picture_from_planes};
 pub use read::{
     DecodeOptions, Decoded, Frame, FrameReader, Frames, IN_MEMORY, MAX_PIXELS, decode, decode_file,

@@ -19,6 +19,8 @@ pub struct Pixels {
     pub rgb: Samples,
     /// None as long as all pixels that came were opaque.
     pub alpha: Option<Samples>,
+    /// Whether all colours are gray, though they come as R, G and B.
+    has_gray_colors: bool,
     /// Bytes that came since memory was let go.
     held: usize,
 }
@@ -51,6 +53,7 @@ impl Pixels {
             channels,
             rgb,
             alpha,
+            has_gray_colors: false,
             held: 0,
         })
     }
@@ -84,6 +87,7 @@ impl Pixels {
                 channels,
                 rgb: samples,
                 alpha,
+                has_gray_colors: false,
                 held: 0,
             });
         }
@@ -109,7 +113,13 @@ impl Pixels {
 
     /// Whether they came without colours.
     pub fn is_gray(&self) -> bool {
-        self.channels <= 2
+        self.channels <= 2 || self.has_gray_colors
+    }
+
+    /// Tells which colours there are, where they have a palette.
+    pub fn set_palette(&mut self, palette: &[[u8; 3]]) {
+        let is_gray = |[r, g, b]: &[u8; 3]| r == g && g == b;
+        self.has_gray_colors = !palette.is_empty() && palette.iter().all(is_gray);
     }
 
     /// Takes pixels of the stored row `y`: the first at column `x`, the others

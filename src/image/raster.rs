@@ -3,7 +3,7 @@
 use super::color::{self, Space};
 use super::orientation::Orientation;
 use super::pixels::Pixels;
-use super::{Metadata, Picture, exif};
+use super::{Metadata, Picture, exif, xmp};
 
 /// The most bytes of an ICC profile that is kept: what a JPEG file can hold,
 /// in 255 segments.
@@ -24,6 +24,8 @@ pub struct Raster {
     pub states_space: bool,
     /// What the user should know about how the file was read.
     pub notes: Vec<String>,
+    /// What became the colour profile, if the file has none as such.
+    pub made_profile_of: Option<String>,
 }
 
 impl Raster {
@@ -34,6 +36,7 @@ impl Raster {
             metadata: Metadata::default(),
             states_space: false,
             notes: Vec::new(),
+            made_profile_of: None,
         }
     }
 
@@ -41,13 +44,14 @@ impl Raster {
         self.notes.push(note.into());
     }
 
-    /// The image and the notes.
-    pub fn into_picture(self) -> (Picture, Vec<String>) {
+    /// The image and the notes, also those on metadata that only those need who keep it.
+    pub fn into_picture(self, is_kept: bool) -> (Picture, Vec<String>) {
         let Self {
             pixels,
             metadata,
             states_space,
             mut notes,
+            mut made_profile_of,
         } = self;
         let [width, height] = pixels.size();
         let (gray, orientation) = (pixels.is_gray(), pixels.orientation());
@@ -59,27 +63,22 @@ impl Raster {
             alpha: pixels.alpha.filter(|alpha| !alpha.all_largest()),
             metadata,
         };
-        finish_metadata(&mut picture, orientation, states_space, &mut notes);
+        check_profile(&mut picture, &mut notes);
+        if !states_space && let Some(profile) = profile_of_exif(&picture) {
+            picture.metadata.icc_profile = Some(profile);
+            made_profile_of = Some("its colour space (Adobe RGB, as EXIF says)".to_owned());
+        }
+        if let (Some(origin), true) = (made_profile_of, is_kept) {
+            notes.push(format!("{origin} became a colour profile"));
+        }
+        finish_metadata(&mut picture, orientation, &mut notes);
         (picture, notes)
     }
 }
 
-/// Makes the metadata true of the image as it is now.
-fn finish_metadata(
-    picture: &mut Picture,
-    turned: Orientation,
-    states_space: bool,
-    notes: &mut Vec<String>,
-) {
-    let Metadata {
-        icc_profile,
-        exif,
-        xmp,
-        dpi,
-        texts,
-        comments,
-        iptc,
-    } = &mut picture.metadata;
+/// Leaves a profile out that is of no use.
+fn check_profile(picture: &mut Picture, notes: &mut Vec<String>) {
+    let icc_profile = &mut picture.metadata.icc_profile;
     if let Some(profile) = icc_profile {
         let fits = match color::space(profile) {
             Space::Rgb => true,
@@ -97,11 +96,31 @@ fn finish_metadata(
             *icc_profile = None;
         }
     }
+}
+
+/// The profile of the colours that only EXIF names.
+fn profile_of_exif(picture: &Picture) -> Option<Vec<u8>> {
+    let Metadata {
+        icc_profile, exif, ..
+    } = &picture.metadata;
     let is_adobe_rgb = exif.as_deref().is_some_and(exif::is_adobe_rgb);
-    if is_adobe_rgb && icc_profile.is_none() && !states_space {
-        *icc_profile = color::adobe_rgb(picture.gray);
-        notes.push("its colour space (Adobe RGB, as EXIF says) became a colour profile".to_owned());
-    }
+    let is_stated = is_adobe_rgb && icc_profile.is_none();
+    is_stated.then(|| color::adobe_rgb(picture.gray)).flatten()
+}
+
+/// Makes the metadata true of the image as it is now.
+fn finish_metadata(picture: &mut Picture, turned: Orientation, notes: &mut Vec<String>) {
+    let size = [picture.width, picture.height];
+    let is_quarter = turned.shown_size([1, 2]) == [2, 1];
+    let Metadata {
+        exif,
+        xmp,
+        dpi,
+        texts,
+        comments,
+        iptc,
+        ..
+    } = &mut picture.metadata;
     let mut too_long = |name: &str, bytes: usize| {
         let is_long = bytes > MAX_WORDS;
         if is_long {
@@ -120,50 +139,32 @@ fn finish_metadata(
     }
     if let Some(block) = exif {
         *dpi = dpi.or_else(|| exif::dpi(block));
-        exif::update(block, picture.width, picture.height);
+        exif::update(block, size, is_quarter);
     }
-    if turned.shown_size([1, 2]) == [2, 1] {
+    if is_quarter {
         *dpi = dpi.map(|[x, y]| [y, x]);
     }
     *dpi = dpi.filter(|dpi| dpi.iter().all(|d| d.is_finite() && (1e-3..1e6).contains(d)));
-    if let (Some(packet), true) = (xmp, turned != Orientation::UPRIGHT) {
-        reset_xmp_orientation(packet);
-    }
-}
-
-/// XMP may repeat the orientation, as an attribute or as an element.
-fn reset_xmp_orientation(packet: &mut [u8]) {
-    let name = b"tiff:Orientation";
-    let places = (0..packet.len()).filter(|&at| packet[at..].starts_with(name));
-    for at in places.collect::<Vec<_>>() {
-        let rest = &mut packet[at + name.len()..];
-        let value = rest.iter().take(4).position(u8::is_ascii_digit);
-        if let Some(value) = value {
-            rest[value] = b'1';
+    if let Some(packet) = xmp {
+        if turned != Orientation::UPRIGHT {
+            xmp::turn_upright(packet, is_quarter);
         }
+        xmp::set_size(packet, size);
+        notes.extend(xmp::detach(packet).into_iter().map(str::to_owned));
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn xmp_is_upright_too() {
-        for (before, after) in [
-            (
-                r#"<x tiff:Orientation="6"/> 6"#,
-                r#"<x tiff:Orientation="1"/> 6"#,
-            ),
-            (
-                "<tiff:Orientation>8</tiff:Orientation>",
-                "<tiff:Orientation>1</tiff:Orientation>",
-            ),
-            ("nothing 8", "nothing 8"),
-        ] {
-            let mut packet = before.as_bytes().to_vec();
-            reset_xmp_orientation(&mut packet);
-            assert_eq!(String::from_utf8(packet).unwrap(), after);
+impl Metadata {
+    /// Makes them true of the image in another size.
+    pub(super) fn resize(&mut self, from: [usize; 2], to: [usize; 2]) {
+        if from == to {
+            return;
+        }
+        if let Some(block) = &mut self.exif {
+            exif::update(block, to, false);
+        }
+        if let Some(packet) = &mut self.xmp {
+            xmp::resize(packet, from, to);
         }
     }
 }

@@ -220,6 +220,8 @@ impl Picture {
     /// The image without its pixels, as one of another size: what a result is
     /// before its rows come.
     pub fn without_pixels(&self, [width, height]: [usize; 2]) -> Self {
+        let mut metadata = self.metadata.clone();
+        metadata.resize([self.width, self.height], [width, height]);
         let samples = |like: &Samples| match like {
             Samples::U8(_) => Samples::U8(Vec::new().into()),
             Samples::U16(_) => Samples::U16(Vec::new().into()),
@@ -230,7 +232,7 @@ impl Picture {
             rgb: samples(&self.rgb),
             gray: self.gray,
             alpha: self.alpha.as_ref().map(samples),
-            metadata: self.metadata.clone(),
+            metadata,
         }
     }
 }

@@ -3,9 +3,9 @@
 //! An operation lives in four places that share its name: its parameters and
 //! shape rules in `ops/<name>.rs`, its GPU kernel in `shaders/<name>.wgsl` and
 //! `exec/gpu/kernels/<name>.rs`, its CPU twin in `exec/cpu/<name>.rs`. Only
-//! those of the reverse process share a file, `sampling.rs`. [`Op`] is one enum without a catch-all in any
-//! executor, so a new operation does not compile until every executor answers
-//! for it.
+//! those of the reverse process share a file, `sampling.rs`. [`Op`] is one enum,
+//! and where an executor chooses and runs kernels there is no catch-all, so a new
+//! operation does not compile until every executor answers for it.
 
 /// Fails with one sentence unless a condition holds.
 macro_rules! ensure {

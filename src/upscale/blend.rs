@@ -18,8 +18,8 @@ impl Upscaler {
     /// result before that.
     ///
     /// # Errors
-    /// As [`upscale`](Self::upscale), and when the amount is out of range or the
-    /// mask has another size.
+    /// As [`upscale`](Self::upscale), and when the amount is out of range, the
+    /// mask has another size, or the image wraps and a side is no multiple of the scale.
     pub fn blend(
         &mut self,
         image: &Picture,
@@ -40,6 +40,16 @@ impl Upscaler {
             }
         }
         let scale = self.model().settings().scale;
+        let is_whole = [width, height]
+            .iter()
+            .all(|side| side.is_multiple_of(scale));
+        if sample.border == Border::Wrapped && !is_whole {
+            // What fills up the last LR pixels would lie between the edges that meet.
+            return Err(UpscaleError::WrapSize {
+                size: [width, height],
+                scale,
+            });
+        }
         let lr_size = [width, height].map(|side| side.div_ceil(scale));
         let full = padded(image, lr_size.map(|side| side * scale), sample.border)?;
         let lr = full.resized_with(lr_size, sample.border)?;
@@ -87,10 +97,13 @@ fn padded(
     Ok(Picture::with_samples(width, height, rgb))
 }
 
-/// `result * weight + image * (1 - weight)`, the weights those of the mask over black.
+/// `result * weight + image * (1 - weight)`, the weight of a pixel the mean of the mask's
+/// colours over black.
 fn mix(result: &mut Samples, image: &Samples, mask: &Picture) {
     let opacity = |pixel| (mask.alpha.as_ref()).map_or(1.0, |alpha| alpha.unit_at(pixel));
-    let weights = (0..mask.rgb.len()).map(|index| mask.rgb.unit_at(index) * opacity(index / 3));
+    let mean = |pixel| (0..3).map(|c| mask.rgb.unit_at(3 * pixel + c)).sum::<f32>() / 3.0;
+    let pixels = 0..mask.width * mask.height;
+    let weights = pixels.flat_map(|pixel| [mean(pixel) * opacity(pixel); 3]);
     let mixed = |result: f32, image: f32, weight: f32| image + weight * (result - image);
     match (result, image) {
         (Samples::U8(result), Samples::U8(image)) => {

@@ -61,6 +61,12 @@ pub enum UpscaleError {
         mask[0], mask[1], image[0], image[1]
     )]
     Mask { image: [usize; 2], mask: [usize; 2] },
+    /// Of an image that wraps and is blended.
+    #[error(
+        "the image is {}x{}, and with `wrap`, its sides have to be multiples of {scale}; crop or resize it to {}x{}, or leave `wrap` out",
+        size[0], size[1], cropped(size[0], *scale), cropped(size[1], *scale)
+    )]
+    WrapSize { size: [usize; 2], scale: usize },
     /// The name of an option, and its value if it has several.
     #[error("{0} is for upscaling itself, and no part of an exported program; leave it out")]
     NotExported(&'static str),
@@ -207,6 +213,11 @@ impl fmt::Display for TooLarge {
             _ => "free memory or use another device",
         })
     }
+}
+
+/// The nearest multiple of the scale below a side, or the first.
+fn cropped(side: usize, scale: usize) -> usize {
+    (side - side % scale).max(scale)
 }
 
 fn in_units(bytes: u64) -> String {

@@ -6,20 +6,27 @@ use sysinfo::System;
 
 /// Bytes that may be used on a device: `limit` if there is one, else nine tenths
 /// of the system's free memory, or of the memory of a GPU that has its own. Where
-/// that is unknown, there is no limit. The `held` bytes of it are taken by this
-/// program, and count as free.
+/// that is unknown, there is no limit. Of memory that is both, a GPU may use what
+/// Metal says at most. The `held` bytes are taken by this program, and count as free.
 pub(crate) fn usable_bytes(device: &Device, limit: Option<u64>, held: u64) -> u64 {
     if let Some(limit) = limit {
         return limit;
     }
-    match device {
-        Device::Gpu(adapter) if !uses_host_memory(device) => {
-            // Some drivers tell nobody how much is free (RADV), and move what does
-            // not fit to main memory, where it is many times slower.
-            let nine_tenths = |bytes| bytes / 10 * 9;
-            adapter.memory_bytes.map_or(u64::MAX, nine_tenths)
+    let of_gpu = match device {
+        // Elsewhere, what an integrated GPU calls its own is as much of the
+        // system's memory as was set aside for it, and it gets more.
+        Device::Gpu(adapter) if !uses_host_memory(device) || adapter.backend == "metal" => {
+            // Some drivers tell nobody how much is free (RADV, Metal), and move what
+            // does not fit to where it is many times slower.
+            adapter
+                .memory_bytes
+                .map_or(u64::MAX, |bytes| bytes / 10 * 9)
         }
-        _ => (free_memory() / 10 * 9).saturating_add(held),
+        _ => u64::MAX,
+    };
+    match uses_host_memory(device) {
+        true => of_gpu.min((free_memory() / 10 * 9).saturating_add(held)),
+        false => of_gpu,
     }
 }
 
@@ -97,6 +104,26 @@ mod tests {
         // What an integrated GPU calls its own is a part of the system's.
         let shared = usable(AdapterKind::Integrated, Some(8000));
         assert!(shared > 8000 && shared < u64::MAX, "{shared}");
+    }
+
+    #[test]
+    fn a_gpu_on_metal_uses_what_is_free_but_no_more_than_metal_says() {
+        let usable = |kind, memory_bytes| {
+            let adapter = AdapterSummary {
+                kind,
+                memory_bytes,
+                backend: "metal".to_owned(),
+                ..AdapterSummary::baseline()
+            };
+            usable_bytes(&Device::Gpu(adapter), None, 1000)
+        };
+        let more_than_any_machine = 1 << 60;
+        for most in [None, Some(more_than_any_machine)] {
+            let free = usable(AdapterKind::Integrated, most);
+            assert!((1000..more_than_any_machine / 2).contains(&free), "{free}");
+        }
+        assert_eq!(usable(AdapterKind::Integrated, Some(800)), 720);
+        assert_eq!(usable(AdapterKind::Discrete, Some(8000)), 7200);
     }
 
     #[test]

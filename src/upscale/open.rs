@@ -35,6 +35,8 @@ pub(super) struct Found {
     adapters: Adapters,
     pub selected: Selected,
     precision: Precision,
+    /// Whether the CPU may take the place of a GPU that fails.
+    pub leaves_gpu: bool,
 }
 
 impl Found {
@@ -50,15 +52,31 @@ impl Found {
             precision: selected.device.precision(precision)?,
             selected,
             adapters,
+            // Who asked for f16 gets no f32 on another device, either.
+            leaves_gpu: *choice == DeviceChoice::Auto && precision != PrecisionChoice::F16,
         })
     }
 
+    /// Opens the device, or the CPU if it is a GPU that does not open and that
+    /// was not asked for.
     pub fn open(self, tuned: &mut DeviceTuning) -> Result<OpenDevice, ExecError> {
-        OpenDevice::of(self.selected, self.precision, Some(&self.adapters), tuned)
+        let is_gpu = matches!(self.selected.device, Device::Gpu(_));
+        tuned.load(&self.selected.device);
+        match OpenDevice::of(self.selected, self.precision, Some(&self.adapters), tuned) {
+            Err(error) if is_gpu && self.leaves_gpu => {
+                let cpu = Selected::cpu(error.to_string());
+                tuned.load(&cpu.device);
+                OpenDevice::of(cpu, Precision::F32, None, tuned)
+            }
+            opened => opened,
+        }
     }
 }
 
 impl OpenDevice {
+    /// With [`DeviceChoice::Auto`], this is the CPU in f32 if the GPU does not
+    /// open; the reason says why. Who asks for f16 gets the error.
+    ///
     /// # Errors
     /// When there is no such device, it lacks the precision, or does not open.
     pub fn open(choice: &DeviceChoice, precision: PrecisionChoice) -> Result<Self, OpenError> {
@@ -137,5 +155,38 @@ impl OpenDevice {
             return Backend::gpu(gpu.clone(), self.precision, model);
         }
         Backend::cpu(self.precision, model)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::gpu::AdapterSummary;
+
+    /// As a card that was listed and is gone, or has no memory left.
+    fn open_lost(leaves_gpu: bool) -> Result<OpenDevice, ExecError> {
+        let found = Found {
+            adapters: Adapters::default(),
+            selected: Selected {
+                device: Device::Gpu(AdapterSummary::baseline()),
+                reason: "the only GPU found".to_owned(),
+            },
+            precision: Precision::F32,
+            leaves_gpu,
+        };
+        found.open(&mut DeviceTuning::new(None, None))
+    }
+
+    #[test]
+    fn a_gpu_that_does_not_open_is_replaced_by_the_cpu() {
+        let device = open_lost(true).unwrap();
+        let Selected { device, reason } = device.selected();
+        assert!(matches!(device, Device::Cpu(_)), "{device}");
+        assert!(reason.contains("failed"), "{reason}");
+    }
+
+    #[test]
+    fn a_gpu_that_was_asked_for_and_does_not_open_is_an_error() {
+        assert!(matches!(open_lost(false), Err(ExecError::Device { .. })));
     }
 }

@@ -13,8 +13,8 @@ pub enum DeviceChoice {
     Cpu,
     /// The best hardware GPU.
     Gpu,
-    /// The index of an adapter, or a part of its name, backend or driver in any
-    /// case.
+    /// The index of an adapter, a number in its name, or a part of its name,
+    /// backend or driver in any case.
     Named(String),
 }
 
@@ -147,12 +147,14 @@ fn named(asked: &str, adapters: &[AdapterSummary]) -> Result<Device, DeviceError
 
 /// Whether `wanted`, in lower case, is part of an adapter's description.
 fn matches_name(a: &AdapterSummary, wanted: &str) -> bool {
-    let text = format!("{} ({}) {}", a.name, a.backend, a.driver).to_lowercase();
+    let name = a.name.to_lowercase();
     if wanted.parse::<usize>().is_ok() {
-        // Not an index but a model number like 4090, which is a whole word.
-        let mut words = text.split(|c: char| !c.is_alphanumeric());
+        // Not an index but a model number like 4090, which is a whole word. A
+        // driver's version is full of numbers that nobody asks for.
+        let mut words = name.split(|c: char| !c.is_alphanumeric());
         return words.any(|word| word == wanted);
     }
+    let text = format!("{name} ({}) {}", a.backend, a.driver.to_lowercase());
     !wanted.is_empty() && text.contains(wanted)
 }
 

@@ -98,7 +98,8 @@ pub struct Upscaler {
 type LrSize = [usize; 2];
 
 impl Upscaler {
-    /// Chooses the device and opens it.
+    /// Chooses the device and opens it, or, with [`DeviceChoice::Auto`], the CPU
+    /// if the GPU does not open.
     ///
     /// # Errors
     /// When the device is missing, fails or lacks the precision, or the tile is too
@@ -107,13 +108,11 @@ impl Upscaler {
         check(options)?;
         let found = Found::new(&options.device, options.precision)?;
         let mut tuned = DeviceTuning::new(options.tuning, options.cache.clone());
-        tuned.load(&found.selected.device);
+        let leaves_gpu = found.leaves_gpu;
         let device = found.open(&mut tuned)?;
         Ok(Self {
             falls_back: options.precision == PrecisionChoice::Auto,
-            // Who asked for f16 gets no f32 on another device, either.
-            leaves_gpu: options.device == DeviceChoice::Auto
-                && options.precision != PrecisionChoice::F16,
+            leaves_gpu,
             ..Self::of(model, &device, options, tuned)
         })
     }

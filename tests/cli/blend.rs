@@ -1,7 +1,7 @@
 //! `srdiff blend`.
 
 use super::folder::{FAST, Folder};
-use image::{Rgba, RgbaImage};
+use image::{Rgb, RgbImage, Rgba, RgbaImage};
 use std::fs;
 use std::process::Command;
 
@@ -60,6 +60,47 @@ fn a_mask_counts_as_far_as_it_is_opaque() {
     };
     assert!(differ(|x| x < 12));
     assert!(!differ(|x| x >= 12));
+}
+
+/// Whatever its hue, and whatever channels the image has.
+#[test]
+fn a_coloured_mask_counts_as_its_mean() {
+    let folder = Folder::new();
+    folder.draw("colour.png", 16, 16);
+    let gray = folder.load("colour.png").to_luma8();
+    gray.save(folder.path("gray.png")).unwrap();
+    for (name, level) in [
+        ("red", [150, 0, 0]),
+        ("blue", [0, 0, 150]),
+        ("flat", [50; 3]),
+    ] {
+        let mask = RgbImage::from_pixel(16, 16, Rgb(level));
+        mask.save(folder.path(&format!("{name}.png"))).unwrap();
+    }
+    for input in ["colour.png", "gray.png"] {
+        let [red, blue, flat] = ["red", "blue", "flat"].map(|name| {
+            let (mask, output) = (format!("{name}.png"), format!("out_{name}.png"));
+            let args = ["blend", input, "--mask", &mask, "-o", &output, "--force"];
+            let run = folder.run(&[&args[..], &FAST, &["--seed", "1"]].concat());
+            assert_eq!(run.code, 0, "{run:?}");
+            folder.load(&output).into_rgb8()
+        });
+        assert!(red == flat && blue == flat, "{input}");
+        assert!(flat != folder.load(input).to_rgb8(), "{input}");
+    }
+}
+
+/// Pixels that fill up the last LR pixels would lie between edges that meet.
+#[test]
+fn a_texture_wraps_in_whole_lr_pixels_alone() {
+    let folder = Folder::new();
+    folder.draw("odd.png", 22, 16);
+    folder.draw("even.png", 20, 16);
+    let blend = |input| [&["blend", input, "--wrap"], &FAST[..]].concat();
+    let parts = ["odd.png: ", "22x16", "--wrap", "multiples of 4", "20x16"];
+    folder.refuses(&blend("odd.png"), 2, &parts);
+    let run = folder.run(&blend("even.png"));
+    assert_eq!(run.code, 0, "{run:?}");
 }
 
 #[test]

@@ -97,6 +97,18 @@ fn an_infinite_psnr_leaves_the_means_as_they_are() {
 }
 
 #[test]
+fn images_of_formats_that_are_not_read_are_counted() {
+    let folder = with_pictures(&["hr/a.png"]);
+    folder.write("hr/b.HEIC", b"");
+    let what = "1 file of a format that is not read (.heic)";
+    let run = evaluate(&folder, &["hr"]);
+    let note = format!("note: hr: {what} was left out");
+    assert!(run.stderr.contains(&note), "{run:?}");
+    fs::remove_file(folder.path("hr/a.png")).unwrap();
+    refuses(&folder, &["hr"], 3, &["hr: holds no images but", what]);
+}
+
+#[test]
 fn opacity_and_other_frames_are_told() {
     let folder = with_pictures(&["hr/a.png"]);
     let run = evaluate(&folder, &["hr"]);

@@ -78,6 +78,35 @@ fn gif_and_pnm_are_read() {
     }
 }
 
+#[test]
+fn images_of_other_formats_in_folders_are_told() {
+    let folder = Folder::new();
+    fs::create_dir_all(folder.path("photos/below")).unwrap();
+    let empty = ["photos"];
+    for name in ["a.HEIC", "below/b.heic", "c.psd", "notes.txt", "._d.heic"] {
+        folder.write(&format!("photos/{name}"), b"anything");
+    }
+    let what = "2 files of formats that are not read (.heic, .psd)";
+    let parts = ["photos: ", "holds no images but ", what, "--recursive"];
+    folder.refuses_upscale(&empty, 3, &parts);
+    folder.draw("photos/e.png", 3, 3);
+    let told = |args: &[&str]| folder.upscale(args).stderr;
+    let stderr = told(&["photos", "-o", "out"]);
+    assert!(
+        stderr.contains(&format!("note: photos: {what} were left out\n")),
+        "{stderr}"
+    );
+    let stderr = told(&["photos", "-r", "-o", "out"]);
+    assert!(
+        stderr.contains("note: photos: 3 files of formats"),
+        "{stderr}"
+    );
+    fs::remove_file(folder.path("photos/c.psd")).unwrap();
+    let stderr = told(&["photos", "-o", "out"]);
+    let one = "note: photos: 1 file of a format that is not read (.heic) was left out\n";
+    assert!(stderr.contains(one), "{stderr}");
+}
+
 /// A small file that the tests of the library know.
 fn known(folder: &Folder, name: &str) {
     let path = Path::new("tests/data/pictures").join(name);

@@ -1,9 +1,8 @@
 //! Model files that cannot be used.
 
 use super::folder::Folder;
-use super::support::adapters;
+use super::support::{adapters, choice_of};
 use super::support_models::ModelFile;
-use srdiff::exec::gpu::AdapterKind;
 use std::fs;
 
 /// Runs with a model file of these bytes, which must be refused.
@@ -129,12 +128,8 @@ fn weights_that_exceed_f16() {
     let mut model = ModelFile::of("tiny-x4");
     model.tensor("rrdb.conv_first.weight").1.fill(1e6);
     for adapter in adapters().iter().filter(|adapter| adapter.f16) {
-        let index = adapter.index.to_string();
-        let device = match adapter.kind {
-            AdapterKind::Software => &adapter.name,
-            _ => &index,
-        };
-        let options = ["-d", device, "-p", "f16"];
+        let device = choice_of(adapter);
+        let options = ["-d", &device, "-p", "f16"];
         let parts = ["in.png: ", "produced NaN", "in f16", "--precision f32"];
         refuses_after_work(&model.to_bytes(), &options, &parts);
     }

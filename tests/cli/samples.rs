@@ -1,6 +1,7 @@
 //! Several results of an image.
 
 use super::folder::{FAST, Folder};
+use image::{ColorType, DynamicImage, ImageBuffer};
 use serde_json::Value;
 use std::fs;
 
@@ -96,6 +97,38 @@ fn the_mean_and_the_deviation_are_those_of_the_samples() {
         assert_eq!(output, format!("{stem}_x4_mean.png"));
         let numbers: Vec<_> = lines.iter().filter_map(|l| l["sample"].as_u64()).collect();
         assert_eq!(numbers, [1, 2, 3, 4]);
+    }
+}
+
+#[test]
+fn the_mean_has_as_many_bits_as_the_image() {
+    let folder = Folder::new();
+    let words = |x: u32, y: u32| [x * 9001, y * 15_013, (x + y) * 5003, 30_000 + x * 4000];
+    let deep = |x, y| image::Rgba(words(x, y).map(|v| v as u16));
+    let deep = DynamicImage::ImageRgba16(ImageBuffer::from_fn(6, 4, deep));
+    deep.to_rgb16().save(folder.path("deep.png")).unwrap();
+    deep.to_luma16().save(folder.path("gray.png")).unwrap();
+    deep.save(folder.path("clear.png")).unwrap();
+    for (stem, color) in [
+        ("deep", ColorType::Rgb16),
+        ("gray", ColorType::L16),
+        ("clear", ColorType::Rgba16),
+    ] {
+        let input = format!("{stem}.png");
+        folder.upscale(&[&input, "--samples", "2", "--uncertainty", "--seed", "1"]);
+        let [one, two, mean] = ["1", "2", "mean"].map(|name| {
+            let picture = folder.load(&format!("{stem}_x4_{name}.png"));
+            assert_eq!(picture.color(), color, "{stem} {name}");
+            picture.into_rgba16().into_raw()
+        });
+        assert_ne!(one, two);
+        for ((one, two), mean) in one.iter().zip(&two).zip(&mean) {
+            let expected = (f64::from(*one) + f64::from(*two)) / 2.0;
+            assert!(
+                (f64::from(*mean) - expected).abs() <= 1.0,
+                "{mean} {expected}"
+            );
+        }
     }
 }
 

@@ -179,3 +179,38 @@ fn json_of_one_picture() {
     assert_eq!(line["error"]["code"], 3);
     assert!(run.stderr.starts_with("error: no.png: "), "{run:?}");
 }
+
+/// What goes through pipes is kept in files, which need a place.
+#[cfg(unix)]
+#[test]
+fn a_folder_of_temporary_files_that_is_not_there_is_told() {
+    let folder = Folder::new();
+    let picture = fs::read(folder.path("in.png")).unwrap();
+    for (args, code, told) in [
+        (
+            ["in.png", "-o", "-"],
+            4,
+            "standard output: the result cannot be kept in ",
+        ),
+        (
+            ["-", "-o", "out.png"],
+            3,
+            "standard input: cannot be kept in ",
+        ),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_srdiff"))
+            .current_dir(folder.path(""))
+            .env("TMPDIR", "/nowhere")
+            .arg("upscale")
+            .args(FAST)
+            .args(args)
+            .write_stdin(picture.clone())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        assert!(output.stdout.is_empty());
+        let reason = "/nowhere (No such file or directory (os error 2)); make room there, or name another folder in TMPDIR\n";
+        let told = format!("error: {told}{reason}");
+        assert!(stderr(&output).ends_with(&told), "{output:?}");
+    }
+}

@@ -1,22 +1,13 @@
 //! `train` on every GPU: the parameters of the CPU, or a refusal.
 
 use super::folder::{Folder, Run};
-use super::support::adapters;
+use super::support::{adapters, choice_of};
 use super::train::{trained, with_photos};
-use srdiff::exec::gpu::{AdapterKind, AdapterSummary};
 use srdiff::model::convert::{self, ConvertOptions, assemble};
 use srdiff::model::{Settings, Weights};
 use srdiff::train::{Checkpoint, NewModel, initial_tensors};
 use std::collections::BTreeMap;
 use std::fs;
-
-/// What chooses an adapter: software ones are not taken by their index.
-fn name(adapter: &AdapterSummary) -> String {
-    match adapter.kind {
-        AdapterKind::Software => adapter.name.clone(),
-        _ => adapter.index.to_string(),
-    }
-}
 
 /// The losses that lines of JSON tell.
 fn losses(run: &Run) -> Vec<f64> {
@@ -194,7 +185,7 @@ fn gpus_train_as_the_cpu_does() {
                 if precision == "f16" && !adapter.f16 {
                     continue;
                 }
-                let device = name(adapter);
+                let device = choice_of(adapter);
                 let mut losses = train(stage, &device, precision, &["-n2", "--force"]);
                 losses.extend(train(stage, &device, precision, &["-n3", "--resume"]));
                 let found = Outcome::of(&folder, losses);
@@ -215,7 +206,7 @@ fn f16_goes_on_after_f32_with_a_scale_of_its_own() {
     let folder = with_photos();
     trained(&folder, &[("--steps", "2"), ("--seed", "2")]);
     for adapter in adapters().iter().filter(|adapter| adapter.f16) {
-        let (checkpoint, device) = (format!("{}.checkpoint", adapter.index), name(adapter));
+        let (checkpoint, device) = (format!("{}.checkpoint", adapter.index), choice_of(adapter));
         fs::copy(folder.path("new.checkpoint"), folder.path(&checkpoint)).unwrap();
         for (steps, precision, scales, at_scale) in [
             ("3", "f16", true, 1),
@@ -290,7 +281,7 @@ fn gpus_name_the_layer_that_they_cannot_train() {
     let model = assemble("odd", &settings, &tensors, &ConvertOptions::default()).unwrap();
     convert::save(&model, &folder.path("odd.safetensors"), false).unwrap();
     for adapter in adapters() {
-        let device = name(&adapter);
+        let device = choice_of(&adapter);
         for stage in ["encoder", "joint"] {
             let parts = ["'rrdb.RRDB_trunk.1.RDB3.conv5'", "use --device cpu"];
             folder.refuses(&step_of_odd(stage, &device), 7, &parts);

@@ -1,6 +1,9 @@
 //! Files to pixels.
 
-use super::files::{Folder, encoded, exif, files, jpeg, png, png_with, profile, tiff, with_chunk};
+use super::files::{
+    Folder, SHORT, encoded, exif, files, jpeg, page, png, png_with, profile, tiff, tiff_pages,
+    with_chunk,
+};
 use super::{noise, noise_picture};
 use ::image::ExtendedColorType;
 use ::image::codecs::webp::WebPEncoder;
@@ -62,8 +65,8 @@ fn gray_is_marked() {
         let picture = Picture::open(&folder.write("g", bytes)).unwrap();
         assert_eq!(picture.rgb8()[..], rgb, "{format}");
         assert!(picture.is_neutral(), "{format}");
-        // WebP and BMP have no gray of their own.
-        assert_eq!(picture.gray, ["PNG", "TIFF"].contains(&format), "{format}");
+        // WebP has no gray of its own, and BMP palettes.
+        assert_eq!(picture.gray, format != "WebP", "{format}");
     }
     let with_alpha = png_with([6, 1], ExtendedColorType::La8, &samples, [None, None]);
     let picture = Picture::open(&folder.write("la", with_alpha)).unwrap();
@@ -107,6 +110,39 @@ fn palettes_and_cmyk_become_rgb() {
     let file = tiff(5, 4, 1, &[255, 0, 0, 0, 0, 0, 0, 255]);
     let picture = Picture::open(&folder.write("cmyk", file)).unwrap();
     assert_eq!(picture.rgb8()[..], [0, 255, 255, 0, 0, 0]);
+}
+
+#[test]
+fn palettes_of_grays_stay_gray() {
+    let folder = Folder::new();
+    let samples = [1, 200, 1];
+    for level in [200, 201] {
+        let palette = [1, 1, 1, 200, 200, level];
+        let file = png(3, 1, [8, 3], &palette, &[0, 0, 1, 0]);
+        let mut tags = page([3, 1], [8, 1], 1, 3);
+        let level = |index: u32| {
+            u32::from(palette[(index % 256).min(1) as usize * 3 + (index / 256) as usize]) * 257
+        };
+        tags.push((320, SHORT, (0..768).map(level).collect()));
+        let tiff = tiff_pages(&[(&tags, &[0, 1, 0])]);
+        let mut gif = Vec::new();
+        let mut encoder = ::image::codecs::gif::GifEncoder::new(&mut gif);
+        let pixels: Vec<u8> = [0, 1, 0]
+            .iter()
+            .flat_map(|&i| palette[3 * i..][..3].to_vec())
+            .collect();
+        encoder
+            .encode(&pixels, 3, 1, ExtendedColorType::Rgb8)
+            .unwrap();
+        drop(encoder);
+        for (format, file) in [("PNG", file), ("TIFF", tiff), ("GIF", gif)] {
+            let picture = Picture::open(&folder.write("palette", file)).unwrap();
+            assert_eq!(picture.gray, palette[5] == 200, "{format}");
+            assert_eq!(picture.rgb8()[..], pixels, "{format}");
+            let first: Vec<u8> = picture.rgb8().iter().step_by(3).copied().collect();
+            assert_eq!(first, samples, "{format}");
+        }
+    }
 }
 
 #[test]

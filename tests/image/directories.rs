@@ -7,6 +7,7 @@ pub const BYTE: u16 = 1;
 pub const ASCII: u16 = 2;
 pub const SHORT: u16 = 3;
 pub const LONG: u16 = 4;
+pub const RATIONAL: u16 = 5;
 pub const UNDEFINED: u16 = 7;
 pub const DOUBLE: u16 = 12;
 
@@ -62,7 +63,7 @@ impl Tiff {
             let unit = match kind {
                 SHORT => 2,
                 LONG => 4,
-                DOUBLE => 8,
+                DOUBLE | RATIONAL => 8,
                 _ => 1,
             };
             directory.extend(self.number(tag.into(), 2));

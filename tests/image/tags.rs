@@ -147,6 +147,27 @@ fn tags_of_programs_are_left_out_and_told() {
     assert!(holds(&again.metadata.exif.unwrap(), b"Camera\0"));
 }
 
+/// Programs that read it would take the new file for one built in that way.
+#[test]
+fn descriptions_of_how_a_file_is_built_are_left_out_and_told() {
+    for (text, is_kept) in [
+        ("ImageJ=1.53t\nimages=3\nslices=3\0", false),
+        ("<?xml version=\"1.0\"?><OME xmlns=\"a\"/>\0", false),
+        ("{\"shape\": [3, 5]}\0", false),
+        ("A cell in ImageJ\0", true),
+    ] {
+        let mut tiff = Tiff::new(true, false);
+        let mut tags = tiff.pixels(3, 7);
+        tags.push((270, ASCII, text.as_bytes().to_vec()));
+        let first = tiff.directory(&tags, 0);
+        let once = read(&tiff.file(first));
+        let told = "what cannot be kept of its tags was left out: ImageDescription";
+        let exif = once.picture.metadata.exif.unwrap_or_default();
+        assert_eq!(holds(&exif, text.as_bytes()), is_kept, "{text}");
+        assert_eq!(once.notes, &[told][usize::from(is_kept)..], "{text}");
+    }
+}
+
 #[test]
 fn private_tags_share_the_room_that_jpeg_has() {
     let mut tiff = Tiff::new(true, false);

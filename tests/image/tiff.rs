@@ -323,3 +323,14 @@ fn jpeg_streams_larger_than_their_tile_are_refused() {
         "{text}"
     );
 }
+
+/// libtiff refuses it, too; taken as they are stored, its samples are no RGB.
+#[test]
+fn jpeg_streams_of_luma_and_chroma_are_not_taken_for_other_colours() {
+    let stream = std::fs::read("tests/data/pictures/jpeg_non_interleaved_420.jpg").unwrap();
+    let picture = read(tiled(64, [8, 3], 7, 6), &stream).picture;
+    let whole = Picture::open("tests/data/pictures/jpeg_non_interleaved_420.jpg".as_ref());
+    assert_eq!(picture.rgb8()[..6], whole.unwrap().rgb8()[..6]);
+    let text = refusal(tiled(64, [8, 3], 7, 2), &stream);
+    assert!(text.contains("subsampled JPEG coding"), "{text}");
+}

@@ -48,7 +48,7 @@ fn pixel() -> Vec<u8> {
 }
 
 /// A JPEG file with another segment after its first marker.
-fn with_segment(marker: u8, data: &[u8]) -> Vec<u8> {
+pub fn with_segment(marker: u8, data: &[u8]) -> Vec<u8> {
     let length = (data.len() as u16 + 2).to_be_bytes();
     let whole = jpeg([8, 8], None);
     [&whole[..2], &[0xff, marker], &length, data, &whole[2..]].concat()

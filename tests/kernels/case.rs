@@ -64,6 +64,11 @@ impl Bound {
         }
     }
 
+    /// Where it is stored in f16 and cut off, which is off by up to a whole unit.
+    pub fn f16_cut_off(&self) -> f64 {
+        self.f16 + (self.f16 - self.f32).max(0.0)
+    }
+
     /// Where it is stored in bf16, which has 8 bits where f16 has 11.
     pub fn bf16(&self) -> f64 {
         self.f32 + 8.0 * (self.f16 - self.f32).max(0.0)

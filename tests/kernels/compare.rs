@@ -38,6 +38,8 @@ pub struct Trial {
     arrays: HashMap<usize, PlannedValue>,
     packed: Vec<PackedWeight>,
     rounds_operands: bool,
+    /// Whether f16 may be cut off where others round, which Vulkan allows.
+    pub cuts_off: bool,
     precisions: Precisions,
     before: HashMap<usize, Vec<f32>>,
 }
@@ -67,6 +69,15 @@ impl Chooser for WithFormats<'_> {
 
     fn precision(&self) -> Precision {
         self.kernels.precision()
+    }
+}
+
+/// The number of f16 next to this one on the side of zero.
+fn cut_off(v: f64) -> f32 {
+    let nearest = half::f16::from_f64(v);
+    match nearest.to_f64().abs() > v.abs() {
+        true => half::f16::from_bits(nearest.to_bits() - 1).to_f32(),
+        false => nearest.to_f32(),
     }
 }
 
@@ -106,6 +117,7 @@ impl Trial {
             before: before.collect(),
             case: Arc::new(case.clone()),
             rounds_operands: rounds_operands(&case.graph, &program),
+            cuts_off: false,
             arrays,
             packed,
             precisions,
@@ -115,7 +127,8 @@ impl Trial {
 
     /// Runs a case.
     pub fn run(case: &Case, subject: &Subject) -> Result<(Self, Outcome), String> {
-        let (trial, program) = Self::plan(case, subject.kernels())?;
+        let (mut trial, program) = Self::plan(case, subject.kernels())?;
+        trial.cuts_off = subject.may_cut_off();
         let outcome = trial.run_on(subject, &program);
         let outcome = outcome.map_err(|error| format!("{}: {error}", case.name))?;
         Ok((trial, outcome))
@@ -172,6 +185,7 @@ impl Trial {
                         let v = data[(n * value.shape.c + c) * plane + at % plane];
                         match array.format.precision {
                             Precision::F32 => v as f32,
+                            Precision::F16 if self.cuts_off => cut_off(v),
                             Precision::F16 => half::f16::from_f64(v).to_f32(),
                             Precision::Bf16 => half::bf16::from_f64(v).to_f32(),
                         }
@@ -248,6 +262,7 @@ impl Trial {
         };
         rounding
             + match self.arrays[&index].format.precision {
+                Precision::F16 if self.cuts_off => self.case.bound.f16_cut_off(),
                 Precision::F16 => self.case.bound.f16,
                 Precision::Bf16 => self.case.bound.bf16(),
                 Precision::F32 => self.case.bound.f32,

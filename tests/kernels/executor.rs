@@ -21,18 +21,14 @@ type Check = fn(&Arc<Gpu>, &Subject) -> Result<(), Failed>;
 const OUT_OF_MEMORY: &str = "executor/running out of memory is no end";
 
 pub fn tests(subjects: &[Arc<Subject>]) -> Vec<Test> {
-    let mut tests = Vec::new();
-    for subject in subjects {
-        let Device::Gpu(gpu) = subject.device() else {
-            continue;
-        };
+    let on_gpus = subjects.iter().filter(|subject| subject.is_gpu());
+    let checks = |subject: &Arc<Subject>| {
         let mut checks: Vec<(&str, Check)> = vec![
             (
                 "executor/too many workgroups are refused",
                 too_many_workgroups,
             ),
             ("executor/too large an array is refused", too_large_array),
-            (OUT_OF_MEMORY, out_of_memory),
             ("executor/more records than before", more_records),
             ("executor/split submits compute the same", split_submits),
             (
@@ -45,13 +41,29 @@ pub fn tests(subjects: &[Arc<Subject>]) -> Vec<Test> {
         if subject.precision() == Precision::F32 {
             checks.push(("executor/the peak is measured", peak));
         }
-        for (name, check) in checks {
-            let (gpu, subject) = (gpu.clone(), subject.clone());
-            let name = format!("{name} on {}", subject.name);
-            tests.push(Test::test(name, move || check(&gpu, &subject)));
-        }
-    }
-    tests
+        let tests = checks
+            .into_iter()
+            .map(|(name, check)| test(name, check, subject));
+        tests.collect::<Vec<_>>()
+    };
+    on_gpus.flat_map(checks).collect()
+}
+
+/// What takes all of a GPU's memory, so that nothing else can run there.
+pub fn tests_alone(subjects: &[Arc<Subject>]) -> Vec<Test> {
+    let on_gpus = subjects.iter().filter(|subject| subject.is_gpu());
+    on_gpus
+        .map(|subject| test(OUT_OF_MEMORY, out_of_memory, subject))
+        .collect()
+}
+
+fn test(name: &str, check: Check, subject: &Arc<Subject>) -> Test {
+    let subject = subject.clone();
+    let name = format!("{name} on {}", subject.name);
+    Test::test(name, move || match subject.device() {
+        Device::Gpu(gpu) => check(gpu, &subject),
+        Device::Cpu => Err("is no GPU".into()),
+    })
 }
 
 fn copy(shape: Shape) -> Case {

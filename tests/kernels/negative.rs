@@ -14,6 +14,7 @@ pub fn tests() -> Vec<Test> {
     let test = |name: &str, f: fn() -> Result<(), Failed>| Test::test(name.to_owned(), f);
     vec![
         test("comparison/the reference itself passes", faultless),
+        test("comparison/f16 that is cut off passes on GPUs", cut_off),
         test("comparison/one wrong element fails", one_wrong_element),
         test("comparison/a wrong parameter fails", wrong_parameter),
         test("comparison/a wrong weight fails", wrong_weight),
@@ -57,6 +58,24 @@ fn faultless() -> Result<(), Failed> {
         }
     }
     Ok(())
+}
+
+fn cut_off() -> Result<(), Failed> {
+    let mut refused_elsewhere = 0;
+    for case in small_cases() {
+        let (mut trial, _) = prepare(&case, Precision::F16)?;
+        trial.cuts_off = true;
+        let outcome = trial.faultless();
+        trial
+            .check(&outcome)
+            .map_err(|problem| format!("{}: {problem}", case.name))?;
+        trial.cuts_off = false;
+        refused_elsewhere += usize::from(trial.check(&outcome).is_err());
+    }
+    match refused_elsewhere {
+        20.. => Ok(()),
+        few => Err(format!("only {few} cases tell it from rounding").into()),
+    }
 }
 
 /// Every element in turn, of results, of channels beside them, of operands

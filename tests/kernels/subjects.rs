@@ -43,6 +43,15 @@ impl Subject {
         }
     }
 
+    /// Whether its driver may cut numbers off as it stores them in f16. Software
+    /// adapters round.
+    pub fn may_cut_off(&self) -> bool {
+        match &self.device {
+            Device::Cpu => false,
+            Device::Gpu(gpu) => gpu.summary().kind != AdapterKind::Software,
+        }
+    }
+
     /// Whether a case is worth its time here. Software adapters compile a shader
     /// for up to a second: in f32 without checks, which tells what users of a GPU
     /// would get, they try the models' own shapes alone.

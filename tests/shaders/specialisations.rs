@@ -195,6 +195,11 @@ fn pointwise_and_norms(all: &mut Specialisations) {
     }
     let statistics: Numbers = &[("STATISTICS", 1)];
     all.add("group_norm", &["statistics_of_group"], statistics, x);
+    let parts: Numbers = &[("STATISTICS", 2)];
+    all.add("group_norm", &["statistics_of_part"], parts, x);
+    if all.scalar == 'f' {
+        all.add("group_norm", &["join_parts"], &[("STATISTICS", 3)], &[]);
+    }
     let context: Numbers = &[("CONTEXT", 1)];
     all.add("linear_attention", &["context_of_head"], context, x);
     all.add("linear_attention", &["attend"], &[("CONTEXT", 0)], xy);

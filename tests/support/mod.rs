@@ -1,7 +1,7 @@
 //! What several tests need: where the fixtures are, which adapters to run on.
 #![allow(dead_code)] // no test uses all of it
 
-use srdiff::exec::gpu::{AdapterSummary, list_adapters};
+use srdiff::exec::gpu::{AdapterKind, AdapterSummary, list_adapters};
 use std::path::PathBuf;
 
 /// The folder of golden tensors: `SRDIFF_FIXTURES`, or the project's own.
@@ -26,6 +26,15 @@ pub fn adapters() -> Vec<AdapterSummary> {
         println!("skipped on the GPU: there is no adapter");
     }
     adapters
+}
+
+/// What an adapter is asked for by: software has to be named, and of others
+/// there may be two of one name, or one whose name is part of another's.
+pub fn choice_of(adapter: &AdapterSummary) -> String {
+    match adapter.kind {
+        AdapterKind::Software => adapter.name.clone(),
+        _ => adapter.index.to_string(),
+    }
 }
 
 /// Whether `SRDIFF_REQUIRE_GPU=1` says that there must be a GPU.

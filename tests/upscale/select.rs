@@ -90,6 +90,13 @@ fn adapters_are_chosen_by_name_or_index() {
     let error = choose("big", &machine()).unwrap_err().to_string();
     assert!(error.contains("2: Big 4090 f16"), "{error}");
     assert!(!error.contains("llvmpipe"), "{error}");
+    // "3" of a driver's version is no adapter 3.
+    let mut few = machine();
+    few.truncate(3);
+    few[1].driver = "Mesa 22.3.6".to_owned();
+    let error = choose("3", &few).unwrap_err();
+    assert!(matches!(error, DeviceError::Unknown { .. }), "{error}");
+    assert_eq!(chosen("22.3", &few), chosen("1", &few));
     for unknown in ["9", "voodoo", ""] {
         let error = choose(unknown, &machine()).unwrap_err();
         assert!(matches!(error, DeviceError::Unknown { .. }), "{error}");

@@ -2,6 +2,7 @@
 
 use super::args::EvaluateArgs;
 use crate::cli::failure::Failure;
+use crate::cli::other_formats::OtherFormats;
 use srdiff::image::{
     DecodeOptions, Decoded, ImageError, ImageProblem, NoMemory, Picture, decode, dimensions_within,
     has_extension, metrics,
@@ -51,6 +52,8 @@ pub struct Listed {
     pub failed: Vec<(String, Failure)>,
     /// All files.
     pub files: Vec<PathBuf>,
+    /// What is to be known of the folders.
+    pub notes: Vec<String>,
 }
 
 impl Entry {
@@ -113,9 +116,13 @@ impl Entry {
 /// Lists and pairs the pictures, and checks their sizes from their headers. Pictures
 /// that do not belong together are another data set than was meant: all is refused.
 pub fn list(args: &EvaluateArgs, settings: &Settings) -> Result<Listed, Failure> {
-    let hr = files(args.hr()?)?;
+    let mut listed = Listed::default();
+    let hr = files(args.hr()?, &mut listed.notes)?;
     let pairs = match &args.lr {
-        Some(folder) => paired(hr, files(folder)?, folder, settings.scale)?,
+        Some(folder) => {
+            let lr = files(folder, &mut listed.notes)?;
+            paired(hr, lr, folder, settings.scale)?
+        }
         None => hr.into_iter().map(|hr| (hr, None)).collect(),
     };
     let size = |path: &Path| {
@@ -123,7 +130,6 @@ pub fn list(args: &EvaluateArgs, settings: &Settings) -> Result<Listed, Failure>
             .map(|(width, height)| [width, height])
             .map_err(of_input)
     };
-    let mut listed = Listed::default();
     for (hr, lr) in pairs {
         listed.files.extend(lr.iter().chain([&hr]).cloned());
         let sizes = size(&hr).and_then(|full| Ok((full, lr.as_deref().map(size).transpose()?)));
@@ -248,7 +254,7 @@ fn paired(
 }
 
 /// A file's stem in lower case, without what data sets append to it: `x4`,
-/// `_LRBI_x4`, `_SRF_4_LR`, `_HR`.
+/// `_LRBI_x4`, `_SRF_4_LR`, `_LR4`, `_HR`.
 fn key(path: &Path, scale: usize) -> String {
     let stem = path.file_stem().unwrap_or_default();
     let full = stem.to_string_lossy().to_lowercase();
@@ -261,7 +267,8 @@ fn key(path: &Path, scale: usize) -> String {
                 continue 'again;
             }
         }
-        for ending in ENDINGS {
+        let with_scale = format!("lr{scale}");
+        for ending in ENDINGS.into_iter().chain([&*with_scale]) {
             if let Some(rest) = key.strip_suffix(ending)
                 && rest.ends_with(separators)
             {
@@ -277,22 +284,36 @@ fn key(path: &Path, scale: usize) -> String {
 }
 
 /// The images of a folder that are not hidden, by name.
-fn files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+fn files(folder: &Path, notes: &mut Vec<String>) -> Result<Vec<PathBuf>, Failure> {
     let unreadable = |error: std::io::Error| {
         let reason = format!("cannot be listed ({error}); name a folder of images");
         unsuitable(folder, reason)
     };
     let mut files = Vec::new();
+    let mut others = OtherFormats::default();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if has_extension(&path) && !name.starts_with('.') && path.is_file() {
+        if name.starts_with('.') {
+            continue;
+        }
+        if !has_extension(&path) {
+            others.count(&path);
+        } else if path.is_file() {
             files.push(path);
         }
     }
+    let told = others.told();
     if files.is_empty() {
-        let reason = "holds no images; name a folder of images";
+        let reason = match told {
+            None => "holds no images; name a folder of images".to_owned(),
+            Some((what, _)) => format!("holds no images but {what}; convert them"),
+        };
         return Err(unsuitable(folder, reason));
+    }
+    if let Some((what, were)) = told {
+        let folder = folder.display();
+        notes.push(format!("{folder}: {what} {were} left out"));
     }
     files.sort();
     Ok(files)
@@ -321,11 +342,14 @@ mod tests {
             "head_HR_x4.png",
             "head_SRF_4_LR.png",
             "head-lr.png",
+            "head_LR4.png",
         ] {
             assert_eq!(key(name), "head", "{name}");
         }
         // Another scale, a word that ends like that, and nothing else.
         assert_eq!(key("headx2.png"), "headx2");
+        assert_eq!(key("head_LR2.png"), "head_lr2");
+        assert_eq!(key("headlr4.png"), "headlr4");
         assert_eq!(key("chr.png"), "chr");
         assert_eq!(key("x4.png"), "x4");
         assert_ne!(key("img_001.png"), key("img_002.png"));

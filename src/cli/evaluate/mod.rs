@@ -48,7 +48,7 @@ pub fn run(args: &EvaluateArgs) -> Result<(), Failure> {
     check_any(&mut listed)?;
     let selected = upscaler.selected();
     terminal::status(&format!("{}: {}", selected.device, selected.reason));
-    if let Some(note) = note {
+    for note in note.iter().chain(&listed.notes) {
         terminal::status(&format!("note: {note}"));
     }
     let stop = Stop::on_signals();

@@ -64,6 +64,7 @@ pub fn with_options(error: &UpscaleError) -> String {
             UpscaleError::Sampler(_)
             | UpscaleError::Option { .. }
             | UpscaleError::TooLarge(_)
+            | UpscaleError::WrapSize { .. }
             | UpscaleError::NotExported(_) => with_flags(&error.to_string()),
             UpscaleError::NothingToTune(_) => {
                 format!("{error} with --device (`srdiff devices` lists them)")

@@ -7,7 +7,7 @@ use super::rows::{Results, Rows};
 use crate::cli::failure::Failure;
 use crate::cli::signals::Stop;
 use srdiff::image::{Decoded, NoMemory, OutputFormat, Picture, Strip};
-use srdiff::upscale::{Progress, Spread, UpscaleError, Upscaler};
+use srdiff::upscale::{Progress, Report as How, SampleOptions, Spread, UpscaleError, Upscaler};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender};
@@ -248,49 +248,68 @@ impl<'a> Compute<'a, '_> {
             Err(UpscaleError::Cancelled) => return Ok(Next::End),
             Err(error) => return Err(failed(error)),
         };
-        let retried = how.retried.iter().map(ToString::to_string);
-        image.note(report, retried.collect());
-        let remark = remark(how.lr_psnr, sample.consistent && !image.is_nearly);
-        image.remark(report, remark);
+        let made = self.made(engine, image, &sample, how);
         self.before += image.work();
+        results.finish(made.clone());
+        self.at += 1;
+        if let Some(whole) = &whole {
+            self.add_to_spread(image, whole, number, made)?;
+        }
+        Ok(Next::Result)
+    }
+
+    /// Tells how a result came about that is complete.
+    fn made(
+        &self,
+        engine: &Upscaler,
+        image: &mut Image<'a>,
+        sample: &SampleOptions,
+        how: How,
+    ) -> Made {
+        let retried = how.retried.iter().map(ToString::to_string);
+        image.note(self.report, retried.collect());
+        let remark = remark(how.lr_psnr, sample.consistent && !image.is_nearly);
+        image.remark(self.report, remark);
+        let notes = image.notes.iter().cloned();
         let done = Instant::now();
-        let made = Made {
+        Made {
             size: [0; 2],
             kind: Kind::Result,
             device: engine.selected().device.to_string(),
             how: Some(how),
-            notes: image
-                .notes
-                .iter()
-                .cloned()
-                .chain(remark.map(str::to_owned))
-                .collect(),
+            notes: notes.chain(remark.map(str::to_owned)).collect(),
             load: std::mem::take(&mut image.load),
-            upscale: done - image.started,
+            upscale: done - std::mem::replace(&mut image.started, done),
             done,
             save: Duration::ZERO,
-        };
-        image.started = done;
-        results.finish(made.clone());
-        self.at += 1;
-        if let Some(whole) = &whole {
-            match &mut image.spread {
-                None => {
-                    let spread = Spread::new(whole);
-                    let spread = spread.map_err(Failure::upscaling(job.input.shown()))?;
-                    image.spread = Some(spread);
-                }
-                Some(spread) => spread.add(whole),
-            }
         }
-        if number + 1 == settings.results
+    }
+
+    /// Adds a result to those before it, and writes what the last one makes complete.
+    fn add_to_spread(
+        &self,
+        image: &mut Image<'a>,
+        whole: &Picture,
+        number: u32,
+        made: Made,
+    ) -> Result<(), Failure> {
+        let job = image.job;
+        match &mut image.spread {
+            None => {
+                let spread = Spread::new(whole);
+                let spread = spread.map_err(Failure::upscaling(job.input.shown()))?;
+                image.spread = Some(spread);
+            }
+            Some(spread) => spread.add(whole),
+        }
+        if number + 1 == self.settings.results
             && let Some(spread) = image.spread.take()
         {
             let notes = image.notes.clone();
             self.write_spread(job, &spread, Made { notes, ..made })
                 .map_err(no_memory(job))?;
         }
-        Ok(Next::Result)
+        Ok(())
     }
 
     /// What is to be known of the device, and of no image.

@@ -1,10 +1,14 @@
 //! Which images are meant: files, folders, patterns, lists, standard input.
 
+mod folders;
+
 use super::UpscaleArgs;
 use super::list::paths_in;
 use super::patterns::Pattern;
-use crate::cli::failure::Failure;
-use srdiff::atomic_file::{folder_of, is_same_file};
+use crate::cli::failure::{Failure, plainly};
+use crate::cli::other_formats::OtherFormats;
+use folders::Below;
+use srdiff::atomic_file::is_same_file;
 use srdiff::image::{Frame, has_extension};
 use std::fs::File;
 use std::io::{IsTerminal, Read, Seek};
@@ -130,6 +134,7 @@ impl Inputs {
     /// Takes the images of a folder that are not hidden.
     fn search(&mut self, folder: &Path, recursive: bool, output: Option<&Path>) {
         let known = self.list.len() + self.problems.len();
+        let mut others = OtherFormats::default();
         let depth = if recursive { usize::MAX } else { 1 };
         let is_output = |entry: &DirEntry| {
             entry.file_type().is_dir()
@@ -145,6 +150,7 @@ impl Inputs {
                 Ok(entry) => {
                     let path = entry.path();
                     if !has_extension(path) {
+                        others.count(path);
                         continue;
                     }
                     // Links to files are followed, to folders not: they may go round.
@@ -176,8 +182,16 @@ impl Inputs {
             } else {
                 "name another folder, or search subfolders, too, with --recursive"
             };
-            let reason = format!("is a folder that holds no images; {advice}");
+            let reason = match others.told() {
+                None => format!("is a folder that holds no images; {advice}"),
+                Some((what, _)) => format!(
+                    "is a folder that holds no images but {what}; convert them, or {advice}"
+                ),
+            };
             self.fails(folder, reason);
+        } else if let Some((what, were)) = others.told() {
+            let folder = folder.display();
+            self.notes.push(format!("{folder}: {what} {were} left out"));
         }
     }
 
@@ -192,8 +206,14 @@ impl Inputs {
             self.fails(path, "matches no files; check the pattern");
         }
         // A folder that was named is searched, even if results go there, too.
-        let output = output.filter(|output| !is_below(&fixed.join("any"), output));
-        let is_result = |path: &PathBuf| output.is_some_and(|output| is_below(path, output));
+        let mut output = output.map(Below::new);
+        if output
+            .as_mut()
+            .is_some_and(|output| output.has(&fixed.join("any")))
+        {
+            output = None;
+        }
+        let is_result = |path: &PathBuf| output.as_mut().is_some_and(|output| output.has(path));
         let (results, mut meant): (Vec<_>, Vec<_>) = files.into_iter().partition(is_result);
         // If all are there, they are what is meant.
         match meant.is_empty() {
@@ -221,8 +241,9 @@ impl Inputs {
         if paths.is_empty() {
             self.problems.push(Failure::EmptyList(list.to_owned()));
         }
+        let mut output = output.map(Below::new);
         for path in paths {
-            let is_among_results = output.is_some_and(|output| is_below(&path, output));
+            let is_among_results = output.as_mut().is_some_and(|output| output.has(&path));
             self.list.push(Input {
                 is_among_results,
                 ..Input::named(path)
@@ -252,8 +273,9 @@ fn read_stdin() -> Result<Input, Failure> {
         }),
         Err(error) => {
             let reason = format!(
-                "cannot be kept in {} ({error}); make room there",
-                std::env::temp_dir().display()
+                "cannot be kept in {} ({}); make room there, or name another folder in TMPDIR",
+                std::env::temp_dir().display(),
+                plainly(&error)
             );
             Err(Failure::Unsuitable { path, reason })
         }
@@ -312,11 +334,6 @@ impl Input {
             }
         }
     }
-}
-
-/// Whether a file is in a folder, given in its canonical form, or in one below it.
-fn is_below(path: &Path, folder: &Path) -> bool {
-    fs::canonicalize(folder_of(path)).is_ok_and(|parent| parent.starts_with(folder))
 }
 
 fn not_searched(reason: &str) -> String {

@@ -200,29 +200,35 @@ pub fn plan(
             continue;
         }
         *job.left.get_mut() -= job.there.len();
-        let mut outputs = job.outputs().enumerate();
-        let checked = outputs.try_for_each(|(number, output)| match destination {
-            _ if job.is_there(number) => match args.uncertainty && args.sampling.seed.is_none() {
-                true => Err(Failure::OtherSeed(output.clone())),
-                false => Ok(()),
-            },
-            Destination::File(_) => check_writable(output, args.force).map_err(Failure::Output),
-            _ if output.parent().is_some_and(is_absent) => {
-                check_place(output).map_err(Failure::Output)
-            }
-            _ => match check_writable(output, args.force) {
-                // Another run has written it just now, and is answered when it is its turn.
-                Err(error) if !is_single && matches!(error.problem, ImageProblem::Exists) => Ok(()),
-                checked => checked.map_err(Failure::Output),
-            },
-        });
-        drop(outputs);
-        match checked {
+        match check_outputs(&job, args, destination, is_single) {
             Ok(()) => work.jobs.push(job),
             Err(failure) => work.failed.push((job, failure)),
         }
     }
     Ok(work)
+}
+
+/// Checks that there is a place for each result that is not there.
+fn check_outputs(
+    job: &Job,
+    args: &UpscaleArgs,
+    destination: &Destination,
+    is_single: bool,
+) -> Result<(), Failure> {
+    let mut outputs = job.outputs().enumerate();
+    outputs.try_for_each(|(number, output)| match destination {
+        _ if job.is_there(number) => match args.uncertainty && args.sampling.seed.is_none() {
+            true => Err(Failure::OtherSeed(output.clone())),
+            false => Ok(()),
+        },
+        Destination::File(_) => check_writable(output, args.force).map_err(Failure::Output),
+        _ if output.parent().is_some_and(is_absent) => check_place(output).map_err(Failure::Output),
+        _ => match check_writable(output, args.force) {
+            // Another run has written it just now, and is answered when it is its turn.
+            Err(error) if !is_single && matches!(error.problem, ImageProblem::Exists) => Ok(()),
+            checked => checked.map_err(Failure::Output),
+        },
+    })
 }
 
 fn jobs(

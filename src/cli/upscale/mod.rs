@@ -30,6 +30,7 @@ use name::Common;
 use pipeline::Settings;
 use report::{Bar, Outcome, Report, Style};
 use srdiff::image::{dimensions_of_file, dimensions_within};
+use srdiff::model::Model;
 use srdiff::upscale::{SampleOptions, UpscaleError};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -62,20 +63,14 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
         inputs.expand_frames(&args.files.reading(), &stop)?;
     }
     let problems = std::mem::take(&mut inputs.problems);
-    let style = |is_single| Style {
-        is_single,
-        json: args.json,
-        quiet: args.quiet,
-        verbose: args.verbose,
-    };
     let of_one = inputs.list.is_empty() && problems.len() + inputs.unread.len() == 1;
     let is_here = problems.len() == 1 || args.shard.is_none_or(|shard| shard.has(0));
     if of_one && is_here {
-        let bar = Bar::One(StepBar::new(args.quiet));
-        let report = Report::new(style(true), sample, args.results(), bar);
         let unread = inputs.unread.into_iter().map(|unread| unread.failure);
+        let bar = Bar::One(StepBar::new(args.quiet));
+        let report = Report::new(style(args, true), sample, args.results(), bar);
         let all = problems.into_iter().chain(unread);
-        all.for_each(|p| report.unsearched(p));
+        all.for_each(|problem| report.unsearched(problem));
         let failure = report.finish(started.elapsed()).failure;
         return failure.map_or(Ok(()), Err);
     }
@@ -99,51 +94,87 @@ pub fn run(args: &UpscaleArgs) -> Result<(), Failure> {
         shared: !is_single && !args.uncertainty && !args.force,
         ..settings(args, sample, scale)
     };
-    let has_passes = |job: &Job| settings.passes_of(job).len() > 1;
-    let bar = match is_single && !work.jobs.iter().any(has_passes) {
-        true => Bar::One(StepBar::new(args.quiet)),
-        false => {
-            let costs = work.jobs.iter().map(|job| settings.cost_of(job));
-            let bar = BatchBar::new(args.quiet, work.jobs.len(), costs.sum());
-            Bar::Many(bar)
-        }
-    };
-    let report = Report::new(style(is_single), sample, args.results(), bar);
+    let bar = bar(&work.jobs, &settings, is_single, args.quiet);
+    let report = Report::new(style(args, is_single), sample, args.results(), bar);
     let total = problems.len() + work.len();
     for note in notes {
         report.say(&format!("note: {note}"));
     }
     tell_beforehand(&mut work, problems, args, &report);
     if !work.jobs.is_empty() && !stop.is_asked() {
-        let mut upscaler = args.engine.open_upscaler(model, args.allow_mismatch)?;
-        let checked = match &work.jobs[..] {
-            [job] if is_single => {
-                let checked = upscaler.check(job.size[0], job.size[1], &sample);
-                checked.map_err(Failure::upscaling(job.input.shown()))
-            }
-            // What is wrong with the options is wrong for every image.
-            _ => upscaler.check(1, 1, &sample).map_err(Failure::Upscaler),
-        };
-        let done = checked.and_then(|()| {
-            let run = pipeline::run(&work.jobs, upscaler, &settings, &report, &stop);
-            run.map_err(|error| Failure::Threads {
-                input: is_single.then(|| work.jobs[0].input.shown()),
-                reason: error.to_string(),
-            })
-        });
-        match done {
-            Ok(()) => {}
-            Err(failure) if is_single => {
-                let job = &work.jobs[0];
-                report.failed(job, job.results(), failure, 0);
-            }
-            Err(failure) => return Err(failure),
-        }
+        upscale(
+            args, model, &work.jobs, is_single, &settings, &report, &stop,
+        )?;
     }
     report.close(&work.jobs);
-    let outcome = report.finish(started.elapsed());
-    let Outcome { done, failed, .. } = outcome;
-    if let Some(failure) = outcome.failure {
+    verdict(report.finish(started.elapsed()), total, &stop)
+}
+
+fn style(args: &UpscaleArgs, is_single: bool) -> Style {
+    Style {
+        is_single,
+        json: args.json,
+        quiet: args.quiet,
+        verbose: args.verbose,
+    }
+}
+
+/// The display of progress: of the steps of one upscale, or of all there is to do.
+fn bar(jobs: &[Job], settings: &Settings, is_single: bool, is_quiet: bool) -> Bar {
+    let has_passes = |job: &Job| settings.passes_of(job).len() > 1;
+    if is_single && !jobs.iter().any(has_passes) {
+        return Bar::One(StepBar::new(is_quiet));
+    }
+    let costs = jobs.iter().map(|job| settings.cost_of(job));
+    Bar::Many(BatchBar::new(is_quiet, jobs.len(), costs.sum()))
+}
+
+/// Opens the model on its device and makes all results. A failure of the only image is
+/// reported as such.
+fn upscale(
+    args: &UpscaleArgs,
+    model: Model,
+    jobs: &[Job],
+    is_single: bool,
+    settings: &Settings,
+    report: &Report,
+    stop: &Stop,
+) -> Result<(), Failure> {
+    let mut upscaler = args.engine.open_upscaler(model, args.allow_mismatch)?;
+    let sample = &settings.sample;
+    let checked = match jobs {
+        [job] if is_single => {
+            let checked = upscaler.check(job.size[0], job.size[1], sample);
+            checked.map_err(Failure::upscaling(job.input.shown()))
+        }
+        // What is wrong with the options is wrong for every image.
+        _ => upscaler.check(1, 1, sample).map_err(Failure::Upscaler),
+    };
+    let done = checked.and_then(|()| {
+        let run = pipeline::run(jobs, upscaler, settings, report, stop);
+        run.map_err(|error| Failure::Threads {
+            input: is_single.then(|| jobs[0].input.shown()),
+            reason: error.to_string(),
+        })
+    });
+    match done {
+        Err(failure) if is_single => {
+            let job = &jobs[0];
+            report.failed(job, job.results(), failure, 0);
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+/// What a run came to, of `total` images.
+fn verdict(outcome: Outcome, total: usize, stop: &Stop) -> Result<(), Failure> {
+    let Outcome {
+        done,
+        failed,
+        failure,
+    } = outcome;
+    if let Some(failure) = failure {
         return Err(failure);
     }
     if stop.is_asked() && done + failed < total {

@@ -1,17 +1,20 @@
 //! What the user is told: lines, JSON, counts, progress.
 
 mod line;
+mod made;
+
+pub use made::{Kind, Made};
 
 use super::jobs::Job;
 use crate::cli::failure::Failure;
 use crate::cli::progress::{BatchBar, StepBar};
 use crate::cli::terminal::{self, STDOUT};
 use line::{ErrorLine, Line};
-use srdiff::upscale::{Progress, Report as How, SampleOptions};
+use srdiff::upscale::{Progress, SampleOptions};
 use std::ops::{ControlFlow, Range};
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How much is said.
 #[derive(Clone, Copy, Debug)]
@@ -21,36 +24,6 @@ pub struct Style {
     pub json: bool,
     pub quiet: bool,
     pub verbose: bool,
-}
-
-/// What was written.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Kind {
-    Result,
-    /// The mean of all results.
-    Mean,
-    /// Their standard deviation: its mean and what is white, in levels of 255.
-    Sigma {
-        mean: f64,
-        white: f32,
-    },
-}
-
-/// How a result came about.
-#[derive(Clone, Debug)]
-pub struct Made {
-    /// Width and height of the result.
-    pub size: [usize; 2],
-    pub device: String,
-    pub kind: Kind,
-    /// None of what several results together tell.
-    pub how: Option<How>,
-    pub notes: Vec<String>,
-    pub load: Duration,
-    pub upscale: Duration,
-    /// When its last row was there.
-    pub done: Instant,
-    pub save: Duration,
 }
 
 /// Counts and tells. Threads share it.

@@ -7,7 +7,7 @@
 
 use super::jobs::Job;
 use super::report::Made;
-use srdiff::image::{OutputFormat, Picture, Samples, Strip};
+use srdiff::image::{OutputFormat, Picture, Strip};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -137,20 +137,15 @@ impl<'a, 's> Results<'a, 's> {
     }
 
     /// Writes a whole image of another kind than the samples are.
-    pub fn whole(mut self, format: OutputFormat, mut image: Picture, made: Made) {
+    pub fn whole(mut self, format: OutputFormat, image: Picture, made: Made) {
         self.format = format;
-        let empty = || Samples::from(Vec::<u8>::new());
-        let strip = Strip {
+        self.head = image.without_pixels([image.width, image.height]);
+        self.last = Some(Strip {
             y: 0,
             rows: image.height,
-            rgb: std::mem::replace(&mut image.rgb, empty()),
-            alpha: image
-                .alpha
-                .as_mut()
-                .map(|alpha| std::mem::replace(alpha, empty())),
-        };
-        self.head = image;
-        self.last = Some(strip);
+            rgb: image.rgb,
+            alpha: image.alpha,
+        });
         self.finish(made);
     }
 

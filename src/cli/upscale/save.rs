@@ -82,6 +82,10 @@ impl Unsaved {
     fn failure(self, rows: &Rows<'_>) -> Failure {
         match self {
             Self::Other(failure) => *failure,
+            // What goes to standard output is kept in a file first.
+            Self::Image(ImageProblem::Write(error)) if rows.output.is_none() => {
+                Failure::NotKept(std::env::temp_dir(), error)
+            }
             Self::Image(problem) => {
                 let file = rows.output.unwrap_or(Path::new(STDOUT));
                 let file = file.to_owned();

@@ -47,7 +47,8 @@ pub struct AdapterSummary {
     #[serde(default)]
     pub matrix_sides: Vec<u32>,
     /// Bytes of the memory that belongs to the GPU, in use or not, if its driver
-    /// tells (Vulkan).
+    /// tells (Vulkan); on Metal, of the memory that it can use without being slow,
+    /// the system's included.
     #[serde(default)]
     pub memory_bytes: Option<u64>,
     /// Largest array that a shader can see, in bytes.

@@ -5,8 +5,8 @@ use super::lowered::{BufferUse, Lowered, UNIFORM_STRIDE};
 use crate::exec::ExecError;
 use crate::plan::Owner;
 
-/// Shaders count vec4 in 32 bits, and the smallest vec4 has 8 bytes.
-const MAX_ARRAY_BYTES: u64 = 8 << 32;
+/// Shaders count numbers in 32 bits, and the smallest number has 2 bytes.
+const MAX_ARRAY_BYTES: u64 = 2 << 32;
 
 /// Holds an adapter against what every kernel of the baseline needs, whatever
 /// it computes: WebGPU's default limits.

@@ -44,6 +44,16 @@ pub(crate) fn test_adapters() -> Vec<AdapterSummary> {
     adapters
 }
 
+/// What an adapter is asked for by: software has to be named, and of others
+/// there may be two of one name, or one whose name is part of another's.
+#[cfg(all(test, feature = "gpu"))]
+pub(crate) fn choice_of(adapter: &AdapterSummary) -> String {
+    match adapter.kind {
+        AdapterKind::Software => adapter.name.clone(),
+        _ => adapter.index.to_string(),
+    }
+}
+
 /// Every adapter of this machine: none, without the feature `gpu`.
 #[cfg(not(feature = "gpu"))]
 pub fn list_adapters() -> Vec<AdapterSummary> {

@@ -39,7 +39,10 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
             file.rewind().map_err(ImageProblem::Read)?;
             let (file, padding) = Padded::new(&mut file);
             let decoder = BmpDecoder::new(file).map_err(problem)?;
-            decode_whole(decoder, &padding, options)?
+            let palette = decoder.get_palette().unwrap_or_default().to_vec();
+            let mut raster = decode_whole(decoder, &padding, options)?;
+            raster.pixels.set_palette(&palette);
+            raster
         }
     };
     raster.metadata = metadata;

@@ -161,7 +161,8 @@ impl FrameReader {
                     match self::open(file, format, &options)? {
                         Opened::Sequence(sequence) => sequence,
                         Opened::Still(mut file) => {
-                            return Ok(decode_still(&mut file, format, &options)?.into_picture());
+                            let raster = decode_still(&mut file, format, &options)?;
+                            return Ok(raster.into_picture(options.metadata));
                         }
                     }
                 }
@@ -175,7 +176,7 @@ impl FrameReader {
             {
                 self.open = Some((sequence, frame + 1));
             }
-            Ok(raster?.into_picture())
+            Ok(raster?.into_picture(options.metadata))
         });
         result
             .map(|(picture, notes)| Decoded { picture, notes })

@@ -40,6 +40,7 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     }
     let frame = decoder.current_frame_info().ok_or_else(no_image)?;
     let [left, top] = [frame.left, frame.top].map(usize::from);
+    let palette = decoder.palette().unwrap_or_default().to_vec();
     let read = read_rows(&mut decoder, |y, row| {
         rows += 1;
         if top + y >= height || left >= width {
@@ -73,7 +74,8 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     }
     metadata.comments = comments(source)?;
     let upright = Orientation::UPRIGHT;
-    let pixels = Pixels::whole(size, 4, canvas.into(), upright, options.in_memory)?;
+    let mut pixels = Pixels::whole(size, 4, canvas.into(), upright, options.in_memory)?;
+    pixels.set_palette(palette.as_chunks().0);
     let mut raster = Raster::new(pixels);
     (raster.metadata, raster.notes) = (metadata, notes);
     Ok(raster)

@@ -15,7 +15,7 @@ use crate::host_memory::zeros;
 use mozjpeg::{ColorSpace, ColorSpaceExt, Decompress};
 use mozjpeg_sys::{
     J_MESSAGE_CODE, JWRN_EXTRANEOUS_DATA, JWRN_HIT_MARKER, JWRN_HUFF_BAD_CODE, JWRN_MUST_RESYNC,
-    jpeg_common_struct, jpeg_error_mgr, jpeg_std_error,
+    jpeg_common_struct, jpeg_component_info, jpeg_error_mgr, jpeg_std_error,
 };
 use std::cell::RefCell;
 use std::ffi::c_int;
@@ -45,15 +45,7 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
         return Err(nothing_read(cut_off()));
     }
     let mut notes = Vec::new();
-    if !header.ended && header.is_arithmetic() {
-        // What is missing inside a scan would not be noticed.
-        tolerate(cut_off(), options, &mut notes)?;
-    }
-    if header.lacks_scans() {
-        let reason = "some of its scans are missing".to_owned();
-        tolerate(ImageProblem::Incomplete(reason), options, &mut notes)?;
-    }
-
+    check_header(&header, options, &mut notes)?;
     let profile = match header.profile() {
         Profile::None => None,
         Profile::Whole(profile) => Some(profile),
@@ -62,17 +54,7 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
             None
         }
     };
-    if header.has_more_xmp && options.metadata {
-        notes.push("the part of its XMP in further segments was left out".to_owned());
-    }
-    match header.pictures {
-        0 | 1 => {}
-        2 => notes.push("another picture in the file (MPF) is left out".to_owned()),
-        count => notes.push(format!(
-            "{} other pictures in the file (MPF) are left out",
-            count - 1
-        )),
-    }
+    note_left_out(&header, options, &mut notes);
     let channels = header.components.len();
     let wanted = match channels {
         1 => Some(ColorSpace::JCS_GRAYSCALE),
@@ -113,27 +95,7 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
         );
         return Err(ImageProblem::Damaged(reason));
     }
-    if stream.warned(&[JWRN_HIT_MARKER]) {
-        tolerate(cut_off(), options, &mut notes)?;
-    } else if !header.ended {
-        notes.push(END_IS_MISSING.to_owned());
-    }
-    if stream.warned(&[JWRN_HUFF_BAD_CODE, JWRN_MUST_RESYNC]) {
-        let reason = "some of its pixels are coded wrongly".to_owned();
-        tolerate(ImageProblem::Incomplete(reason), options, &mut notes)?;
-    }
-    match stream.left_over.saturating_sub(header.fill) {
-        0 => {}
-        count @ 1..=LEFT_OVER => {
-            notes.push(format!("{count} bytes after its pixels mean nothing"));
-        }
-        count => {
-            let reason = format!(
-                "{count} bytes of its pixels are left over: its size or its pixels are wrong"
-            );
-            tolerate(ImageProblem::Incomplete(reason), options, &mut notes)?;
-        }
-    }
+    check_stream(&stream, &header, options, &mut notes)?;
 
     let mut raster = Raster::new(pixels);
     raster.notes = notes;
@@ -152,6 +114,69 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
     Ok(raster)
 }
 
+/// Looks for scans that are not there.
+fn check_header(
+    header: &Header,
+    options: &DecodeOptions,
+    notes: &mut Vec<String>,
+) -> Result<(), ImageProblem> {
+    if !header.ended && header.is_arithmetic() {
+        // What is missing inside a scan would not be noticed.
+        tolerate(cut_off(), options, notes)?;
+    }
+    if header.lacks_scans() {
+        let reason = "some of its scans are missing".to_owned();
+        tolerate(ImageProblem::Incomplete(reason), options, notes)?;
+    }
+    Ok(())
+}
+
+/// Notes what of the file is no part of the image.
+fn note_left_out(header: &Header, options: &DecodeOptions, notes: &mut Vec<String>) {
+    if header.has_more_xmp && options.metadata {
+        notes.push("the part of its XMP in further segments was left out".to_owned());
+    }
+    match header.pictures {
+        0 | 1 => {}
+        2 => notes.push("another picture in the file (MPF) is left out".to_owned()),
+        count => notes.push(format!(
+            "{} other pictures in the file (MPF) are left out",
+            count - 1
+        )),
+    }
+}
+
+/// Looks for pixels that are missing, wrong or too many.
+fn check_stream(
+    stream: &Stream,
+    header: &Header,
+    options: &DecodeOptions,
+    notes: &mut Vec<String>,
+) -> Result<(), ImageProblem> {
+    if stream.warned(&[JWRN_HIT_MARKER]) {
+        tolerate(cut_off(), options, notes)?;
+    } else if !header.ended {
+        notes.push(END_IS_MISSING.to_owned());
+    }
+    if stream.warned(&[JWRN_HUFF_BAD_CODE, JWRN_MUST_RESYNC]) {
+        let reason = "some of its pixels are coded wrongly".to_owned();
+        tolerate(ImageProblem::Incomplete(reason), options, notes)?;
+    }
+    match stream.left_over.saturating_sub(header.fill) {
+        0 => {}
+        count @ 1..=LEFT_OVER => {
+            notes.push(format!("{count} bytes after its pixels mean nothing"));
+        }
+        count => {
+            let reason = format!(
+                "{count} bytes of its pixels are left over: its size or its pixels are wrong"
+            );
+            tolerate(ImageProblem::Incomplete(reason), options, notes)?;
+        }
+    }
+    Ok(())
+}
+
 fn orientation(header: &Header) -> Orientation {
     let number = header.exif.as_deref().and_then(exif::orientation);
     Orientation::new(number.unwrap_or(1))
@@ -162,6 +187,8 @@ pub struct Stream {
     pub width: usize,
     pub height: usize,
     pub channels: usize,
+    /// Whether several pixels share a sample of some channel.
+    pub is_subsampled: bool,
     warnings: Vec<J_MESSAGE_CODE>,
     /// Bytes in the midst of coded data that no pixel needs.
     left_over: u64,
@@ -204,7 +231,10 @@ pub fn decode_stream(
             return Err(ImageProblem::Damaged(reason));
         }
         let wanted = wanted.unwrap_or_else(|| decoder.color_space());
-        let channels = decoder.components().len();
+        let components = decoder.components();
+        let channels = components.len();
+        let sampling = |c: &jpeg_component_info| [c.h_samp_factor, c.v_samp_factor];
+        let is_subsampled = (components.iter()).any(|c| sampling(c) != sampling(&components[0]));
         let mut started = decoder.to_colorspace(wanted).map_err(io_problem)?;
         let (width, height) = (started.width(), started.height());
         let mut row = zeros(width * started.color_space().num_components())?;
@@ -217,6 +247,7 @@ pub fn decode_stream(
             width,
             height,
             channels,
+            is_subsampled,
             warnings: Vec::new(),
             left_over: 0,
         })

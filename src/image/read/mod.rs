@@ -159,7 +159,7 @@ fn decode_from(
                     Opened::Still(mut file) => decode_still(&mut file, format, options)?,
                 },
             };
-            Ok(raster.into_picture())
+            Ok(raster.into_picture(options.metadata))
         })
     });
     result

@@ -188,7 +188,9 @@ pub fn describe(raster: &mut Raster, info: &Info<'_>, walk: &Walk) -> Result<(),
             raster.note("its colours are of video range (cICP) and were spread over all levels");
         }
     }
-    let gray = raster.pixels.is_gray();
+    if let (ColorType::Indexed, Some(palette)) = (info.color_type, &info.palette) {
+        raster.pixels.set_palette(palette.as_chunks().0);
+    }
     let others = info.icc_profile.is_some() || info.coding_independent_code_points.is_some();
     if walk.has_profile && !others {
         raster.note(PROFILE_IS_DAMAGED);
@@ -197,7 +199,7 @@ pub fn describe(raster: &mut Raster, info: &Info<'_>, walk: &Walk) -> Result<(),
         || info.coding_independent_code_points.is_some()
         || info.gama_chunk.is_some()
         || info.chrm_chunk.is_some();
-    raster.metadata = metadata(info, walk, gray, &mut raster.notes);
+    raster.metadata = metadata(info, walk, raster);
     Ok(())
 }
 
@@ -231,11 +233,11 @@ pub fn problem(error: DecodingError) -> ImageProblem {
     }
 }
 
-fn metadata(info: &Info<'_>, walk: &Walk, gray: bool, notes: &mut Vec<String>) -> Metadata {
+fn metadata(info: &Info<'_>, walk: &Walk, raster: &mut Raster) -> Metadata {
     let dpi = info.pixel_dims.filter(|dims| dims.unit == Unit::Meter);
-    let texts = Texts::read(info, walk.texts, notes);
+    let texts = Texts::read(info, walk.texts, &mut raster.notes);
     Metadata {
-        icc_profile: profile(info, gray, notes),
+        icc_profile: profile(info, raster),
         exif: walk.exif.clone(),
         xmp: texts.xmp,
         dpi: dpi.map(|dims| [dims.xppu, dims.yppu].map(|n| f64::from(n) * 0.0254)),
@@ -247,10 +249,11 @@ fn metadata(info: &Info<'_>, walk: &Walk, gray: bool, notes: &mut Vec<String>) -
 /// The colour space as an ICC profile, so that every format can hold it. Of
 /// several statements the first of this order counts (PNG, third edition,
 /// 4.3): cICP, iCCP, sRGB, gAMA with cHRM.
-fn profile(info: &Info<'_>, gray: bool, notes: &mut Vec<String>) -> Option<Vec<u8>> {
+fn profile(info: &Info<'_>, raster: &mut Raster) -> Option<Vec<u8>> {
+    let gray = raster.pixels.is_gray();
     if let Some(points) = &info.coding_independent_code_points {
         let points = [points.color_primaries, points.transfer_function];
-        return color::profile_of_named(points, "cICP", !gray, notes);
+        return color::profile_of_named(points, "cICP", !gray, raster);
     }
     if let Some(profile) = &info.icc_profile {
         return Some(profile.to_vec());
@@ -288,9 +291,9 @@ fn profile(info: &Info<'_>, gray: bool, notes: &mut Vec<String>) -> Option<Vec<u
         (false, None) => format!("its gamma (gAMA {gamma:.5})"),
         (false, Some(_)) => format!("its gamma and primaries (gAMA {gamma:.5}, cHRM)"),
     };
-    notes.push(match profile {
-        Some(_) => format!("{what} became a colour profile"),
-        None => format!("{what} cannot be kept and was left out"),
-    });
+    match profile {
+        Some(_) => raster.made_profile_of = Some(what),
+        None => raster.note(format!("{what} cannot be kept and was left out")),
+    }
     profile
 }

@@ -1,6 +1,6 @@
 //! The first use of a GPU, on every adapter of this machine.
 
-use crate::exec::gpu::{AdapterKind, CacheFolder, test_adapters};
+use crate::exec::gpu::{AdapterKind, AdapterSummary, CacheFolder, choice_of, test_adapters};
 use crate::image::Picture;
 use crate::model::Model;
 use crate::upscale::device::Device;
@@ -16,8 +16,8 @@ const BUDGET: Duration = Duration::from_secs(3);
 
 /// An upscaler on each adapter, which takes it for hardware.
 fn on_adapters(cache: &Path) -> Vec<Upscaler> {
-    let open = |name: &str| {
-        let Ok(device) = name.parse();
+    let open = |adapter: &AdapterSummary| {
+        let Ok(device) = choice_of(adapter).parse();
         let options = UpscalerOptions {
             device,
             precision: PrecisionChoice::F32,
@@ -32,7 +32,7 @@ fn on_adapters(cache: &Path) -> Vec<Upscaler> {
         upscaler
     };
     let adapters = test_adapters();
-    adapters.iter().map(|adapter| open(&adapter.name)).collect()
+    adapters.iter().map(open).collect()
 }
 
 /// Upscales a small image, and counts the kernels that were timed meanwhile.

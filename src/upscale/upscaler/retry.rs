@@ -31,6 +31,18 @@ pub enum NextTry {
     },
 }
 
+impl Retry {
+    fn on(selected: &Selected, precision: Precision, error: &UpscaleError) -> Self {
+        Self {
+            error: error.to_string(),
+            next: NextTry::On {
+                device: selected.device.to_string(),
+                precision,
+            },
+        }
+    }
+}
+
 impl fmt::Display for Retry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let error = &self.error;
@@ -100,13 +112,16 @@ impl Upscaler {
             if is_refused(&error) {
                 self.crowded = Some((self.selected.clone(), self.precision));
             }
-            retried.push(Retry {
-                error: error.to_string(),
-                next: NextTry::On {
-                    device: selected.device.to_string(),
-                    precision,
-                },
-            });
+            retried.push(Retry::on(&selected, precision, &error));
+            let Err(error) = self.switch(selected, precision) else {
+                continue;
+            };
+            // The GPU does not open again.
+            self.has_failed = self.leaves_gpu;
+            let Some((selected, precision)) = self.next_try(&error) else {
+                return Err(error);
+            };
+            retried.push(Retry::on(&selected, precision, &error));
             self.switch(selected, precision)?;
         }
     }

@@ -88,6 +88,18 @@ pub fn cases() -> Vec<Case> {
     let wide = Fill::Uniform(990.0, 1010.0);
     let bound = Bound::of(1e-5);
     let shape = Shape::new(1, 8, 16, 17);
-    cases.push(self::case(2, shape, wide, Epilogue::none(), bound));
+    cases.push(self::case(2, shape, wide.clone(), Epilogue::none(), bound));
+    // So large that a GPU makes the statistics of parts first; the last is small.
+    let shape = Shape::new(2, 6, 65, 127);
+    cases.push(case(2, shape, &mish));
+    cases.push(self::case(3, shape, wide, Epilogue::none(), bound));
+    let mut in_steps = self::case(1, shape, UNIT, Epilogue::none(), BOUND);
+    // Whose means lie far apart.
+    let steps = (0..shape.pixels()).map(|i| (i % 17) as f32 + (i / 4096 * 300) as f32);
+    in_steps
+        .fills
+        .insert("x".to_owned(), Fill::Repeated(steps.collect()));
+    in_steps.name.push_str(" in steps");
+    cases.push(in_steps);
     cases
 }

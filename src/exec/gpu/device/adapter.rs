@@ -112,8 +112,12 @@ fn memory_bytes(adapter: &wgpu::Adapter) -> Option<u64> {
 }
 
 #[cfg(target_vendor = "apple")]
-fn memory_bytes(_: &wgpu::Adapter) -> Option<u64> {
-    None
+fn memory_bytes(adapter: &wgpu::Adapter) -> Option<u64> {
+    use objc2_metal::MTLDevice;
+    // SAFETY: nothing is destroyed, and the device lives as long as the guard.
+    let adapter = unsafe { adapter.as_hal::<wgpu::hal::api::Metal>() }?;
+    let bytes = adapter.raw_device().recommendedMaxWorkingSetSize();
+    (bytes > 0).then_some(bytes)
 }
 
 /// See [`AdapterSummary::matrix_sides`].
@@ -124,7 +128,10 @@ fn matrix_sides(adapter: &wgpu::Adapter) -> Vec<u32> {
     // others, too, which have not.
     let is_32 = [info.subgroup_min_size, info.subgroup_max_size] == [32, 32];
     let is_known = match info.backend {
-        wgpu::Backend::Metal => info.name.starts_with("Apple"),
+        // The last is that of virtual machines, "Apple Paravirtual device".
+        wgpu::Backend::Metal => {
+            info.name.starts_with("Apple") && !info.name.contains("Paravirtual")
+        }
         _ => is_32,
     };
     let needed = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SHADER_F16;

@@ -68,28 +68,29 @@ pub(super) fn allocate(
         BufferUse::Slot(Owner::Packed(name)) if !lowered.trainable => packed.get(name).cloned(),
         _ => None,
     };
-    let make = || {
-        let mut fresh = Vec::new();
-        let mut buffers = Vec::new();
-        for needed in &lowered.buffers {
-            let known = known(&needed.role);
-            fresh.push(known.is_none());
-            buffers.push(known.unwrap_or_else(|| {
-                let (label, usage) = match &needed.role {
-                    BufferUse::Slot(owner) => (owner.name(), STORAGE),
-                    BufferUse::Uniforms => ("uniforms", UNIFORM),
-                    BufferUse::Records => ("step records", UNIFORM),
-                    BufferUse::Readback => ("readback", READBACK),
-                };
-                buffer(gpu, label, needed.bytes, usage)
-            }));
-        }
-        // What uploads will pass through must be there, too.
-        let largest = lowered.buffers.iter().map(|buffer| buffer.bytes).max();
-        uploads::probe(gpu, largest.unwrap_or(0));
-        (buffers, fresh)
-    };
-    within_memory(gpu, lowered.memory.total_bytes(), make)
+    let total = lowered.memory.total_bytes();
+    let mut fresh = Vec::new();
+    let mut buffers = Vec::new();
+    // One by one: after the first that is refused, others would only be in the
+    // way of whoever else uses the device.
+    for needed in &lowered.buffers {
+        let known = known(&needed.role);
+        fresh.push(known.is_none());
+        let (label, usage) = match &needed.role {
+            BufferUse::Slot(owner) => (owner.name(), STORAGE),
+            BufferUse::Uniforms => ("uniforms", UNIFORM),
+            BufferUse::Records => ("step records", UNIFORM),
+            BufferUse::Readback => ("readback", READBACK),
+        };
+        buffers.push(match known {
+            Some(known) => known,
+            None => within_memory(gpu, total, || buffer(gpu, label, needed.bytes, usage))?,
+        });
+    }
+    // What uploads will pass through must be there, too.
+    let largest = lowered.buffers.iter().map(|buffer| buffer.bytes).max();
+    within_memory(gpu, total, || uploads::probe(gpu, largest.unwrap_or(0)))?;
+    Ok((buffers, fresh))
 }
 
 /// Memory that a test lets run out.

@@ -9,7 +9,7 @@ use crate::ops::{Op, Pointwise};
 use crate::plan::Precision;
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 struct NoParameters;
@@ -197,16 +197,17 @@ fn no_memory_for_any_buffer_is_an_error_and_no_more() {
         let gpu = Arc::new(gpu);
         let mut failures = 0;
         let mut executor = loop {
-            let mut left = failures;
-            gpu.refusal.set(move |_| {
-                left -= 1;
-                left == -1
-            });
+            let asked = Arc::new(AtomicUsize::new(0));
+            let counted = asked.clone();
+            gpu.refusal
+                .set(move |_| counted.fetch_add(1, Ordering::Relaxed) == failures);
             match load_copy(&gpu, shape) {
                 Ok(executor) => break executor,
                 Err(PrepareError::Exec(ExecError::OutOfMemory { .. })) => failures += 1,
                 Err(error) => panic!("{failures}: {error}"),
             }
+            // Nothing more is asked for then: others may need it.
+            assert_eq!(asked.load(Ordering::Relaxed), failures);
         };
         // Two arrays, uniforms, records, staging, and what uploads pass through.
         assert_eq!(failures, 6);

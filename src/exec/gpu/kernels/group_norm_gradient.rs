@@ -1,4 +1,5 @@
 use super::GpuChooser;
+use super::group_norm::Statistics;
 use super::kernel::{Kernel, Source, blocks};
 use crate::exec::choice;
 use crate::graph::Shape;
@@ -11,18 +12,18 @@ const WORKGROUP: usize = 64;
 /// Elements of the scratch arrays: statistics, sums and terms.
 fn scratch(op: &GroupNormGradient, x: Shape) -> [usize; 3] {
     let channels = x.n * x.c.next_multiple_of(4);
-    [2 * x.n * op.groups, 3 * channels, 3 * channels]
+    let statistics = Statistics::elements(x, op.groups);
+    [statistics, 3 * channels, 3 * channels]
 }
 
 pub fn choose(chooser: &GpuChooser, node: &NodeOperands, op: &GroupNormGradient) -> Choice {
     let x = node.inputs[GroupNormGradient::X].shape();
     let [statistics, sums, terms] = scratch(op, x);
+    let mut scratch =
+        choice::scratch_arrays([("statistics", statistics), ("sums", sums), ("terms", terms)]);
+    scratch.extend(Statistics::part_scratch(x, op.groups));
     Choice {
-        scratch: choice::scratch_arrays([
-            ("statistics", statistics),
-            ("sums", sums),
-            ("terms", terms),
-        ]),
+        scratch,
         ..chooser.weighted(node, [super::bias(x.c, 1)])
     }
 }
@@ -32,14 +33,12 @@ pub fn lower(source: &Source, op: &GroupNormGradient) -> Result<Vec<Kernel>, Str
     let weight = GroupNormGradient::WEIGHT;
     source.expect_packings(weight..=weight, &[super::bias(x.shape.c, 1)])?;
     let [statistics, sums, terms] = scratch(op, x.shape);
-    let of_groups = |kernel: Kernel| {
-        kernel
+    let kernel = |entry: &'static str, pass: usize| {
+        Kernel::new("group_norm_gradient")
+            .entry(entry)
+            .number("PASS", pass)
             .count("CHANNELS", x.shape.c)
             .count("GROUPS", op.groups)
-    };
-    let kernel = |entry: &'static str, pass: usize| {
-        let kernel = Kernel::new("group_norm_gradient").entry(entry);
-        of_groups(kernel.number("PASS", pass))
     };
     let operands = |kernel: Kernel| {
         kernel
@@ -47,14 +46,14 @@ pub fn lower(source: &Source, op: &GroupNormGradient) -> Result<Vec<Kernel>, Str
             .input("x", source, GroupNormGradient::X)
             .input("dy", source, GroupNormGradient::DY)
     };
-    let of_group = Kernel::new("group_norm")
-        .entry("statistics_of_group")
-        .number("STATISTICS", 1)
-        .size(x)
-        .input("x", source, GroupNormGradient::X)
-        .constant("EPSILON", op.epsilon)
-        .scratch_output("statistics", source, 0, statistics)?
-        .grid([op.groups, x.shape.n, 1]);
+    let of_groups = Statistics {
+        x: GroupNormGradient::X,
+        groups: op.groups,
+        epsilon: op.epsilon,
+        scratch: 0,
+        part_scratch: 3,
+    };
+    let mut kernels = of_groups.lower(source)?;
     let sums_of_channels = operands(kernel("sums_of_channels", 0))
         .scratch("statistics", source, 0, statistics)?
         .scratch_output("channel_sums", source, 1, sums)?
@@ -74,10 +73,6 @@ pub fn lower(source: &Source, op: &GroupNormGradient) -> Result<Vec<Kernel>, Str
         .scratch("terms", source, 2, terms)?
         .output("dx", source, 0)
         .pixel_grid(x, x.shape.n * blocks(x));
-    Ok(vec![
-        of_groups(of_group),
-        sums_of_channels,
-        terms_of_channels,
-        gradient_of_x,
-    ])
+    kernels.extend([sums_of_channels, terms_of_channels, gradient_of_x]);
+    Ok(kernels)
 }

@@ -194,6 +194,7 @@ impl GpuChooser {
                 choice(node, format, [])
             }
             Op::ChannelSum(_) => channel_sum::choose(self, node),
+            Op::Conv2d(_) | Op::ConvTranspose2d(_) => return Err(unknown(Variant::Only)),
             Op::Conv2dWeightGradient(op) => conv2d_weight_gradient::choose(self, node, op)?,
             Op::ConvTranspose2dGradient(op) => conv_transpose2d_gradient::choose(self, node, op),
             Op::GroupNorm(op) => group_norm::choose(self, node, op),
@@ -205,7 +206,19 @@ impl GpuChooser {
             Op::SquaredNorms(_) => squared_norms::choose(self, node),
             Op::Pack(op) => pack::choose(node, op)?,
             Op::UpsampleBicubic(op) => upsample_bicubic::check(op).map(|()| self.plain(node))?,
-            _ => self.plain(node),
+            Op::Accumulate(_)
+            | Op::ActivationGradient(_)
+            | Op::Adam(_)
+            | Op::CountNonFinite(_)
+            | Op::Dilate(_)
+            | Op::EstimateX0(_)
+            | Op::FoldBorder(_)
+            | Op::Noise(_)
+            | Op::Pointwise(_)
+            | Op::Reconstruct(_)
+            | Op::SamplerUpdate(_)
+            | Op::UpsampleNearest(_)
+            | Op::UpsampleNearestGradient(_) => self.plain(node),
         })
     }
 
@@ -275,12 +288,13 @@ fn bias(channels: usize, blocks: usize) -> Packing {
     Packing::vector(Shape::vector(channels), len)
 }
 
-/// Whether kernels read operands in PyTorch's order.
+/// Whether kernels read operands in PyTorch's order. Lowering refuses it of
+/// others.
 pub(super) fn reads_tensors(op: &Op) -> bool {
     matches!(op, Op::Accumulate(_) | Op::Adam(_) | Op::SquaredNorms(_))
 }
 
-/// Whether kernels write a result in PyTorch's order.
+/// Whether kernels write a result in PyTorch's order; likewise.
 pub(super) fn writes_tensor(op: &Op, index: usize) -> bool {
     match op {
         Op::Accumulate(_) | Op::Adam(_) | Op::ChannelSum(_) | Op::Conv2dWeightGradient(_) => true,

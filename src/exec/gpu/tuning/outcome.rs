@@ -23,7 +23,8 @@ pub struct Effort {
 }
 
 impl Effort {
-    /// The most work first, as far as one gets in so much time.
+    /// One kernel of each kind first, and the most work first, as far as one
+    /// gets in so much time.
     pub const fn within(budget: Duration) -> Self {
         Self {
             budget: Some(budget),

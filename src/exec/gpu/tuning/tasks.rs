@@ -7,6 +7,7 @@ use crate::graph::{Element, Graph, Node, Shape, ValueId};
 use crate::ops::Op;
 use crate::plan::{Choice, Chooser, Format, NodeOperands, PlanError, Variant, choose};
 use std::cell::RefCell;
+use std::mem::discriminant;
 
 /// A graph as it is run, after fusion.
 #[derive(Clone, Debug)]
@@ -21,8 +22,32 @@ pub struct Task<'a> {
     pub class: String,
     pub graph: &'a Graph,
     pub node: &'a Node,
+    /// That of the static rule, the first of each other kind, and then the rest.
     pub variants: Vec<Variant>,
     pub flops: u64,
+}
+
+impl Task<'_> {
+    /// How many kernels there are of different kinds: the first ones.
+    pub fn kinds(&self) -> usize {
+        let variants = &self.variants;
+        let is_new = |&at: &usize| of_kind_before(variants, at) == 0;
+        (0..variants.len()).take_while(is_new).count()
+    }
+}
+
+/// The kinds in turn, each in its order.
+fn kinds_in_turn(variants: &[Variant]) -> Vec<Variant> {
+    let mut order: Vec<usize> = (0..variants.len()).collect();
+    order.sort_by_key(|&at| of_kind_before(variants, at));
+    order.into_iter().map(|at| variants[at]).collect()
+}
+
+/// How many are of one kind with that at `at`, and before it.
+fn of_kind_before(variants: &[Variant], at: usize) -> usize {
+    let kind = discriminant(&variants[at]);
+    let before = variants[..at].iter();
+    before.filter(|other| discriminant(*other) == kind).count()
 }
 
 /// All classes that a table says nothing about, those with the most work first.
@@ -103,7 +128,7 @@ impl Chooser for Lister<'_> {
             let variants = variants(node, adapter);
             let is_known = known.variant(node, rule, adapter).is_some();
             let class = class(node, rule).filter(|_| variants.len() > 1 && !is_known);
-            let class = class.map(|class| (class, variants));
+            let class = class.map(|class| (class, kinds_in_turn(&variants)));
             seen.borrow_mut().push(class);
         }
         rule.choose(node)

@@ -1,15 +1,15 @@
 //! Tuning on every adapter of this machine.
 
-use super::{Effort, Outcome, Trial, Tuned, TunedClass, Tuner, Tuning, Work, class};
-use crate::exec::Target;
-use crate::exec::gpu::{AdapterSummary, GpuChooser, Lowered, test_adapters, variants};
+mod classes;
+
+use super::{Effort, Outcome, Trial, Tuned, TunedClass, Tuner, Tuning, Work};
+use crate::exec::gpu::{AdapterSummary, Lowered, test_adapters};
 use crate::graph::{Element, Graph, GraphBuilder, Role, Shape, fuse};
 use crate::model::{Model, PhaseOptions, phases};
 use crate::ops::{Conv2d, Op, Padding};
-use crate::plan::{Choice, Chooser, Format, NodeOperands, Precision, Variant};
-use std::cell::RefCell;
+use crate::plan::{Precision, Variant};
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 type Change = Box<dyn Fn(Variant, &mut Lowered) + Send + Sync>;
@@ -136,7 +136,8 @@ fn is_refused(trial: &Trial) -> bool {
 #[test]
 fn a_wrong_kernel_is_refused_although_it_is_the_fastest() {
     on_every_adapter(|mut tuner| {
-        let work = [convolution(32, [96, 96])];
+        // Large, so that a large GPU takes longer for it than for nothing.
+        let work = [convolution(16, [256, 256])];
         let wrong = kernels(&mut tuner, &work)[1];
         skip_work(&mut tuner, wrong);
         for tests_all in [true, false] {
@@ -294,6 +295,45 @@ fn what_is_known_is_not_timed_again_and_time_is_kept() {
     });
 }
 
+/// The time may be short: one kernel of each kind is tried for all nodes before
+/// another of any.
+#[test]
+fn with_a_budget_all_nodes_come_before_all_kernels() {
+    let adapters = test_adapters();
+    for adapter in &adapters {
+        let mut tuner = tuner(adapter, Precision::F32);
+        // Of four kinds, and one more.
+        tuner.hook.most = 5;
+        let work = [convolution(8, [20, 24]), convolution(4, [20, 24])];
+        let mut orders = Vec::new();
+        for budget in [None, Some(Duration::from_secs(3600))] {
+            let seen = Arc::new(Mutex::new(Vec::new()));
+            let noted = seen.clone();
+            tuner.hook.kernel = Box::new(move |_, lowered| {
+                let x = lowered.values.iter().find(|value| value.name == "x");
+                noted.lock().unwrap().push(x.unwrap().shape.c);
+            });
+            tuner.effort_mut().budget = budget;
+            for class in tune(&mut tuner, &work) {
+                assert!(class.trials.iter().all(is_timed), "{class:?}");
+                let mut kinds: Vec<_> = class
+                    .trials
+                    .iter()
+                    .map(|trial| std::mem::discriminant(&trial.variant))
+                    .collect();
+                let last = kinds.pop().unwrap();
+                assert!(kinds.contains(&last), "{class:?}");
+                kinds.dedup();
+                assert_eq!(kinds.len(), 4, "{class:?}");
+            }
+            let mut order = seen.lock().unwrap().clone();
+            order.dedup();
+            orders.push(order.len());
+        }
+        assert_eq!(orders, [2, 4]);
+    }
+}
+
 #[test]
 fn what_is_slower_is_not_tested_and_not_chosen() {
     on_every_adapter(|mut tuner| {
@@ -307,110 +347,4 @@ fn what_is_slower_is_not_tested_and_not_chosen() {
             assert!(!is_slower || trial.variant != chosen, "{tuned:?}");
         }
     });
-}
-
-/// Notes the class of every node.
-struct Classes {
-    rule: GpuChooser,
-    seen: RefCell<Vec<String>>,
-}
-
-impl Chooser for Classes {
-    fn format(&self, element: Element) -> Format {
-        self.rule.format(element)
-    }
-
-    fn choose(&self, node: &NodeOperands) -> Result<Choice, String> {
-        self.seen.borrow_mut().extend(class(node, &self.rule));
-        self.rule.choose(node)
-    }
-}
-
-fn class_of(channels: usize, size: [usize; 2], precision: Precision) -> String {
-    let classes = Classes {
-        rule: GpuChooser::new(precision),
-        seen: RefCell::default(),
-    };
-    let graph = convolution(channels, size).graph;
-    crate::plan::choose(&[graph], &classes, false).unwrap();
-    classes.seen.take().remove(0)
-}
-
-#[test]
-fn classes_tell_channels_formats_and_sizes_apart() {
-    let class = class_of(32, [100, 160], Precision::F32);
-    assert_eq!(class, "conv2d 3x3 s1 32->32 128 px f32->f32 by f32");
-    let same = [[128, 128], [160, 100], [91, 91], [181, 181]];
-    for size in same {
-        assert_eq!(class_of(32, size, Precision::F32), class, "{size:?}");
-    }
-    for size in [[90, 90], [182, 182]] {
-        assert_ne!(class_of(32, size, Precision::F32), class, "{size:?}");
-    }
-    assert_ne!(class_of(31, [128, 128], Precision::F32), class);
-    assert_ne!(class_of(32, [128, 128], Precision::F16), class);
-    let large = [[256, 256], [1, 65536], [4000, 3000]];
-    let large = large.map(|size| class_of(32, size, Precision::F32));
-    assert_eq!(large[0], large[1]);
-    assert_eq!(large[0], large[2]);
-}
-
-/// What is timed for a large image is of its class, and small.
-#[test]
-fn large_images_are_timed_in_part() {
-    for size in [[4000, 3000], [70000, 3], [400, 400], [300, 300]] {
-        let Work { graph, .. } = convolution(32, size);
-        let part = super::node_graph::smaller(&graph, &graph.nodes[0], class::MOST_PIXELS);
-        let part = part.unwrap_or(size);
-        assert!(
-            part[0] * part[1] <= 2 * class::MOST_PIXELS,
-            "{size:?}: {part:?}"
-        );
-        let classes = [size, part].map(|size| class_of(32, size, Precision::F32));
-        assert_eq!(classes[0], classes[1], "{size:?}: {part:?}");
-    }
-}
-
-#[test]
-fn a_tuned_program_has_the_kernels_of_the_table() {
-    let adapter = AdapterSummary::baseline();
-    let work = convolution(32, [128, 128]);
-    let kernel = |variant| {
-        let class = class_of(32, [128, 128], Precision::F32);
-        let tuned = Tuned {
-            variant,
-            times: None,
-        };
-        let tuning = Arc::new(Tuning::from_iter([(class, tuned)]));
-        let target = Target::gpu(&adapter, Precision::F32).tuned(tuning);
-        let options = crate::exec::PrepareOptions::default();
-        let prepared = target
-            .prepare(std::slice::from_ref(&work.graph), &options)
-            .unwrap();
-        let phase = prepared.program().phase("predict").unwrap();
-        phase.nodes[0].variant
-    };
-    let all = {
-        struct All(RefCell<Vec<Variant>>);
-        impl Chooser for All {
-            fn format(&self, element: Element) -> Format {
-                GpuChooser::new(Precision::F32).format(element)
-            }
-            fn choose(&self, node: &NodeOperands) -> Result<Choice, String> {
-                if let Op::Conv2d(_) = node.op {
-                    *self.0.borrow_mut() = variants(node, &AdapterSummary::baseline());
-                }
-                GpuChooser::new(Precision::F32).choose(node)
-            }
-        }
-        let all = All(RefCell::default());
-        crate::plan::choose(std::slice::from_ref(&work.graph), &all, false).unwrap();
-        all.0.into_inner()
-    };
-    assert!(all.len() > 1);
-    for &variant in &all {
-        assert_eq!(kernel(variant), variant);
-    }
-    // One that the node cannot have.
-    assert_eq!(kernel(Variant::Winograd), all[0]);
 }

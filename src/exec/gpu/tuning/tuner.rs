@@ -33,6 +33,32 @@ pub struct Tuner {
     pub(super) hook: super::tests::Hook,
 }
 
+/// What became of the first kernels of a class.
+#[derive(Default)]
+struct Tried {
+    trials: Vec<Trial>,
+    /// The first that works.
+    first: Option<Variant>,
+    /// Of the contest, if there is such a kernel.
+    repeats: usize,
+    best: f64,
+}
+
+impl Tried {
+    /// What becomes of the next kernels, up to `end` of all.
+    fn give_up(&mut self, task: &Task, end: usize, outcome: &Outcome) {
+        let trial = |&variant: &Variant| Trial {
+            variant,
+            outcome: outcome.clone(),
+        };
+        let next = &task.variants[self.trials.len()..end];
+        self.trials.extend(next.iter().map(trial));
+    }
+}
+
+/// A contest, and the first kernel that works.
+type Begun = (Contest, Option<(Variant, Loaded)>);
+
 /// Why a kernel was given up.
 enum Failed {
     Refused(String),
@@ -95,8 +121,10 @@ impl Tuner {
     }
 
     /// Times the kernels of all classes that a table says nothing about, those
-    /// with the most work first. `progress` is told how many kernels are done,
-    /// of how many; when it breaks, only what was timed so far is returned.
+    /// with the most work first. Where there is a budget, one kernel of each kind
+    /// for all classes comes before the rest. `progress` is told how many kernels
+    /// are done, of how many; when it breaks, only classes that are done are
+    /// returned.
     ///
     /// # Errors
     /// When the graphs cannot be planned.
@@ -111,25 +139,35 @@ impl Tuner {
         let total = tasks.iter().map(|task| task.variants.len()).sum();
         let budget = self.effort.budget;
         let is_over = || budget.is_some_and(|budget| started.elapsed() >= budget);
+        let ends: &[fn(&Task) -> usize] = match budget {
+            Some(_) => &[|task| task.kinds(), |task| task.variants.len()],
+            None => &[|task| task.variants.len()],
+        };
+        let mut tried: Vec<Tried> = tasks.iter().map(|_| Tried::default()).collect();
         let mut done = 0;
-        let mut tuned = Vec::new();
-        for task in &tasks {
-            let mut is_broken = false;
-            let mut goes_on = |tried: usize| {
-                is_broken |= progress(done + tried, total).is_break();
-                !is_broken && !is_over()
-            };
-            let trials = self.try_all(task, &mut goes_on);
-            done += task.variants.len();
-            if is_broken {
-                break;
+        'all: for end in ends {
+            for (task, tried) in tasks.iter().zip(&mut tried) {
+                let (start, end) = (tried.trials.len(), end(task));
+                let mut is_broken = false;
+                let mut goes_on = |at: usize| {
+                    is_broken |= progress(done + at - start, total).is_break();
+                    !is_broken && !is_over()
+                };
+                self.try_next(task, end, tried, &mut goes_on);
+                if is_broken {
+                    tried.trials.clear();
+                    break 'all;
+                }
+                done += end - start;
             }
-            tuned.push(TunedClass {
-                class: task.class.clone(),
-                trials,
-            });
         }
-        Ok(tuned)
+        let all = tasks.into_iter().zip(tried);
+        let is_done = |(task, tried): &(Task, Tried)| tried.trials.len() == task.variants.len();
+        let class = |(task, tried): (Task, Tried)| TunedClass {
+            class: task.class,
+            trials: tried.trials,
+        };
+        Ok(all.filter(is_done).map(class).collect())
     }
 
     fn tasks<'a>(&self, work: &'a [Work], known: &Tuning) -> Result<Vec<Task<'a>>, PlanError> {
@@ -149,31 +187,31 @@ impl Tuner {
         GpuChooser::of(&self.adapter, self.precision)
     }
 
-    /// Tries all kernels of a class, each beside the first that works: the
-    /// static rule's.
-    fn try_all(&mut self, task: &Task, goes_on: &mut dyn FnMut(usize) -> bool) -> Vec<Trial> {
-        let all = |outcome: Outcome| {
-            let trial = |&variant: &Variant| Trial {
-                variant,
-                outcome: outcome.clone(),
-            };
-            task.variants.iter().map(trial).collect()
-        };
-        if !goes_on(0) {
-            return all(Outcome::Untimed);
+    /// Tries the next kernels of a class, up to `end` of all, each beside the
+    /// first that works: the static rule's.
+    fn try_next(
+        &mut self,
+        task: &Task,
+        end: usize,
+        tried: &mut Tried,
+        goes_on: &mut dyn FnMut(usize) -> bool,
+    ) {
+        let start = tried.trials.len();
+        if start == end {
+            return;
         }
-        let mut contest = match Contest::new(task) {
-            Ok(contest) => contest,
-            Err(reason) => return all(Outcome::Refused(reason)),
+        let (mut contest, mut first) = match goes_on(start) {
+            true => match self.begin(task, tried) {
+                Ok(begun) => begun,
+                Err(reason) => return tried.give_up(task, end, &Outcome::Refused(reason)),
+            },
+            false => return tried.give_up(task, end, &Outcome::Untimed),
         };
-        let mut first: Option<(Variant, Loaded)> = None;
-        let mut trials = Vec::new();
-        let mut compiled = 0;
-        for (at, &variant) in task.variants.iter().enumerate() {
+        let mut compiled = start;
+        for (at, &variant) in task.variants.iter().enumerate().take(end).skip(start) {
             if !goes_on(at) || self.failed.len() >= MOST_FAILURES {
-                let outcome = Outcome::Untimed;
-                trials.push(Trial { variant, outcome });
-                continue;
+                tried.give_up(task, end, &Outcome::Untimed);
+                break;
             }
             if at == compiled {
                 // The static rule's alone: some drivers take seconds for a shader,
@@ -182,7 +220,7 @@ impl Tuner {
                     0 => 1,
                     _ => rayon::current_num_threads(),
                 };
-                let batch = &task.variants[at..task.variants.len().min(at + most)];
+                let batch = &task.variants[at..end.min(at + most)];
                 if !self.compile_all(batch, &contest) {
                     self.reopen(&contest, &mut first);
                 }
@@ -190,7 +228,7 @@ impl Tuner {
             }
             if let Some(reason) = self.gives_up(variant) {
                 let outcome = Outcome::Refused(reason.to_owned());
-                trials.push(Trial { variant, outcome });
+                tried.trials.push(Trial { variant, outcome });
                 continue;
             }
             let result = self.try_one(variant, &mut contest, &mut first);
@@ -203,9 +241,28 @@ impl Tuner {
                     Outcome::Refused(in_one_line(&reason))
                 }
             };
-            trials.push(Trial { variant, outcome });
+            tried.trials.push(Trial { variant, outcome });
         }
-        trials
+        tried.first = first.map(|(variant, _)| variant);
+        (tried.repeats, tried.best) = (contest.repeats, contest.best);
+    }
+
+    /// What the kernels of a class are tried on, and the first that works, if that
+    /// is known.
+    fn begin(&mut self, task: &Task, tried: &Tried) -> Result<Begun, String> {
+        let mut contest = Contest::new(task)?;
+        let Some(variant) = tried.first else {
+            return Ok((contest, None));
+        };
+        (contest.repeats, contest.best) = (tried.repeats, tried.best);
+        match self.load(&contest, variant) {
+            Ok(loaded) => Ok((contest, Some((variant, loaded)))),
+            Err(Failed::Refused(reason)) => Err(in_one_line(&reason)),
+            Err(Failed::Device(reason)) => {
+                self.gpu = None;
+                Err(in_one_line(&reason))
+            }
+        }
     }
 
     /// Gives up the device, and loads on another what is lost with it.

@@ -125,7 +125,7 @@ fn raster(
             ],
             "nclx",
             channels > 2,
-            &mut raster.notes,
+            &mut raster,
         ),
     };
     raster.metadata = Metadata {

@@ -76,6 +76,11 @@ impl<'a> Interpreter<'a> {
         })
     }
 
+    /// The map of colours; empty where there is none.
+    pub fn palette(&self) -> &[[u8; 3]] {
+        &self.palette
+    }
+
     /// Samples of a pixel that it gives.
     pub fn channels(&self) -> usize {
         let colors = match self.layout.colors {
@@ -106,20 +111,36 @@ impl<'a> Interpreter<'a> {
         }
         let taken: Vec<usize> = (0..colors).collect();
         let mut pixels = stored.picked(layout.samples, &taken);
+        let alpha = self.alpha.as_ref().map(|alpha| {
+            let mut opacity = stored.picked(layout.samples, &[alpha.index]);
+            scale(&mut opacity, layout.bits);
+            opacity
+        });
+        // What was multiplied are the samples, whatever colours they mean.
+        let associated = alpha.as_ref().filter(|_| self.is_associated());
         match &layout.colors {
             Colors::Gray { white_is_zero } => {
                 scale(&mut pixels, layout.bits);
+                divide(&mut pixels, associated, colors);
                 if *white_is_zero {
                     invert(&mut pixels);
                 }
             }
-            Colors::Rgb => scale(&mut pixels, layout.bits),
-            Colors::YCbCr(colors) => {
-                if let Samples::U8(pixels) = &mut pixels {
-                    colors.convert(pixels);
-                }
+            Colors::Rgb => {
+                scale(&mut pixels, layout.bits);
+                divide(&mut pixels, associated, colors);
             }
-            Colors::Lab { icc } => pixels = from_lab(&pixels, *icc, &self.to_srgb),
+            Colors::YCbCr(conversion) => {
+                if let Samples::U8(pixels) = &mut pixels {
+                    conversion.convert(pixels);
+                }
+                divide(&mut pixels, associated, colors);
+            }
+            Colors::Lab { icc } => {
+                let opacity = |pixel| associated.map_or(1.0, |alpha| alpha.unit_at(pixel));
+                pixels = from_lab(&pixels, *icc, opacity, &self.to_srgb);
+            }
+            // Colours of a map are not multiplied.
             Colors::Palette(_) => {
                 let color = |index| self.palette[usize::from(pixels.at_u8(index))];
                 let colors: Vec<_> = (0..pixels.len()).flat_map(color).collect();
@@ -127,20 +148,19 @@ impl<'a> Interpreter<'a> {
             }
             Colors::Cmyk => {
                 scale(&mut pixels, layout.bits);
+                divide(&mut pixels, associated, colors);
                 pixels = self.cmyk_to_rgb(&pixels);
             }
         }
-        if let Some(Alpha {
-            index,
-            is_associated,
-        }) = self.alpha
-        {
-            let mut alpha = stored.picked(layout.samples, &[index]);
-            scale(&mut alpha, layout.bits);
-            let colors = self.channels() - 1;
-            pixels = with_alpha(pixels, alpha, colors, is_associated);
-        }
-        Cow::Owned(pixels)
+        Cow::Owned(match alpha {
+            Some(alpha) => with_alpha(pixels, alpha, self.channels() - 1),
+            None => pixels,
+        })
+    }
+
+    /// Whether samples were multiplied with the opacity of their pixels.
+    fn is_associated(&self) -> bool {
+        self.alpha.as_ref().is_some_and(|alpha| alpha.is_associated)
     }
 
     fn cmyk_to_rgb(&self, cmyk: &Samples) -> Samples {
@@ -178,21 +198,30 @@ fn invert(samples: &mut Samples) {
     }
 }
 
-/// CIE L*a*b* as sRGB.
-fn from_lab(samples: &Samples, icc: bool, to_srgb: impl Fn([f32; 3]) -> [f32; 3]) -> Samples {
+/// CIE L*a*b* as sRGB, pixels divided by what they were multiplied with.
+fn from_lab(
+    samples: &Samples,
+    icc: bool,
+    opacity: impl Fn(usize) -> f32,
+    to_srgb: impl Fn([f32; 3]) -> [f32; 3],
+) -> Samples {
+    let convert = |index: usize, color: [f32; 3]| match opacity(index) {
+        0.0 => to_srgb(color),
+        opacity => to_srgb(color.map(|value| value / opacity)),
+    };
     match samples {
         Samples::U8(samples) => {
             let center = |code: u8| match icc {
                 true => f32::from(code) - 128.0,
                 false => f32::from(code as i8),
             };
-            let pixels = samples.chunks_exact(3);
-            let convert = |pixel: &[u8]| {
+            let pixels = samples.chunks_exact(3).enumerate();
+            let converted = pixels.flat_map(|(index, pixel)| {
                 let lightness = f32::from(pixel[0]) * (100.0 / 255.0);
-                to_srgb([lightness, center(pixel[1]), center(pixel[2])])
+                convert(index, [lightness, center(pixel[1]), center(pixel[2])])
                     .map(|value| u8::from_level(value * 255.0))
-            };
-            Samples::U8(pixels.flat_map(convert).collect())
+            });
+            Samples::U8(converted.collect())
         }
         Samples::U16(samples) => {
             // ICC's white is 0xff00.
@@ -201,13 +230,13 @@ fn from_lab(samples: &Samples, icc: bool, to_srgb: impl Fn([f32; 3]) -> [f32; 3]
                 true => (f32::from(code) - 32_768.0) / 256.0,
                 false => f32::from(code as i16) / 256.0,
             };
-            let pixels = samples.chunks_exact(3);
-            let convert = |pixel: &[u16]| {
+            let pixels = samples.chunks_exact(3).enumerate();
+            let converted = pixels.flat_map(|(index, pixel)| {
                 let lightness = f32::from(pixel[0]) * (100.0 / white);
-                to_srgb([lightness, center(pixel[1]), center(pixel[2])])
+                convert(index, [lightness, center(pixel[1]), center(pixel[2])])
                     .map(|value| u16::from_level(value * 65_535.0))
-            };
-            Samples::U16(pixels.flat_map(convert).collect())
+            });
+            Samples::U16(converted.collect())
         }
     }
 }
@@ -236,32 +265,40 @@ fn read_palette(map: &[u16], bits: u32) -> Result<Vec<[u8; 3]>, ImageProblem> {
     Ok((0..entries).map(color).collect())
 }
 
-/// Colours and opacity interleaved. Associated: the colours were multiplied
-/// with the opacity, which is undone.
-fn with_alpha(colors: Samples, alpha: Samples, channels: usize, associated: bool) -> Samples {
-    fn run<T: Sample>(colors: &[T], alpha: &[T], channels: usize, associated: bool) -> Vec<T> {
+/// Divides the samples of pixels by the opacity that they were multiplied with.
+fn divide(pixels: &mut Samples, opacity: Option<&Samples>, channels: usize) {
+    fn run<T: Sample>(pixels: &mut [T], opacity: &[T], channels: usize) {
+        for (pixel, &opacity) in pixels.chunks_exact_mut(channels).zip(opacity) {
+            let opacity = opacity.unit();
+            if opacity > 0.0 {
+                for sample in pixel {
+                    *sample = T::from_level(sample.unit() / opacity * T::LARGEST);
+                }
+            }
+        }
+    }
+    match (pixels, opacity) {
+        (Samples::U8(pixels), Some(Samples::U8(opacity))) => run(pixels, opacity, channels),
+        (Samples::U16(pixels), Some(Samples::U16(opacity))) => run(pixels, opacity, channels),
+        (_, None) => {}
+        _ => unreachable!("all samples of a file have one type"),
+    }
+}
+
+/// Colours and opacity interleaved.
+fn with_alpha(colors: Samples, alpha: Samples, channels: usize) -> Samples {
+    fn run<T: Sample>(colors: &[T], alpha: &[T], channels: usize) -> Vec<T> {
         let mut result = Vec::with_capacity(colors.len() + alpha.len());
         for (pixel, &alpha) in colors.chunks_exact(channels).zip(alpha) {
-            let opacity = alpha.unit();
-            result.extend(pixel.iter().map(|&sample| {
-                if associated && opacity > 0.0 {
-                    T::from_level(sample.unit() / opacity * T::LARGEST)
-                } else {
-                    sample
-                }
-            }));
+            result.extend(pixel);
             result.push(alpha);
         }
         result
     }
     match (&colors, &alpha) {
-        (Samples::U8(colors), Samples::U8(alpha)) => {
-            run(colors, alpha, channels, associated).into()
-        }
-        (Samples::U16(colors), Samples::U16(alpha)) => {
-            run(colors, alpha, channels, associated).into()
-        }
+        (Samples::U8(colors), Samples::U8(alpha)) => run(colors, alpha, channels).into(),
+        (Samples::U16(colors), Samples::U16(alpha)) => run(colors, alpha, channels).into(),
         // Colours that were converted have 8 bits.
-        _ => run(&colors.to_u8(), &alpha.to_u8(), channels, associated).into(),
+        _ => run(&colors.to_u8(), &alpha.to_u8(), channels).into(),
     }
 }

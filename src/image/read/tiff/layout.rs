@@ -63,6 +63,73 @@ pub enum Predictor {
     Floats,
 }
 
+impl Predictor {
+    fn read(
+        file: &mut File<'_>,
+        compression: &Compression,
+        bits: u32,
+        float: bool,
+    ) -> Result<Self, ImageProblem> {
+        // Other compressions have none, whatever the tag says.
+        if !matches!(compression, Compression::Lzw | Compression::Deflate) {
+            return Ok(Self::None);
+        }
+        let predictor = match unsigned(file, 317)?.unwrap_or(1) {
+            1 => return Ok(Self::None),
+            2 => Self::Differences,
+            3 if float => Self::Floats,
+            other => return refused(&format!("predictor {other} in TIFF")),
+        };
+        match bits {
+            8 | 16 | 32 | 64 => Ok(predictor),
+            _ => refused(&format!("a predictor for samples of {bits} bits in TIFF")),
+        }
+    }
+}
+
+/// What kind of numbers samples are.
+struct Kind {
+    bits: u32,
+    float: bool,
+    /// How many a pixel has.
+    samples: usize,
+}
+
+impl Kind {
+    /// Refuses those that are not read.
+    fn read(file: &mut File<'_>) -> Result<Self, ImageProblem> {
+        let samples = unsigned(file, 277)?.unwrap_or(1);
+        let bits = all_unsigned(file, 258)?.unwrap_or(vec![1]);
+        let format = all_unsigned(file, 339)?.unwrap_or(vec![1]);
+        if format.iter().any(|&f| f != format[0]) {
+            return refused("samples of different kinds in TIFF");
+        }
+        let float = match format[0] {
+            1 | 4 => false,
+            3 => true,
+            2 => return refused("signed samples in TIFF"),
+            _ => return refused("complex samples in TIFF"),
+        };
+        if samples > 16 {
+            return refused(&format!("{samples} samples a pixel in TIFF"));
+        }
+        if bits.iter().any(|&b| b != bits[0]) {
+            return refused("samples of different sizes in TIFF");
+        }
+        let bits = bits[0] as u32;
+        match (float, bits) {
+            (false, 1..=16 | 32) | (true, 16 | 32 | 64) => {}
+            (false, _) => return refused(&format!("samples of {bits} bits in TIFF")),
+            (true, _) => return refused(&format!("floating-point samples of {bits} bits in TIFF")),
+        }
+        Ok(Self {
+            bits,
+            float,
+            samples: samples as usize,
+        })
+    }
+}
+
 /// How strips and tiles are compressed.
 pub enum Compression {
     None,
@@ -90,32 +157,13 @@ impl Layout {
         let (width, height) = file.dimensions().map_err(super::problem)?;
         let (width, height) = (width as usize, height as usize);
         let or = |value: Option<u64>, default| value.unwrap_or(default);
-        let samples = or(unsigned(file, 277)?, 1);
-        let bits = all_unsigned(file, 258)?.unwrap_or(vec![1]);
-        let format = all_unsigned(file, 339)?.unwrap_or(vec![1]);
-        if format.iter().any(|&f| f != format[0]) {
-            return refused("samples of different kinds in TIFF");
-        }
-        let float = match format[0] {
-            1 | 4 => false,
-            3 => true,
-            2 => return refused("signed samples in TIFF"),
-            _ => return refused("complex samples in TIFF"),
-        };
-        if samples > 16 {
-            return refused(&format!("{samples} samples a pixel in TIFF"));
-        }
-        if bits.iter().any(|&b| b != bits[0]) {
-            return refused("samples of different sizes in TIFF");
-        }
         let compression = compression(file)?;
         let colors = colors(file, &compression)?;
-        let (bits, samples) = (bits[0] as u32, samples as usize);
-        match (float, bits) {
-            (false, 1..=16 | 32) | (true, 16 | 32 | 64) => {}
-            (false, _) => return refused(&format!("samples of {bits} bits in TIFF")),
-            (true, _) => return refused(&format!("floating-point samples of {bits} bits in TIFF")),
-        }
+        let Kind {
+            bits,
+            float,
+            samples,
+        } = Kind::read(file)?;
         colors.check(bits, samples, float)?;
         if matches!(compression, Compression::Jpeg { .. }) && bits != 8 {
             return refused(&format!("JPEG coding of {bits} bits a sample"));
@@ -155,17 +203,7 @@ impl Layout {
         let offsets = all_unsigned(file, offsets)?.unwrap_or_default();
         let lengths = all_unsigned(file, lengths)?.unwrap_or_default();
         let lengths = found_lengths(&offsets, lengths, file_length);
-        let predictor = match or(unsigned(file, 317)?, 1) {
-            // Other compressions have none, whatever the tag says.
-            _ if !matches!(compression, Compression::Lzw | Compression::Deflate) => Predictor::None,
-            1 => Predictor::None,
-            2 => Predictor::Differences,
-            3 if float => Predictor::Floats,
-            other => return refused(&format!("predictor {other} in TIFF")),
-        };
-        if predictor != Predictor::None && !matches!(bits, 8 | 16 | 32 | 64) {
-            return refused(&format!("a predictor for samples of {bits} bits in TIFF"));
-        }
+        let predictor = Predictor::read(file, &compression, bits, float)?;
         if predictor != Predictor::None && colors.subsampling() != [1, 1] {
             return refused("a predictor for subsampled chroma in TIFF");
         }

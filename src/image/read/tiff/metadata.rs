@@ -18,6 +18,8 @@ const PHOTOSHOP: u16 = 34_377;
 const LAYERS: u16 = 37_724;
 /// A curve for each level that samples have, which are others here.
 const TRANSFER_FUNCTION: u16 = 301;
+/// What the picture shows; programs tell there how they have built the file.
+const DESCRIPTION: u16 = 270;
 /// Where the pixels are on earth, which is not so any more when they are others.
 const GEOGRAPHIC: [u16; 6] = [33_550, 33_922, 34_264, 34_735, 34_736, 34_737];
 
@@ -63,6 +65,14 @@ pub fn metadata(file: &mut File<'_>, length: u64, lost: &mut Vec<String>) -> Met
         iptc: bytes(file, IPTC).or_else(|| iptc::of_resources(&bytes(file, PHOTOSHOP)?)),
         ..Metadata::default()
     }
+}
+
+/// Whether a description is of how its file is built, which is not so any more in
+/// another: that of ImageJ, of tifffile and of OME.
+fn tells_layout(description: &[u8]) -> bool {
+    let starts = [&b"ImageJ="[..], b"{\"shape\":"];
+    let has_element = description.windows(4).any(|part| part == b"<OME");
+    has_element || starts.iter().any(|start| description.starts_with(start))
 }
 
 /// The bytes of a tag, whatever their type is said to be.
@@ -172,10 +182,14 @@ impl Tags {
             }
             if number == TRANSFER_FUNCTION {
                 self.lost.push("TransferFunction".to_owned());
-            } else if let Some(field) = self.field(&mut tags, number) {
-                fields.push(field);
-            } else {
-                self.lost.push(format!("tag {number}"));
+                continue;
+            }
+            match self.field(&mut tags, number) {
+                Some(field) if number == DESCRIPTION && tells_layout(&field.data) => {
+                    self.lost.push("ImageDescription".to_owned());
+                }
+                Some(field) => fields.push(field),
+                None => self.lost.push(format!("tag {number}")),
             }
         }
         fields

@@ -100,7 +100,7 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
         notes.extend(pages.lacking);
     }
     let interpreter = Interpreter::new(&layout, &mut metadata.icc_profile, &mut notes)?;
-    let pixels = pixels::read(
+    let mut pixels = pixels::read(
         &mut file,
         &layout,
         length,
@@ -109,6 +109,7 @@ pub fn decode(source: &mut Source, options: &DecodeOptions) -> Result<Raster, Im
         options,
         &mut notes,
     )?;
+    pixels.set_palette(interpreter.palette());
     let mut raster = Raster::new(pixels);
     raster.notes = notes;
     raster.states_space = layout.colors.become_srgb();

@@ -197,5 +197,10 @@ fn jpeg(
         samples.extend_from_slice(row);
         Ok(())
     })?;
+    if stream.is_subsampled && !ycbcr {
+        // Then they are luma and chroma, whatever the tags say.
+        let what = "subsampled JPEG coding of other colours than luma and chroma in TIFF";
+        return Err(ImageProblem::Feature(what.to_owned()));
+    }
     Ok((stream, samples))
 }

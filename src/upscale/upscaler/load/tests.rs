@@ -1,7 +1,7 @@
 //! A model that no kernel of a GPU computes.
 
 use super::*;
-use crate::exec::gpu::test_adapters;
+use crate::exec::gpu::{choice_of, test_adapters};
 use crate::image::Picture;
 use crate::model::convert::{ConvertOptions, assemble};
 use crate::model::{Model, Settings, expected_tensors};
@@ -36,7 +36,7 @@ fn of_large_scale() -> Model {
 fn the_cpu_computes_what_no_gpu_does() {
     for adapter in test_adapters() {
         let options = UpscalerOptions {
-            device: DeviceChoice::Named(adapter.name.clone()),
+            device: DeviceChoice::Named(choice_of(&adapter)),
             ..UpscalerOptions::default()
         };
         let mut upscaler = Upscaler::new(of_large_scale(), &options).unwrap();

@@ -18,10 +18,12 @@ impl Stop {
     /// Listens for Ctrl-C, SIGTERM and SIGHUP.
     pub fn on_signals() -> Self {
         let stop = Self::default();
+        let again = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
             // This order makes the first signal arm what the second one does.
             // Where a signal cannot be listened for, it ends the process as ever.
-            let _ = flag::register_conditional_shutdown(signal, 128 + signal, stop.asked.clone());
+            let _ = flag::register_conditional_shutdown(signal, 128 + signal, again.clone());
+            let _ = flag::register(signal, again.clone());
             let _ = flag::register_usize(signal, stop.signal.clone(), signal as usize);
             let _ = flag::register(signal, stop.asked.clone());
         }
@@ -30,8 +32,8 @@ impl Stop {
         stop
     }
 
-    /// A terminal that is closed may send several SIGHUPs, so a second one ends
-    /// nothing. Where it is ignored (`nohup`), it stays so.
+    /// A terminal that is closed may send several SIGHUPs, and a system that shuts down
+    /// SIGTERM after one: it arms nothing. Where it is ignored (`nohup`), it stays so.
     #[cfg(unix)]
     fn on_hangup(&self) {
         use signal_hook::consts::SIGHUP;

@@ -33,6 +33,10 @@ pub struct Saved {
     /// Not in checkpoints of earlier versions.
     #[serde(default)]
     pub means: Means,
+    /// What was measured last, and after which step. Not in checkpoints of earlier
+    /// versions.
+    #[serde(default)]
+    pub measured: Option<(u64, String)>,
     /// What follows from the seed, so that batches go on as they would have.
     pub rules: Rules,
 }
@@ -169,6 +173,7 @@ impl Saved {
         scales: bool,
         seconds: f64,
         means: Means,
+        measured: Option<(u64, String)>,
         rules: Rules,
     ) -> Self {
         Self {
@@ -180,6 +185,7 @@ impl Saved {
             scales: Some(scales),
             seconds,
             means,
+            measured,
             rules,
         }
     }

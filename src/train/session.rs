@@ -64,6 +64,7 @@ pub struct Session {
     options: SessionOptions,
     rules: Rules,
     means: Means,
+    measured: Option<(u64, String)>,
     started: Instant,
     /// Time of earlier runs.
     before: Duration,
@@ -118,11 +119,12 @@ impl Session {
             checkpoint.check(file, &rules)?;
         }
         let mut trainer = Trainer::load(backend, &model, prepared)?;
-        let (mut before, mut means) = (Duration::ZERO, Means::default());
+        let (mut before, mut means, mut measured) = (Duration::ZERO, Means::default(), None);
         if let Some((checkpoint, file)) = resumed {
             resume(&mut trainer, checkpoint, file)?;
             before = Duration::try_from_secs_f64(checkpoint.saved.seconds).unwrap_or_default();
             means = checkpoint.saved.means;
+            measured.clone_from(&checkpoint.saved.measured);
         }
         let batches = Arc::new(batches);
         let first = done(&trainer) * options.accumulate as u64;
@@ -135,6 +137,7 @@ impl Session {
             options,
             rules,
             means,
+            measured,
             started: Instant::now(),
             before,
         })
@@ -160,6 +163,16 @@ impl Session {
     /// Of the losses and the norm, with those of earlier runs.
     pub fn means(&self) -> &Means {
         &self.means
+    }
+
+    /// What was measured last, and after which step; perhaps in an earlier run.
+    pub fn measured(&self) -> Option<&(u64, String)> {
+        self.measured.as_ref()
+    }
+
+    /// Keeps what was measured after the last step.
+    pub fn note_measured(&mut self, text: String) {
+        self.measured = Some((self.done(), text));
     }
 
     /// Steps so far, with those that were skipped.
@@ -247,6 +260,7 @@ impl Session {
             self.trainer.scales(),
             seconds,
             self.means,
+            self.measured.clone(),
             self.rules.clone(),
         );
         Ok(Checkpoint::new(saved, &self.model, model, states))

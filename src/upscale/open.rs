@@ -132,8 +132,8 @@ impl OpenDevice {
 
     /// Bytes of the device's memory that may be used: nine tenths of the system's
     /// free memory, or of all memory of a GPU that has its own; where that is
-    /// unknown, there is no limit. The `held` bytes are those that this program has
-    /// taken and counts as needed, too.
+    /// unknown, there is no limit. The `held` bytes of it are taken by this program,
+    /// and count as free.
     pub fn usable_bytes(&self, held: u64) -> u64 {
         usable_bytes(&self.selected.device, None, held)
     }

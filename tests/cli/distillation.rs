@@ -126,6 +126,9 @@ fn a_distilled_teacher_takes_more_steps_than_its_student() {
         assert_eq!(run.code, 0, "{run:?}");
         assert_eq!(run.stderr.contains(note), is_noted, "{run:?}");
     }
+    // One that goes on may have begun before that was refused.
+    let resumed = [&of_two[..], &["--student-steps=2", "--resume"]].concat();
+    folder.refuses(&resumed, 2, &["x.checkpoint: was made with"]);
 }
 
 #[test]

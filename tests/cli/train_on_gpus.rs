@@ -5,7 +5,7 @@ use super::support::{adapters, choice_of};
 use super::train::{trained, with_photos};
 use srdiff::model::convert::{self, ConvertOptions, assemble};
 use srdiff::model::{Settings, Weights};
-use srdiff::train::{NewModel, initial_tensors};
+use srdiff::train::{Checkpoint, NewModel, initial_tensors};
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -198,6 +198,35 @@ fn gpus_train_as_the_cpu_does() {
         }
     }
     assert!(faults.is_empty(), "{faults:#?}");
+}
+
+/// Its scale is that of f16 from the step on at which a training goes on in f16.
+#[test]
+fn f16_goes_on_after_f32_with_a_scale_of_its_own() {
+    let folder = with_photos();
+    trained(&folder, &[("--steps", "2"), ("--seed", "2")]);
+    for adapter in adapters().iter().filter(|adapter| adapter.f16) {
+        let (checkpoint, device) = (format!("{}.checkpoint", adapter.index), choice_of(adapter));
+        fs::copy(folder.path("new.checkpoint"), folder.path(&checkpoint)).unwrap();
+        for (steps, precision, scales, at_scale) in [
+            ("3", "f16", true, 1),
+            ("4", "f16", true, 2),
+            ("5", "f32", false, 1),
+            ("6", "f16", true, 1),
+        ] {
+            let resumed = [
+                ("--checkpoint", &*checkpoint),
+                ("--device", &device),
+                ("--precision", precision),
+                ("--steps", steps),
+                ("--resume", ""),
+            ];
+            trained(&folder, &resumed);
+            let saved = Checkpoint::open(&folder.path(&checkpoint)).unwrap().saved;
+            assert_eq!(saved.skipped, 0);
+            assert_eq!((saved.scale > 1.0, saved.at_scale), (scales, at_scale));
+        }
+    }
 }
 
 #[test]

@@ -26,7 +26,9 @@ fn a_training_that_diverges_later_leaves_what_was_good() {
     trained(&folder, &[("--steps", "5"), ("--seed", "1")]);
     let saved = || ["new.safetensors", "new.checkpoint"].map(|name| fs::read(folder.path(name)));
     let good = saved().map(Result::unwrap);
-    let no_numbers = [("--every", "6"), ("--steps", "99"), ("--validate", "held")];
+    let measured = [("--validate", "held"), ("--every", "6"), ("--steps", "99")];
+    let measured_last = [("--validate", "held"), ("--every", "6"), ("--steps", "6")];
+    let no_numbers = "after step 6, the model gives no numbers; what was saved after step 5";
     for (more, part) in [
         // In the middle of the steps whose gradients are not finite.
         (
@@ -34,7 +36,10 @@ fn a_training_that_diverges_later_leaves_what_was_good() {
             "the last 50 steps",
         ),
         // After the step that spoilt it, whose own gradients were finite.
-        (&no_numbers, "note: not measured: "),
+        (&measured, no_numbers),
+        (&measured_last, no_numbers),
+        (&[measured[0], ("--steps", "6")], no_numbers),
+        (&[("--every", "10"), ("--steps", "99")], "note: not saved"),
         // At the end.
         (&[("--steps", "12")], "up to 12 were not finite"),
     ] {
@@ -59,8 +64,20 @@ fn nothing_is_replaced_that_no_training_made() {
     let place = [("--checkpoint", "./new.validation.png")];
     let args = arguments(&[&validate[..], &place].concat());
     folder.refuses(&args, 2, &["is the picture of --validate, too"]);
-    trained(&folder, &[&validate[..], &[("--force", "")]].concat());
+    let resumed = [("--validate", "held"), ("--steps", "2"), ("--resume", "")];
+    trained(&folder, &[("--steps", "1")]);
+    folder.refuses(
+        &arguments(&resumed),
+        4,
+        &["new.validation.png: ", "--force"],
+    );
+    trained(&folder, &[&resumed[..], &[("--force", "")]].concat());
     assert_ne!(folder.load("new.validation.png").width(), 48);
+    // Its own, which may be all that a training has left.
+    for file in ["new.safetensors", "new.checkpoint"] {
+        fs::remove_file(folder.path(file)).unwrap();
+    }
+    trained(&folder, &validate);
 
     folder.write("other.safetensors", b"important");
     let more = [
@@ -107,6 +124,16 @@ fn what_is_shown_is_no_data() {
         &[&among[..], &[("--steps", "2"), ("--resume", "")]].concat(),
     );
     assert!(run.stderr.contains("2 images, "), "{run:?}");
+
+    // A photo of that name is one.
+    fs::remove_file(folder.path("photos/new.validation.png")).unwrap();
+    folder.draw("photos/other.validation.png", 48, 48);
+    let more = [("-o", "photos/other.safetensors"), ("--steps", "1")];
+    let run = trained(&folder, &more);
+    assert!(run.stderr.contains("3 images, "), "{run:?}");
+    let replaced = [("--validate", "held"), ("--force", "")];
+    let args = arguments(&[&more[..], &replaced].concat());
+    folder.refuses(&args, 4, &["photos/other.validation.png: is an input"]);
 }
 
 /// A model file has the measurement of its own step, or says of which it is.
@@ -119,6 +146,11 @@ fn a_model_says_which_step_was_measured() {
     assert!(text.contains("dB on 1 images of held"), "{text}");
     trained(&folder, &[&options[..], &[("--resume", "")]].concat());
     assert_eq!(training(&folder, "new.safetensors"), text);
+    trained(&folder, &[("--steps", "2"), ("--resume", "")]);
+    assert_eq!(training(&folder, "new.safetensors"), text);
+    trained(&folder, &[("--steps", "3"), ("--resume", "")]);
+    let text = training(&folder, "new.safetensors");
+    assert!(text.contains("; at step 2 PSNR-Y "), "{text}");
 }
 
 #[cfg(unix)]
@@ -127,12 +159,13 @@ mod signals {
     use std::io::{BufRead, BufReader, Read};
     use std::process::{Command, Stdio};
 
-    /// Trains until step 2 is told, then sends signals; the exit code and what was said.
+    /// Trains until step 2 is told, then has a shell send signals to `$1`; the exit code
+    /// and what was said.
     fn stopped(
         folder: &Folder,
         start: &str,
         args: &[&str],
-        signals: &[&str],
+        signals: &str,
     ) -> (Option<i32>, String) {
         let script = format!("{start} exec \"$0\" \"$@\"");
         let mut child = Command::new("sh")
@@ -148,11 +181,9 @@ mod signals {
             line.clear();
             assert!(stderr.read_line(&mut line).unwrap() > 0, "it ended early");
         }
-        for signal in signals {
-            let id = child.id().to_string();
-            let kill = Command::new("kill").args([signal, id.as_str()]).status();
-            assert!(kill.unwrap().success());
-        }
+        let id = child.id().to_string();
+        let kill = Command::new("sh").args(["-c", signals, "", &id]).status();
+        assert!(kill.unwrap().success());
         let mut rest = String::new();
         stderr.read_to_string(&mut rest).unwrap();
         (child.wait().unwrap().code(), rest)
@@ -163,13 +194,41 @@ mod signals {
     fn a_training_whose_terminal_is_closed_is_saved() {
         let folder = with_photos();
         let endless = arguments(&[("--steps", "100000"), ("--force", "")]);
-        let (code, said) = stopped(&folder, "", &endless, &["-HUP", "-HUP"]);
+        let (code, said) = stopped(&folder, "", &endless, "kill -HUP $1; kill -HUP $1");
         assert_eq!(code, Some(129), "{said}");
         assert!(said.contains("error: stopped after step "), "{said}");
         assert!(folder.path("new.checkpoint").is_file());
+        // What closes it may send more.
+        let (code, said) = stopped(&folder, "", &endless, "kill -HUP $1; kill -TERM $1");
+        assert!([Some(129), Some(143)].contains(&code), "{code:?}: {said}");
+        assert!(said.contains("error: stopped after step "), "{said}");
         // As `nohup` does.
-        let (code, said) = stopped(&folder, "trap '' HUP;", &endless, &["-HUP", "-TERM"]);
+        let later = "kill -HUP $1; sleep 1; kill -TERM $1";
+        let (code, said) = stopped(&folder, "trap '' HUP;", &endless, later);
         assert_eq!(code, Some(143), "{said}");
+        assert!(said.contains("error: stopped after step "), "{said}");
+    }
+
+    /// What was learnt last is not worth it then.
+    #[test]
+    fn a_training_that_is_stopped_while_it_diverges_says_what_is_saved() {
+        let folder = with_photos();
+        let slow = [("--accumulate", "16"), ("--seed", "1"), ("--warm-up", "0")];
+        let wrong = [("--rate", "1e30"), ("--steps", "100000")];
+        let args = arguments(&[&slow[..], &wrong].concat());
+        let (code, said) = stopped(&folder, "", &args, "kill -INT $1");
+        assert_eq!(code, Some(130), "{said}");
+        assert!(said.contains("; nothing was saved"), "{said}");
+        assert!(!folder.path("new.checkpoint").exists());
+        trained(&folder, &[&slow[..], &[("--steps", "0")]].concat());
+        let args = arguments(&[&slow[..], &wrong, &[("--resume", "")]].concat());
+        let (code, said) = stopped(&folder, "", &args, "kill -INT $1");
+        assert_eq!(code, Some(130), "{said}");
+        assert!(said.contains("; --resume goes on after step 0"), "{said}");
+        trained(
+            &folder,
+            &[&slow[..], &[("--steps", "1"), ("--resume", "")]].concat(),
+        );
     }
 
     #[test]
@@ -179,10 +238,10 @@ mod signals {
         let more = ["-d=cpu", "--patch=32", "-b2", "--validate=held", "--log=1"];
         trained(&folder, &[("--steps", "1")]);
         let args = [&model[..], &more, &["-n100000"]].concat();
-        let (code, said) = stopped(&folder, "", &args, &["-INT"]);
+        let (code, said) = stopped(&folder, "", &args, "kill -INT $1");
         assert_eq!(code, Some(130), "{said}");
         let text = training(&folder, "x.safetensors");
-        assert!(text.contains("dB at step 0 on 1 images"), "{text}");
+        assert!(text.contains("; at step 0 PSNR-Y "), "{text}");
     }
 }
 
@@ -192,13 +251,22 @@ fn folders_that_do_not_fit_are_told_first() {
     let folder = with_held();
     folder.write("photos/broken.png", b"no image");
     folder.write("file", b"no folder");
+    fs::create_dir(folder.path("empty")).unwrap();
     for (name, value, code) in [
         ("--validate", "hold", 3),
+        ("--validate", "empty", 3),
         ("--events", "file", 4),
         ("--events", "file/curves", 4),
     ] {
         let args = arguments(&[("--steps", "1"), (name, value)]);
         folder.refuses(&args, code, &[&format!("error: {value}: ")]);
+    }
+    // Folders of the name that events have.
+    fs::create_dir(folder.path("events")).unwrap();
+    fs::create_dir_all(folder.path("runs/events")).unwrap();
+    for events in ["new", "runs"] {
+        let options = [("--steps", "1"), ("--force", ""), ("--events", events)];
+        trained(&folder, &options);
     }
 }
 
@@ -236,9 +304,12 @@ fn flat_images_do_not_count() {
     let measured = lines.iter().find(|line| line["event"] == "validation");
     assert!(measured.unwrap()["bicubic_psnr_y"].is_number(), "{run:?}");
     assert!(
-        run.stderr.contains("note: 1 of the images of held"),
+        run.stderr.contains("makes 1 of the images of held exactly"),
         "{run:?}"
     );
     let text = training(&folder, "new.safetensors");
     assert!(text.contains("on 1 images of held"), "{text}");
+    fs::remove_file(folder.path("held/x.png")).unwrap();
+    let run = trained(&folder, &[&options[..], &[("--force", "")]].concat());
+    assert!(run.stderr.contains("all images of held"), "{run:?}");
 }

@@ -74,7 +74,8 @@ impl Lesson {
                 },
             },
         };
-        if let Some(own) = teacher.settings().distilled {
+        // One that goes on is what it was when it began.
+        if let (Some(own), false) = (teacher.settings().distilled, args.resume) {
             check_student(&distillation, own, teacher.settings())?;
         }
         Ok(Some(Self {

@@ -53,20 +53,42 @@ pub enum TrainFailure {
     Events(PathBuf, String),
     #[error("{}", match error {
         // Names what it is about.
-        ValidationError::Data(error) => error.to_string(),
+        ValidationError::Data(error) if !is_empty(error) => error.to_string(),
+        ValidationError::Data(_) => {
+            format!("{}: there are no images in it; give another folder", folder.display())
+        }
         error => format!("{}: {error}", folder.display()),
     })]
     Validation {
         folder: PathBuf,
         error: ValidationError,
     },
-    #[error(
-        "the gradients of the last {skipped} steps up to {step} were not finite; train the last good model with a lower --rate, or with --precision f32"
-    )]
-    Diverged { step: u64, skipped: u64 },
+    /// Steps after each other came to no numbers; `saved` is the step saved last.
+    #[error("the gradients of {} were not finite; {}", match skipped {
+        1 => format!("step {step}"),
+        _ => format!("the last {skipped} steps up to {step}"),
+    }, advice(*saved))]
+    Diverged {
+        step: u64,
+        skipped: u64,
+        saved: Option<u64>,
+    },
+    /// The averages came to none.
+    #[error("after step {step}, the model gives no numbers; {}", advice(*saved))]
+    NoNumbers { step: u64, saved: Option<u64> },
     /// A signal ended it, with this exit code.
-    #[error("stopped after step {step}; --resume goes on")]
-    Stopped { step: u64, exit_code: u8 },
+    #[error("stopped after step {step}{}", match saved {
+        Some(saved) if saved == step => "; --resume goes on".to_owned(),
+        Some(saved) => {
+            format!(", whose gradients are not finite; --resume goes on after step {saved}")
+        }
+        None => ", whose gradients are not finite; nothing was saved".to_owned(),
+    })]
+    Stopped {
+        step: u64,
+        saved: Option<u64>,
+        exit_code: u8,
+    },
     /// A signal ended it before anything was done.
     #[error("stopped before the first step")]
     NotStarted { exit_code: u8 },
@@ -111,11 +133,27 @@ impl TrainFailure {
                 ValidationError::NoMemory(_) => 6,
                 _ => 1,
             },
-            Self::Diverged { .. } => 1,
+            Self::Diverged { .. } | Self::NoNumbers { .. } => 1,
             Self::Memory { .. } => 6,
             Self::Stopped { exit_code, .. } | Self::NotStarted { exit_code } => *exit_code,
         }
     }
+}
+
+fn is_empty(error: &DataError) -> bool {
+    matches!(error, DataError::NoImages(skipped) if skipped.is_empty())
+}
+
+/// What to do about a training that came to no numbers.
+fn advice(saved: Option<u64>) -> String {
+    let (saved, begin) = match saved {
+        Some(step) => (
+            format!("what was saved after step {step} is as it was"),
+            "go on from it (--resume)",
+        ),
+        None => ("nothing was saved".to_owned(), "begin again"),
+    };
+    format!("{saved}; {begin} with a lower --rate, or with --precision f32")
 }
 
 fn of_device(error: &ExecError) -> u8 {

@@ -3,10 +3,11 @@
 use super::args::TrainArgs;
 use super::failure::TrainFailure;
 use super::save;
-use super::validate::picture_file;
+use super::validate::{is_shown, picture_file};
 use crate::cli::failure::Failure;
-use crate::cli::places::{Places, is_absent};
+use crate::cli::places::{Places, check_place};
 use srdiff::atomic_file;
+use srdiff::image::ImageError;
 use srdiff::train::Checkpoint;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +22,17 @@ pub fn open_checkpoint(args: &TrainArgs, file: &Path) -> Result<Option<Checkpoin
     let picture = args.validate.as_ref().map(|_| picture_file(args));
     check_apart(args, file, picture.as_deref())?;
     if let Some(folder) = &args.events {
-        check_events(folder)?;
+        let of_folder = |error: ImageError| {
+            Failure::Output(ImageError {
+                file: folder.clone(),
+                ..error
+            })
+        };
+        check_place(&folder.join("events")).map_err(of_folder)?;
+    }
+    // Anything else in its place is told when it is drawn, and ends no training.
+    if let Some(picture) = picture.filter(|file| file.is_file() && !is_shown(file)) {
+        save::check(&picture, args.force)?;
     }
     if args.resume {
         if !file.exists() {
@@ -36,10 +47,6 @@ pub fn open_checkpoint(args: &TrainArgs, file: &Path) -> Result<Option<Checkpoin
         return Ok(Some(checkpoint));
     }
     save::check(&args.output, args.force)?;
-    // Anything else in its place is told when it is drawn, and ends no training.
-    if let Some(picture) = picture.filter(|picture| picture.is_file()) {
-        save::check(&picture, args.force)?;
-    }
     match atomic_file::check(file, args.force) {
         Err(atomic_file::Fault::Exists) => {
             Err(TrainFailure::CheckpointExists(file.to_owned()).into())
@@ -64,14 +71,4 @@ fn check_apart(args: &TrainArgs, file: &Path, picture: Option<&Path>) -> Result<
         file.display()
     );
     Err(Failure::Usage(text))
-}
-
-/// Checks that a file can be made in a folder, which is made later.
-fn check_events(folder: &Path) -> Result<(), Failure> {
-    let mut there = folder;
-    while let Some(parent) = there.parent().filter(|_| is_absent(there)) {
-        there = parent;
-    }
-    atomic_file::check(&there.join("events"), true)
-        .map_err(|fault| TrainFailure::Events(folder.to_owned(), fault.to_string()).into())
 }

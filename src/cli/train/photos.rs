@@ -3,7 +3,7 @@
 use super::args::TrainArgs;
 use super::failure::{TrainFailure, with_full_size};
 use super::outputs::checkpoint_file;
-use super::validate::picture_file;
+use super::validate::{is_shown, picture_file};
 use crate::cli::failure::Failure;
 use crate::cli::places::Kept;
 use crate::cli::progress::image_bar;
@@ -33,7 +33,8 @@ pub fn find(args: &TrainArgs) -> Result<Found, Failure> {
     let held = args.validate.as_ref().map(slice::from_ref);
     let mut held = find_images(held.unwrap_or_default()).map_err(TrainFailure::from)?;
     // What was measured with photos may lie among them.
-    if let Some(shown) = Identity::of(&picture_file(args)) {
+    let picture = picture_file(args);
+    if let Some(shown) = Identity::of(&picture).filter(|_| is_shown(&picture)) {
         let is_photo = |path: &PathBuf| Identity::of(path).as_ref() != Some(&shown);
         photos.retain(is_photo);
         held.retain(is_photo);
@@ -41,6 +42,9 @@ pub fn find(args: &TrainArgs) -> Result<Found, Failure> {
     let kept = Kept::new(photos.iter().chain(&held).map(PathBuf::as_path));
     kept.check("-o", &args.output)?;
     kept.check("--checkpoint", &checkpoint_file(args))?;
+    if args.validate.is_some() {
+        kept.check("-o", &picture)?;
+    }
     let found = photos.len();
     if let Some(folder) = &args.validate {
         let is_held = within(folder);

@@ -32,11 +32,12 @@ pub struct Run<'a> {
     checkpoint: PathBuf,
     validator: Option<Validator>,
     events: Option<Events>,
-    /// When it was saved last.
+    /// When it was saved last, and after which step.
     saved: Instant,
+    saved_step: Option<u64>,
     /// Steps after each other that changed nothing.
     skipped: u64,
-    /// Whether what was learnt is worth to take the place of what was saved last.
+    /// Whether what was learnt may take the place of what was saved last.
     is_sound: bool,
 }
 
@@ -55,11 +56,12 @@ impl<'a> Run<'a> {
             device,
             stop,
             reporter: Reporter::new(&session, args.json, args.log),
+            saved: Instant::now(),
+            saved_step: args.resume.then(|| session.done()),
             session,
             checkpoint,
             validator,
             events,
-            saved: Instant::now(),
             skipped: 0,
             is_sound: true,
         }
@@ -69,7 +71,7 @@ impl<'a> Run<'a> {
     pub fn train(mut self) -> Result<(), Failure> {
         // What a model can do before it is trained.
         if self.session.done() == 0 && !self.args.new {
-            self.validate();
+            self.validate()?;
             self.reporter = Reporter::new(&self.session, self.args.json, self.args.log);
         }
         let result = self.steps();
@@ -81,24 +83,17 @@ impl<'a> Run<'a> {
         };
         result?;
         saved?;
-        let (step, skipped) = (self.session.done(), self.skipped);
-        if self.stop.is_asked() && !self.session.is_done() {
-            if !self.is_sound {
-                self.reporter.note(&format!(
-                    "note: the gradients of the last {skipped} steps were not finite; what was saved before is as it was"
-                ));
+        let step = self.session.done();
+        if !self.session.is_done() {
+            return Err(TrainFailure::Stopped {
+                step,
+                saved: self.saved_step,
+                exit_code: self.stop.exit_code(),
             }
-            let exit_code = self.stop.exit_code();
-            return Err(TrainFailure::Stopped { step, exit_code }.into());
+            .into());
         }
         if !self.is_sound {
-            return Err(TrainFailure::Diverged { step, skipped }.into());
-        }
-        let measured = self.validator.as_ref().map(Validator::step);
-        if measured.is_some_and(|measured| measured != Some(step)) {
-            self.validate();
-            // With what was measured.
-            self.save()?;
+            return Err(self.diverged());
         }
         match self.args.json {
             true => Ok(()),
@@ -115,25 +110,31 @@ impl<'a> Run<'a> {
             let step = self.session.step().map_err(TrainFailure::from)?;
             self.judge(&step);
             if self.skipped == MOST_SKIPPED {
-                let (step, skipped) = (step.number, self.skipped);
-                return Err(TrainFailure::Diverged { step, skipped }.into());
+                return Err(self.diverged());
             }
             if let Some(line) = self.reporter.step(&self.session, &step)? {
                 self.add_events(&line);
             }
             let is_due = step.number.is_multiple_of(self.args.every);
-            let gives_numbers = !is_due || self.validate();
-            let is_worth_it = self.is_sound && gives_numbers;
-            if is_worth_it && (is_due || self.saved.elapsed() >= LONGEST) {
+            if is_due && self.is_sound {
+                self.validate()?;
+            }
+            if self.is_sound && (is_due || self.saved.elapsed() >= LONGEST) {
                 // The disk may have room again the next time.
                 if let Err(failure) = self.save() {
                     let text = format!("note: {failure}; what was saved before is as it was");
                     self.reporter.note(&text);
                 }
                 self.reporter.pause_is_over(&self.session);
+            } else if is_due {
+                self.reporter
+                    .note("note: not saved: the gradients are not finite");
             }
         }
-        Ok(())
+        match self.session.is_done() && self.is_sound {
+            true => self.validate(),
+            false => Ok(()),
+        }
     }
 
     /// Parameters whose gradients are not finite are worse than those that were saved
@@ -149,25 +150,38 @@ impl<'a> Run<'a> {
         self.is_sound = !report.skipped || is_scaled && losses.all(f64::is_finite);
     }
 
+    fn diverged(&self) -> Failure {
+        TrainFailure::Diverged {
+            step: self.session.done(),
+            skipped: self.skipped,
+            saved: self.saved_step,
+        }
+        .into()
+    }
+
     /// Writes the checkpoint and the model file.
     fn save(&mut self) -> Result<(), Failure> {
         self.saved = Instant::now();
-        let step = self.session.done();
-        let measured = (self.validator.as_ref()).and_then(|measured| measured.description(step));
-        save::save(self.args, &mut self.session, &self.checkpoint, measured)
+        save::save(self.args, &mut self.session, &self.checkpoint)?;
+        self.saved_step = Some(self.session.done());
+        Ok(())
     }
 
-    /// Measures the averages; what goes wrong with that is told and no more. False if
+    /// Measures the averages; what goes wrong with that is told and no more, unless
     /// they give no numbers.
-    fn validate(&mut self) -> bool {
+    fn validate(&mut self) -> Result<(), Failure> {
         match self.measure() {
-            Err(_) if self.stop.is_asked() => true,
-            Err(failure) => {
-                let text = format!("note: not measured: {failure}");
-                self.reporter.note(&text);
-                !is_not_finite(&failure)
+            Err(failure) if is_not_finite(&failure) => {
+                self.is_sound = false;
+                let (step, saved) = (self.session.done(), self.saved_step);
+                Err(TrainFailure::NoNumbers { step, saved }.into())
             }
-            Ok(()) => true,
+            Err(failure) if !self.stop.is_asked() => {
+                self.reporter
+                    .note(&format!("note: not measured: {failure}"));
+                Ok(())
+            }
+            _ => Ok(()),
         }
     }
 
@@ -176,8 +190,10 @@ impl<'a> Run<'a> {
             return Ok(());
         };
         let step = self.session.done();
-        let means = validator.measure(&mut self.session, &self.device, &self.stop)?;
-        let (psnr, bicubic) = (means.psnr_y, means.bicubic_psnr_y);
+        if validator.measured_step() == Some(step) {
+            return Ok(());
+        }
+        let [psnr, bicubic] = validator.measure(&mut self.session, &self.device, &self.stop)?;
         let text = format!("step {step}: PSNR-Y {psnr:.2} dB (bicubic {bicubic:.2} dB)");
         let json = serde_json::json!({
             "event": "validation", "step": step, "psnr_y": psnr, "bicubic_psnr_y": bicubic

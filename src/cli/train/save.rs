@@ -10,8 +10,8 @@ use srdiff::model::convert::{self, ConvertOptions, assemble};
 use srdiff::train::{Decay, Session, stage_name};
 use std::path::Path;
 
-/// Where the model files of trainings are from, as they say themselves.
-const SOURCE: &str = "srdiff train";
+/// Where the files of trainings are from, as they say themselves.
+pub const SOURCE: &str = "srdiff train";
 
 /// Whether a file is a model that a training has made.
 pub fn is_trained(file: &Path) -> bool {
@@ -25,12 +25,7 @@ pub fn check(file: &Path, overwrite: bool) -> Result<(), Failure> {
 
 /// Writes the checkpoint, and the averages as a model file. Whether they may be
 /// overwritten was checked in the beginning.
-pub fn save(
-    args: &TrainArgs,
-    session: &mut Session,
-    checkpoint: &Path,
-    measured: Option<String>,
-) -> Result<(), Failure> {
+pub fn save(args: &TrainArgs, session: &mut Session, checkpoint: &Path) -> Result<(), Failure> {
     let saved = session.checkpoint().map_err(TrainFailure::from)?;
     saved.save(checkpoint).map_err(TrainFailure::from)?;
     let base = session.model().clone();
@@ -41,7 +36,7 @@ pub fn save(
             Some(license) => Some(license.clone()),
             None => base.license().map(str::to_owned),
         },
-        training: Some(description(args, session, measured)),
+        training: Some(description(args, session)),
         source: Some(SOURCE.to_owned()),
         ..ConvertOptions::default()
     };
@@ -51,7 +46,7 @@ pub fn save(
 }
 
 /// How the model was trained.
-fn description(args: &TrainArgs, session: &Session, measured: Option<String>) -> String {
+fn description(args: &TrainArgs, session: &Session) -> String {
     let names: Vec<String> = (args.photos.iter())
         .map(|path| path.file_name().unwrap_or(path.as_os_str()))
         .map(|name| name.to_string_lossy().into_owned())
@@ -86,8 +81,10 @@ fn description(args: &TrainArgs, session: &Session, measured: Option<String>) ->
             text += &format!("; loss of the {name} {loss:.4}");
         }
     }
-    if let Some(measured) = measured {
-        text += &format!("; {measured}");
+    match session.measured() {
+        Some((step, measured)) if *step == session.done() => text += &format!("; {measured}"),
+        Some((step, measured)) => text += &format!("; at step {step} {measured}"),
+        None => {}
     }
     text
 }

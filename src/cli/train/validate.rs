@@ -3,11 +3,12 @@
 use super::args::TrainArgs;
 use super::failure::TrainFailure;
 use super::photos::note_skipped;
+use super::save;
 use crate::cli::canvas::Canvas;
 use crate::cli::failure::Failure;
 use crate::cli::signals::Stop;
 use crate::cli::terminal;
-use srdiff::image::{EncodeOptions, ImageError, OutputFormat, Picture};
+use srdiff::image::{EncodeOptions, ImageError, OutputFormat, Picture, Text};
 use srdiff::model::Settings;
 use srdiff::model::convert::{ConvertOptions, assemble};
 use srdiff::train::validation::{Held, Validation, ValidationError};
@@ -27,6 +28,20 @@ pub fn picture_file(args: &TrainArgs) -> PathBuf {
     args.output.with_extension("validation.png")
 }
 
+/// Tells such a picture from others.
+fn mark() -> Text {
+    Text {
+        keyword: "Software".to_owned(),
+        text: save::SOURCE.to_owned(),
+        ..Text::default()
+    }
+}
+
+/// Whether a file is a picture that a training has made.
+pub fn is_shown(file: &Path) -> bool {
+    Picture::open(file).is_ok_and(|picture| picture.metadata.texts.contains(&mark()))
+}
+
 /// Images of a folder, what was measured last, and where it is shown.
 pub struct Validator {
     validation: Validation,
@@ -35,17 +50,7 @@ pub struct Validator {
     picture: PathBuf,
     png: Vec<u8>,
     size: [usize; 2],
-    /// With the step of it.
-    measured: Option<(u64, Means)>,
-}
-
-/// What was measured, in dB.
-#[derive(Clone, Copy)]
-pub struct Means {
-    pub psnr_y: f64,
-    pub bicubic_psnr_y: f64,
-    /// Images that count.
-    counted: usize,
+    measured_step: Option<u64>,
 }
 
 impl Validator {
@@ -59,12 +64,15 @@ impl Validator {
         let failed = |error| of_folder(folder, error);
         let (validation, skipped) = Validation::load(images, settings).map_err(failed)?;
         note_skipped(&skipped);
-        match validation.exact() {
-            0 => {}
-            count => terminal::status(&format!(
-                "note: {count} of the images of {} are the same after bicubic enlargement, and no part of the means",
-                folder.display()
-            )),
+        let (exact, name) = (validation.exact(), folder.display());
+        if exact == validation.images().len() {
+            terminal::status(&format!(
+                "note: bicubic enlargement makes all images of {name} exactly, so its PSNR says nothing"
+            ));
+        } else if exact > 0 {
+            terminal::status(&format!(
+                "note: bicubic enlargement makes {exact} of the images of {name} exactly, and the means are of the others"
+            ));
         }
         Ok(Self {
             validation,
@@ -72,13 +80,13 @@ impl Validator {
             picture: picture_file(args),
             png: Vec::new(),
             size: [0; 2],
-            measured: None,
+            measured_step: None,
         })
     }
 
     /// The step whose model was measured last.
-    pub fn step(&self) -> Option<u64> {
-        Some(self.measured?.0)
+    pub fn measured_step(&self) -> Option<u64> {
+        self.measured_step
     }
 
     /// The images side by side, as they were measured last: width, height, PNG file.
@@ -86,13 +94,14 @@ impl Validator {
         (self.size, &self.png)
     }
 
-    /// Measures the averages, and writes the images side by side.
+    /// Measures the averages, and writes the images side by side. Gives the PSNR-Y of
+    /// both, the model's and bicubic enlargement's, in dB.
     pub fn measure(
         &mut self,
         session: &mut Session,
         device: &OpenDevice,
         stop: &Stop,
-    ) -> Result<Means, Failure> {
+    ) -> Result<[f64; 2], Failure> {
         let averages = session.averages().map_err(TrainFailure::from)?;
         let settings = session.model().settings().clone();
         let model = assemble(
@@ -105,14 +114,17 @@ impl Validator {
         let measured = (self.validation)
             .measure(model, stage, device, &|| stop.is_asked())
             .map_err(|error| of_folder(&self.folder, error))?;
-        let means = Means {
-            psnr_y: measured.psnr_y,
-            bicubic_psnr_y: measured.bicubic_psnr_y,
-            counted: measured.counted,
-        };
-        self.measured = Some((session.done(), means));
+        let (psnr, bicubic) = (measured.psnr_y, measured.bicubic_psnr_y);
+        let name = self.folder.file_name().unwrap_or(self.folder.as_os_str());
+        session.note_measured(format!(
+            "PSNR-Y {psnr:.2} dB on {} images of {} (bicubic {bicubic:.2} dB)",
+            measured.counted,
+            name.to_string_lossy(),
+        ));
+        self.measured_step = Some(session.done());
         let images = self.validation.images().iter().zip(&measured.results);
-        let grid = grid(&images.take(ROWS).collect::<Vec<_>>(), settings.scale);
+        let mut grid = grid(&images.take(ROWS).collect::<Vec<_>>(), settings.scale);
+        grid.metadata.texts.push(mark());
         let of_picture = |problem| {
             Failure::Output(ImageError {
                 file: self.picture.clone(),
@@ -124,24 +136,7 @@ impl Validator {
         (self.png, self.size) = (png.map_err(of_picture)?, [grid.width, grid.height]);
         grid.save(&self.picture, OutputFormat::Png, &options, true)
             .map_err(Failure::Output)?;
-        Ok(means)
-    }
-
-    /// What was measured last, for the model file of a step.
-    pub fn description(&self, saved: u64) -> Option<String> {
-        let name = self.folder.file_name().unwrap_or(self.folder.as_os_str());
-        let (step, means) = self.measured?;
-        let when = match step == saved {
-            true => String::new(),
-            false => format!(" at step {step}"),
-        };
-        Some(format!(
-            "PSNR-Y {:.2} dB{when} on {} images of {} (bicubic {:.2} dB)",
-            means.psnr_y,
-            means.counted,
-            name.to_string_lossy(),
-            means.bicubic_psnr_y,
-        ))
+        Ok([psnr, bicubic])
     }
 }
 

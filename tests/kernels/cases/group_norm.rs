@@ -93,6 +93,8 @@ pub fn cases() -> Vec<Case> {
     let shape = Shape::new(2, 6, 65, 127);
     cases.push(case(2, shape, &mish));
     cases.push(self::case(3, shape, wide, Epilogue::none(), bound));
+    // Of more parts than a workgroup has threads.
+    cases.push(case(1, Shape::new(1, 1, 1025, 1025), &plain));
     let mut in_steps = self::case(1, shape, UNIT, Epilogue::none(), BOUND);
     // Whose means lie far apart.
     let steps = (0..shape.pixels()).map(|i| (i % 17) as f32 + (i / 4096 * 300) as f32);

@@ -163,7 +163,7 @@ def measure(report, programs, device, adapter, has_cuda):
     start = [sys.executable, ROOT / "benches/startup.py", srdiff, "--device", named, "--rounds", 3]
     report.run("first and second run", 60, start)
     report.run("scaling", 60, [upscale, "--bench", "--device", device, "--scaling"])
-    report.run("right: every kernel", 240, [programs["test-kernels"]], of_tests, last=12)
+    report.run("right: every kernel", 240, [programs["test-kernels"]], of_tests, last=24)
     for precision in reversed(precisions):
         every = [kernels, "--bench", "--device", device, "--variants", "--quick", "--filter", "conv2d", *options[precision]]
         report.run(f"every kernel, {precision}", 90, every)

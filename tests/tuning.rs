@@ -218,6 +218,7 @@ fn an_upscale_with_tuned_kernels_agrees_with_one_without() {
             rounds: 2,
             length: Duration::ZERO,
             tests_all: true,
+            kinds_first: false,
         };
         let mut calls = 0;
         let found = upscaler.tune(&[[6, 5]], effort, &mut |_| {

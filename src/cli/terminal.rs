@@ -50,6 +50,13 @@ pub fn notes(upscaler: &mut Upscaler) -> bool {
     !notes.is_empty()
 }
 
+/// The notes on the device, where the reason for it was told: they may have it, too.
+pub fn notes_beside_reason(upscaler: &mut Upscaler) -> Vec<String> {
+    let mut notes = upscaler.take_notes();
+    notes.retain(|note| *note != upscaler.selected().reason);
+    notes
+}
+
 /// The text with its control characters escaped: file names may hold some,
 /// and terminals act on them.
 pub fn printable(text: &str) -> String {

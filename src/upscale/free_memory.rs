@@ -6,8 +6,9 @@ use sysinfo::System;
 
 /// Bytes that may be used on a device: `limit` if there is one, else nine tenths
 /// of the system's free memory, or of the memory of a GPU that has its own. Where
-/// that is unknown, there is no limit. Of memory that is both, a GPU may use what
-/// Metal says at most. The `held` bytes are taken by this program, and count as free.
+/// that is unknown, there is no limit. On Metal, it is also nine tenths of what
+/// Metal recommends for a GPU at most, even of the system's memory. The `held`
+/// bytes are taken by this program, and count as free.
 pub(crate) fn usable_bytes(device: &Device, limit: Option<u64>, held: u64) -> u64 {
     if let Some(limit) = limit {
         return limit;

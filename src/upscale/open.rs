@@ -64,7 +64,9 @@ impl Found {
         tuned.load(&self.selected.device);
         match OpenDevice::of(self.selected, self.precision, Some(&self.adapters), tuned) {
             Err(error) if is_gpu && self.leaves_gpu => {
-                let cpu = Selected::cpu(error.to_string());
+                let note = format!("{error}; the CPU takes its place");
+                tuned.note(note.clone());
+                let cpu = Selected::cpu(note);
                 tuned.load(&cpu.device);
                 OpenDevice::of(cpu, Precision::F32, None, tuned)
             }
@@ -131,9 +133,9 @@ impl OpenDevice {
     }
 
     /// Bytes of the device's memory that may be used: nine tenths of the system's
-    /// free memory, or of all memory of a GPU that has its own; where that is
-    /// unknown, there is no limit. The `held` bytes of it are taken by this program,
-    /// and count as free.
+    /// free memory, or of all memory of a GPU that has its own, and no more than
+    /// nine tenths of what Metal recommends, on Metal; where that is unknown, there
+    /// is no limit. The `held` bytes are taken by this program, and count as free.
     pub fn usable_bytes(&self, held: u64) -> u64 {
         usable_bytes(&self.selected.device, None, held)
     }
@@ -164,7 +166,7 @@ mod tests {
     use crate::exec::gpu::AdapterSummary;
 
     /// As a card that was listed and is gone, or has no memory left.
-    fn open_lost(leaves_gpu: bool) -> Result<OpenDevice, ExecError> {
+    fn open_lost(leaves_gpu: bool, tuned: &mut DeviceTuning) -> Result<OpenDevice, ExecError> {
         let found = Found {
             adapters: Adapters::default(),
             selected: Selected {
@@ -174,19 +176,24 @@ mod tests {
             precision: Precision::F32,
             leaves_gpu,
         };
-        found.open(&mut DeviceTuning::new(None, None))
+        found.open(tuned)
     }
 
     #[test]
     fn a_gpu_that_does_not_open_is_replaced_by_the_cpu() {
-        let device = open_lost(true).unwrap();
+        let mut tuned = DeviceTuning::new(None, None);
+        let device = open_lost(true, &mut tuned).unwrap();
         let Selected { device, reason } = device.selected();
         assert!(matches!(device, Device::Cpu(_)), "{device}");
         assert!(reason.contains("failed"), "{reason}");
+        assert_eq!(tuned.take_notes(), [reason.as_str()]);
     }
 
     #[test]
     fn a_gpu_that_was_asked_for_and_does_not_open_is_an_error() {
-        assert!(matches!(open_lost(false), Err(ExecError::Device { .. })));
+        let mut tuned = DeviceTuning::new(None, None);
+        let opened = open_lost(false, &mut tuned);
+        assert!(matches!(opened, Err(ExecError::Device { .. })));
+        assert_eq!(tuned.take_notes(), Vec::<String>::new());
     }
 }

@@ -150,9 +150,10 @@ fn matches_name(a: &AdapterSummary, wanted: &str) -> bool {
     let name = a.name.to_lowercase();
     if wanted.parse::<usize>().is_ok() {
         // Not an index but a model number like 4090, which is a whole word. A
-        // driver's version is full of numbers that nobody asks for.
+        // driver's version is full of numbers that nobody asks for, and software
+        // has one in its name.
         let mut words = name.split(|c: char| !c.is_alphanumeric());
-        return words.any(|word| word == wanted);
+        return a.kind != AdapterKind::Software && words.any(|word| word == wanted);
     }
     let text = format!("{name} ({}) {}", a.backend, a.driver.to_lowercase());
     !wanted.is_empty() && text.contains(wanted)

@@ -178,7 +178,8 @@ impl Upscaler {
     }
 
     /// What the user should know of the device since this was asked last: that
-    /// kernels were timed, and what is wrong with files of the cache.
+    /// kernels were timed, what is wrong with files of the cache, and why the CPU
+    /// took a GPU's place before any image (the reason of [`selected`](Self::selected)).
     pub fn take_notes(&mut self) -> Vec<String> {
         self.tuned.take_notes()
     }

@@ -189,9 +189,20 @@ mod signals {
         (child.wait().unwrap().code(), rest)
     }
 
+    /// Whether these tests run under `nohup`, which a shell cannot undo.
+    fn hangup_is_ignored() -> bool {
+        let script = "kill -HUP $$";
+        let ended = Command::new("sh").args(["-c", script]).status().unwrap();
+        ended.success()
+    }
+
     /// A terminal that is closed sends it, perhaps twice.
     #[test]
     fn a_training_whose_terminal_is_closed_is_saved() {
+        if hangup_is_ignored() {
+            println!("skipped: SIGHUP is ignored here");
+            return;
+        }
         let folder = with_photos();
         let endless = arguments(&[("--steps", "100000"), ("--force", "")]);
         let (code, said) = stopped(&folder, "", &endless, "kill -HUP $1; kill -HUP $1");

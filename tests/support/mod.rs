@@ -29,7 +29,8 @@ pub fn adapters() -> Vec<AdapterSummary> {
 }
 
 /// What an adapter is asked for by: software has to be named, and of others
-/// there may be two of one name, or one whose name is part of another's.
+/// there may be two of one name, or one whose name is part of another's. (As in
+/// the library's own tests, whose helpers are not built for these.)
 pub fn choice_of(adapter: &AdapterSummary) -> String {
     match adapter.kind {
         AdapterKind::Software => adapter.name.clone(),

@@ -97,11 +97,15 @@ fn adapters_are_chosen_by_name_or_index() {
     let error = choose("3", &few).unwrap_err();
     assert!(matches!(error, DeviceError::Unknown { .. }), "{error}");
     assert_eq!(chosen("22.3", &few), chosen("1", &few));
-    for unknown in ["9", "voodoo", ""] {
-        let error = choose(unknown, &machine()).unwrap_err();
+    // Nor are those of software's name.
+    let mut machine = machine();
+    machine[0].name = "llvmpipe (LLVM 15.0.6, 256 bits)".to_owned();
+    for unknown in ["9", "6", "15", "256", "voodoo", ""] {
+        let error = choose(unknown, &machine).unwrap_err();
         assert!(matches!(error, DeviceError::Unknown { .. }), "{error}");
     }
-    assert_eq!(chosen("CPU", &machine()), "CPU (Test, 2 threads)");
+    assert_eq!(chosen("256 bits", &machine), chosen("llvm", &machine));
+    assert_eq!(chosen("CPU", &machine), "CPU (Test, 2 threads)");
 }
 
 #[test]

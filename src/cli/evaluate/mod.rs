@@ -48,7 +48,8 @@ pub fn run(args: &EvaluateArgs) -> Result<(), Failure> {
     check_any(&mut listed)?;
     let selected = upscaler.selected();
     terminal::status(&format!("{}: {}", selected.device, selected.reason));
-    for note in note.iter().chain(&listed.notes) {
+    let of_device = terminal::notes_beside_reason(&mut upscaler);
+    for note in note.iter().chain(&listed.notes).chain(&of_device) {
         terminal::status(&format!("note: {note}"));
     }
     let stop = Stop::on_signals();

@@ -6,6 +6,7 @@ use super::report::{Kind, Made, Report};
 use super::rows::{Results, Rows};
 use crate::cli::failure::Failure;
 use crate::cli::signals::Stop;
+use crate::cli::terminal;
 use srdiff::image::{Decoded, NoMemory, OutputFormat, Picture, Strip};
 use srdiff::upscale::{Progress, Report as How, SampleOptions, Spread, UpscaleError, Upscaler};
 use std::ops::ControlFlow;
@@ -140,6 +141,9 @@ impl<'a> Compute<'a, '_> {
         let Decoded { picture, mut notes } = decoded?;
         if !std::mem::replace(&mut self.is_announced, true) {
             report.say(&describe(engine, settings));
+            for note in terminal::notes_beside_reason(engine) {
+                report.say(&format!("note: {note}"));
+            }
         }
         self.device_notes(engine);
         let own = [picture.width, picture.height];

@@ -63,12 +63,12 @@ pub fn list_adapters() -> Vec<AdapterSummary> {
 /// Every adapter of this machine: none, without the feature `gpu`.
 #[cfg(not(feature = "gpu"))]
 #[derive(Debug, Default)]
-pub struct Adapters;
+pub struct Adapters {}
 
 #[cfg(not(feature = "gpu"))]
 impl Adapters {
     pub fn list() -> Self {
-        Self
+        Self {}
     }
 
     pub fn summaries(&self) -> &[AdapterSummary] {

@@ -117,12 +117,12 @@ impl Upscaler {
                 continue;
             };
             // The GPU does not open again.
-            self.has_failed = self.leaves_gpu;
-            let Some((selected, precision)) = self.next_try(&error) else {
+            if !self.leaves_gpu {
                 return Err(error);
-            };
-            retried.push(Retry::on(&selected, precision, &error));
-            self.switch(selected, precision)?;
+            }
+            let cpu = Selected::cpu(error.to_string());
+            retried.push(Retry::on(&cpu, Precision::F32, &error));
+            self.switch(cpu, Precision::F32)?;
         }
     }
 

@@ -93,13 +93,16 @@ pub fn cases() -> Vec<Case> {
     let shape = Shape::new(2, 6, 65, 127);
     cases.push(case(2, shape, &mish));
     cases.push(self::case(3, shape, wide, Epilogue::none(), bound));
-    let mut in_steps = self::case(1, shape, UNIT, Epilogue::none(), BOUND);
-    // Whose means lie far apart.
-    let steps = (0..shape.pixels()).map(|i| (i % 17) as f32 + (i / 4096 * 300) as f32);
-    in_steps
-        .fills
-        .insert("x".to_owned(), Fill::Repeated(steps.collect()));
-    in_steps.name.push_str(" in steps");
-    cases.push(in_steps);
+    // Parts whose means lie far apart; of more parts than a workgroup has threads,
+    // the last.
+    for (shape, pixels) in [(shape, 4096), (Shape::new(1, 1, 1025, 1025), 1 << 20)] {
+        let mut in_steps = self::case(1, shape, UNIT, Epilogue::none(), BOUND);
+        let steps = (0..shape.pixels()).map(|i| (i % 17) as f32 + (i / pixels * 300) as f32);
+        in_steps
+            .fills
+            .insert("x".to_owned(), Fill::Repeated(steps.collect()));
+        in_steps.name.push_str(" in steps");
+        cases.push(in_steps);
+    }
     cases
 }

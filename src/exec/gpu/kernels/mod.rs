@@ -80,8 +80,8 @@ pub fn variants(node: &NodeOperands, device: &AdapterSummary) -> Vec<Variant> {
     };
     let mut variants: Vec<Variant> = all.into_iter().filter(fits).collect();
     if let Op::Conv2d(op) = node.op {
-        // Before the other candidates: they are the most likely winners, and the
-        // time to try them may be short.
+        // Before the other kinds: they are the most likely winners, and the time
+        // to try one of each may be short.
         let matrices = conv2d_matrix::variants(node, op, device);
         variants.splice(1..1, matrices);
     }

@@ -20,6 +20,9 @@ pub struct Effort {
     /// Whether the results of all kernels are tested, and not only of those that
     /// are faster than others.
     pub tests_all: bool,
+    /// Whether one kernel of each kind is tried for all classes before the rest:
+    /// in a short time that gains the most, but no class is done until late.
+    pub kinds_first: bool,
 }
 
 impl Effort {
@@ -31,6 +34,7 @@ impl Effort {
             rounds: 5,
             length: Duration::from_millis(1),
             tests_all: false,
+            kinds_first: true,
         }
     }
 
@@ -40,6 +44,7 @@ impl Effort {
             rounds: 15,
             length: Duration::from_millis(4),
             tests_all: true,
+            kinds_first: false,
         }
     }
 }
@@ -54,7 +59,7 @@ pub enum Outcome {
     Slower(Times),
     /// It gives wrong results or cannot be run: why.
     Refused(String),
-    /// There was no time left.
+    /// Nobody tried it: there was no time left, or the device kept failing.
     Untimed,
 }
 

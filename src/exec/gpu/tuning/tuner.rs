@@ -97,6 +97,11 @@ impl Tuner {
         &mut self.effort
     }
 
+    #[cfg(test)]
+    pub(super) fn is_software(&self) -> bool {
+        self.rule().is_software
+    }
+
     /// Whether the device failed with a kernel. A driver that was reset has
     /// forgotten other work on the device, too.
     pub fn has_failed(&self) -> bool {
@@ -121,10 +126,8 @@ impl Tuner {
     }
 
     /// Times the kernels of all classes that a table says nothing about, those
-    /// with the most work first. Where there is a budget, one kernel of each kind
-    /// for all classes comes before the rest. `progress` is told how many kernels
-    /// are done, of how many; when it breaks, only classes that are done are
-    /// returned.
+    /// with the most work first. `progress` is told how many kernels are done, of
+    /// how many; when it breaks, only classes that are done are returned.
     ///
     /// # Errors
     /// When the graphs cannot be planned.
@@ -139,9 +142,9 @@ impl Tuner {
         let total = tasks.iter().map(|task| task.variants.len()).sum();
         let budget = self.effort.budget;
         let is_over = || budget.is_some_and(|budget| started.elapsed() >= budget);
-        let ends: &[fn(&Task) -> usize] = match budget {
-            Some(_) => &[|task| task.kinds(), |task| task.variants.len()],
-            None => &[|task| task.variants.len()],
+        let ends: &[fn(&Task) -> usize] = match self.effort.kinds_first {
+            true => &[|task| task.kinds(), |task| task.variants.len()],
+            false => &[|task| task.variants.len()],
         };
         let mut tried: Vec<Tried> = tasks.iter().map(|_| Tried::default()).collect();
         let mut done = 0;
@@ -203,7 +206,7 @@ impl Tuner {
         let (mut contest, mut first) = match goes_on(start) {
             true => match self.begin(task, tried) {
                 Ok(begun) => begun,
-                Err(reason) => return tried.give_up(task, end, &Outcome::Refused(reason)),
+                Err(outcome) => return tried.give_up(task, end, &outcome),
             },
             false => return tried.give_up(task, end, &Outcome::Untimed),
         };
@@ -248,19 +251,22 @@ impl Tuner {
     }
 
     /// What the kernels of a class are tried on, and the first that works, if that
-    /// is known.
-    fn begin(&mut self, task: &Task, tried: &Tried) -> Result<Begun, String> {
-        let mut contest = Contest::new(task)?;
+    /// is known. Else what becomes of the kernels.
+    fn begin(&mut self, task: &Task, tried: &Tried) -> Result<Begun, Outcome> {
+        // Made again for the rest of a class: the images and results of all classes
+        // together would take gigabytes meanwhile.
+        let mut contest = Contest::new(task).map_err(Outcome::Refused)?;
         let Some(variant) = tried.first else {
             return Ok((contest, None));
         };
         (contest.repeats, contest.best) = (tried.repeats, tried.best);
         match self.load(&contest, variant) {
             Ok(loaded) => Ok((contest, Some((variant, loaded)))),
-            Err(Failed::Refused(reason)) => Err(in_one_line(&reason)),
-            Err(Failed::Device(reason)) => {
+            Err(Failed::Refused(reason)) => Err(Outcome::Refused(in_one_line(&reason))),
+            Err(Failed::Device(_)) => {
+                self.failed.push(variant);
                 self.gpu = None;
-                Err(in_one_line(&reason))
+                Err(Outcome::Untimed)
             }
         }
     }

@@ -66,7 +66,7 @@ fn a_gpu_that_does_not_open_again_is_replaced_by_the_cpu() {
             UpscaleError::NotFinite { device, .. } => assert!(device.starts_with("CPU")),
             error => panic!("{error}"),
         }
-        // Nor is it tried again.
+        // What ran last stays: the GPU would not open now, either.
         assert!(matches!(upscaler.selected().device, Device::Cpu(_)));
     }
 }

@@ -183,6 +183,7 @@ fn ${"statistics_of_group" if STATISTICS == 1 else "statistics_of_part"}(
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>; // (C/4)
 @group(0) @binding(8) var<storage, read> statistics: array<f32>; // (N, 2 * GROUPS)
 
+//: include "include/group_statistics.wgsl"
 //: include "include/epilogue.wgsl"
 
 @compute @workgroup_size(16, 4, 1)
@@ -194,16 +195,10 @@ fn normalize(@builtin(global_invocation_id) id: vec3<u32>) {
     let block = id.z % blocks;
     let n = id.z / blocks;
     let position = (block * dims.height + id.y) * dims.width + id.x;
-    // Padding channels take the last group's statistics; weight and bias are
-    // zero there. (Not in a loop over lanes: FXC cannot write to a lane whose
-    // number is not constant.)
-    let c = min(4u * block + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(CHANNELS - 1u));
-    let at = 2u * (n * GROUPS + c / (CHANNELS / GROUPS));
-    let mean = vec4<f32>(statistics[at.x], statistics[at.y], statistics[at.z], statistics[at.w]);
-    let rate = at + 1u;
-    let scale = vec4<f32>(statistics[rate.x], statistics[rate.y], statistics[rate.z], statistics[rate.w]);
     let v = vec4<f32>(x[dims.x_offset + n * dims.x_batch + position]);
-    let r = (v - mean) * scale * w[block] + bias[block];
+    // Weight and bias of padding channels are zero.
+    let normal = (v - means_of_block(n, block)) * rates_of_block(n, block);
+    let r = normal * w[block] + bias[block];
     finish(r, n, block, position);
 }
 //: endif

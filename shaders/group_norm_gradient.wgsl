@@ -48,15 +48,7 @@ alias x_t = vec4<${x_scalar}>;
 alias dy_t = vec4<${dy_scalar}>;
 @group(0) @binding(1) var<storage, read> x: array<x_t>; // (N, C/4, H, W)
 @group(0) @binding(2) var<storage, read> dy: array<dy_t>; // (N, C/4, H, W)
-
-// Where the statistics of a block's channels begin; those of padding channels
-// are the last group's. (Whoever reads them names the lanes: FXC cannot write
-// to a lane whose number is not constant.)
-fn statistics_of(n: u32, block: u32) -> vec4<u32> {
-    let c = min(4u * block + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(CHANNELS - 1u));
-    return 2u * (n * GROUPS + c / (CHANNELS / GROUPS));
-}
-
+//: include "include/group_statistics.wgsl"
 //: endif
 //: if PASS == 0
 @group(0) @binding(3) var<storage, read> statistics: array<f32>; // (N, 2 * GROUPS)
@@ -78,10 +70,8 @@ fn sums_of_channels(
     let plane = dims.height * dims.width;
     let x_from = dims.x_offset + n * dims.x_batch + block * plane;
     let dy_from = dims.dy_offset + n * dims.dy_batch + block * plane;
-    let at = statistics_of(n, block);
-    let mean = vec4<f32>(statistics[at.x], statistics[at.y], statistics[at.z], statistics[at.w]);
-    let of_rate = at + 1u;
-    let rate = vec4<f32>(statistics[of_rate.x], statistics[of_rate.y], statistics[of_rate.z], statistics[of_rate.w]);
+    let mean = means_of_block(n, block);
+    let rate = rates_of_block(n, block);
     var sum = vec4<f32>(0.0);
     var scaled = vec4<f32>(0.0);
     var rest = vec4<f32>(0.0);
@@ -199,8 +189,7 @@ fn gradient_of_x(@builtin(global_invocation_id) id: vec3<u32>) {
     let blocks = (CHANNELS + 3u) / 4u;
     let block = id.z % blocks;
     let n = id.z / blocks;
-    let at = statistics_of(n, block);
-    let mean = vec4<f32>(statistics[at.x], statistics[at.y], statistics[at.z], statistics[at.w]);
+    let mean = means_of_block(n, block);
     let from_terms = 3u * n * blocks + block;
     let position = (block * dims.height + id.y) * dims.width + id.x;
     let d = vec4<f32>(x[dims.x_offset + n * dims.x_batch + position]) - mean;

@@ -19,6 +19,12 @@ impl OtherFormats {
         self.extensions.extend(extension);
     }
 
+    /// A note on those of a folder, if there are any.
+    pub fn note(&self, folder: &Path) -> Option<String> {
+        let (what, were) = self.told()?;
+        Some(format!("{}: {what} {were} left out", folder.display()))
+    }
+
     /// What they are, if there are any, and the verb that goes with it.
     pub fn told(&self) -> Option<(String, &'static str)> {
         let extensions: Vec<_> = self.extensions.iter().map(|e| format!(".{e}")).collect();

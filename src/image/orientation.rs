@@ -17,9 +17,14 @@ impl Orientation {
         }
     }
 
+    /// Whether images are stored with their sides exchanged.
+    pub fn swaps_sides(self) -> bool {
+        self.0 >= 5
+    }
+
     /// Width and height as shown, from those stored.
     pub fn shown_size(self, [width, height]: [usize; 2]) -> [usize; 2] {
-        if self.0 >= 5 {
+        if self.swaps_sides() {
             [height, width]
         } else {
             [width, height]

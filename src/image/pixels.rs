@@ -28,6 +28,11 @@ pub struct Pixels {
 /// Bytes of pixels that may come before memory is let go.
 const HELD: usize = 8 << 20;
 
+/// Whether all colours are greys.
+pub fn are_gray(colors: &[[u8; 3]]) -> bool {
+    colors.iter().all(|[r, g, b]| r == g && g == b)
+}
+
 impl Pixels {
     /// Black ones, of 8 or 16 bits a sample. Where some may never come
     /// (`is_whole` is false), these are transparent if there is alpha. Of more
@@ -118,8 +123,7 @@ impl Pixels {
 
     /// Tells which colours there are, where they have a palette.
     pub fn set_palette(&mut self, palette: &[[u8; 3]]) {
-        let is_gray = |[r, g, b]: &[u8; 3]| r == g && g == b;
-        self.set_gray_colors(!palette.is_empty() && palette.iter().all(is_gray));
+        self.set_gray_colors(!palette.is_empty() && are_gray(palette));
     }
 
     /// Tells whether all colours are greys, where they came as such.

@@ -111,7 +111,7 @@ fn profile_of_exif(picture: &Picture) -> Option<Vec<u8>> {
 /// Makes the metadata true of the image as it is now.
 fn finish_metadata(picture: &mut Picture, turned: Orientation, notes: &mut Vec<String>) {
     let size = [picture.width, picture.height];
-    let is_quarter = turned.shown_size([1, 2]) == [2, 1];
+    let is_quarter = turned.swaps_sides();
     let Metadata {
         exif,
         xmp,

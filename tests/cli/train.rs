@@ -50,6 +50,40 @@ pub fn trained(folder: &Folder, more: &[(&str, &str)]) -> Run {
     run
 }
 
+/// Trains until step 2 is told, then has a shell send signals to `$1`; the exit code
+/// and what was said.
+#[cfg(unix)]
+pub fn stopped(
+    folder: &Folder,
+    start: &str,
+    args: &[&str],
+    signals: &str,
+) -> (Option<i32>, String) {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::{Command, Stdio};
+
+    let script = format!("{start} exec \"$0\" \"$@\"");
+    let mut child = Command::new("sh")
+        .current_dir(folder.path(""))
+        .args(["-c", &script, env!("CARGO_BIN_EXE_srdiff")])
+        .args(args)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with("step 2,") {
+        line.clear();
+        assert!(stderr.read_line(&mut line).unwrap() > 0, "it ended early");
+    }
+    let id = child.id().to_string();
+    let kill = Command::new("sh").args(["-c", signals, "", &id]).status();
+    assert!(kill.unwrap().success());
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).unwrap();
+    (child.wait().unwrap().code(), rest)
+}
+
 #[test]
 fn a_model_is_made_that_upscales() {
     let folder = with_photos();
@@ -229,30 +263,11 @@ fn a_damaged_checkpoint_is_not_gone_on_from() {
 #[cfg(unix)]
 #[test]
 fn a_signal_ends_it_after_the_step_and_it_goes_on() {
-    use std::io::{BufRead, BufReader, Read};
-    use std::process::{Command, Stdio};
-
     let folder = with_photos();
-    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_srdiff"))
-            .current_dir(folder.path(""))
-            .args(arguments(&[("--steps", "100000"), ("--force", "")]))
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        while !line.starts_with("step 2,") {
-            line.clear();
-            assert!(stderr.read_line(&mut line).unwrap() > 0, "it ended early");
-        }
-        let kill = Command::new("kill")
-            .args([signal, &child.id().to_string()])
-            .status();
-        assert!(kill.unwrap().success());
-        let mut rest = String::new();
-        stderr.read_to_string(&mut rest).unwrap();
-        assert_eq!(child.wait().unwrap().code(), Some(code), "{rest}");
+    let endless = arguments(&[("--steps", "100000"), ("--force", "")]);
+    for (signal, code) in [("kill -INT $1", 130), ("kill -TERM $1", 143)] {
+        let (ended, rest) = stopped(&folder, "", &endless, signal);
+        assert_eq!(ended, Some(code), "{rest}");
         let told = rest.lines().last().unwrap();
         let step = told
             .strip_prefix("error: stopped after step ")

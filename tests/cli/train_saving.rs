@@ -155,39 +155,9 @@ fn a_model_says_which_step_was_measured() {
 
 #[cfg(unix)]
 mod signals {
+    use super::super::train::stopped;
     use super::*;
-    use std::io::{BufRead, BufReader, Read};
-    use std::process::{Command, Stdio};
-
-    /// Trains until step 2 is told, then has a shell send signals to `$1`; the exit code
-    /// and what was said.
-    fn stopped(
-        folder: &Folder,
-        start: &str,
-        args: &[&str],
-        signals: &str,
-    ) -> (Option<i32>, String) {
-        let script = format!("{start} exec \"$0\" \"$@\"");
-        let mut child = Command::new("sh")
-            .current_dir(folder.path(""))
-            .args(["-c", &script, env!("CARGO_BIN_EXE_srdiff")])
-            .args(args)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        while !line.starts_with("step 2,") {
-            line.clear();
-            assert!(stderr.read_line(&mut line).unwrap() > 0, "it ended early");
-        }
-        let id = child.id().to_string();
-        let kill = Command::new("sh").args(["-c", signals, "", &id]).status();
-        assert!(kill.unwrap().success());
-        let mut rest = String::new();
-        stderr.read_to_string(&mut rest).unwrap();
-        (child.wait().unwrap().code(), rest)
-    }
+    use std::process::Command;
 
     /// Whether these tests run under `nohup`, which a shell cannot undo.
     fn hangup_is_ignored() -> bool {

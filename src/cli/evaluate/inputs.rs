@@ -303,18 +303,14 @@ fn files(folder: &Path, notes: &mut Vec<String>) -> Result<Vec<PathBuf>, Failure
             files.push(path);
         }
     }
-    let told = others.told();
     if files.is_empty() {
-        let reason = match told {
+        let reason = match others.told() {
             None => "holds no images; name a folder of images".to_owned(),
             Some((what, _)) => format!("holds no images but {what}; convert to another format"),
         };
         return Err(unsuitable(folder, reason));
     }
-    if let Some((what, were)) = told {
-        let folder = folder.display();
-        notes.push(format!("{folder}: {what} {were} left out"));
-    }
+    notes.extend(others.note(folder));
     files.sort();
     Ok(files)
 }

@@ -189,9 +189,8 @@ impl Inputs {
                 ),
             };
             self.fails(folder, reason);
-        } else if let Some((what, were)) = others.told() {
-            let folder = folder.display();
-            self.notes.push(format!("{folder}: {what} {were} left out"));
+        } else {
+            self.notes.extend(others.note(folder));
         }
     }
 

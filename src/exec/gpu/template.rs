@@ -88,6 +88,7 @@ static FILES: &[File] = files![
     "include/finite.wgsl",
     "include/gemm_products.wgsl",
     "include/gemm_tile.wgsl",
+    "include/group_statistics.wgsl",
     "include/half.wgsl",
     "include/matrix_stage.wgsl",
     "include/normal.wgsl",

@@ -19,11 +19,11 @@ pub fn turn(bytes: &mut [u8], stored: [usize; 2], turned: Orientation) {
         }
         let place = (first + *x as isize * steps[0] + *y as isize * steps[1]) as usize;
         [*x, *y] = [place % shown[0], place / shown[0]].map(|at| at as u16);
-        if let ([width, height], true) = (sides, turned.shown_size([1, 2]) == [2, 1]) {
+        if let ([width, height], true) = (sides, turned.swaps_sides()) {
             std::mem::swap(width, height);
         }
     });
-    if turned.shown_size([1, 2]) == [2, 1]
+    if turned.swaps_sides()
         && let [Some(x), Some(y)] = focal_plane(bytes)
     {
         let [across, down] = [x, y].map(|at| bytes[at..at + 8].to_vec());

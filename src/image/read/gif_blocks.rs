@@ -1,6 +1,7 @@
 //! The blocks of a GIF file, for what its decoder does not tell.
 
 use super::{ImageProblem, Source};
+use crate::image::pixels::are_gray;
 use crate::image::raster::MAX_WORDS;
 use std::io::{self, BufRead, ErrorKind, Read, Seek};
 
@@ -161,8 +162,7 @@ fn are_colors_gray(source: &mut Source, flags: u8) -> io::Result<Option<bool>> {
     let colors = &mut colors[..colors_bytes(flags) as usize];
     source.read_exact(colors)?;
     let (colors, _) = colors.as_chunks();
-    let is_gray = |[r, g, b]: &[u8; 3]| r == g && g == b;
-    Ok((!colors.is_empty()).then(|| colors.iter().all(is_gray)))
+    Ok((!colors.is_empty()).then(|| are_gray(colors)))
 }
 
 /// Goes to the block after the one whose parts come.

@@ -18,11 +18,12 @@
 // workgroup memory, TILE_DEPTH channels at a time, so do the sums on their way
 // to the epilogue;
 // grid (ceil(W / TILE_WIDTH) * ceil(O / TILE_OUTPUTS), ceil(H / TILE_HEIGHT),
-// N), or some of its rows. Subgroups have 32 invocations.
+// N), or some of its rows.
 //
-// Parameters: SIDE (16 or 8), TILE_WIDTH, TILE_HEIGHT, TILE_OUTPUTS, TILE_DEPTH,
-// EACH_ROWS, EACH_COLUMNS, EMULATED (1: plain code in place of matrix units, for
-// tests) and those of conv2d.wgsl but ROWS and BLOCKS.
+// Parameters: SIDE (16 or 8), SUBGROUP (its invocations), TILE_WIDTH,
+// TILE_HEIGHT, TILE_OUTPUTS, TILE_DEPTH, EACH_ROWS, EACH_COLUMNS, EMULATED (1:
+// plain code in place of matrix units, for tests) and those of conv2d.wgsl but
+// ROWS and BLOCKS.
 
 //: if not EMULATED
 enable wgpu_cooperative_matrix;
@@ -65,7 +66,7 @@ struct Dims {
 //: set SEEN = SEEN_WIDTH * SEEN_HEIGHT
 //: set ACROSS = TILE_WIDTH // SIDE
 //: set DOWN = TILE_HEIGHT // EACH_ROWS
-//: set INVOCATIONS = 32 * ACROSS * DOWN * (TILE_OUTPUTS // (SIDE * EACH_COLUMNS))
+//: set INVOCATIONS = SUBGROUP * ACROSS * DOWN * (TILE_OUTPUTS // (SIDE * EACH_COLUMNS))
 //: set STAGED = (SEEN * TILE_DEPTH // 4 + INVOCATIONS - 1) // INVOCATIONS
 // Workgroup arrays are of vec4 where matrices may be loaded from such, else of
 // scalars. Rows are 16 bytes longer than their contents, which keeps the rows
@@ -77,10 +78,10 @@ struct Dims {
 //: set SUM_PITCH = (SIDE * FINISHED + 4) // UNIT
 //: if UNIT == 4
 var<workgroup> x_tile: array<vec4<f16>, ${SEEN * PITCH}>; // (SEEN, TILE_DEPTH + 8)
-var<workgroup> sums: array<vec4<f32>, ${INVOCATIONS // 32 * SIDE * SUM_PITCH}>; // (subgroups, SIDE, SIDE * FINISHED + 4)
+var<workgroup> sums: array<vec4<f32>, ${INVOCATIONS // SUBGROUP * SIDE * SUM_PITCH}>; // (subgroups, SIDE, SIDE * FINISHED + 4)
 //: else
 var<workgroup> x_tile: array<f16, ${SEEN * PITCH}>; // (SEEN, TILE_DEPTH + 8)
-var<workgroup> sums: array<f32, ${INVOCATIONS // 32 * SIDE * SUM_PITCH}>; // (subgroups, SIDE, SIDE * FINISHED + 4)
+var<workgroup> sums: array<f32, ${INVOCATIONS // SUBGROUP * SIDE * SUM_PITCH}>; // (subgroups, SIDE, SIDE * FINISHED + 4)
 //: endif
 
 //: if EMULATED
@@ -139,8 +140,8 @@ fn conv2d_matrix(
     var next_${i} = vec4<f16>();
     //: endfor
 
-    let subgroup = local / 32u;
-    let lane = local % 32u;
+    let subgroup = local / ${SUBGROUP}u;
+    let lane = local % ${SUBGROUP}u;
     //: if EMULATED
     emulated_lane = lane;
     emulated_side = min(${SIDE}u * dims.out_width, ${SIDE}u);
@@ -243,9 +244,9 @@ fn conv2d_matrix(
     //: endfor
     workgroupBarrier();
     // Neighbours take neighbouring pixels.
-    //: for q in range(SIDE * SIDE * FINISHED // 128)
+    //: for q in range(SIDE * SIDE * FINISHED // (4 * SUBGROUP))
     {
-        let item = lane + ${32 * q}u;
+        let item = lane + ${SUBGROUP * q}u;
         let pixel = item % ${SIDE}u;
         let i = top + down + ${r}u;
         let j = left + across + pixel;

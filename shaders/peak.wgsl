@@ -10,7 +10,7 @@
 // Dispatch: workgroups of 256, grid (columns, rows, 1), each invocation a vec4.
 //
 // Parameters: x_scalar; SIDE of the matrices of f16, which are added up in f32, and
-// without which (0) there are the two other kernels.
+// without which (0) there are the two other kernels; SUBGROUP, its invocations.
 
 //: if SIDE
 enable wgpu_cooperative_matrix;
@@ -32,7 +32,7 @@ alias Right = coop_mat${SIDE}x${SIDE}<f16, B>;
 alias Sum = coop_mat${SIDE}x${SIDE}<f32, C>;
 
 var<workgroup> factor: array<f16, ${SIDE * SIDE}>; // (SIDE, SIDE)
-var<workgroup> sums: array<f32, ${8 * SIDE * SIDE}>; // (subgroups, SIDE, SIDE)
+var<workgroup> sums: array<f32, ${8 * SIDE * SIDE}>; // (8, SIDE, SIDE)
 
 @compute @workgroup_size(256, 1, 1)
 fn multiply_matrices(
@@ -56,7 +56,8 @@ fn multiply_matrices(
         //: endfor
         //: endfor
     }
-    let place = local / 32u * ${SIDE * SIDE}u;
+    // The sums of all subgroups are the same.
+    let place = local / ${SUBGROUP}u % 8u * ${SIDE * SIDE}u;
     coopStoreT(c0 + c1 + c2 + c3 + c4 + c5 + c6 + c7, &sums[place], ${SIDE}u);
     workgroupBarrier();
     y[at] = x_t(${x_scalar}(sums[local]));

@@ -29,8 +29,12 @@ pub struct Peak {
 #[derive(Clone, Copy)]
 enum Unit {
     Vectors(Precision),
-    /// Matrices of f16 with so many rows and columns.
-    Matrices(u32),
+    /// Matrices of f16 with so many rows and columns, held by so many
+    /// invocations.
+    Matrices {
+        side: u32,
+        subgroup: u32,
+    },
 }
 
 /// vec4 of each array: 256 MiB, if arrays may be so large. There are GPUs with
@@ -72,9 +76,10 @@ pub fn measure(gpu: &Arc<Gpu>, precision: Precision) -> Result<Peak, ExecError> 
         return Ok(peak);
     }
     let mut units = vec![(Unit::Vectors(Precision::F16), "vectors of f16".to_owned())];
+    let subgroup = gpu.summary().subgroup_size.unwrap_or(0);
     for &side in &gpu.summary().matrix_sides {
         let name = format!("matrices of f16, {side}x{side}");
-        units.push((Unit::Matrices(side), name));
+        units.push((Unit::Matrices { side, subgroup }, name));
     }
     for (unit, by) in units {
         // A device of its own: what fails there harms no other work.
@@ -101,7 +106,7 @@ impl Unit {
     fn entry(self) -> &'static str {
         match self {
             Unit::Vectors(_) => "multiply_add",
-            Unit::Matrices(_) => "multiply_matrices",
+            Unit::Matrices { .. } => "multiply_matrices",
         }
     }
 
@@ -109,8 +114,10 @@ impl Unit {
     fn round_flops(self) -> u64 {
         match self {
             Unit::Vectors(_) => ROUND_FLOPS,
-            // 32 products by each subgroup of 32 invocations.
-            Unit::Matrices(side) => u64::from(COLUMNS / 32) * 32 * 2 * u64::from(side).pow(3),
+            // 32 products by each subgroup.
+            Unit::Matrices { side, subgroup } => {
+                u64::from(COLUMNS / subgroup) * 32 * 2 * u64::from(side).pow(3)
+            }
         }
     }
 }
@@ -159,7 +166,10 @@ fn program(count: u32, unit: Unit) -> Lowered {
     let (scalar, side) = match unit {
         Unit::Vectors(Precision::F32) => ("f32", 0),
         Unit::Vectors(_) => ("f16", 0),
-        Unit::Matrices(side) => ("f16", side.into()),
+        Unit::Matrices { side, subgroup } => {
+            parameters.number("SUBGROUP", subgroup.into());
+            ("f16", side.into())
+        }
     };
     parameters.word("x_scalar", scalar);
     parameters.number("SIDE", side);

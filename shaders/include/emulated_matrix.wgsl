@@ -3,7 +3,7 @@
 // elements of a row of each sum. Of factors it remembers where they lie: they
 // are read when they are multiplied, before the next barrier.
 //
-// Parameters: SIDE; uses the arrays x_tile, w and sums.
+// Parameters: SIDE, SUBGROUP (SIDE at least); uses the arrays x_tile, w and sums.
 
 var<private> emulated_lane: u32;
 // SIDE, but compilers cannot know and so unroll no loop: there are many.
@@ -20,7 +20,7 @@ struct Right {
     pitch: u32,
 }
 
-//: set HELD = SIDE * SIDE // 32
+//: set HELD = SIDE * SIDE // SUBGROUP
 struct Sum {
     //: for h in range(HELD)
     held_${h}: f32,

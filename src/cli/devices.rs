@@ -29,7 +29,13 @@ const COLUMNS: [Column; 12] = [
         None => "-".to_owned(),
     }),
     ("f16", |adapter| yes_or_no(adapter.f16)),
-    ("matrix", |adapter| yes_or_no(adapter.cooperative_matrix)),
+    ("matrix", |adapter| match adapter.matrix_sides.as_slice() {
+        [] => "no".to_owned(),
+        sides => {
+            let shapes: Vec<_> = sides.iter().map(|side| format!("{side}x{side}")).collect();
+            shapes.join(" ")
+        }
+    }),
     ("subgroups", |adapter| yes_or_no(adapter.subgroups)),
     ("timestamps", |adapter| yes_or_no(adapter.timestamps)),
     ("largest array", |adapter| {

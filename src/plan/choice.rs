@@ -37,6 +37,8 @@ pub enum Variant {
     MatrixTile {
         /// Of the matrices: 16 or 8.
         side: usize,
+        /// Invocations that hold a matrix together.
+        subgroup: usize,
         width: usize,
         height: usize,
         outputs: usize,
@@ -82,6 +84,7 @@ impl fmt::Display for Variant {
                 height,
                 outputs,
                 emulated,
+                ..
             } => {
                 let kind = if *emulated { "emulated " } else { "" };
                 write!(f, "{kind}matrix {side} {width}x{height}x{outputs}")

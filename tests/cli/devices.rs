@@ -199,6 +199,13 @@ fn devices_are_listed() {
     for adapter in &adapters {
         let cells = cells(&run.stdout, 1 + adapter.index);
         let yes = |has: bool| if has { "yes" } else { "no" };
+        let sides = adapter.matrix_sides.iter();
+        let sides: Vec<String> = sides.map(|side| format!("{side}x{side}")).collect();
+        let matrix = if sides.is_empty() {
+            "no".to_owned()
+        } else {
+            sides.join(" ")
+        };
         let largest = adapter.max_binding_bytes.min(adapter.max_buffer_bytes) >> 20;
         for (column, expected) in [
             ("index", adapter.index.to_string().as_str()),
@@ -207,7 +214,7 @@ fn devices_are_listed() {
             ("backend", &adapter.backend),
             ("driver", &adapter.driver),
             ("f16", yes(adapter.f16)),
-            ("matrix", yes(adapter.cooperative_matrix)),
+            ("matrix", &matrix),
             ("subgroups", yes(adapter.subgroups)),
             ("timestamps", yes(adapter.timestamps)),
             ("largest array", &format!("{largest} MiB")),

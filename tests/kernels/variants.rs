@@ -6,6 +6,7 @@ use crate::compare::Trial;
 use crate::executor::split_dispatches;
 use crate::subjects::{self, Device, Subject};
 use libtest_mimic::Trial as Test;
+use srdiff::exec::gpu::{AdapterKind, AdapterSummary};
 use srdiff::plan::{Precision, Variant};
 use std::sync::Arc;
 
@@ -38,9 +39,12 @@ const fn winograd(results: usize, [pixels, outputs, depth]: [usize; 3]) -> Varia
     }
 }
 
-const fn emulated(side: usize, [width, height, outputs]: [usize; 3]) -> Variant {
+type MatrixTile = (usize, [usize; 3]);
+
+const fn emulated((side, [width, height, outputs]): MatrixTile) -> Variant {
     Variant::MatrixTile {
         side,
+        subgroup: 32,
         width,
         height,
         outputs,
@@ -77,10 +81,48 @@ const SIZES: [Variant; 11] = [
 /// cases alone and the last on those of one tap, for drivers take seconds to
 /// compile each specialisation.
 const EMULATED: [Variant; 3] = [
-    emulated(16, [16, 4, 16]),
-    emulated(8, [16, 2, 16]),
-    emulated(16, [16, 8, 128]),
+    emulated(SMALLEST[0]),
+    emulated(SMALLEST[1]),
+    emulated((16, [16, 8, 128])),
 ];
+
+/// The tiles for matrix units, of which drivers in software compile the smallest
+/// alone in good time.
+const SMALLEST: [MatrixTile; 2] = [(16, [16, 4, 16]), (8, [16, 2, 16])];
+const LARGER: [MatrixTile; 11] = [
+    (16, [16, 16, 32]),
+    (16, [16, 4, 32]),
+    (16, [32, 8, 32]),
+    (16, [16, 8, 64]),
+    (16, [16, 16, 64]),
+    (16, [32, 16, 64]),
+    (16, [16, 8, 128]),
+    (16, [16, 16, 128]),
+    (8, [16, 8, 32]),
+    (8, [16, 16, 32]),
+    (8, [16, 8, 64]),
+];
+
+/// Those that this device has the matrices and the memory for.
+fn on_matrix_units(device: &AdapterSummary) -> Vec<Variant> {
+    let mut tiles = SMALLEST.to_vec();
+    if device.kind != AdapterKind::Software {
+        tiles.extend(LARGER);
+    }
+    let subgroup = device.subgroup_size.unwrap_or(0) as usize;
+    tiles.retain(|(side, _)| device.matrix_sides.contains(&(*side as u32)));
+    let variants = tiles
+        .iter()
+        .map(|(side, [width, height, outputs])| Variant::MatrixTile {
+            side: *side,
+            subgroup,
+            width: *width,
+            height: *height,
+            outputs: *outputs,
+            emulated: false,
+        });
+    variants.collect()
+}
 
 /// A GPU by each variant, and what is tried there.
 pub fn tried(subject: &Arc<Subject>) -> Vec<(Arc<Subject>, Case)> {
@@ -106,6 +148,12 @@ pub fn tried(subject: &Arc<Subject>) -> Vec<(Arc<Subject>, Case)> {
         let mut one_tap = tiled(["Mish", "no bias"]);
         one_tap.retain(|case| case.name.starts_with("conv2d/1x1"));
         add_to(&checked, &EMULATED[2..], &one_tap);
+    }
+    if let (Device::Gpu(gpu), Precision::F16) = (subject.device(), subject.precision()) {
+        let variants = on_matrix_units(gpu.summary());
+        add_to(subject, &variants, &conv2d::tiled());
+        add_to(subject, &variants, &conv2d::few());
+        add_to(subject, &variants, &dense_block::tiled()[..1]);
     }
     let mut add = |variants: &[Variant], cases: &[Case]| add_to(subject, variants, cases);
     match (subject.precision(), subject.checked) {

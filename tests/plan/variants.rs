@@ -2,7 +2,9 @@
 //! is asked for, lowered, and fits the device.
 
 use super::models::cases;
-use srdiff::exec::gpu::{self, AdapterSummary, GpuChooser, MAX_DISPATCH_FLOPS, variants};
+use srdiff::exec::gpu::{
+    self, AdapterKind, AdapterSummary, GpuChooser, MAX_DISPATCH_FLOPS, variants,
+};
 use srdiff::graph::{Element, Graph, fuse};
 use srdiff::ops::Op;
 use srdiff::plan::{Choice, Chooser, Format, NodeOperands, Precision, Variant, choose, plan};
@@ -80,6 +82,7 @@ fn every_listed_kernel_is_lowered() {
 /// A device with matrix units, and memory for their tiles.
 fn with_matrices(sides: Vec<u32>) -> AdapterSummary {
     AdapterSummary {
+        subgroup_size: Some(32),
         matrix_sides: sides,
         workgroup_bytes: 48 << 10,
         ..AdapterSummary::baseline()
@@ -91,6 +94,7 @@ fn with_matrices(sides: Vec<u32>) -> AdapterSummary {
 fn listed_sides(precision: Precision, device: AdapterSummary) -> BTreeSet<usize> {
     let graphs: Vec<Graph> = cases()[0].graphs().iter().map(fuse).collect();
     let chooser = Listed {
+        kernels: GpuChooser::of(&device, precision),
         device,
         ..Listed::new(precision, usize::MAX)
     };
@@ -120,6 +124,11 @@ fn matrix_units_convolve_f16_where_they_are() {
         ..with_matrices(vec![16, 8])
     };
     assert!(listed_sides(Precision::F16, cramped).is_empty());
+    let software = AdapterSummary {
+        kind: AdapterKind::Software,
+        ..with_matrices(vec![16, 8])
+    };
+    assert!(listed_sides(Precision::F16, software).is_empty());
 }
 
 #[test]

@@ -61,6 +61,7 @@ fn programs() -> Vec<Prepared> {
     };
     let matrix = Variant::MatrixTile {
         side: 16,
+        subgroup: 32,
         width: 16,
         height: 8,
         outputs: 64,

@@ -261,7 +261,12 @@ fn peaks(all: &mut Specialisations) {
     all.add("peak", &["multiply_add", "stream"], &[("SIDE", 0)], x);
     if all.is_half() {
         for side in [8, 16] {
-            all.add("peak", &["multiply_matrices"], &[("SIDE", side)], x);
+            all.add(
+                "peak",
+                &["multiply_matrices"],
+                &[("SIDE", side), ("SUBGROUP", 32)],
+                x,
+            );
         }
     }
 }

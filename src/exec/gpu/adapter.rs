@@ -42,8 +42,12 @@ pub struct AdapterSummary {
     pub subgroups: bool,
     /// Whether matrix units can be used.
     pub cooperative_matrix: bool,
-    /// Sides of the square matrices of f16 that a subgroup of 32 invocations
-    /// multiplies on matrix units, adding up in f32; largest first.
+    /// Invocations of a subgroup, where shaders of any kind have as many.
+    #[serde(default)]
+    pub subgroup_size: Option<u32>,
+    /// Sides of the square matrices of f16 that a subgroup of
+    /// [`subgroup_size`](Self::subgroup_size) multiplies on matrix units, adding
+    /// up in f32; largest first.
     #[serde(default)]
     pub matrix_sides: Vec<u32>,
     /// Bytes of the memory that belongs to the GPU, in use or not, if its driver
@@ -83,6 +87,7 @@ impl AdapterSummary {
             timestamps: false,
             subgroups: false,
             cooperative_matrix: false,
+            subgroup_size: None,
             matrix_sides: Vec::new(),
             memory_bytes: None,
             max_binding_bytes: 128 << 20,

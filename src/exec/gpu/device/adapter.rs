@@ -50,6 +50,7 @@ pub fn list_adapters() -> Vec<AdapterSummary> {
 fn summarize(index: usize, adapter: &wgpu::Adapter) -> AdapterSummary {
     let info = adapter.get_info();
     let (features, limits) = (adapter.features(), adapter.limits());
+    let subgroup_size = subgroup_size(&info);
     AdapterSummary {
         index,
         driver: driver(&info),
@@ -68,6 +69,7 @@ fn summarize(index: usize, adapter: &wgpu::Adapter) -> AdapterSummary {
         timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
         subgroups: features.contains(wgpu::Features::SUBGROUP),
         cooperative_matrix: features.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
+        subgroup_size,
         matrix_sides: matrix_sides(adapter),
         memory_bytes: memory_bytes(adapter),
         max_binding_bytes: limits.max_storage_buffer_binding_size,
@@ -120,22 +122,32 @@ fn memory_bytes(adapter: &wgpu::Adapter) -> Option<u64> {
     (bytes > 0).then_some(bytes)
 }
 
+/// See [`AdapterSummary::subgroup_size`].
+fn subgroup_size(info: &wgpu::AdapterInfo) -> Option<u32> {
+    // Metal tells nothing of a pipeline that is not compiled yet. Apple's own GPUs
+    // have subgroups of 32 invocations.
+    if info.backend == wgpu::Backend::Metal {
+        return is_apple(info).then_some(32);
+    }
+    let size = info.subgroup_min_size;
+    (size > 0 && size == info.subgroup_max_size).then_some(size)
+}
+
+/// Whether this is a GPU of Apple's own. "Apple Paravirtual device" is that of
+/// virtual machines.
+fn is_apple(info: &wgpu::AdapterInfo) -> bool {
+    info.name.starts_with("Apple") && !info.name.contains("Paravirtual")
+}
+
 /// See [`AdapterSummary::matrix_sides`].
 fn matrix_sides(adapter: &wgpu::Adapter) -> Vec<u32> {
     let info = adapter.get_info();
-    // Metal tells nothing of a pipeline that is not compiled yet. Apple's own GPUs
-    // have matrices and subgroups of 32 invocations; wgpu reports the former for
-    // others, too, which have not.
-    let is_32 = [info.subgroup_min_size, info.subgroup_max_size] == [32, 32];
-    let is_known = match info.backend {
-        // The last is that of virtual machines, "Apple Paravirtual device".
-        wgpu::Backend::Metal => {
-            info.name.starts_with("Apple") && !info.name.contains("Paravirtual")
-        }
-        _ => is_32,
-    };
+    // The sizes that the kernel's work divides into.
+    let divides = subgroup_size(&info).is_some_and(|size| [8, 16, 32, 64].contains(&size));
+    // wgpu reports matrices for all GPUs of Metal; Apple's own have them.
+    let is_known = info.backend != wgpu::Backend::Metal || is_apple(&info);
     let needed = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SHADER_F16;
-    if !is_known || !adapter.features().contains(needed) {
+    if !divides || !is_known || !adapter.features().contains(needed) {
         return Vec::new();
     }
     let all = adapter.cooperative_matrix_properties();
@@ -222,8 +234,8 @@ impl Gpu {
             // shape that the adapter does not report, calls that part of a
             // subgroup makes, memory beyond an array. One shader uses them,
             // with the reported shapes, outside of branches that divide a
-            // workgroup. Tests run its indexing, with plain code in place of the
-            // matrices; its use of them is checked by review.
+            // workgroup. Tests run it by the matrices of drivers that have them,
+            // and its indexing everywhere, with plain code in their place.
             experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
         }
         let descriptor = wgpu::DeviceDescriptor {

@@ -1,16 +1,15 @@
 use super::kernel::{Kernel, Source, blocks};
 use super::{Workgroup, conv2d, split};
-use crate::exec::gpu::adapter::AdapterSummary;
+use crate::exec::gpu::adapter::{AdapterKind, AdapterSummary};
 use crate::ops::{Axis, Conv2d, Packing, ensure};
 use crate::plan::{NodeOperands, Precision, Variant};
-
-/// Invocations of the subgroups that hold a matrix.
-const SUBGROUP: usize = 32;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MatrixTile {
     /// Of matrices.
     side: usize,
+    /// Invocations that hold a matrix together.
+    subgroup: usize,
     /// Of a workgroup.
     width: usize,
     height: usize,
@@ -30,6 +29,7 @@ const fn tile(
 ) -> MatrixTile {
     MatrixTile {
         side,
+        subgroup: 32,
         width,
         height,
         outputs,
@@ -57,7 +57,8 @@ const ALL: [MatrixTile; 13] = [
 ];
 
 /// Those for a node on a device that has the matrices, none twice as wide as
-/// the node's output channels.
+/// the node's output channels. A device in software plays matrix units by plain
+/// code, which takes longer than convolving, and minutes to compile.
 pub fn variants<'a>(
     node: &'a NodeOperands,
     op: &'a Conv2d,
@@ -66,29 +67,42 @@ pub fn variants<'a>(
     let outputs = node.outputs[0].shape().c;
     let x = node.inputs[Conv2d::X].format;
     let is_half = x.is_some_and(|format| format.precision == Precision::F16);
-    let suits = move |tile: &&MatrixTile| {
+    let subgroup = device.subgroup_size.unwrap_or(0) as usize;
+    let suits = move |tile: &MatrixTile| {
         let Workgroup { invocations, bytes } = tile.workgroup(op);
         is_half
+            && device.kind != AdapterKind::Software
             && device.matrix_sides.contains(&(tile.side as u32))
             && super::is_narrow(tile.outputs, outputs)
             && invocations <= device.max_invocations as usize
             && bytes <= device.workgroup_bytes as usize
     };
-    ALL.iter().filter(suits).map(|tile| tile.variant())
+    ALL.into_iter()
+        .map(move |tile| MatrixTile { subgroup, ..tile })
+        .filter(suits)
+        .map(MatrixTile::variant)
 }
 
 impl MatrixTile {
     pub fn of(variant: Variant) -> Option<Self> {
-        let Variant::MatrixTile { emulated, .. } = variant else {
+        let Variant::MatrixTile {
+            subgroup, emulated, ..
+        } = variant
+        else {
             return None;
         };
-        let mut tiles = ALL.into_iter().map(|tile| Self { emulated, ..tile });
+        let mut tiles = ALL.into_iter().map(|tile| Self {
+            subgroup,
+            emulated,
+            ..tile
+        });
         tiles.find(|tile| tile.variant() == variant)
     }
 
     fn variant(self) -> Variant {
         Variant::MatrixTile {
             side: self.side,
+            subgroup: self.subgroup,
             width: self.width,
             height: self.height,
             outputs: self.outputs,
@@ -110,7 +124,7 @@ impl MatrixTile {
         let [w, h] = [self.width, self.height].map(|size| spacing * (size - 1) + op.kernel);
         let sums = self.side * (self.side * self.each_columns.min(2) + 4);
         Workgroup {
-            invocations: SUBGROUP * subgroups,
+            invocations: self.subgroup * subgroups,
             bytes: 2 * w * h * (Self::depth(op) + 8) + 4 * subgroups * sums,
         }
     }
@@ -161,6 +175,7 @@ pub fn lower(source: &Source, op: &Conv2d, tile: MatrixTile) -> Result<Vec<Kerne
         let kernel = Kernel::new("conv2d_matrix")
             .number("STRIDE", op.stride)
             .number("SIDE", tile.side)
+            .number("SUBGROUP", tile.subgroup)
             .number("TILE_WIDTH", tile.width)
             .number("TILE_HEIGHT", tile.height)
             .number("TILE_OUTPUTS", tile.outputs)

@@ -6,8 +6,10 @@ use crate::compare::Trial;
 use crate::executor::split_dispatches;
 use crate::subjects::{self, Device, Subject};
 use libtest_mimic::Trial as Test;
-use srdiff::exec::gpu::{AdapterKind, AdapterSummary};
-use srdiff::plan::{Precision, Variant};
+use srdiff::exec::gpu::{self, AdapterKind, AdapterSummary, GpuChooser};
+use srdiff::graph::Element;
+use srdiff::plan::{Choice, Chooser, Format, NodeOperands, Precision, Variant};
+use std::cell::RefCell;
 use std::sync::Arc;
 
 const fn tile(pixels: usize, blocks: usize) -> Variant {
@@ -39,16 +41,15 @@ const fn winograd(results: usize, [pixels, outputs, depth]: [usize; 3]) -> Varia
     }
 }
 
-type MatrixTile = (usize, [usize; 3]);
-
-const fn emulated((side, [width, height, outputs]): MatrixTile) -> Variant {
+/// With subgroups of as many invocations as the drivers of such matrices have.
+const fn matrix(side: usize, [width, height, outputs]: [usize; 3], emulated: bool) -> Variant {
     Variant::MatrixTile {
         side,
-        subgroup: 32,
+        subgroup: if side == 16 { 32 } else { 8 },
         width,
         height,
         outputs,
-        emulated: true,
+        emulated,
     }
 }
 
@@ -81,47 +82,54 @@ const SIZES: [Variant; 11] = [
 /// cases alone and the last on those of one tap, for drivers take seconds to
 /// compile each specialisation.
 const EMULATED: [Variant; 3] = [
-    emulated(SMALLEST[0]),
-    emulated(SMALLEST[1]),
-    emulated((16, [16, 8, 128])),
+    matrix(16, [16, 4, 16], true),
+    matrix(8, [16, 2, 16], true),
+    matrix(16, [16, 8, 128], true),
 ];
 
-/// The tiles for matrix units, of which drivers in software compile the smallest
-/// alone in good time.
-const SMALLEST: [MatrixTile; 2] = [(16, [16, 4, 16]), (8, [16, 2, 16])];
-const LARGER: [MatrixTile; 11] = [
-    (16, [16, 16, 32]),
-    (16, [16, 4, 32]),
-    (16, [32, 8, 32]),
-    (16, [16, 8, 64]),
-    (16, [16, 16, 64]),
-    (16, [32, 16, 64]),
-    (16, [16, 8, 128]),
-    (16, [16, 16, 128]),
-    (8, [16, 8, 32]),
-    (8, [16, 16, 32]),
-    (8, [16, 8, 64]),
-];
+/// The tile that a driver in software with matrices of its own (Mesa 26's
+/// lavapipe) compiles in good time.
+const SMALLEST: Variant = matrix(8, [16, 2, 16], false);
 
-/// Those that this device has the matrices and the memory for.
-fn on_matrix_units(device: &AdapterSummary) -> Vec<Variant> {
-    let mut tiles = SMALLEST.to_vec();
-    if device.kind != AdapterKind::Software {
-        tiles.extend(LARGER);
+/// What is listed for the convolutions of a case.
+struct Listing {
+    kernels: GpuChooser,
+    device: AdapterSummary,
+    listed: RefCell<Vec<Variant>>,
+}
+
+impl Chooser for Listing {
+    fn format(&self, element: Element) -> Format {
+        self.kernels.format(element)
     }
-    let subgroup = device.subgroup_size.unwrap_or(0) as usize;
-    tiles.retain(|(side, _)| device.matrix_sides.contains(&(*side as u32)));
-    let variants = tiles
-        .iter()
-        .map(|(side, [width, height, outputs])| Variant::MatrixTile {
-            side: *side,
-            subgroup,
-            width: *width,
-            height: *height,
-            outputs: *outputs,
-            emulated: false,
-        });
-    variants.collect()
+
+    fn choose(&self, node: &NodeOperands) -> Result<Choice, String> {
+        for variant in gpu::variants(node, &self.device) {
+            if !self.listed.borrow().contains(&variant) {
+                self.listed.borrow_mut().push(variant);
+            }
+        }
+        self.kernels.choose(node)
+    }
+}
+
+/// The kernels on matrix units that a device has for a case in f16.
+fn on_matrix_units(case: &Case, device: &AdapterSummary) -> Vec<Variant> {
+    let is_software = device.kind == AdapterKind::Software;
+    let chooser = Listing {
+        kernels: GpuChooser::new(Precision::F16),
+        // Drivers in software are asked, though users of theirs never get these.
+        device: AdapterSummary {
+            kind: AdapterKind::Unknown,
+            ..device.clone()
+        },
+        listed: RefCell::default(),
+    };
+    Trial::plan(case, &chooser).expect("a valid case");
+    let mut listed = chooser.listed.into_inner();
+    listed.retain(|variant| matches!(variant, Variant::MatrixTile { .. }));
+    listed.retain(|variant| !is_software || *variant == SMALLEST);
+    listed
 }
 
 /// A GPU by each variant, and what is tried there.
@@ -150,10 +158,11 @@ pub fn tried(subject: &Arc<Subject>) -> Vec<(Arc<Subject>, Case)> {
         add_to(&checked, &EMULATED[2..], &one_tap);
     }
     if let (Device::Gpu(gpu), Precision::F16) = (subject.device(), subject.precision()) {
-        let variants = on_matrix_units(gpu.summary());
-        add_to(subject, &variants, &conv2d::tiled());
-        add_to(subject, &variants, &conv2d::few());
-        add_to(subject, &variants, &dense_block::tiled()[..1]);
+        let cases = [conv2d::tiled(), conv2d::few(), dense_block::tiled()];
+        for case in cases.iter().flatten() {
+            let variants = on_matrix_units(case, gpu.summary());
+            add_to(subject, &variants, std::slice::from_ref(case));
+        }
     }
     let mut add = |variants: &[Variant], cases: &[Case]| add_to(subject, variants, cases);
     match (subject.precision(), subject.checked) {

@@ -43,17 +43,14 @@ pub struct AdapterSummary {
     /// Whether matrix units can be used.
     pub cooperative_matrix: bool,
     /// Invocations of a subgroup, where shaders of any kind have as many.
-    #[serde(default)]
     pub subgroup_size: Option<u32>,
     /// Sides of the square matrices of f16 that a subgroup of
     /// [`subgroup_size`](Self::subgroup_size) multiplies on matrix units, adding
     /// up in f32; largest first.
-    #[serde(default)]
     pub matrix_sides: Vec<u32>,
     /// Bytes of the memory that belongs to the GPU, in use or not, if its driver
     /// tells (Vulkan); on Metal, of the memory that it can use without being slow,
     /// the system's included.
-    #[serde(default)]
     pub memory_bytes: Option<u64>,
     /// Largest array that a shader can see, in bytes.
     pub max_binding_bytes: u64,

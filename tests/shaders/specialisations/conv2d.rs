@@ -200,7 +200,7 @@ fn matrix(all: &mut Specialisations) {
         let tile = [
             ("STRIDE", stride),
             ("SIDE", side),
-            ("SUBGROUP", 32),
+            ("SUBGROUP", if side == 16 { 32 } else { 8 }),
             ("TILE_WIDTH", width),
             ("TILE_HEIGHT", height),
             ("TILE_OUTPUTS", outputs),

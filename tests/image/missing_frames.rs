@@ -25,9 +25,7 @@ fn check_lacking(path: &Path, expected: usize, reason: &str) {
     assert!(notes[0].contains(reason), "{notes:?}");
 }
 
-#[test]
-fn frames_that_are_cut_off_are_missed() {
-    let folder = Folder::new();
+fn gif_of_three_frames() -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = GifEncoder::new(&mut bytes);
     for level in [10, 20, 30] {
@@ -35,6 +33,13 @@ fn frames_that_are_cut_off_are_missed() {
         encoder.encode_frame(Frame::new(image)).unwrap();
     }
     drop(encoder);
+    bytes
+}
+
+#[test]
+fn frames_that_are_cut_off_are_missed() {
+    let folder = Folder::new();
+    let bytes = gif_of_three_frames();
     let path = folder.write("cut.gif", &bytes[..bytes.len() - 60]);
     check_lacking(&path, 2, "from frame 3 on");
     let bytes = std::fs::read("tests/data/pictures/webp_animation.webp").unwrap();
@@ -57,13 +62,7 @@ fn frames_that_are_cut_off_are_missed() {
 #[test]
 fn frames_that_can_be_found_can_be_read() {
     let folder = Folder::new();
-    let mut gif = Vec::new();
-    let mut encoder = GifEncoder::new(&mut gif);
-    for level in [10, 20, 30] {
-        let image = RgbaImage::from_fn(30, 20, |x, y| Rgba([level, (x * y) as u8, 0, 255]));
-        encoder.encode_frame(Frame::new(image)).unwrap();
-    }
-    drop(encoder);
+    let gif = gif_of_three_frames();
     let rows: Vec<u8> = (0..9).collect();
     let part = || Part {
         place: [0, 0, 2, 1],

@@ -70,7 +70,7 @@ fn summarize(index: usize, adapter: &wgpu::Adapter) -> AdapterSummary {
         subgroups: features.contains(wgpu::Features::SUBGROUP),
         cooperative_matrix: features.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
         subgroup_size,
-        matrix_sides: matrix_sides(adapter),
+        matrix_sides: matrix_sides(adapter, subgroup_size),
         memory_bytes: memory_bytes(adapter),
         max_binding_bytes: limits.max_storage_buffer_binding_size,
         max_buffer_bytes: limits.max_buffer_size,
@@ -125,29 +125,23 @@ fn memory_bytes(adapter: &wgpu::Adapter) -> Option<u64> {
 /// See [`AdapterSummary::subgroup_size`].
 fn subgroup_size(info: &wgpu::AdapterInfo) -> Option<u32> {
     // Metal tells nothing of a pipeline that is not compiled yet. Apple's own GPUs
-    // have subgroups of 32 invocations.
+    // have subgroups of 32 invocations. "Apple Paravirtual device" is that of virtual
+    // machines.
     if info.backend == wgpu::Backend::Metal {
-        return is_apple(info).then_some(32);
+        let is_apple = info.name.starts_with("Apple") && !info.name.contains("Paravirtual");
+        return is_apple.then_some(32);
     }
     let size = info.subgroup_min_size;
     (size > 0 && size == info.subgroup_max_size).then_some(size)
 }
 
-/// Whether this is a GPU of Apple's own. "Apple Paravirtual device" is that of
-/// virtual machines.
-fn is_apple(info: &wgpu::AdapterInfo) -> bool {
-    info.name.starts_with("Apple") && !info.name.contains("Paravirtual")
-}
-
-/// See [`AdapterSummary::matrix_sides`].
-fn matrix_sides(adapter: &wgpu::Adapter) -> Vec<u32> {
-    let info = adapter.get_info();
+/// See [`AdapterSummary::matrix_sides`]. On Metal, wgpu reports matrices for all
+/// GPUs; those whose subgroups are known, Apple's own, have them.
+fn matrix_sides(adapter: &wgpu::Adapter, subgroup_size: Option<u32>) -> Vec<u32> {
     // The sizes that the kernel's work divides into.
-    let divides = subgroup_size(&info).is_some_and(|size| [8, 16, 32, 64].contains(&size));
-    // wgpu reports matrices for all GPUs of Metal; Apple's own have them.
-    let is_known = info.backend != wgpu::Backend::Metal || is_apple(&info);
+    let divides = subgroup_size.is_some_and(|size| [8, 16, 32, 64].contains(&size));
     let needed = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SHADER_F16;
-    if !divides || !is_known || !adapter.features().contains(needed) {
+    if !divides || !adapter.features().contains(needed) {
         return Vec::new();
     }
     let all = adapter.cooperative_matrix_properties();

@@ -75,6 +75,13 @@ struct Place {
     length: usize,
 }
 
+impl Place {
+    /// Where the value is, if it is one fraction.
+    fn fraction(self) -> Option<usize> {
+        (self.kind == RATIONAL && self.length == 8).then_some(self.at)
+    }
+}
+
 impl<'a> Block<'a> {
     fn new(bytes: &'a [u8]) -> Option<Self> {
         let little = match bytes.get(..4)? {

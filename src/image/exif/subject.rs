@@ -1,7 +1,7 @@
 //! Where in an image something is, and how large a pixel was where it was taken.
 
 use super::super::orientation::Orientation;
-use super::{Block, EXIF_DIRECTORY, Place, RATIONAL, SHORT};
+use super::{Block, EXIF_DIRECTORY, Place, SHORT};
 
 /// A point, and the diameter of the circle or the sides of the rectangle around it.
 const SUBJECT: [u16; 2] = [37_396, 41_492];
@@ -94,10 +94,7 @@ fn change_subject(bytes: &mut [u8], change: impl Fn(&mut [u16])) {
 }
 
 fn focal_plane(bytes: &[u8]) -> [Option<usize>; 2] {
-    FOCAL_PLANE.map(|tag| {
-        let place = find(bytes, tag)?;
-        (place.kind == RATIONAL && place.length == 8).then_some(place.at)
-    })
+    FOCAL_PLANE.map(|tag| find(bytes, tag)?.fraction())
 }
 
 fn find(bytes: &[u8], tag: u16) -> Option<Place> {
@@ -108,7 +105,7 @@ fn find(bytes: &[u8], tag: u16) -> Option<Place> {
 #[cfg(test)]
 mod tests {
     use super::super::tests::sample;
-    use super::super::{Directories, Field, directories};
+    use super::super::{Directories, Field, RATIONAL, directories};
     use super::*;
 
     fn field(tag: u16, kind: u16, data: Vec<u8>) -> Field {

@@ -1,6 +1,6 @@
 //! Blocks made true of the image that they go with.
 
-use super::{Block, EXIF_DIRECTORY, INTEROPERABILITY, LONG, ORIENTATION, Place, RATIONAL, SHORT};
+use super::{Block, EXIF_DIRECTORY, INTEROPERABILITY, LONG, ORIENTATION, Place, SHORT};
 use super::{X_RESOLUTION, Y_RESOLUTION};
 
 /// Width and height, in the directories that may state them: that of the image, which
@@ -44,10 +44,7 @@ fn changes(bytes: &[u8], size: [usize; 2], was_turned: bool) -> Option<Vec<(usiz
             }
         }
     }
-    let resolution = [X_RESOLUTION, Y_RESOLUTION].map(|tag| {
-        let place = block.find(main, tag)?;
-        (place.kind == RATIONAL && place.length == 8).then_some(place.at)
-    });
+    let resolution = [X_RESOLUTION, Y_RESOLUTION].map(|tag| block.find(main, tag)?.fraction());
     if let ([Some(x), Some(y)], true) = (resolution, was_turned) {
         for (from, to) in [(x, y), (y, x)] {
             changes.push((to, bytes[from..from + 8].to_vec()));
